@@ -1,0 +1,166 @@
+import { z } from "zod";
+import { problems } from "./errors.ts";
+
+/**
+ * Where, and as whom, each system is reached. Read from environment variables only: what is put into
+ * a resource's inputs or into config is copied into the state, and a destroy would then use the
+ * credentials of the last `up`.
+ */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const url = (...protocols: string[]) =>
+  z.string("is missing").check((context) => {
+    const protocol = URL.canParse(context.value) ? new URL(context.value).protocol : "";
+    if (!protocols.includes(protocol)) {
+      // The value is not repeated: it may hold a password.
+      const message = `is no URL that begins with ${protocols.map((p) => `${p}//`).join(" or ")}`;
+      context.issues.push({ code: "custom", message, input: context.value });
+    }
+  });
+
+const httpUrl = url("http:", "https:").transform((text) => text.replace(/\/+$/, ""));
+
+const credential = z
+  .string("is missing")
+  .min(1, "is empty")
+  // A line break would end a header early, and is always a slip of copy and paste.
+  .regex(/^[\x21-\x7e]*$/, "holds white space, a line break or a character outside ASCII");
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(["true", "false"], 'is neither "true" nor "false"')
+    .optional()
+    .transform((text) => (text === undefined ? fallback : text === "true"));
+
+const citadelVariables = z.object({
+  CITADEL_URL: httpUrl,
+  CITADEL_API_KEY: credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_"),
+  CITADEL_AGENT_KEY: credential
+    .refine((key) => key.startsWith("ck_"), "does not begin with ck_")
+    .optional(),
+  CITADEL_TENANT_ID: z.uuid("is no UUID").optional(),
+});
+
+const SYSTEMS = {
+  gitea: z
+    .object({ GITEA_URL: httpUrl, GITEA_TOKEN: credential })
+    .transform((v) => ({ url: v.GITEA_URL, token: v.GITEA_TOKEN })),
+  woodpecker: z
+    .object({ WOODPECKER_URL: httpUrl, WOODPECKER_TOKEN: credential })
+    .transform((v) => ({ url: v.WOODPECKER_URL, token: v.WOODPECKER_TOKEN })),
+  dns: z
+    .discriminatedUnion(
+      "DNS_PROVIDER",
+      [
+        z.object({
+          DNS_PROVIDER: z.literal("powerdns"),
+          POWERDNS_URL: httpUrl,
+          POWERDNS_API_KEY: credential,
+          POWERDNS_SERVER_ID: z.string().min(1, "is empty").default("localhost"),
+        }),
+        z.object({
+          DNS_PROVIDER: z.literal("cloudflare"),
+          CLOUDFLARE_URL: httpUrl.default("https://api.cloudflare.com/client/v4"),
+          CLOUDFLARE_API_TOKEN: credential,
+        }),
+      ],
+      'is neither "powerdns" nor "cloudflare"',
+    )
+    .transform((v) =>
+      v.DNS_PROVIDER === "powerdns"
+        ? {
+            provider: v.DNS_PROVIDER,
+            url: v.POWERDNS_URL,
+            token: v.POWERDNS_API_KEY,
+            serverId: v.POWERDNS_SERVER_ID,
+          }
+        : { provider: v.DNS_PROVIDER, url: v.CLOUDFLARE_URL, token: v.CLOUDFLARE_API_TOKEN },
+    ),
+  registry: z
+    .object({
+      REGISTRY_URL: httpUrl,
+      REGISTRY_USERNAME: credential,
+      REGISTRY_PASSWORD: credential,
+      REGISTRY_CI_USERNAME: credential.optional(),
+      REGISTRY_CI_PASSWORD: credential.optional(),
+    })
+    .transform((v) => ({
+      url: v.REGISTRY_URL,
+      username: v.REGISTRY_USERNAME,
+      password: v.REGISTRY_PASSWORD,
+      /** What pipelines push with: its own account where there is one. */
+      ci:
+        v.REGISTRY_CI_USERNAME && v.REGISTRY_CI_PASSWORD
+          ? { username: v.REGISTRY_CI_USERNAME, password: v.REGISTRY_CI_PASSWORD }
+          : { username: v.REGISTRY_USERNAME, password: v.REGISTRY_PASSWORD },
+    })),
+  postgres: z
+    .object({ POSTGRES_ADMIN_URL: url("postgres:", "postgresql:") })
+    .transform((v) => ({ url: v.POSTGRES_ADMIN_URL })),
+  redis: z
+    .object({ REDIS_ADMIN_URL: url("redis:", "rediss:") })
+    .transform((v) => ({ url: v.REDIS_ADMIN_URL })),
+  /** Pulumi's and kubectl's own variable; without it their default, ~/.kube/config, is used. */
+  kubernetes: z
+    .object({ KUBECONFIG: z.string().min(1, "is empty").optional() })
+    .transform((v) => ({ kubeconfig: v.KUBECONFIG })),
+  citadel: citadelVariables.transform((v) => ({
+    url: v.CITADEL_URL,
+    apiKey: v.CITADEL_API_KEY,
+    /** For the agent on every node: good for ingest only. Without it, the key that can do all. */
+    agentKey: v.CITADEL_AGENT_KEY ?? v.CITADEL_API_KEY,
+    hasAgentKey: v.CITADEL_AGENT_KEY !== undefined,
+    tenantId: v.CITADEL_TENANT_ID,
+  })),
+  citadelEnabled: z
+    .object({ CITADEL_ENABLED: flag(true) })
+    .transform((v) => ({ enabled: v.CITADEL_ENABLED })),
+} as const;
+
+export type System = keyof typeof SYSTEMS;
+export type Connection<S extends System> = Readonly<z.output<(typeof SYSTEMS)[S]>>;
+export type Connections<S extends System = System> = { readonly [K in S]: Connection<K> };
+
+/**
+ * The connections to the systems named. Throws one RDEV_CONNECTION that names every variable that is
+ * missing, empty or malformed, never its value.
+ */
+export function connections<S extends System>(
+  systems: readonly S[],
+  environment: Environment = process.env,
+): Connections<S> {
+  const found: Partial<Record<System, unknown>> = {};
+  const wrong: string[] = [];
+  for (const system of systems) {
+    const parsed = SYSTEMS[system].safeParse(environment);
+    if (parsed.success) found[system] = Object.freeze(parsed.data);
+    else
+      wrong.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
+  }
+  if (wrong.length > 0) {
+    throw problems(
+      "RDEV_CONNECTION",
+      "Environment variables are not as they should be (the README's table says what each is):",
+      wrong,
+    );
+  }
+  return Object.freeze(found) as Connections<S>;
+}
+
+/** The connection to one system. Throws as `connections` does. */
+export function connection<S extends System>(system: S, environment?: Environment): Connection<S> {
+  return connections([system], environment)[system];
+}
+
+/** Every secret among the variables, for taking it out of a text that came from elsewhere. */
+export function connectionSecrets(environment: Environment = process.env): string[] {
+  return Object.entries(environment).flatMap(([name, value]) => {
+    if (!value) return [];
+    if (/_(TOKEN|KEY|PASSWORD|PASSPHRASE)$/.test(name)) return [value];
+    if (/_URL$/.test(name) && URL.canParse(value)) {
+      const password = new URL(value).password;
+      return password ? [password, decodeURIComponent(password)] : [];
+    }
+    return [];
+  });
+}

@@ -1,0 +1,62 @@
+/** Every error that a user can meet, by its stable code. The README's table is this one. */
+export const ERROR_CODES = {
+  RDEV_SLUG: "A slug, or a project's name, breaks the slug rules.",
+  RDEV_STACK_NAME: "A stack's name is neither <platform> nor <platform>.<slug>.",
+  RDEV_CONNECTION: "Environment variables are missing or malformed.",
+  RDEV_SETTINGS: "A stack's config is missing a setting, or holds one that is malformed.",
+  RDEV_PLATFORM: "The platform stack of a project does not exist, or was never brought up.",
+  RDEV_NOT_OURS: "An object of that name exists and was not made by rdev-infra for this project.",
+  RDEV_UNAUTHORIZED: "A system refused the credentials.",
+  RDEV_FORBIDDEN: "The credentials are right, but are not allowed to do this.",
+  RDEV_RATE_LIMITED: "A system asked to slow down for longer than the deadline allows.",
+  RDEV_UNREACHABLE: "A system is down, or its address is wrong.",
+  RDEV_DEADLINE: "A system did not answer, or did not finish, in time.",
+  RDEV_CONTRACT: "A system's answer is not what its API promises.",
+  RDEV_REFUSED: "A system understood a request and refused it.",
+  RDEV_GONE: "An object that is in the state is no longer on its server.",
+  RDEV_TEMPLATE: "A template holds an unknown variable, or cannot be read.",
+  RDEV_CITADEL_OFF: "CITADEL_ENABLED=false would delete an environment, and its logs.",
+  RDEV_ENGINE: "Pulumi's engine could not run, or an operation failed.",
+  RDEV_PREREQUISITE: "This machine lacks something that is needed.",
+  RDEV_SANDBOX: "A part of the local platform could not be built or started.",
+  RDEV_INTERNAL: "A mistake in rdev-infra itself.",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error for a user: a stable code, and a text that names the way out. Holds no secret. */
+export class InfraError extends Error {
+  readonly code: ErrorCode;
+  /** The HTTP status behind it, where there was one. */
+  readonly status: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { status?: number } = {}) {
+    super(message, options);
+    this.name = code;
+    this.code = code;
+    this.status = options.status;
+  }
+}
+
+/** One error for all problems found: a head line, then a line for each. */
+export function problems(code: ErrorCode, head: string, lines: readonly string[]): InfraError {
+  return new InfraError(code, [head, ...lines.map((line) => `  - ${line}`)].join("\n"));
+}
+
+/** What a user may read of any thrown value: `CODE: message`, never a stack. */
+export function userMessage(error: unknown): string {
+  if (error instanceof InfraError) return `${error.code}: ${error.message}`;
+  return `RDEV_INTERNAL: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** Takes secrets out of a text that came from elsewhere. Shorter than 4 characters is left alone. */
+export function redact(text: string, secrets: Iterable<string>): string {
+  let clean = text;
+  for (const secret of secrets) {
+    if (secret.length < 4) continue;
+    for (const form of [secret, encodeURIComponent(secret)]) {
+      clean = clean.replaceAll(form, "[secret]");
+    }
+  }
+  return clean;
+}

@@ -1,0 +1,126 @@
+import { z } from "zod";
+import { problems } from "./errors.ts";
+
+/** A DNS name of at least two labels, without a trailing dot. */
+const domain = z
+  .string()
+  .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/, "is no lower-case DNS name");
+
+/** Kubernetes' quantity, as `250m` or `256Mi`. */
+const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$/, "is no Kubernetes quantity");
+
+const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is no image reference");
+
+const workload = z.strictObject({
+  kind: z.enum(["Deployment", "StatefulSet", "DaemonSet"]),
+  namespace: z.string().min(1),
+  name: z.string().min(1),
+});
+
+/** What a project's workload may use. */
+const sizes = z.strictObject({
+  /** Pods of the project's Deployment. */
+  replicas: z.int().min(0).max(20),
+  cpuRequest: quantity,
+  cpuLimit: quantity,
+  memoryRequest: quantity,
+  memoryLimit: quantity,
+  /** Sessions that the project's role may have open in PostgreSQL at once. */
+  databaseConnections: z.int().min(1).max(500),
+});
+
+const DEFAULT_SIZES: Sizes = {
+  replicas: 1,
+  cpuRequest: "50m",
+  cpuLimit: "500m",
+  memoryRequest: "64Mi",
+  memoryLimit: "256Mi",
+  databaseConnections: 20,
+};
+
+const platformSettings = z.strictObject({
+  /** Projects are served at `<slug>.<domain>`; the DNS zone has this name. */
+  domain,
+  /** The Gitea organization that holds the projects' repositories. */
+  gitOrganization: z.string().regex(/^[\w.-]+$/, "is no Gitea organization"),
+  /** Where images are named: a registry's host, with a path if it has one. */
+  registry: image,
+  /** Where projects' DNS records point: an IPv4 or IPv6 address, or a host name. */
+  ingressAddress: z.union([z.ipv4(), z.ipv6(), domain], "is neither an IP address nor a DNS name"),
+  ingressClass: z.string().min(1).default("traefik"),
+  /** The namespace of the ingress controller: the only one that may reach a project's pods. */
+  ingressNamespace: z.string().min(1).default("kube-system"),
+  /** Seconds. */
+  dnsTtl: z.int().min(60).max(86_400).default(300),
+  /** The organization in Citadel that the environments belong to. */
+  citadelOrganization: z.string().min(1),
+  /** What a project's Deployment runs until its first build; listens on 8080. */
+  placeholderImage: image,
+  /** The log agent's image. */
+  agentImage: image,
+  /** Workloads that exist already and get the citadel.io labels. */
+  workloads: z.array(workload).default([]),
+  sizes: sizes
+    .partial()
+    .default({})
+    .transform((given) => ({ ...DEFAULT_SIZES, ...given })),
+  /** Raise it after rotating what CI holds (registry account): every project's next `up` renews it. */
+  credentialsVersion: z.int().min(1).default(1),
+});
+
+export type PlatformSettings = z.output<typeof platformSettings>;
+export type Sizes = z.output<typeof sizes>;
+export type ExistingWorkload = z.output<typeof workload>;
+
+const projectSettings = z.strictObject({
+  /** For people; any text. Default: the slug. */
+  name: z.string().min(1).max(100).optional(),
+  /** A folder under `templates/`. */
+  template: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, "is no template's name")
+    .default("skeleton"),
+  /** Overrides the platform's, one by one. */
+  sizes: sizes.partial().default({}),
+  /** On delete: keep the database. */
+  retainData: z.boolean().default(false),
+  /** On delete: archive the repository instead of deleting it. */
+  retainRepository: z.boolean().default(false),
+});
+
+export type ProjectSettings = z.output<typeof projectSettings>;
+
+/** The names of the settings, for reading each from a stack's config. */
+export const PLATFORM_SETTINGS = Object.keys(platformSettings.shape);
+export const PROJECT_SETTINGS = Object.keys(projectSettings.shape);
+
+/** Throws one RDEV_SETTINGS that names every setting that is missing or malformed. */
+export function parsePlatformSettings(values: unknown): PlatformSettings {
+  return parse(platformSettings, values, "The platform's settings");
+}
+
+/** Throws one RDEV_SETTINGS that names every setting that is malformed. */
+export function parseProjectSettings(values: unknown): ProjectSettings {
+  return parse(projectSettings, values, "The project's settings");
+}
+
+function parse<T>(schema: z.ZodType<T>, values: unknown, what: string): T {
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return parsed.data;
+  throw problems(
+    "RDEV_SETTINGS",
+    `${what} are not as they should be; set them with "pulumi config set rdev:<name> <value>":`,
+    parsed.error.issues.map((issue) => describe(values, issue)),
+  );
+}
+
+function describe(values: unknown, issue: z.core.$ZodIssue): string {
+  let value = values;
+  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  const path = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => `rdev:${path && `${path}.`}${key} is no setting`).join(", ");
+  }
+  if (value === undefined) return `rdev:${path} is missing`;
+  return `rdev:${path}: ${issue.message}, instead got ${JSON.stringify(value)}`;
+}

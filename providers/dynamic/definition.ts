@@ -1,0 +1,78 @@
+import type { z } from "zod";
+
+/** An object that is on the server under the name that a resource wants. */
+export interface Found {
+  readonly id: string;
+  /** Carries this project's mark: made by rdev-infra, for this very project. */
+  readonly owned: boolean;
+}
+
+/** A property that is wrong, and why. */
+export interface Failure {
+  readonly property: string;
+  readonly reason: string;
+}
+
+/**
+ * What one kind of dynamic resource is: its shapes, and the calls on its system. Everything else
+ * (checks, diffs, adoption, half-finished creates, redaction) is `dynamicProvider`'s.
+ *
+ * A state is always inputs and attributes together. `create` makes and marks an object, `apply`
+ * brings an existing one to its inputs; together they are a create, `apply` alone is an update.
+ */
+export interface Definition<
+  Inputs extends z.ZodObject = z.ZodObject,
+  Attributes extends z.ZodObject = z.ZodObject,
+  Client = unknown,
+> {
+  /** The module below `providers/`, as `gitea/repository`. States refer to it: never change it. */
+  readonly module: string;
+  /** As `gitea:Repository`. States name it: never change it without an alias. */
+  readonly type: string;
+  /** In messages: `repository`. */
+  readonly noun: string;
+  readonly inputs: Inputs;
+  /** What is known only once the object exists. */
+  readonly attributes: Attributes;
+  /** Inputs that cannot be changed in place. The old object goes first: names are unique. */
+  readonly replaceOn: readonly (keyof z.output<Inputs> & string)[];
+  /** Inputs and attributes that are secret: encrypted in the state, taken out of errors. */
+  readonly secrets: readonly (keyof (z.output<Inputs> & z.output<Attributes>) & string)[];
+
+  /** Opens the connection, from the environment variables. */
+  connect(): Client | Promise<Client>;
+  close?(client: Client): Promise<void>;
+
+  /** Rules across properties, or between the last inputs and the new ones. */
+  rules?(inputs: z.output<Inputs>, last: Partial<z.output<Inputs>>): Failure[];
+
+  /** What stands under the name that these inputs ask for. */
+  find(client: Client, inputs: z.output<Inputs>): Promise<Found | undefined>;
+  /** Makes and marks the object, and no more; its id. Not called where one exists. */
+  create(client: Client, inputs: z.output<Inputs>): Promise<string>;
+  /** Brings the object to its inputs. May run any number of times. */
+  apply(
+    client: Client,
+    id: string,
+    inputs: z.output<Inputs>,
+    last?: Partial<z.output<Inputs>>,
+  ): Promise<z.output<Attributes>>;
+  /** What of the state is different on the server; undefined when the object is gone. */
+  read(
+    client: Client,
+    id: string,
+    state: State<Inputs, Attributes>,
+  ): Promise<Partial<State<Inputs, Attributes>> | undefined>;
+  /** Deletes it. Called only where `find` gives the same id and says it is ours. */
+  delete(client: Client, id: string, state: State<Inputs, Attributes>): Promise<void>;
+}
+
+export type State<Inputs extends z.ZodObject, Attributes extends z.ZodObject> = z.output<Inputs> &
+  z.output<Attributes>;
+
+/** Infers a definition's types from its schemas. */
+export function define<I extends z.ZodObject, A extends z.ZodObject, C>(
+  definition: Definition<I, A, C>,
+): Definition<I, A, C> {
+  return definition;
+}
