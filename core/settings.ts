@@ -27,6 +27,9 @@ const sizes = z.strictObject({
   memoryLimit: quantity,
   /** Sessions that the project's role may have open in PostgreSQL at once. */
   databaseConnections: z.int().min(1).max(500),
+  /** What all of the project's pods may use together. */
+  cpuQuota: quantity,
+  memoryQuota: quantity,
 });
 
 const DEFAULT_SIZES: Sizes = {
@@ -36,6 +39,8 @@ const DEFAULT_SIZES: Sizes = {
   memoryRequest: "64Mi",
   memoryLimit: "256Mi",
   databaseConnections: 20,
+  cpuQuota: "2",
+  memoryQuota: "1Gi",
 };
 
 const platformSettings = z.strictObject({
@@ -52,6 +57,8 @@ const platformSettings = z.strictObject({
   ingressNamespace: z.string().min(1).default("kube-system"),
   /** Seconds. */
   dnsTtl: z.int().min(60).max(86_400).default(300),
+  /** The Kubernetes API's address, as a pipeline reaches it. */
+  kubernetesApi: z.url("is no URL").default("https://kubernetes.default.svc"),
   /** The organization in Citadel that the environments belong to. */
   citadelOrganization: z.string().min(1),
   /** What a project's Deployment runs until its first build; listens on 8080. */
@@ -90,21 +97,48 @@ const projectSettings = z.strictObject({
 
 export type ProjectSettings = z.output<typeof projectSettings>;
 
-/** The names of the settings, for reading each from a stack's config. */
-export const PLATFORM_SETTINGS = Object.keys(platformSettings.shape);
-export const PROJECT_SETTINGS = Object.keys(projectSettings.shape);
-
 /** Throws one RDEV_SETTINGS that names every setting that is missing or malformed. */
-export function parsePlatformSettings(values: unknown): PlatformSettings {
+export function parsePlatformSettings(values: Values): PlatformSettings {
   return parse(platformSettings, values, "The platform's settings");
 }
 
 /** Throws one RDEV_SETTINGS that names every setting that is malformed. */
-export function parseProjectSettings(values: unknown): ProjectSettings {
+export function parseProjectSettings(values: Values): ProjectSettings {
   return parse(projectSettings, values, "The project's settings");
 }
 
-function parse<T>(schema: z.ZodType<T>, values: unknown, what: string): T {
+/** As `parsePlatformSettings`, from a stack's config, where every value is text. */
+export function parsePlatformConfig(config: Config): PlatformSettings {
+  return parsePlatformSettings(fromText(platformSettings, config));
+}
+
+/** As `parseProjectSettings`, from a stack's config, where every value is text. */
+export function parseProjectConfig(config: Config): ProjectSettings {
+  return parseProjectSettings(fromText(projectSettings, config));
+}
+
+type Values = Readonly<Record<string, unknown>>;
+type Config = Readonly<Record<string, string>>;
+
+/** Numbers, lists and maps stand in config as JSON. A name that looks like a number stays text. */
+function fromText(schema: z.ZodObject, config: Config): Values {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, text]) => {
+      const setting = schema.shape[key] as z.ZodType | undefined;
+      return [key, setting?.safeParse(text).success ? text : jsonOrText(text)];
+    }),
+  );
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, values: Values, what: string): T {
   const parsed = schema.safeParse(values);
   if (parsed.success) return parsed.data;
   throw problems(

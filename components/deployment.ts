@@ -1,0 +1,164 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
+import type { Sizes } from "../core/settings.ts";
+import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
+import { ProjectNamespace } from "./project-namespace.ts";
+
+/** Where the project's process listens; the placeholder does as well. */
+const PORT = 8080;
+
+/** A user that no image needs to know. */
+const NOBODY = 65_532;
+
+export interface DeploymentArgs {
+  /** The project's slug: the name of the namespace and of everything that serves requests in it. */
+  readonly slug: string;
+  /** Where it is served. */
+  readonly host: string;
+  /** What runs until the first build sets an image. */
+  readonly placeholderImage: string;
+  readonly sizes: Sizes;
+  readonly ingressClass: string;
+  /** The namespace of the ingress controller. */
+  readonly ingressNamespace: string;
+  /** Its environment in Citadel: pods are labelled with it. Without Citadel: undefined. */
+  readonly environment?: pulumi.Input<string>;
+  /** Secret environment variables: DATABASE_URL, REDIS_URL. */
+  readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
+}
+
+/**
+ * The project, running: a namespace, a ServiceAccount, a Secret, a Deployment whose pods carry the
+ * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sets it once and never puts
+ * it back. Delete deletes the namespace with everything in it.
+ */
+export class Deployment extends pulumi.ComponentResource {
+  readonly namespace: pulumi.Output<string>;
+  /** What the project's pipeline may deploy with. */
+  readonly deploy: DeployAccess;
+
+  constructor(name: string, args: DeploymentArgs, options?: pulumi.ComponentResourceOptions) {
+    super("rdev:components:Deployment", name, {}, options);
+    const { slug } = args;
+
+    const space = new ProjectNamespace(name, args, { parent: this });
+    const child = { parent: this, ...space.inside };
+    const metadata = {
+      name: slug,
+      namespace: slug,
+      labels: { ...workloadLabels(slug), ...ownershipLabels(slug) },
+    };
+
+    const account = new k8s.core.v1.ServiceAccount(
+      name,
+      { metadata, automountServiceAccountToken: false },
+      child,
+    );
+    // No fixed name: a changed value makes a new Secret, and so new pods that read it.
+    const secret = new k8s.core.v1.Secret(
+      `${name}-env`,
+      {
+        metadata: { namespace: slug, labels: metadata.labels },
+        immutable: true,
+        stringData: { ...args.secrets },
+      },
+      child,
+    );
+    new k8s.apps.v1.Deployment(
+      name,
+      {
+        metadata,
+        spec: {
+          replicas: args.sizes.replicas,
+          revisionHistoryLimit: 3,
+          selector: { matchLabels: workloadLabels(slug) },
+          template: {
+            metadata: { labels: podLabels(slug, args.environment) },
+            spec: {
+              serviceAccountName: account.metadata.name,
+              automountServiceAccountToken: false,
+              securityContext: {
+                runAsNonRoot: true,
+                runAsUser: NOBODY,
+                seccompProfile: { type: "RuntimeDefault" },
+              },
+              containers: [container(args, secret.metadata.name)],
+            },
+          },
+        },
+      },
+      { ...child, ignoreChanges: ["spec.template.spec.containers[0].image"] },
+    );
+    const service = new k8s.core.v1.Service(
+      name,
+      {
+        metadata,
+        spec: {
+          selector: workloadLabels(slug),
+          ports: [{ name: "http", port: 80, targetPort: "http" }],
+        },
+      },
+      child,
+    );
+    new k8s.networking.v1.Ingress(
+      name,
+      {
+        // Its address comes from the ingress controller, which no project should wait for.
+        metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
+        spec: {
+          ingressClassName: args.ingressClass,
+          tls: [{ hosts: [args.host] }],
+          rules: [
+            {
+              host: args.host,
+              http: {
+                paths: [
+                  {
+                    path: "/",
+                    pathType: "Prefix",
+                    backend: {
+                      service: { name: service.metadata.name, port: { name: "http" } },
+                    },
+                  },
+                ],
+              },
+            },
+          ],
+        },
+      },
+      child,
+    );
+
+    this.namespace = space.namespace.id;
+    this.deploy = new DeployAccount(`${name}-deploy`, { slug }, { parent: this, ...space.inside });
+    this.registerOutputs({ namespace: this.namespace });
+  }
+}
+
+function podLabels(slug: string, environment: pulumi.Input<string> | undefined) {
+  return pulumi
+    .output(environment)
+    .apply((id) => ({ ...workloadLabels(slug), ...citadelLabels(slug, id) }));
+}
+
+function container(args: DeploymentArgs, secretName: pulumi.Input<string>) {
+  const { sizes } = args;
+  return {
+    name: "app",
+    image: args.placeholderImage,
+    ports: [{ name: "http", containerPort: PORT }],
+    env: [{ name: "PORT", value: String(PORT) }],
+    envFrom: [{ secretRef: { name: secretName } }],
+    readinessProbe: { httpGet: { path: "/healthz", port: "http" }, periodSeconds: 5 },
+    resources: {
+      requests: { cpu: sizes.cpuRequest, memory: sizes.memoryRequest },
+      limits: { cpu: sizes.cpuLimit, memory: sizes.memoryLimit },
+    },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+  } satisfies k8s.types.input.core.v1.Container;
+}

@@ -1,0 +1,48 @@
+import { isIPv4, isIPv6 } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
+import { Record } from "../providers/dns/record.ts";
+
+export interface DnsRecordArgs {
+  /** The project's slug: the record's first label, and the owner that its comment names. */
+  readonly slug: string;
+  /** The zone, and the rest of the record's name. */
+  readonly domain: string;
+  /** An IPv4 address makes an A record, an IPv6 address AAAA, a host name CNAME. */
+  readonly target: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+/**
+ * `<slug>.<domain>`, pointing at the platform's ingress. Delete deletes the record it made, and no
+ * other.
+ */
+export class DnsRecord extends pulumi.ComponentResource {
+  /** The full name, without a trailing dot. */
+  readonly host: string;
+
+  constructor(name: string, args: DnsRecordArgs, options?: pulumi.ComponentResourceOptions) {
+    super("rdev:components:DnsRecord", name, {}, options);
+
+    this.host = `${args.slug}.${args.domain}`;
+    new Record(
+      name,
+      {
+        zone: args.domain,
+        name: this.host,
+        type: recordType(args.target),
+        content: args.target,
+        ttl: args.ttl,
+        project: args.slug,
+      },
+      { parent: this },
+    );
+
+    this.registerOutputs({ host: this.host });
+  }
+}
+
+function recordType(target: string): "A" | "AAAA" | "CNAME" {
+  if (isIPv4(target)) return "A";
+  return isIPv6(target) ? "AAAA" : "CNAME";
+}

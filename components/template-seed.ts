@@ -1,0 +1,48 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { readTemplate, type TemplateValues } from "../core/template.ts";
+import type { SeedOrder } from "../providers/git/seed.ts";
+
+export interface TemplateSeedArgs {
+  /** A folder under `templates/`. */
+  readonly template: string;
+  /** The repository, for git over HTTP, without credentials. */
+  readonly cloneUrl: pulumi.Input<string>;
+  /** The branch that gets the commit. */
+  readonly branch: string;
+  /** What each template variable stands for. */
+  readonly values: { readonly [K in keyof TemplateValues]: pulumi.Input<string> };
+}
+
+/**
+ * One commit with the rendered template, only into an empty repository. It happens once: a later
+ * change of name or template changes nothing, for the code is the project's own by then. An unknown
+ * variable in the template is an error before anything is made. Delete does nothing.
+ */
+export class TemplateSeed extends pulumi.ComponentResource {
+  /** Resolves once the repository has its first commit. */
+  readonly seeded: pulumi.Output<string>;
+
+  constructor(name: string, args: TemplateSeedArgs, options?: pulumi.ComponentResourceOptions) {
+    super("rdev:components:TemplateSeed", name, {}, options);
+
+    readTemplate(args.template); // throws for unknown variables, in a preview too
+
+    const seed = new local.Command(
+      name,
+      {
+        create: "node providers/git/seed.ts",
+        environment: {
+          SEED_TEMPLATE: args.template,
+          SEED_CLONE_URL: args.cloneUrl,
+          SEED_BRANCH: args.branch,
+          SEED_VALUES: pulumi.jsonStringify(args.values),
+        } satisfies { [K in keyof SeedOrder]: pulumi.Input<string> },
+      },
+      { parent: this, ignoreChanges: ["create", "environment"] },
+    );
+
+    this.seeded = seed.stdout;
+    this.registerOutputs({ seeded: this.seeded });
+  }
+}

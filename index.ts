@@ -1,0 +1,18 @@
+import * as pulumi from "@pulumi/pulumi";
+import { InfraError, userMessage } from "./core/errors.ts";
+import { parseStackName } from "./core/stack-name.ts";
+import { platformStack } from "./stacks/platform.ts";
+import { projectStack } from "./stacks/project.ts";
+
+/** The program: a stack's name alone says which of the two it runs. */
+export default async function program(): Promise<Record<string, unknown>> {
+  try {
+    const stack = parseStackName(pulumi.getStack());
+    return stack.kind === "platform"
+      ? platformStack(stack.platform)
+      : await projectStack(stack.platform, stack.slug);
+  } catch (error) {
+    // Pulumi prints a RunError's message alone; of anything else, the stack.
+    throw error instanceof InfraError ? new pulumi.RunError(userMessage(error)) : error;
+  }
+}

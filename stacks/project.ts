@@ -1,0 +1,120 @@
+import * as pulumi from "@pulumi/pulumi";
+import { BuildTrigger } from "../components/build-trigger.ts";
+import { Cache } from "../components/cache.ts";
+import { CiPipeline } from "../components/ci-pipeline.ts";
+import { CitadelEnvironment } from "../components/citadel-environment.ts";
+import { Database } from "../components/database.ts";
+import { Deployment } from "../components/deployment.ts";
+import { DnsRecord } from "../components/dns-record.ts";
+import { GitRepo } from "../components/git-repo.ts";
+import { ImageRepository } from "../components/image-repository.ts";
+import { TemplateSeed } from "../components/template-seed.ts";
+import { connection, connections } from "../core/connections.ts";
+import { PROJECTS_GROUP } from "./names.ts";
+import { projectConfig } from "./config.ts";
+import { platformSettings } from "./platform-reference.ts";
+
+const BRANCH = "main";
+
+/** What a project stack makes: everything that one project needs. */
+export async function projectStack(platform: string, slug: string) {
+  const project = projectConfig();
+  const { enabled } = connection("citadelEnabled");
+  connections([
+    "gitea",
+    "woodpecker",
+    "dns",
+    "registry",
+    "postgres",
+    "redis",
+    "kubernetes",
+    ...(enabled ? (["citadel"] as const) : []),
+  ]);
+  const settings = await platformSettings(platform);
+  const displayName = project.name ?? slug;
+  const sizes = { ...settings.sizes, ...project.sizes };
+
+  const repository = new GitRepo(slug, {
+    slug,
+    organization: settings.gitOrganization,
+    description: displayName,
+    retain: project.retainRepository,
+  });
+  const dns = new DnsRecord(slug, {
+    slug,
+    domain: settings.domain,
+    target: settings.ingressAddress,
+    ttl: settings.dnsTtl,
+  });
+  const images = new ImageRepository(slug, { slug, registry: settings.registry });
+  const database = new Database(slug, {
+    slug,
+    connectionLimit: sizes.databaseConnections,
+    retain: project.retainData,
+  });
+  const cache = new Cache(slug, { slug });
+  const environment = new CitadelEnvironment(slug, {
+    slug,
+    displayName,
+    organization: settings.citadelOrganization,
+    group: PROJECTS_GROUP,
+    enabled,
+  });
+  const deployment = new Deployment(slug, {
+    slug,
+    host: dns.host,
+    placeholderImage: settings.placeholderImage,
+    sizes,
+    ingressClass: settings.ingressClass,
+    ingressNamespace: settings.ingressNamespace,
+    environment: environment.tenantId,
+    secrets: { DATABASE_URL: database.url, REDIS_URL: cache.url },
+  });
+  const seed = new TemplateSeed(slug, {
+    template: project.template,
+    cloneUrl: repository.cloneUrl,
+    branch: BRANCH,
+    values: {
+      PROJECT_NAME: displayName,
+      PROJECT_SLUG: slug,
+      DOMAIN: settings.domain,
+      HOST: dns.host,
+      REGISTRY: settings.registry,
+      IMAGE: images.image,
+      NAMESPACE: deployment.namespace,
+      KUBERNETES_API: settings.kubernetesApi,
+      CITADEL_TENANT_ID: environment.tenantId,
+    },
+  });
+  const pipeline = new CiPipeline(
+    slug,
+    {
+      slug,
+      repository: repository.fullName,
+      repositoryId: repository.repositoryId,
+      deploy: deployment.deploy,
+      credentialsVersion: settings.credentialsVersion,
+    },
+    // Woodpecker would take the seeding push for the first run, before its secrets are there.
+    { dependsOn: seed },
+  );
+  const build = new BuildTrigger(
+    slug,
+    { slug, repositoryId: pipeline.repositoryId, branch: BRANCH },
+    { dependsOn: [pipeline, seed] },
+  );
+
+  return {
+    slug,
+    name: displayName,
+    url: `https://${dns.host}`,
+    repository: repository.htmlUrl,
+    image: images.image,
+    namespace: deployment.namespace,
+    database: database.database,
+    databaseUrl: database.url,
+    cacheUrl: cache.url,
+    citadelTenantId: environment.tenantId,
+    firstBuild: pulumi.interpolate`#${build.number}`,
+  };
+}

@@ -1,0 +1,387 @@
+import assert from "node:assert/strict";
+import { BuildTrigger } from "../../components/build-trigger.ts";
+import { Cache } from "../../components/cache.ts";
+import { CiPipeline } from "../../components/ci-pipeline.ts";
+import { CitadelAgent } from "../../components/citadel-agent.ts";
+import { CitadelEnvironment } from "../../components/citadel-environment.ts";
+import { Database } from "../../components/database.ts";
+import { Deployment } from "../../components/deployment.ts";
+import { DnsRecord } from "../../components/dns-record.ts";
+import { GitRepo } from "../../components/git-repo.ts";
+import { ImageRepository } from "../../components/image-repository.ts";
+import { TemplateSeed } from "../../components/template-seed.ts";
+import { TenantGroup } from "../../components/tenant-group.ts";
+import { WorkloadLabels } from "../../components/workload-labels.ts";
+import * as pulumi from "@pulumi/pulumi";
+import { parsePlatformConfig } from "../../core/settings.ts";
+import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
+import { record, TENANT, valueOf } from "../support/mocks.ts";
+import { PLATFORM } from "../support/platform.ts";
+
+const { sizes } = parsePlatformConfig(PLATFORM);
+const values = Object.fromEntries(
+  Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
+) as unknown as TemplateValues;
+
+/** Every component, made for a slug. */
+const make = {
+  GitRepo: (slug: string) =>
+    new GitRepo(slug, { slug, organization: "projects", description: "Mine" }),
+  DnsRecord: (slug: string) =>
+    new DnsRecord(slug, { slug, domain: "example.test", target: "192.0.2.1", ttl: 300 }),
+  ImageRepository: (slug: string) => new ImageRepository(slug, { slug, registry: "r.test" }),
+  Database: (slug: string) => new Database(slug, { slug, connectionLimit: 5 }),
+  Cache: (slug: string) => new Cache(slug, { slug }),
+  CitadelEnvironment: (slug: string) =>
+    new CitadelEnvironment(slug, {
+      slug,
+      displayName: "Mine",
+      organization: "orchard9",
+      group: "projects",
+      enabled: true,
+    }),
+  TemplateSeed: (slug: string) =>
+    new TemplateSeed(slug, {
+      template: "skeleton",
+      cloneUrl: "http://git/x.git",
+      branch: "main",
+      values,
+    }),
+  CiPipeline: (slug: string) =>
+    new CiPipeline(slug, {
+      slug,
+      repository: `projects/${slug}`,
+      repositoryId: 7,
+      deploy: { token: pulumi.secret("deploy-token"), ca: pulumi.output("deploy-ca") },
+      credentialsVersion: 1,
+    }),
+  BuildTrigger: (slug: string) => new BuildTrigger(slug, { slug, repositoryId: 3, branch: "main" }),
+  Deployment: (slug: string) =>
+    new Deployment(slug, {
+      slug,
+      host: `${slug}.example.test`,
+      placeholderImage: "placeholder:1",
+      sizes,
+      ingressClass: "traefik",
+      ingressNamespace: "kube-system",
+      environment: TENANT,
+      secrets: { DATABASE_URL: pulumi.secret("postgres://planted") },
+    }),
+  CitadelAgent: (platform: string) =>
+    new CitadelAgent(platform, {
+      platform,
+      namespace: "observability",
+      image: "agent:1",
+      citadelUrl: "https://citadel.test:8443/base",
+      apiKey: "ck_planted",
+      tenantId: TENANT,
+    }),
+  TenantGroup: (group: string) => new TenantGroup(group, { group, enabled: true }),
+  WorkloadLabels: (name: string) =>
+    new WorkloadLabels(name, {
+      workload: { kind: "StatefulSet", namespace: "rdev", name },
+      environment: TENANT,
+    }),
+} as const;
+
+describe("components", () => {
+  for (const [component, create] of Object.entries(make)) {
+    it(`${component} stands beside another one without a collision`, async () => {
+      const { all } = await record(() => {
+        create("one-app");
+        create("two-app");
+      });
+      assert.equal(all.filter(({ type }) => type === `rdev:components:${component}`).length, 2);
+      const custom = all.filter((one) => one.custom);
+      assert.ok(custom.length >= 2);
+      for (const { name } of custom) assert.match(name, /^(one|two)-app/);
+    });
+  }
+
+  it("hold no provider code, only its reference", async () => {
+    const { all } = await record(() => {
+      for (const create of Object.values(make)) create("my-app");
+    });
+    const dynamic = all.filter(({ type }) => type.startsWith("pulumi-nodejs:dynamic/"));
+    assert.ok(dynamic.length >= 10);
+    for (const { inputs, type } of dynamic) {
+      assert.match(
+        String(inputs["__provider"]),
+        /"rdev-infra\/providers\/[\w/-]+"\)\.provider;$/,
+        type,
+      );
+      assert.ok(String(inputs["__provider"]).length < 200);
+    }
+  });
+});
+
+describe("GitRepo", () => {
+  it("makes a private repository in the organization, with the project's mark", async () => {
+    const { one, result } = await record(() => make.GitRepo("my-app").fullName);
+    const { inputs } = one("gitea:Repository");
+    assert.equal(inputs["organization"], "projects");
+    assert.equal(inputs["name"], "my-app");
+    assert.equal(inputs["project"], "my-app");
+    assert.equal(inputs["retain"], false);
+    assert.equal(result, "projects/my-app");
+  });
+});
+
+describe("DnsRecord", () => {
+  for (const [target, type] of [
+    ["192.0.2.1", "A"],
+    ["2001:db8::1", "AAAA"],
+    ["ingress.example.test", "CNAME"],
+  ] as const) {
+    it(`makes a record of type ${type} for ${target}`, async () => {
+      const { one } = await record(
+        () => new DnsRecord("x", { slug: "my-app", domain: "example.test", target, ttl: 60 }),
+      );
+      const { inputs } = one("dns:Record");
+      assert.equal(inputs["type"], type);
+      assert.equal(inputs["name"], "my-app.example.test");
+      assert.equal(inputs["zone"], "example.test");
+      assert.equal(inputs["content"], target);
+      assert.equal(inputs["ttl"], 60);
+    });
+  }
+});
+
+describe("Database", () => {
+  it("makes a role with a generated password, and a secret URL", async () => {
+    let secret: boolean | undefined;
+    const { one, result } = await record(async () => {
+      const { url } = make.Database("my-app");
+      secret = await pulumi.isSecret(url);
+      return url;
+    });
+    const { inputs, secrets } = one("postgres:Database");
+    assert.equal(inputs["name"], "my_app");
+    assert.equal(inputs["connectionLimit"], 5);
+    assert.ok(secrets.includes("password"));
+    assert.equal(result, "postgres://my_app:password-of-my-app-password@db:5432/my_app");
+    assert.equal(secret, true);
+  });
+});
+
+describe("Cache", () => {
+  it("makes a user for the slug's prefix, and a secret URL", async () => {
+    let secret: boolean | undefined;
+    const { one, result } = await record(async () => {
+      const { url } = make.Cache("my-app");
+      secret = await pulumi.isSecret(url);
+      return url;
+    });
+    const { inputs, secrets } = one("redis:User");
+    assert.equal(inputs["prefix"], "my-app:");
+    assert.ok(secrets.includes("password"));
+    assert.equal(result, "redis://my-app:password-of-my-app-password@cache:6379");
+    assert.equal(secret, true);
+  });
+});
+
+describe("CiPipeline", () => {
+  it("activates the repository and sets what its pipeline needs", async () => {
+    const { one, byType } = await record(() => make.CiPipeline("my-app"));
+    assert.equal(one("woodpecker:Repository").inputs["forgeRemoteId"], 7);
+    assert.equal(one("woodpecker:RegistryCredentials").inputs["credentialsVersion"], 1);
+    const secrets = byType("woodpecker:Secret");
+    assert.deepEqual(secrets.map(({ inputs }) => inputs["name"]).sort(), ["kube_ca", "kube_token"]);
+    for (const { secrets: keys } of secrets) assert.ok(keys.includes("value"));
+  });
+});
+
+describe("TemplateSeed", () => {
+  it("hands the template's values to the seeding program, and no secret", async () => {
+    const { one } = await record(() => make.TemplateSeed("my-app"));
+    const { inputs, secrets } = one("command:local:Command");
+    const environment = inputs["environment"] as Record<string, string>;
+    assert.equal(environment["SEED_TEMPLATE"], "skeleton");
+    assert.deepEqual(JSON.parse(environment["SEED_VALUES"] ?? ""), values);
+    assert.deepEqual(secrets, []);
+    assert.equal(inputs["delete"], undefined);
+  });
+
+  it("refuses a template that does not exist, in a preview too", async () => {
+    const program = () =>
+      new TemplateSeed("x", { template: "nothing", cloneUrl: "u", branch: "main", values });
+    await assert.rejects(record(program, { preview: true }), { code: "RDEV_TEMPLATE" });
+  });
+});
+
+describe("Deployment", () => {
+  const pod = (deployment: { inputs: Readonly<Record<string, unknown>> }) =>
+    (deployment.inputs["spec"] as { template: { metadata: { labels: object }; spec: PodSpec } })
+      .template;
+  interface PodSpec {
+    securityContext: object;
+    automountServiceAccountToken: boolean;
+    containers: [
+      { image: string; resources: { limits: object }; securityContext: object; envFrom: unknown },
+    ];
+  }
+
+  it("labels its pods for Citadel and for Kubernetes", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    assert.deepEqual(pod(one("kubernetes:apps/v1:Deployment")).metadata.labels, {
+      "app.kubernetes.io/name": "my-app",
+      "app.kubernetes.io/managed-by": "rdev-infra",
+      "citadel.io/environment": TENANT,
+      "citadel.io/service": "my-app",
+    });
+  });
+
+  it("has no environment label without Citadel", async () => {
+    const { one } = await record(
+      () =>
+        new Deployment("my-app", {
+          slug: "my-app",
+          host: "h",
+          placeholderImage: "p",
+          sizes,
+          ingressClass: "traefik",
+          ingressNamespace: "kube-system",
+          environment: "",
+          secrets: {},
+        }),
+    );
+    const { labels } = pod(one("kubernetes:apps/v1:Deployment")).metadata;
+    assert.ok(!("citadel.io/environment" in labels));
+    assert.ok("citadel.io/service" in labels);
+  });
+
+  it("is admitted by Pod Security restricted, and bounded", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    const namespace = one("kubernetes:Namespace").inputs["labels"] as Record<string, string>;
+    assert.equal(namespace["pod-security.kubernetes.io/enforce"], "restricted");
+    const { spec } = pod(one("kubernetes:apps/v1:Deployment"));
+    assert.deepEqual(spec.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      seccompProfile: { type: "RuntimeDefault" },
+    });
+    assert.deepEqual(spec.containers[0].resources.limits, { cpu: "500m", memory: "256Mi" });
+    assert.equal(spec.automountServiceAccountToken, false);
+    one("kubernetes:core/v1:ResourceQuota");
+    one("kubernetes:core/v1:LimitRange");
+  });
+
+  it("lets in only the ingress and its own pods", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    const spec = one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"];
+    assert.deepEqual(spec, {
+      podSelector: {},
+      policyTypes: ["Ingress"],
+      ingress: [
+        {
+          from: [
+            { podSelector: {} },
+            {
+              namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  it("keeps its secrets secret, in a Secret whose name changes with them", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    const secret = one("kubernetes:core/v1:Secret", "my-app-env");
+    assert.ok(secret.secrets.includes("stringData"));
+    assert.equal((secret.inputs["metadata"] as { name?: string }).name, undefined);
+    assert.equal(secret.inputs["immutable"], true);
+    assert.deepEqual(pod(one("kubernetes:apps/v1:Deployment")).spec.containers[0].envFrom, [
+      { secretRef: { name: "my-app-env-1a2b3c4" } },
+    ]);
+  });
+
+  it("gives CI a token that may only set the image of its own Deployment", async () => {
+    const { one, result } = await record(async () => {
+      const { deploy } = make.Deployment("my-app");
+      assert.equal(await pulumi.isSecret(deploy.token), true);
+      return [await valueOf(deploy.token), await valueOf(deploy.ca)];
+    });
+    assert.deepEqual(result, ["deploy-token", "deploy-ca"]);
+    const rules = one("kubernetes:rbac.authorization.k8s.io/v1:Role").inputs["rules"];
+    assert.deepEqual(rules, [
+      {
+        apiGroups: ["apps"],
+        resources: ["deployments"],
+        resourceNames: ["my-app"],
+        verbs: ["get", "patch"],
+      },
+      { apiGroups: ["apps"], resources: ["deployments"], verbs: ["list", "watch"] },
+    ]);
+  });
+});
+
+describe("CitadelAgent", () => {
+  it("has a Secret with exactly the keys api-key and tenant-id", async () => {
+    const { one } = await record(() => make.CitadelAgent("staging"));
+    const secret = one("kubernetes:core/v1:Secret");
+    assert.deepEqual(secret.inputs["stringData"], { "api-key": "ck_planted", "tenant-id": TENANT });
+    assert.ok(secret.secrets.includes("stringData"));
+    assert.deepEqual(
+      [secret.inputs["metadata"]].map((metadata) => {
+        const { name, namespace } = metadata as { name: string; namespace: string };
+        return { name, namespace };
+      }),
+      [{ name: "citadel-agent", namespace: "observability" }],
+    );
+  });
+
+  it("runs on every node, and may get pods, no more", async () => {
+    const { one } = await record(() => make.CitadelAgent("staging"));
+    const { inputs } = one("kubernetes:apps/v1:DaemonSet");
+    const { spec } = (inputs["spec"] as { template: { spec: { tolerations: unknown } } }).template;
+    assert.deepEqual(spec.tolerations, [{ operator: "Exists" }]);
+    assert.deepEqual(one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole").inputs["rules"], [
+      { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
+    ]);
+  });
+
+  it("holds its key in its Secret only", async () => {
+    const { all } = await record(() => make.CitadelAgent("staging"));
+    for (const { type, inputs } of all) {
+      if (type === "kubernetes:core/v1:Secret") continue;
+      assert.ok(!JSON.stringify(inputs).includes("ck_planted"), type);
+    }
+  });
+
+  it("restarts when its key changes", async () => {
+    const annotations = async (apiKey: string) => {
+      const { one } = await record(
+        () =>
+          new CitadelAgent("agent", {
+            platform: "staging",
+            namespace: "observability",
+            image: "agent:1",
+            citadelUrl: "https://citadel.test",
+            apiKey,
+            tenantId: TENANT,
+          }),
+      );
+      const { inputs } = one("kubernetes:apps/v1:DaemonSet");
+      return (inputs["spec"] as { template: { metadata: { annotations: object } } }).template
+        .metadata.annotations;
+    };
+    assert.deepEqual(await annotations("ck_one"), await annotations("ck_one"));
+    assert.notDeepEqual(await annotations("ck_one"), await annotations("ck_two"));
+  });
+});
+
+describe("WorkloadLabels", () => {
+  it("patches the labels of the pods, and nothing else", async () => {
+    const { one } = await record(() => make.WorkloadLabels("claudebox"));
+    const { inputs } = one("kubernetes:apps/v1:StatefulSetPatch");
+    assert.deepEqual(inputs["metadata"], { namespace: "rdev", name: "claudebox" });
+    assert.deepEqual(inputs["spec"], {
+      template: {
+        metadata: {
+          labels: { "citadel.io/environment": TENANT, "citadel.io/service": "claudebox" },
+        },
+      },
+    });
+  });
+});

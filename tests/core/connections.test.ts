@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { connection, connections, connectionSecrets } from "../../core/connections.ts";
+import { thrown } from "../support/errors.ts";
+
+const GITEA = { GITEA_URL: "https://git.example.com/", GITEA_TOKEN: "token-of-gitea" };
+
+describe("connections", () => {
+  it("are read from variables, without a trailing slash, and frozen", () => {
+    const gitea = connection("gitea", GITEA);
+    assert.deepEqual(gitea, { url: "https://git.example.com", token: "token-of-gitea" });
+    assert.ok(Object.isFrozen(gitea));
+  });
+
+  it("name everything that is missing, empty or malformed in one error, and no value", () => {
+    const error = thrown("RDEV_CONNECTION", () =>
+      connections(["gitea", "woodpecker", "dns", "registry", "postgres", "citadel"], {
+        GITEA_URL: "ftp://user:planted@git",
+        GITEA_TOKEN: "planted\nsecond line",
+        WOODPECKER_URL: "https://ci",
+        WOODPECKER_TOKEN: "",
+        DNS_PROVIDER: "bind",
+        REGISTRY_URL: "https://registry",
+        REGISTRY_USERNAME: "ci",
+        POSTGRES_ADMIN_URL: "mysql://planted",
+        CITADEL_URL: "https://citadel",
+        CITADEL_API_KEY: "planted",
+        CITADEL_TENANT_ID: "planted",
+      }),
+    );
+    for (const line of [
+      "GITEA_URL is no URL that begins with http:// or https://",
+      "GITEA_TOKEN holds white space, a line break or a character outside ASCII",
+      "WOODPECKER_TOKEN is empty",
+      'DNS_PROVIDER is neither "powerdns" nor "cloudflare"',
+      "REGISTRY_PASSWORD is missing",
+      "POSTGRES_ADMIN_URL is no URL that begins with postgres:// or postgresql://",
+      "CITADEL_API_KEY does not begin with ck_",
+      "CITADEL_TENANT_ID is no UUID",
+    ]) {
+      assert.ok(error.message.includes(line), `${line} in ${error.message}`);
+    }
+    assert.ok(!error.message.includes("planted"), error.message);
+  });
+
+  it("ask for nothing of a system that is not named", () => {
+    assert.deepEqual(Object.keys(connections(["gitea"], GITEA)), ["gitea"]);
+  });
+
+  it("know both DNS systems", () => {
+    assert.deepEqual(
+      connection("dns", { DNS_PROVIDER: "cloudflare", CLOUDFLARE_API_TOKEN: "t0ken" }),
+      {
+        provider: "cloudflare",
+        url: "https://api.cloudflare.com/client/v4",
+        token: "t0ken",
+      },
+    );
+    const powerdns = { POWERDNS_URL: "http://dns:8081", POWERDNS_API_KEY: "key" };
+    assert.deepEqual(connection("dns", { DNS_PROVIDER: "powerdns", ...powerdns }), {
+      provider: "powerdns",
+      url: "http://dns:8081",
+      token: "key",
+      serverId: "localhost",
+    });
+  });
+
+  it("use Citadel unless it is switched off", () => {
+    assert.equal(connection("citadelEnabled", {}).enabled, true);
+    assert.equal(connection("citadelEnabled", { CITADEL_ENABLED: "false" }).enabled, false);
+    thrown("RDEV_CONNECTION", () => connection("citadelEnabled", { CITADEL_ENABLED: "no" }));
+  });
+
+  it("fall back to the key that can do all for the agent, and tell", () => {
+    const one = { CITADEL_URL: "https://c", CITADEL_API_KEY: "ck_live_a" };
+    assert.equal(connection("citadel", one).agentKey, "ck_live_a");
+    assert.equal(connection("citadel", one).hasAgentKey, false);
+    const two = { ...one, CITADEL_AGENT_KEY: "ck_live_b" };
+    assert.equal(connection("citadel", two).agentKey, "ck_live_b");
+    assert.equal(connection("citadel", two).hasAgentKey, true);
+  });
+
+  it("know their secrets, also inside of URLs", () => {
+    assert.deepEqual(
+      connectionSecrets({
+        GITEA_TOKEN: "one",
+        POSTGRES_ADMIN_URL: "postgres://admin:t%40wo@db/postgres",
+        PULUMI_CONFIG_PASSPHRASE: "three",
+        HOME: "/home/user",
+      }),
+      ["one", "t%40wo", "t@wo", "three"],
+    );
+  });
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import {
+  parsePlatformConfig,
+  parsePlatformSettings,
+  parseProjectConfig,
+} from "../../core/settings.ts";
+import { thrown } from "../support/errors.ts";
+import { PLATFORM } from "../support/platform.ts";
+
+describe("settings", () => {
+  it("of a platform have defaults", () => {
+    const settings = parsePlatformConfig(PLATFORM);
+    assert.equal(settings.dnsTtl, 300);
+    assert.equal(settings.sizes.replicas, 1);
+    assert.equal(settings.ingressClass, "traefik");
+  });
+
+  it("of a platform survive being a stack's output", () => {
+    const settings = parsePlatformConfig(PLATFORM);
+    assert.deepEqual(parsePlatformSettings(JSON.parse(JSON.stringify(settings))), settings);
+  });
+
+  it("take numbers, lists and maps as config's JSON", () => {
+    const workloads = [{ kind: "Deployment", namespace: "rdev", name: "rdev-api" }];
+    const settings = parsePlatformConfig({
+      ...PLATFORM,
+      dnsTtl: "60",
+      workloads: JSON.stringify(workloads),
+      sizes: '{"replicas":2}',
+    });
+    assert.equal(settings.dnsTtl, 60);
+    assert.deepEqual(settings.workloads, workloads);
+    assert.equal(settings.sizes.replicas, 2);
+    assert.equal(settings.sizes.cpuLimit, "500m");
+  });
+
+  it("keep a name that looks like a number", () => {
+    assert.equal(parseProjectConfig({ name: "2048" }).name, "2048");
+  });
+
+  it("name all that is wrong at once, with the values", () => {
+    const { domain: _, ...rest } = PLATFORM;
+    const error = thrown("RDEV_SETTINGS", () =>
+      parsePlatformConfig({ ...rest, dnsTtl: "soon", ingressAddress: "not an address", typo: "x" }),
+    );
+    for (const line of [
+      "rdev:domain is missing",
+      "rdev:dnsTtl: ",
+      'instead got "soon"',
+      'rdev:ingressAddress: is neither an IP address nor a DNS name, instead got "not an address"',
+      "rdev:typo is no setting",
+    ]) {
+      assert.ok(error.message.includes(line), `${line} in ${error.message}`);
+    }
+  });
+
+  it("of a project override sizes one by one, within bounds", () => {
+    assert.deepEqual(parseProjectConfig({ sizes: '{"replicas":3}' }).sizes, { replicas: 3 });
+    thrown("RDEV_SETTINGS", () => parseProjectConfig({ sizes: '{"replicas":300}' }));
+    thrown("RDEV_SETTINGS", () => parseProjectConfig({ template: "../etc" }));
+  });
+});

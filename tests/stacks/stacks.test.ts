@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import program from "../../index.ts";
+import { parsePlatformConfig } from "../../core/settings.ts";
+import { record, type RecordOptions, TENANT } from "../support/mocks.ts";
+import { PLATFORM } from "../support/platform.ts";
+
+const VARIABLES = {
+  GITEA_URL: "http://gitea",
+  GITEA_TOKEN: "planted-gitea",
+  WOODPECKER_URL: "http://woodpecker",
+  WOODPECKER_TOKEN: "planted-woodpecker",
+  DNS_PROVIDER: "powerdns",
+  POWERDNS_URL: "http://powerdns",
+  POWERDNS_API_KEY: "planted-powerdns",
+  REGISTRY_URL: "http://registry",
+  REGISTRY_USERNAME: "registry",
+  REGISTRY_PASSWORD: "planted-registry",
+  POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@db/postgres",
+  REDIS_ADMIN_URL: "redis://admin:planted-redis@cache",
+};
+const CITADEL = {
+  CITADEL_URL: "https://citadel.test",
+  CITADEL_API_KEY: "ck_planted_admin",
+  CITADEL_AGENT_KEY: "ck_planted_agent",
+};
+
+/** Runs index.ts as the stack of that name, with these variables and no others of the project's. */
+async function run(stack: string, variables: Record<string, string>, options: RecordOptions = {}) {
+  const before = { ...process.env };
+  for (const name of Object.keys(process.env)) {
+    if (/^(GITEA|WOODPECKER|DNS|POWERDNS|CLOUDFLARE|REGISTRY|POSTGRES|REDIS|CITADEL)_/.test(name)) {
+      delete process.env[name];
+    }
+  }
+  Object.assign(process.env, variables);
+  try {
+    return await record(program, { stack, ...options });
+  } finally {
+    process.env = before;
+  }
+}
+
+const platform = { settings: parsePlatformConfig(PLATFORM), citadelTenantId: TENANT };
+
+describe("the platform stack", () => {
+  const config = {
+    ...PLATFORM,
+    workloads: JSON.stringify([
+      { kind: "Deployment", namespace: "rdev", name: "rdev-api" },
+      { kind: "StatefulSet", namespace: "rdev", name: "claudebox" },
+    ]),
+  };
+
+  it("makes the log agent, the environment and both groups, and labels what exists", async () => {
+    const { one, byType, result } = await run("staging", CITADEL, { config });
+    assert.deepEqual(
+      byType("citadel:Group").map(({ inputs }) => inputs["name"]),
+      ["platform", "projects"],
+    );
+    assert.equal(one("citadel:Environment").inputs["slug"], "rdev-platform");
+    one("kubernetes:apps/v1:DaemonSet");
+    one("kubernetes:apps/v1:DeploymentPatch");
+    one("kubernetes:apps/v1:StatefulSetPatch");
+    assert.deepEqual(result, {
+      settings: parsePlatformConfig(config),
+      citadelTenantId: TENANT,
+    });
+  });
+
+  it("gives the agent the key that is good for ingest only", async () => {
+    const { one, all } = await run("staging", CITADEL, { config });
+    const secret = one("kubernetes:core/v1:Secret").inputs["stringData"] as Record<string, string>;
+    assert.equal(secret["api-key"], "ck_planted_agent");
+    assert.ok(!JSON.stringify(all).includes("ck_planted_admin"));
+  });
+
+  it("makes no agent and needs no variable when Citadel is switched off", async () => {
+    const { byType, one } = await run("staging", { CITADEL_ENABLED: "false" }, { config });
+    assert.equal(byType("kubernetes:apps/v1:DaemonSet").length, 0);
+    assert.equal(one("citadel:Environment").inputs["enabled"], false);
+  });
+
+  it("names every setting that is missing", async () => {
+    await assert.rejects(
+      run("staging", CITADEL, { config: { domain: "a.test" } }),
+      (error: Error) =>
+        ["RDEV_SETTINGS", "rdev:gitOrganization", "rdev:registry", "rdev:agentImage"].every(
+          (word) => error.message.includes(word),
+        ),
+    );
+  });
+});
+
+describe("the project stack", () => {
+  const variables = { ...VARIABLES, ...CITADEL };
+  const config = { name: "My App" };
+
+  it("makes all that a project gets", async () => {
+    const { all, result } = await run("staging.my-app", variables, { config, platform });
+    const components = all
+      .filter(({ type }) => type.startsWith("rdev:components:"))
+      .map(({ type }) => type.replace("rdev:components:", ""))
+      .sort();
+    assert.deepEqual(components, [
+      "BuildTrigger",
+      "Cache",
+      "CiPipeline",
+      "CitadelEnvironment",
+      "Database",
+      "DeployAccount",
+      "Deployment",
+      "DnsRecord",
+      "GitRepo",
+      "ImageRepository",
+      "ProjectNamespace",
+      "TemplateSeed",
+    ]);
+    const outputs = result as Record<string, unknown>;
+    assert.equal(outputs["url"], "https://my-app.staging.example.test");
+    assert.equal(outputs["citadelTenantId"], TENANT);
+    assert.equal(outputs["name"], "My App");
+  });
+
+  it("gives the template the environment's id", async () => {
+    const { one } = await run("staging.my-app", variables, { config, platform });
+    const { environment } = one("command:local:Command").inputs as {
+      environment: Record<string, string>;
+    };
+    const given = JSON.parse(environment["SEED_VALUES"] ?? "") as Record<string, string>;
+    assert.equal(given["CITADEL_TENANT_ID"], TENANT);
+    assert.equal(given["PROJECT_NAME"], "My App");
+    assert.equal(given["IMAGE"], "registry.example.test/my-app");
+  });
+
+  it("puts no credential of a system into any input", async () => {
+    const { all } = await run("staging.my-app", variables, { config, platform });
+    assert.ok(!JSON.stringify(all).includes("planted"));
+  });
+
+  it("marks every generated password, and what holds one, as secret", async () => {
+    const { all } = await run("staging.my-app", variables, { config, platform });
+    for (const { type, name, inputs, secrets } of all) {
+      for (const [key, value] of Object.entries(inputs)) {
+        if (!JSON.stringify(value).includes("password-of-")) continue;
+        assert.ok(secrets.includes(key), `${type} ${name}: ${key} is not secret`);
+      }
+    }
+  });
+
+  it("previews while nothing is known yet", async () => {
+    const { byType } = await run("staging.my-app", variables, { config, platform, preview: true });
+    assert.equal(byType("gitea:Repository").length, 1);
+  });
+
+  it("works without Citadel and its variables", async () => {
+    const { one } = await run(
+      "staging.my-app",
+      { ...VARIABLES, CITADEL_ENABLED: "false" },
+      { config, platform },
+    );
+    const { template } = one("kubernetes:apps/v1:Deployment").inputs["spec"] as {
+      template: { metadata: { labels: Record<string, string> } };
+    };
+    assert.ok(!("citadel.io/environment" in template.metadata.labels));
+  });
+
+  it("names every variable that is missing, of all systems, in one error", async () => {
+    const { GITEA_TOKEN: _, REDIS_ADMIN_URL: __, ...rest } = VARIABLES;
+    await assert.rejects(run("staging.my-app", rest, { config, platform }), (error: Error) =>
+      ["RDEV_CONNECTION", "GITEA_TOKEN", "REDIS_ADMIN_URL", "CITADEL_URL", "CITADEL_API_KEY"].every(
+        (word) => error.message.includes(word),
+      ),
+    );
+  });
+
+  it("is refused while its platform was never brought up", async () => {
+    await assert.rejects(run("staging.my-app", variables, { config }), /RDEV_PLATFORM.*"staging"/s);
+  });
+
+  it("is refused for a template that does not exist", async () => {
+    await assert.rejects(
+      run("staging.my-app", variables, { config: { template: "nothing" }, platform }),
+      /RDEV_TEMPLATE.*"nothing"/s,
+    );
+  });
+});
+
+describe("a stack's name", () => {
+  it("that fits neither form is refused", async () => {
+    await assert.rejects(run("Staging.My_App", {}), /RDEV_STACK_NAME/);
+  });
+});

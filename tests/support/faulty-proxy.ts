@@ -1,0 +1,60 @@
+import fastify from "fastify";
+import { request } from "undici";
+import { addMisbehaviour, type Misbehave } from "../../sandbox/misbehave.ts";
+
+export interface FaultyProxy {
+  /** Without a slash at its end. */
+  readonly url: string;
+  /** Faults that come before the real server sees the request. */
+  readonly misbehave: Misbehave;
+  /**
+   * The next `times` requests of this method and path reach the real server, but the connection is
+   * reset in place of its answer: the caller cannot know whether it was done.
+   */
+  loseAnswers(method: string, path?: RegExp, times?: number): void;
+  /** Every request that arrived, as `GET /path?query`, oldest first. */
+  readonly requests: readonly string[];
+  close(): Promise<void>;
+}
+
+/** An HTTP proxy in front of a real server, which fails as it is told. */
+export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
+  const app = fastify({ logger: false, forceCloseConnections: true });
+  const requests: string[] = [];
+  let losing: { method: string; path: RegExp; left: number } | undefined;
+  app.addHook("onRequest", async ({ method, url }) => void requests.push(`${method} ${url}`));
+  const misbehave = addMisbehaviour(app);
+
+  // Bodies pass as they are.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+
+  app.all("/*", async ({ method, url, headers, body, raw }, reply) => {
+    const { connection: _ours, ...passed } = headers;
+    const answer = await request(target + url, {
+      method: method as "GET",
+      headers: passed,
+      body: (body as Buffer | undefined) ?? null,
+    });
+    const content = Buffer.from(await answer.body.arrayBuffer());
+    if (losing?.method === method && losing.left > 0 && url.search(losing.path) >= 0) {
+      losing.left -= 1;
+      reply.hijack();
+      raw.socket.resetAndDestroy();
+      return;
+    }
+    const { connection: _theirs, "transfer-encoding": _chunked, ...rest } = answer.headers;
+    return reply.code(answer.statusCode).headers(rest).send(content);
+  });
+
+  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  return {
+    url,
+    misbehave,
+    loseAnswers: (method, path = /^/, times = 1) => {
+      losing = { method, path, left: times };
+    },
+    requests,
+    close: () => app.close(),
+  };
+}

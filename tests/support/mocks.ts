@@ -1,0 +1,168 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** How the engine's protocol marks a secret: https://github.com/pulumi/pulumi, runtime/rpc.ts. */
+const SPECIAL = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  /** Plain: what was secret is unwrapped. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** The top-level inputs that were secret, or held a secret. */
+  readonly secrets: readonly string[];
+  readonly custom: boolean;
+}
+
+export interface Recording {
+  readonly all: readonly Registered[];
+  /** Those of one type; a type may be given by its end: `gitea:Repository`. */
+  byType(type: string): Registered[];
+  /** The only one of its type, or the one of that name. */
+  one(type: string, name?: string): Registered;
+}
+
+export interface RecordOptions {
+  readonly stack?: string;
+  readonly config?: Readonly<Record<string, string>>;
+  readonly preview?: boolean;
+  /** The outputs of the platform's stack. */
+  readonly platform?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Runs a program under Pulumi's mocks and waits for everything it registers; what it registered, and
+ * the plain value of what it returned. Two resources of the same type and name are an error, as they
+ * are for the engine.
+ */
+export async function record<T>(
+  program: () => T | Promise<T>,
+  options: RecordOptions = {},
+): Promise<Recording & { readonly result: unknown }> {
+  const all: Registered[] = [];
+  const twice: string[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs, custom = true }) => {
+        if (all.some((other) => other.type === type && other.name === name)) {
+          twice.push(`${type} ${name}`);
+        }
+        const given = inputs as Record<string, unknown>;
+        const secrets = Object.keys(given).filter((key) => holdsSecret(given[key]));
+        const plain = unwrap(given) as Record<string, unknown>;
+        all.push({ type, name, inputs: plain, secrets, custom });
+        return {
+          id: idOf(type, name, plain),
+          state: { ...given, ...stateOf(type, name, plain, options) },
+        };
+      },
+      call: () => ({}),
+    },
+    "rdev",
+    options.stack ?? "staging",
+    options.preview ?? false,
+    "organization",
+  );
+  for (const [key, value] of Object.entries(options.config ?? {})) {
+    pulumi.runtime.setConfig(`rdev:${key}`, value);
+  }
+  const result = await valueOf(pulumi.output(await program()));
+  await settled();
+  if (twice.length > 0) throw new Error(`registered twice: ${twice.join(", ")}`);
+  const byType = (type: string) =>
+    all.filter((one) => one.type === type || one.type.endsWith(`/${type}`));
+  return {
+    all,
+    byType,
+    one(type, name) {
+      const found = byType(type).filter((one) => name === undefined || one.name === name);
+      if (found.length !== 1 || !found[0]) {
+        throw new Error(`${found.length} of ${type} ${name ?? ""}, wanted 1`);
+      }
+      return found[0];
+    },
+    result,
+  };
+}
+
+/** The value of an output, secret or not. */
+export function valueOf<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> {
+  return new Promise((resolve) => {
+    output.apply((value) => resolve(value as pulumi.Unwrap<T>));
+  });
+}
+
+/** Resolves once no registration is under way any more. */
+async function settled(): Promise<void> {
+  const { waitForRPCs } = (await import("@pulumi/pulumi/runtime/settings.js")) as unknown as {
+    waitForRPCs(): Promise<void>;
+  };
+  await waitForRPCs();
+}
+
+function idOf(type: string, name: string, inputs: Record<string, unknown>): string {
+  if (type.endsWith("gitea:Repository")) {
+    return `${String(inputs["organization"])}/${String(inputs["name"])}`;
+  }
+  if (type.endsWith("registry:Repository")) return String(inputs["path"]);
+  return type.endsWith("kubernetes:Namespace") ? String(inputs["name"]) : `${name}-id`;
+}
+
+/** What the real providers would add to the inputs. */
+function stateOf(
+  type: string,
+  name: string,
+  inputs: Record<string, unknown>,
+  options: RecordOptions,
+): Record<string, unknown> {
+  switch (type.replace(/^pulumi-nodejs:dynamic\//, "")) {
+    case "pulumi:pulumi:StackReference":
+      return { outputs: options.platform ?? {}, secretOutputNames: [] };
+    case "random:index/randomPassword:RandomPassword":
+      return { result: `password-of-${name}` };
+    case "gitea:Repository":
+      return { repositoryId: 7, cloneUrl: `http://git/${name}.git`, htmlUrl: `http://git/${name}` };
+    case "postgres:Database":
+      return { host: "db", port: 5432, username: inputs["name"], database: inputs["name"] };
+    case "redis:User":
+      return { host: "cache", port: 6379, username: inputs["name"], tls: false };
+    case "woodpecker:Repository":
+      return { repositoryId: 3 };
+    case "woodpecker:Pipeline":
+      return { number: 1 };
+    case "citadel:Environment":
+      return { tenantId: inputs["enabled"] === true ? TENANT : "" };
+    case "kubernetes:core/v1:Secret":
+      return {
+        data: { token: base64("deploy-token"), "ca.crt": base64("deploy-ca") },
+        ...(!(inputs["metadata"] as { name?: string }).name && {
+          metadata: { ...(inputs["metadata"] as object), name: `${name}-1a2b3c4` },
+        }),
+      };
+    default:
+      return {};
+  }
+}
+
+/** The tenant that every environment gets under mocks. */
+export const TENANT = "6f1f2a7e-3a54-4f0e-9d3a-0a2f6a1c9b11";
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+function isSecret(value: unknown): value is { value: unknown } {
+  return typeof value === "object" && value !== null && (value as never)[SPECIAL] === SECRET;
+}
+
+function holdsSecret(value: unknown): boolean {
+  if (isSecret(value)) return true;
+  return typeof value === "object" && value !== null && Object.values(value).some(holdsSecret);
+}
+
+function unwrap(value: unknown): unknown {
+  if (isSecret(value)) return unwrap(value.value);
+  if (Array.isArray(value)) return value.map(unwrap);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unwrap(inner)]));
+}

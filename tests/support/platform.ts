@@ -1,0 +1,10 @@
+/** The config of a small platform, as a stack holds it. */
+export const PLATFORM = {
+  domain: "staging.example.test",
+  gitOrganization: "projects",
+  registry: "registry.example.test",
+  ingressAddress: "192.0.2.10",
+  citadelOrganization: "orchard9",
+  placeholderImage: "placeholder:1",
+  agentImage: "agent:1",
+} as const;
