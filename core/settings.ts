@@ -153,7 +153,7 @@ function describe(values: unknown, issue: z.core.$ZodIssue): string {
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const path = issue.path.join(".");
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => `rdev:${path && `${path}.`}${key} is no setting`).join(", ");
+    return issue.keys.map((key) => `rdev:${path && `${path}.`}${key} is no setting`).join("\n  - ");
   }
   if (value === undefined) return `rdev:${path} is missing`;
   return `rdev:${path}: ${issue.message}, instead got ${JSON.stringify(value)}`;

@@ -73,8 +73,7 @@ export class Http {
     schema: S,
     options: CallOptions = {},
   ): Promise<z.output<S>> {
-    const answer = await this.raw(method, path, options);
-    if (answer.status < 200 || answer.status > 299) throw this.#failed(method, path, answer);
+    const answer = await this.send(method, path, options);
     const parsed = schema.safeParse(answer.text === "" ? undefined : this.#json(answer.text));
     if (parsed.success) return parsed.data;
     const first = parsed.error.issues[0];
@@ -83,6 +82,17 @@ export class Http {
       `answered ${method} ${path} with something else than its API promises ` +
         `(${first?.path.join(".") || "the whole"}: ${first?.message}).`,
     );
+  }
+
+  /** The answer as it is, with its headers. Throws for every status outside 2xx. */
+  async send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: CallOptions = {},
+  ): Promise<Answer> {
+    const answer = await this.raw(method, path, options);
+    if (answer.status < 200 || answer.status > 299) throw this.#failed(method, path, answer);
+    return answer;
   }
 
   /** As `call`, but undefined where the answer is 404. */
@@ -186,13 +196,16 @@ export class Http {
 
   #said(text: string): string {
     const body = this.#json(text);
-    const said =
+    const said: unknown =
       typeof body === "object" && body !== null
         ? SAID.map((key) => (body as Record<string, unknown>)[key]).find(Boolean)
-        : undefined;
+        : body;
     if (!said) return "";
     const words = typeof said === "string" ? said : JSON.stringify(said);
-    return `: ${words.slice(0, 300).replace(/\.$/, "")}`;
+    // A page of HTML, as proxies answer, says nothing to a reader.
+    if (words.startsWith("<")) return "";
+    const [line = ""] = words.split("\n");
+    return `: ${line.slice(0, 300).replace(/\.$/, "")}`;
   }
 
   #error(code: ErrorCode, text: string, status?: number): InfraError {

@@ -38,24 +38,33 @@ export interface Definition<
   readonly replaceOn: readonly (keyof z.output<Inputs> & string)[];
   /** Inputs and attributes that are secret: encrypted in the state, taken out of errors. */
   readonly secrets: readonly (keyof (z.output<Inputs> & z.output<Attributes>) & string)[];
+  /** For one operation on one object, in ms. Default: 5 minutes. */
+  readonly deadline?: number;
 
   /** Opens the connection, from the environment variables. */
   connect(): Client | Promise<Client>;
+  /** Ends the connection at once, also in the middle of a call that hangs. */
   close?(client: Client): Promise<void>;
 
   /** Rules across properties, or between the last inputs and the new ones. */
   rules?(inputs: z.output<Inputs>, last: Partial<z.output<Inputs>>): Failure[];
 
-  /** What stands under the name that these inputs ask for. */
-  find(client: Client, inputs: z.output<Inputs>): Promise<Found | undefined>;
+  /** What stands under the name that these inputs ask for. On delete the attributes are there too. */
+  find(
+    client: Client,
+    wanted: z.output<Inputs> & Partial<Known<Attributes>>,
+  ): Promise<Found | undefined>;
   /** Makes and marks the object, and no more; its id. Not called where one exists. */
   create(client: Client, inputs: z.output<Inputs>): Promise<string>;
-  /** Brings the object to its inputs. May run any number of times. */
+  /**
+   * Brings the object to its inputs. May run any number of times. `last` is the state before an
+   * update. An error with status 404, or RDEV_GONE, says that the object is not there any more.
+   */
   apply(
     client: Client,
     id: string,
     inputs: z.output<Inputs>,
-    last?: Partial<z.output<Inputs>>,
+    last?: Partial<State<Inputs, Attributes>>,
   ): Promise<z.output<Attributes>>;
   /** What of the state is different on the server; undefined when the object is gone. */
   read(
@@ -68,7 +77,12 @@ export interface Definition<
 }
 
 export type State<Inputs extends z.ZodObject, Attributes extends z.ZodObject> = z.output<Inputs> &
-  z.output<Attributes>;
+  Known<Attributes>;
+
+/** The output of no attributes would be an object without any property, inputs included. */
+type Known<Attributes extends z.ZodObject> = keyof Attributes["shape"] extends never
+  ? unknown
+  : z.output<Attributes>;
 
 /** Infers a definition's types from its schemas. */
 export function define<I extends z.ZodObject, A extends z.ZodObject, C>(

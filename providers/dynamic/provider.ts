@@ -6,36 +6,50 @@ import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import type { Definition, Failure } from "./definition.ts";
 import { hasUnknown } from "./unknowns.ts";
 
-/** For one operation on one object, in ms: the engine itself sets no limit. */
+/** In ms. The engine itself sets no limit. */
 const DEADLINE = 5 * 60 * 1000;
 
 type Props = Record<string, unknown>;
 
+/** Pulumi's own interface, with nothing of it left open. */
+export interface Provider extends dynamic.ResourceProvider<Props, Props> {
+  check(olds: Props | undefined, news: Props): Promise<{ inputs: Props; failures: Failure[] }>;
+  diff(id: string, olds: Props, news: Props): Promise<dynamic.DiffResult>;
+  create(inputs: Props): Promise<{ id: string; outs: Props }>;
+  update(id: string, olds: Props, news: Props): Promise<{ outs: Props }>;
+  /** With an empty id where the object is gone. */
+  read(id: string, props?: Props): Promise<{ id: string; props: Props; inputs?: Props }>;
+  delete(id: string, props: Props): Promise<void>;
+}
+
 /** Pulumi's provider for a definition. Stateless: one serves every resource of its type. */
 export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>(
   definition: Definition<I, A, C>,
-): Required<Omit<dynamic.ResourceProvider, "configure">> {
+): Provider {
   type Inputs = z.output<I>;
+  type Wanted = Parameters<typeof definition.find>[1];
   const keys = Object.keys(definition.inputs.shape);
   const onlyInputs = (props: Props): Props =>
     Object.fromEntries(keys.filter((key) => key in props).map((key) => [key, props[key]]));
 
   /** Runs one operation: connects, closes, bounds its time and cleans its errors. */
-  async function operate<T>(props: Props, work: (client: C) => Promise<T>): Promise<T> {
-    const secrets = [...connectionSecrets(), ...secretValues(definition, props)];
+  async function operate<T>(states: Props[], work: (client: C) => Promise<T>): Promise<T> {
     let client: C | undefined;
     try {
-      client = await definition.connect();
-      return await withDeadline(definition.noun, work(client));
+      const done = async () => work((client = await definition.connect()));
+      return await withDeadline(definition.noun, definition.deadline ?? DEADLINE, done());
     } catch (error) {
-      throw cleanError(error, secrets);
+      throw cleanError(error, [
+        ...connectionSecrets(),
+        ...states.flatMap((props) => definition.secrets.flatMap((key) => texts(props[key]))),
+      ]);
     } finally {
       if (client !== undefined) await definition.close?.(client).catch(() => undefined);
     }
   }
 
   return {
-    async check(olds: Props | undefined, news: Props) {
+    check(olds: Props | undefined, news: Props) {
       const { inputs, failures } = checkInputs(definition, news);
       if (failures.length === 0 && !hasUnknown(inputs)) {
         failures.push(
@@ -43,54 +57,54 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
             []),
         );
       }
-      return { inputs, failures };
+      return Promise.resolve({ inputs, failures });
     },
 
-    async diff(_id, olds: Props, news: Props) {
+    diff(_id, olds: Props, news: Props) {
       const changed = keys.filter((key) => !same(olds[key], news[key]));
       // An unknown may turn out to be the old value: a replacement is announced only when it is sure.
       const replaces = definition.replaceOn.filter(
         (key) => changed.includes(key) && !hasUnknown(news[key]),
       );
-      return { changes: changed.length > 0, replaces, deleteBeforeReplace: true };
+      return Promise.resolve({
+        changes: changed.length > 0,
+        replaces,
+        deleteBeforeReplace: true,
+      });
     },
 
     async create(props: Props) {
       const inputs = onlyInputs(props) as Inputs;
-      return operate(props, async (client) => {
-        const found = await definition.find(client, inputs);
-        if (found && !found.owned) throw notOurs(definition.noun, found.id);
-        const id = found?.id ?? (await definition.create(client, inputs));
-        try {
+      let id: string | undefined;
+      try {
+        return await operate([props], async (client) => {
+          const found = await definition.find(client, inputs as Wanted);
+          if (found && !found.owned) throw notOurs(definition.noun, found.id);
+          id = found?.id ?? (await definition.create(client, inputs));
           return { id, outs: { ...inputs, ...(await definition.apply(client, id, inputs)) } };
-        } catch (error) {
-          // With id and properties the engine keeps what exists, and the next `up` finishes it.
-          const { message } = cleanError(error, secretValues(definition, props));
-          throw Object.assign(new Error(message), { id, properties: inputs, reasons: [message] });
-        }
-      });
+        });
+      } catch (error) {
+        if (id === undefined) throw error;
+        // With id and properties the engine keeps what exists, and the next `up` finishes it.
+        const reasons = [(error as Error).message];
+        throw Object.assign(error as Error, { id, properties: inputs, reasons });
+      }
     },
 
     async update(id, olds: Props, props: Props) {
       const inputs = onlyInputs(props) as Inputs;
-      return operate({ ...olds, ...props }, async (client) => {
+      return operate([olds, props], async (client) => {
         try {
-          const last = onlyInputs(olds) as Partial<Inputs>;
+          const last = olds as Parameters<typeof definition.apply>[3];
           return { outs: { ...inputs, ...(await definition.apply(client, id, inputs, last)) } };
         } catch (error) {
-          throw error instanceof InfraError && error.status === 404
-            ? new InfraError(
-                "RDEV_GONE",
-                `The ${definition.noun} ${id} is in the state, but no longer on its server. ` +
-                  "Run a refresh, then up again: it will be made anew.",
-              )
-            : error;
+          throw isGone(error) ? gone(definition.noun, id) : error;
         }
       });
     },
 
     async read(id, props: Props = {}) {
-      return operate(props, async (client) => {
+      return operate([props], async (client) => {
         const state = props as Parameters<typeof definition.read>[2];
         const live = await definition.read(client, id, state);
         if (live === undefined) return { id: "", props: {} };
@@ -100,7 +114,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
     },
 
     async delete(id, props: Props) {
-      await operate(props, async (client) => {
+      await operate([props], async (client) => {
         const state = props as Parameters<typeof definition.delete>[2];
         const found = await definition.find(client, state);
         if (found?.id !== id) return;
@@ -155,8 +169,10 @@ function plain(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-function secretValues(definition: { secrets: readonly string[] }, props: Props): string[] {
-  return definition.secrets.map((key) => props[key]).filter((value) => typeof value === "string");
+/** Every text in a value, however deep. */
+function texts(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(texts) : [];
 }
 
 function notOurs(noun: string, id: string): InfraError {
@@ -167,22 +183,35 @@ function notOurs(noun: string, id: string): InfraError {
   );
 }
 
+function isGone(error: unknown): boolean {
+  return error instanceof InfraError && (error.status === 404 || error.code === "RDEV_GONE");
+}
+
+function gone(noun: string, id: string): InfraError {
+  return new InfraError(
+    "RDEV_GONE",
+    `The ${noun} ${id} is in the state, but no longer on its server. ` +
+      "Run a refresh, then up again: it will be made anew.",
+  );
+}
+
 /** The SDK prints an error's stack and name to the user: neither is left on it. */
-function cleanError(error: unknown, secrets: readonly string[]): Error {
-  if (error instanceof Error && "reasons" in error) return error;
-  const clean = new Error(redact(userMessage(error), secrets));
+function cleanError(error: unknown, secrets: string[]): Error {
+  // The longest first: one that is a part of another would leave the rest of it.
+  const longestFirst = secrets.toSorted((a, b) => b.length - a.length);
+  const clean = new Error(redact(userMessage(error), longestFirst));
   clean.name = "error";
   clean.stack = "";
   return clean;
 }
 
-async function withDeadline<T>(noun: string, work: Promise<T>): Promise<T> {
+async function withDeadline<T>(noun: string, deadline: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const text = `The ${noun} was not done within ${DEADLINE / 1000} s.`;
+      const text = `The ${noun} was not done within ${deadline / 1000} s.`;
       reject(new InfraError("RDEV_DEADLINE", text));
-    }, DEADLINE);
+    }, deadline);
   });
   try {
     return await Promise.race([work, late]);

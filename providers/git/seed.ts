@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
@@ -20,12 +20,15 @@ import {
   type TemplateValues,
   type TemplateVariable,
 } from "../../core/template.ts";
+import { Gitea } from "../gitea/client.ts";
 
-/** For each git command, in ms. */
+/** For each git command, and for Gitea to take note of the push; in ms. */
 const DEADLINE = 60_000;
 
 const order = z.object({
   SEED_TEMPLATE: z.string().min(1),
+  /** `<organization>/<name>` on Gitea. */
+  SEED_REPOSITORY: z.string().regex(/^[^/]+\/[^/]+$/),
   /** Where git reaches the repository over HTTP, without credentials. */
   SEED_CLONE_URL: z.url(),
   SEED_BRANCH: z.string().min(1),
@@ -43,6 +46,7 @@ export type SeedOrder = z.input<typeof order>;
 export async function seed(environment: NodeJS.ProcessEnv): Promise<string> {
   const {
     SEED_TEMPLATE: template,
+    SEED_REPOSITORY: repository,
     SEED_CLONE_URL: url,
     SEED_BRANCH: branch,
     SEED_VALUES: values,
@@ -62,9 +66,27 @@ export async function seed(environment: NodeJS.ProcessEnv): Promise<string> {
     await git("add", "--all", "--force");
     await git("commit", "--quiet", "--no-verify", "-m", `Start from the template ${template}`);
     await git("push", "--quiet", url, `HEAD:refs/heads/${branch}`);
+    await commitIsKnown(repository);
     return `Seeded ${files.length} files from the template ${template}.`;
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Gitea takes note of a first push only after answering it. Until then it calls the repository empty,
+ * and 1.26.0 answers questions for the branch with 500.
+ */
+async function commitIsKnown(repository: string): Promise<void> {
+  const [owner = "", name = ""] = repository.split("/");
+  const gitea = new Gitea();
+  const deadline = Date.now() + DEADLINE;
+  while ((await gitea.repository(owner, name))?.empty !== false) {
+    if (Date.now() > deadline) {
+      const text = `Gitea took ${repository}'s first commit and still calls it empty.`;
+      throw new InfraError("RDEV_DEADLINE", text);
+    }
+    await setTimeout(100);
   }
 }
 
@@ -105,7 +127,7 @@ async function runGit(cwd: string, url: string, token: string, args: string[]): 
   }
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (import.meta.main) {
   try {
     console.log(await seed(process.env));
   } catch (error) {

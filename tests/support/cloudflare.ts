@@ -47,7 +47,7 @@ export async function startCloudflare(zone: string, token: string): Promise<Fake
   });
 
   app.post(path, async (request, reply) => {
-    const record = { id: `record-${++made}`, ...normal(request.body as CloudflareRecord) };
+    const record = { ...normal(request.body as CloudflareRecord), id: `record-${++made}` };
     const others = [...records.values()].filter(({ name }) => name === record.name);
     if (others.some(({ type }) => (type === "CNAME") !== (record.type === "CNAME"))) {
       const text = "An A, AAAA, or CNAME record with that host already exists.";

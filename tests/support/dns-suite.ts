@@ -68,6 +68,17 @@ export function itKeepsRecords(server: DnsServer): void {
     );
   });
 
+  it("keeps the types of one name apart", async () => {
+    const six = inputs({ type: "AAAA", content: "2001:db8::1" });
+    await provider.create(six);
+    const { id, outs } = await provider.create(inputs());
+    assert.equal(id, `${name}/A`);
+    assert.equal((await live()).length, 2);
+    await provider.delete(id, outs);
+    assert.equal((await provider.read(id, outs)).id, "");
+    assert.deepEqual((await provider.read(`${name}/AAAA`, six)).props, six);
+  });
+
   it("adopts a record of this project, and brings it to its inputs", async () => {
     await provider.create(inputs({ content: "192.0.2.7", ttl: 60 }));
     await provider.create(inputs());

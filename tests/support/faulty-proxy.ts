@@ -22,7 +22,10 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   const app = fastify({ logger: false, forceCloseConnections: true });
   const requests: string[] = [];
   let losing: { method: string; path: RegExp; left: number } | undefined;
-  app.addHook("onRequest", async ({ method, url }) => void requests.push(`${method} ${url}`));
+  app.addHook("onRequest", ({ method, url }, _reply, done) => {
+    requests.push(`${method} ${url}`);
+    done();
+  });
   const misbehave = addMisbehaviour(app);
 
   // Bodies pass as they are.
@@ -30,10 +33,9 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
 
   app.all("/*", async ({ method, url, headers, body, raw }, reply) => {
-    const { connection: _ours, ...passed } = headers;
     const answer = await request(target + url, {
       method: method as "GET",
-      headers: passed,
+      headers: { ...headers, connection: undefined },
       body: (body as Buffer | undefined) ?? null,
     });
     const content = Buffer.from(await answer.body.arrayBuffer());
@@ -43,8 +45,10 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
       raw.socket.resetAndDestroy();
       return;
     }
-    const { connection: _theirs, "transfer-encoding": _chunked, ...rest } = answer.headers;
-    return reply.code(answer.statusCode).headers(rest).send(content);
+    // Of this connection, not of the answer.
+    delete answer.headers["connection"];
+    delete answer.headers["transfer-encoding"];
+    return reply.code(answer.statusCode).headers(answer.headers).send(content);
   });
 
   const url = await app.listen({ host: "127.0.0.1", port: 0 });

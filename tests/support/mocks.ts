@@ -17,9 +17,9 @@ export interface Registered {
 export interface Recording {
   readonly all: readonly Registered[];
   /** Those of one type; a type may be given by its end: `gitea:Repository`. */
-  byType(type: string): Registered[];
+  readonly byType: (type: string) => Registered[];
   /** The only one of its type, or the one of that name. */
-  one(type: string, name?: string): Registered;
+  readonly one: (type: string, name?: string) => Registered;
 }
 
 export interface RecordOptions {
@@ -63,9 +63,8 @@ export async function record<T>(
     options.preview ?? false,
     "organization",
   );
-  for (const [key, value] of Object.entries(options.config ?? {})) {
-    pulumi.runtime.setConfig(`rdev:${key}`, value);
-  }
+  const config = Object.entries(options.config ?? {}).map(([key, value]) => [`rdev:${key}`, value]);
+  pulumi.runtime.setAllConfig(Object.fromEntries(config) as Record<string, string>);
   const result = await valueOf(pulumi.output(await program()));
   await settled();
   if (twice.length > 0) throw new Error(`registered twice: ${twice.join(", ")}`);
@@ -95,7 +94,7 @@ export function valueOf<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> 
 /** Resolves once no registration is under way any more. */
 async function settled(): Promise<void> {
   const { waitForRPCs } = (await import("@pulumi/pulumi/runtime/settings.js")) as unknown as {
-    waitForRPCs(): Promise<void>;
+    waitForRPCs: () => Promise<void>;
   };
   await waitForRPCs();
 }

@@ -1,0 +1,140 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { InfraError } from "../../core/errors.ts";
+import { isOwnedBy, ownership } from "../../core/ownership.ts";
+import { define, type Found } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Citadel } from "./client.ts";
+import { DISABLED } from "./disabled.ts";
+
+const definition = define({
+  module: "citadel/environment",
+  type: "citadel:Environment",
+  noun: "Citadel environment",
+  inputs: z.object({
+    slug: z.string().min(1),
+    /** For people. */
+    name: z.string().min(1),
+    organization: z.string().min(1),
+    /** The slug, or the platform's name, that the mark names. */
+    project: z.string().min(1),
+    /** The tenant group that it becomes a member of; made where it is missing. */
+    group: z.string().min(1),
+    /** When not, nothing is made and Citadel is not spoken to. */
+    enabled: z.boolean(),
+    /** Use the tenant that CITADEL_TENANT_ID names when this is made, if it names one. */
+    usePlatformTenant: z.boolean().default(false),
+  }),
+  attributes: z.object({
+    /** A UUID; empty where nothing was made. */
+    tenantId: z.string(),
+    /** It was there before, and stays. */
+    adopted: z.boolean(),
+  }),
+  replaceOn: ["slug", "organization", "project", "enabled", "usePlatformTenant"],
+  secrets: [],
+
+  // Opened only when used: without Citadel its variables need not be there.
+  connect: () => () => new Citadel(),
+
+  rules({ slug, enabled }, last) {
+    if (enabled || last.enabled !== true) return [];
+    const reason =
+      `RDEV_CITADEL_OFF: the environment "${slug}" exists, and switching Citadel off would delete ` +
+      "it with its logs. Set CITADEL_ENABLED=true again; or, if the logs may go, destroy the stack " +
+      "first and bring it up anew with CITADEL_ENABLED=false.";
+    return [{ property: "enabled", reason }];
+  },
+
+  async find(citadel, wanted) {
+    if (!wanted.enabled) return undefined;
+    if (wanted.adopted && wanted.tenantId) {
+      return (await citadel().tenant(wanted.tenantId)) && { id: wanted.tenantId, owned: true };
+    }
+    const chosen = wanted.usePlatformTenant && !wanted.tenantId && citadel().platformTenant;
+    if (chosen) return platformTenant(citadel(), chosen);
+    return bySlug(citadel(), wanted);
+  },
+
+  async create(citadel, inputs) {
+    if (!inputs.enabled) return DISABLED;
+    const { slug, name, organization, project } = inputs;
+    const metadata = ownership(project);
+    try {
+      return (await citadel().createTenant({ slug, name, organization, metadata })).id;
+    } catch (error) {
+      if (!(error instanceof InfraError) || error.status !== 409) throw error;
+      // Somebody was faster: another run of ours, perhaps.
+      const found = await bySlug(citadel(), inputs);
+      if (found?.owned) return found.id;
+      throw new InfraError(
+        "RDEV_NOT_OURS",
+        `The Citadel environment "${slug}" exists already and was not made for this project. ` +
+          "It is left untouched. Choose another slug, or remove it yourself.",
+      );
+    }
+  },
+
+  async apply(citadel, id, { name, group, enabled, usePlatformTenant }, last) {
+    if (!enabled) return { tenantId: "", adopted: false };
+    const adopted = last?.adopted ?? (usePlatformTenant && citadel().platformTenant === id);
+    if (!adopted) await citadel().renameTenant(id, name);
+    await citadel().putGroup(group);
+    await citadel().addMember(group, id);
+    if (last?.group && last.group !== group) await citadel().removeMember(last.group, id);
+    return { tenantId: id, adopted };
+  },
+
+  async read(citadel, id, { name, group, enabled, adopted }) {
+    if (!enabled) return {};
+    const [tenant, members] = await Promise.all([citadel().tenant(id), citadel().members(group)]);
+    return (
+      tenant && {
+        name: adopted ? name : tenant.name,
+        group: members?.includes(id) ? group : "",
+      }
+    );
+  },
+
+  async delete(citadel, id, { group, adopted, usePlatformTenant }) {
+    if (group) await citadel().removeMember(group, id);
+    // A create that failed half way left no attributes.
+    const stays = adopted ?? (usePlatformTenant && citadel().platformTenant === id);
+    if (!stays) await citadel().deleteTenant(id);
+  },
+});
+
+/** Whatever its mark: naming it by its id says that it may be used. */
+async function platformTenant(citadel: Citadel, id: string): Promise<Found> {
+  if (await citadel.tenant(id)) return { id, owned: true };
+  throw new InfraError(
+    "RDEV_CONNECTION",
+    `CITADEL_TENANT_ID is ${id}, but Citadel has no such tenant. Correct it, or unset it: then a ` +
+      "tenant is made.",
+  );
+}
+
+async function bySlug(
+  citadel: Citadel,
+  { organization, slug, project }: { organization: string; slug: string; project: string },
+): Promise<Found | undefined> {
+  const found = await citadel.tenantBySlug(organization, slug);
+  return found && { id: found.id, owned: isOwnedBy(found.metadata, project) };
+}
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * A log environment in Citadel: a tenant, member of a tenant group. Delete ends the membership and
+ * deletes the tenant with its logs; a tenant that CITADEL_TENANT_ID named stays.
+ */
+export class Environment extends DynamicResource<typeof definition> {
+  /** Empty where Citadel is not in use. */
+  declare readonly tenantId: pulumi.Output<string>;
+  declare readonly adopted: pulumi.Output<boolean>;
+
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}

@@ -1,0 +1,98 @@
+import { z } from "zod";
+import type { Connection } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
+import { Http } from "../http.ts";
+import type { Dns, RecordSet } from "./port.ts";
+
+const zoneAnswer = z.object({
+  rrsets: z.array(
+    z.object({
+      name: z.string(),
+      type: z.string(),
+      ttl: z.int(),
+      records: z.array(z.object({ content: z.string(), disabled: z.boolean() })),
+      comments: z.array(z.object({ content: z.string() })),
+    }),
+  ),
+});
+
+/**
+ * PowerDNS' HTTP API, version 1: https://doc.powerdns.com/authoritative/http-api. Needs a backend
+ * that keeps comments, as the generic SQL ones do; it keeps one list of them for each name and type.
+ */
+export class PowerDns implements Dns {
+  readonly #http: Http;
+  readonly #zones: string;
+
+  constructor({
+    url,
+    token,
+    serverId,
+  }: Omit<Extract<Connection<"dns">, { provider: "powerdns" }>, "provider">) {
+    this.#zones = `/api/v1/servers/${encodeURIComponent(serverId)}/zones`;
+    this.#http = new Http({
+      system: "PowerDNS",
+      url,
+      headers: { "x-api-key": token },
+      secrets: [token],
+      credential: "POWERDNS_API_KEY",
+    });
+  }
+
+  async find(zone: string, name: string): Promise<RecordSet[]> {
+    const { rrsets } = await this.#inZone(zone, (path) =>
+      this.#http.call("GET", path, zoneAnswer, { query: { rrset_name: `${name}.` } }),
+    );
+    // PowerDNS 4.7 adds the comments of all other names, as sets without a record.
+    const real = rrsets.filter((rrset) => rrset.name === `${name}.` && rrset.records.length > 0);
+    return real.map(({ type, ttl, records, comments }) => ({
+      name,
+      type,
+      ttl,
+      // A disabled record is kept, but not served.
+      contents: records
+        .filter(({ disabled }) => !disabled)
+        .map(({ content }) => content.replace(/\.$/, "")),
+      comment: comments.map(({ content }) => content).join("\n"),
+    }));
+  }
+
+  async put(zone: string, { name, type, ttl, contents, comment }: RecordSet): Promise<void> {
+    await this.#change(zone, {
+      name: `${name}.`,
+      type,
+      ttl,
+      changetype: "REPLACE",
+      records: contents.map((content) => ({
+        content: type === "CNAME" ? `${content}.` : content,
+        disabled: false,
+      })),
+      comments: [{ content: comment, account: "" }],
+    });
+  }
+
+  async delete(zone: string, set: Pick<RecordSet, "name" | "type" | "comment">): Promise<void> {
+    const found = await this.find(zone, set.name);
+    if (!found.some(({ type, comment }) => type === set.type && comment === set.comment)) return;
+    await this.#change(zone, { name: `${set.name}.`, type: set.type, changetype: "DELETE" });
+  }
+
+  async #change(zone: string, rrset: object): Promise<void> {
+    await this.#inZone(zone, (path) =>
+      this.#http.call("PATCH", path, z.unknown(), { json: { rrsets: [rrset] } }),
+    );
+  }
+
+  async #inZone<T>(zone: string, call: (path: string) => Promise<T>): Promise<T> {
+    try {
+      return await call(`${this.#zones}/${encodeURIComponent(zone)}.`);
+    } catch (error) {
+      if (!(error instanceof InfraError && error.status === 404)) throw error;
+      throw new InfraError(
+        "RDEV_REFUSED",
+        `PowerDNS has no zone ${zone}. Make it first, or correct POWERDNS_URL, ` +
+          "POWERDNS_SERVER_ID or the setting rdev:domain.",
+      );
+    }
+  }
+}

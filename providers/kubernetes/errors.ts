@@ -1,0 +1,81 @@
+import { type ErrorCode, InfraError, redact } from "../../core/errors.ts";
+
+/** What the API server answers in place of an object: https://kubernetes.io/docs/reference/generated/kubernetes-api (Status). */
+export interface Refusal {
+  readonly status: number;
+  readonly text: string;
+  /** In ms, where it says when to come again. */
+  readonly retryAfter: number | undefined;
+}
+
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  401: "RDEV_UNAUTHORIZED",
+  403: "RDEV_FORBIDDEN",
+  429: "RDEV_RATE_LIMITED",
+};
+
+/** The answer in an error of @kubernetes/client-node; undefined where there was none. */
+export function refusal(error: unknown): Refusal | undefined {
+  const { code, body, headers } = error as {
+    code?: unknown;
+    body?: unknown;
+    headers?: Record<string, string>;
+  };
+  if (typeof code !== "number") return undefined;
+  const seconds = Number(headers?.["retry-after"] ?? Number.NaN);
+  return {
+    status: code,
+    text: words(body),
+    retryAfter: Number.isFinite(seconds) ? seconds * 1000 : undefined,
+  };
+}
+
+/** The code of a failed connection, as ECONNREFUSED. */
+export function connectionCode(error: unknown): string | undefined {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (typeof code === "string") return code;
+  return cause === undefined || cause === error ? undefined : connectionCode(cause);
+}
+
+/** What @kubernetes/client-node throws, as an InfraError. `action` is as `get namespace my-app`. */
+export function kubernetesError(
+  error: unknown,
+  action: string,
+  { server, secrets }: { server: string; secrets: readonly string[] },
+): InfraError {
+  const clean = (text: string) => redact(text, secrets);
+  const answer = refusal(error);
+  if (answer) {
+    const { status, text } = answer;
+    const code = BY_STATUS[status] ?? (status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED");
+    const hint = status === 401 ? " KUBECONFIG's credentials were refused." : "";
+    return new InfraError(code, clean(`Kubernetes: ${action}: ${text} (${status}).${hint}`), {
+      status,
+    });
+  }
+  const { name, message } = error as Error;
+  if (name === "TimeoutError" || name === "AbortError") {
+    return new InfraError("RDEV_DEADLINE", `Kubernetes at ${server} did not answer in time.`);
+  }
+  return new InfraError(
+    "RDEV_UNREACHABLE",
+    clean(
+      `Kubernetes at ${server} cannot be reached (${connectionCode(error) ?? message}). ` +
+        "Is it up, and KUBECONFIG right?",
+    ),
+  );
+}
+
+/** A Status says it in `message`; what stands before the server may answer anything. */
+function words(body: unknown): string {
+  let status = body;
+  if (typeof body === "string") {
+    try {
+      status = JSON.parse(body);
+    } catch {
+      return body.startsWith("<") ? "no readable answer" : body.slice(0, 500);
+    }
+  }
+  const message = (status as { message?: unknown } | null | undefined)?.message;
+  return typeof message === "string" ? message.slice(0, 500) : "no readable answer";
+}

@@ -1,0 +1,106 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { InfraError } from "../../core/errors.ts";
+import {
+  MANAGED_BY_LABEL,
+  ownershipLabels,
+  PROJECT_LABEL,
+  type Labels,
+} from "../../core/labels.ts";
+import { MANAGED_BY } from "../../core/ownership.ts";
+import { define } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Kubernetes } from "./client.ts";
+
+const definition = define({
+  module: "kubernetes/namespace",
+  type: "kubernetes:Namespace",
+  noun: "Kubernetes namespace",
+  inputs: z.object({
+    name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is no DNS label"),
+    /** The slug, or the platform's name, that the mark names. */
+    project: z.string().min(1),
+    /** Beside the mark, which is put on always. */
+    labels: z.record(z.string(), z.string()).default({}),
+    annotations: z.record(z.string(), z.string()).default({}),
+  }),
+  attributes: z.object({ uid: z.string() }),
+  replaceOn: ["name"],
+  secrets: [],
+  // A namespace goes only when all in it has gone, and a create may have to wait for that.
+  deadline: 6 * 60_000,
+
+  connect: () => Kubernetes.connect(),
+
+  async find(kubernetes, { name, project }) {
+    const found = await kubernetes.namespace(name);
+    return found && { id: name, owned: markOf(found.labels) === project };
+  },
+
+  async create(kubernetes, { name, project }) {
+    await kubernetes.createNamespace(name, ownershipLabels(project));
+    return name;
+  },
+
+  async apply(kubernetes, name, { project, labels, annotations }, last) {
+    const gone = new InfraError("RDEV_GONE", `There is no namespace ${name}.`);
+    let found = await kubernetes.namespace(name);
+    if (found?.isTerminating && !last?.uid) {
+      await kubernetes.untilGone(name, found.uid);
+      await kubernetes.createNamespace(name, ownershipLabels(project));
+      found = await kubernetes.namespace(name);
+    }
+    if (!found || found.isTerminating || (last?.uid && last.uid !== found.uid)) throw gone;
+    const { uid } = await kubernetes.applyNamespace(name, found.uid, {
+      labels: { ...labels, ...ownershipLabels(project) },
+      annotations,
+    });
+    return { uid };
+  },
+
+  async read(kubernetes, name, { project, labels, annotations, uid }) {
+    const found = await kubernetes.namespace(name);
+    if (!found || found.isTerminating || (uid && found.uid !== uid)) return undefined;
+    const marked = markOf(found.labels);
+    if (marked !== undefined && marked !== project) return undefined;
+    return {
+      // Without its mark it is nobody's, until the next `up` puts the mark back.
+      project: marked ?? "",
+      labels: asOn(found.labels, labels),
+      annotations: asOn(found.annotations, annotations),
+      uid: found.uid,
+    };
+  },
+
+  async delete(kubernetes, name) {
+    await kubernetes.deleteNamespace(name);
+  },
+});
+
+/** The project that a mark names. */
+function markOf(labels: Labels): string | undefined {
+  return labels[MANAGED_BY_LABEL] === MANAGED_BY ? labels[PROJECT_LABEL] : undefined;
+}
+
+/** Those that were asked for, as they are on the server; what others added is no drift. */
+function asOn(live: Labels, wanted: Labels): Record<string, string> {
+  return Object.fromEntries(Object.entries(live).filter(([key]) => Object.hasOwn(wanted, key)));
+}
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * A namespace that carries this project's mark. Delete deletes it with everything in it, and waits
+ * until it is gone. Its id is its name.
+ *
+ * Not k8s.core.v1.Namespace: that refuses every namespace that exists, also our own after a run that
+ * was killed, or takes any (PULUMI_K8S_UPSERT_EXISTING_OBJECTS), also somebody else's.
+ */
+export class Namespace extends DynamicResource<typeof definition> {
+  declare readonly uid: pulumi.Output<string>;
+
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}

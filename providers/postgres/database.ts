@@ -1,0 +1,121 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { InfraError } from "../../core/errors.ts";
+import { ownershipText } from "../../core/ownership.ts";
+import { define } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Postgres, type Standing } from "./client.ts";
+
+const definition = define({
+  module: "postgres/database",
+  type: "postgres:Database",
+  noun: "PostgreSQL database",
+  inputs: z.object({
+    /** Of the role and of its database. PostgreSQL cuts off what is longer than 63 bytes. */
+    name: z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, "is no name of a-z, 0-9 and _"),
+    /** The slug that the marks name. */
+    project: z.string().min(1),
+    password: z
+      .string()
+      .min(12, "is shorter than 12 characters")
+      .regex(/^[\x21-\x7e]+$/, "holds a character that is not printable ASCII"),
+    /** Sessions that the role may have open at once. */
+    connectionLimit: z.int().min(1).default(20),
+    /** On delete: keep database and role, and lock the role out. */
+    retain: z.boolean().default(false),
+  }),
+  attributes: z.object({
+    host: z.string(),
+    port: z.int(),
+    database: z.string(),
+    username: z.string(),
+  }),
+  replaceOn: ["name"],
+  secrets: ["password"],
+
+  connect: () => Postgres.connect(),
+  close: (postgres) => postgres.close(),
+
+  async find(postgres, { name, project }) {
+    const standing = await postgres.standing(name);
+    if (!standing.role && !standing.database) return undefined;
+    return { id: name, owned: isOurs(standing, name, ownershipText(project)) };
+  },
+
+  async create(postgres, { name, project }) {
+    await postgres.createRole(name, ownershipText(project));
+    return name;
+  },
+
+  async apply(postgres, _id, { name, project, password, connectionLimit }, last) {
+    const { role, database } = await postgres.standing(name);
+    // A create that failed half way left no attributes; its database is still to be made.
+    const isMade = last?.database !== undefined;
+    if (!role || (isMade && !database)) {
+      throw new InfraError("RDEV_GONE", `PostgreSQL has no ${role ? "database" : "role"} ${name}.`);
+    }
+    const comment = ownershipText(project);
+    if (!database) await postgres.createDatabase(name);
+    await postgres.setDatabase(name, comment);
+    await postgres.setRole(name, { password, connectionLimit, comment });
+    return attributes(postgres, name);
+  },
+
+  async read(postgres, _id, { name, project }) {
+    const standing = await postgres.standing(name);
+    const { role, database } = standing;
+    if (!role || !database || !isNotAnothers(standing, name, ownershipText(project))) {
+      return undefined;
+    }
+    const marked = role.comment !== null && database.comment !== null;
+    return {
+      ...attributes(postgres, name),
+      connectionLimit: role.connectionLimit,
+      // Without its mark it is nobody's, until the next `up` puts the mark back.
+      project: marked ? project : "",
+    };
+  },
+
+  async delete(postgres, _id, { name, retain }) {
+    if (retain) await postgres.lockOut(name);
+    else await postgres.drop(name);
+  },
+});
+
+/**
+ * The role carries the mark. A database comes after it and cannot be made and marked in one
+ * transaction, so one without a comment is ours when our role owns it.
+ */
+function isOurs(standing: Standing, name: string, mark: string): boolean {
+  return standing.role?.comment === mark && isNotAnothers(standing, name, mark);
+}
+
+function isNotAnothers({ role, database }: Standing, name: string, mark: string): boolean {
+  return (
+    [role?.comment, database?.comment].every((comment) => !comment || comment === mark) &&
+    (database === undefined || database.owner === name)
+  );
+}
+
+function attributes({ host, port }: Postgres, name: string) {
+  return { host, port, database: name, username: name };
+}
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * A PostgreSQL role and a database that it owns, both of one name. No other project's role may
+ * connect to it. Delete ends its sessions and drops both; with `retain` the data stays, the role can
+ * no longer log in, and a later create takes both up again.
+ */
+export class Database extends DynamicResource<typeof definition> {
+  declare readonly host: pulumi.Output<string>;
+  declare readonly port: pulumi.Output<number>;
+  declare readonly database: pulumi.Output<string>;
+  declare readonly username: pulumi.Output<string>;
+
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}

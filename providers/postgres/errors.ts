@@ -1,0 +1,34 @@
+import pg from "pg";
+import { type ErrorCode, InfraError } from "../../core/errors.ts";
+
+/** By SQLSTATE, or its class of two characters: postgresql.org/docs/current/errcodes-appendix.html */
+const BY_STATE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  "28": ["RDEV_UNAUTHORIZED", "refused the user or the password in POSTGRES_ADMIN_URL"],
+  "42501": ["RDEV_FORBIDDEN", "does not let the user of POSTGRES_ADMIN_URL do this"],
+  "3D000": ["RDEV_UNREACHABLE", "has no database of the name in POSTGRES_ADMIN_URL"],
+  "57014": ["RDEV_DEADLINE", "did not finish in time"],
+  "08": ["RDEV_UNREACHABLE", "ended the connection"],
+  "53": ["RDEV_UNREACHABLE", "has no room for this"],
+  "57": ["RDEV_UNREACHABLE", "is starting or stopping"],
+};
+
+/** What `pg` throws, as an InfraError. `address` is host and port. */
+export function postgresError(error: unknown, address: string): Error {
+  if (error instanceof InfraError) return error;
+  const { code, message } = error as Error & { code?: string };
+  if (!(error instanceof pg.DatabaseError)) {
+    // pg's own texts for its timeouts.
+    if (/timeout/i.test(message)) {
+      return new InfraError("RDEV_DEADLINE", `PostgreSQL at ${address} did not answer in time.`);
+    }
+    return new InfraError(
+      "RDEV_UNREACHABLE",
+      `PostgreSQL at ${address} cannot be reached (${code ?? message}). ` +
+        "Is it up, and POSTGRES_ADMIN_URL right?",
+    );
+  }
+  const [ours, text] = BY_STATE[code ?? ""] ??
+    BY_STATE[code?.slice(0, 2) ?? ""] ?? ["RDEV_REFUSED", "refused a statement"];
+  const said = [message, error.detail].filter(Boolean).join("; ").slice(0, 500);
+  return new InfraError(ours, `PostgreSQL at ${address} ${text}: ${said} (${code}).`);
+}

@@ -1,0 +1,111 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { ownershipText } from "../../core/ownership.ts";
+import { define } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Redis, sha256 } from "./client.ts";
+
+/**
+ * All that an application needs. Beyond Redis' own groups of what is for administrators or dangerous
+ * (KEYS, FLUSHALL, SORT, …) it takes away what key patterns do not hold back:
+ * other databases, where the deletion of keys does not look (select, move, copy); names of others'
+ * keys and channels (scan, randomkey, client|tracking, pubsub|channels); and scripts and functions
+ * that all users share. INFO stays: clients read the server's version and readiness from it.
+ */
+const COMMANDS = [
+  "+@all -@admin -@dangerous +info",
+  "-select -move -copy",
+  "-scan -randomkey -client|tracking -pubsub|channels -pubsub|shardchannels",
+  "-function -script|flush -script|kill -script|debug",
+].join(" ");
+
+const definition = define({
+  module: "redis/user",
+  type: "redis:User",
+  noun: "Redis user",
+  inputs: z.object({
+    name: z.string().regex(/^[a-z][a-z0-9-]*$/, "is no name of a-z, 0-9 and -"),
+    /** What all of its keys and channels begin with, as `my-app:`. */
+    prefix: z
+      .string()
+      .regex(/^[\x21-\x7e]+:$/, "is no text without spaces that ends with a colon")
+      .refine((prefix) => !prefix.startsWith("rdev-infra:"), "is rdev-infra's own"),
+    /** The slug that the mark names. */
+    project: z.string().min(1),
+    password: z.string().min(12, "is shorter than 12 characters"),
+    /** Rules in the words of ACL SETUSER, one space between two. */
+    commands: z
+      .string()
+      .regex(/^[+-]\S+( [+-]\S+)*$/, "are no rules")
+      .default(COMMANDS),
+  }),
+  attributes: z.object({
+    host: z.string(),
+    port: z.int(),
+    username: z.string(),
+    tls: z.boolean(),
+    /** What the server makes of the rules, for finding drift. */
+    rule: z.string(),
+  }),
+  replaceOn: ["name", "prefix"],
+  secrets: ["password"],
+
+  connect: () => Redis.connect(),
+  close: (redis) => redis.close(),
+
+  async find(redis, { name, project }) {
+    if (!(await redis.user(name))) return undefined;
+    return { id: name, owned: (await redis.mark(name)) === ownershipText(project) };
+  },
+
+  async create(redis, { name, project }) {
+    await redis.createUser(name, ownershipText(project));
+    return name;
+  },
+
+  async apply(redis, _id, { name, project, prefix, password, commands }) {
+    await redis.setUser(name, { prefix, password, commands, mark: ownershipText(project) });
+    const user = await redis.user(name);
+    return { ...attributes(redis, name), rule: user?.rule ?? "" };
+  },
+
+  async read(redis, _id, { name, project, password, rule }) {
+    const [user, mark] = [await redis.user(name), await redis.mark(name)];
+    if (!user || (mark !== undefined && mark !== ownershipText(project))) return undefined;
+    const hasPassword = user.passwords.join() === sha256(password);
+    return {
+      ...attributes(redis, name),
+      // Without its mark it is nobody's, until the next `up` puts the mark back.
+      project: mark === undefined ? "" : project,
+      // Never as another prefix: a delete would take the keys of that one.
+      ...(user.rule !== rule && { commands: user.rule }),
+      ...(!hasPassword && { password: "" }),
+    };
+  },
+
+  async delete(redis, _id, { name, prefix }) {
+    await redis.deleteUser(name, prefix);
+  },
+});
+
+function attributes({ host, port, tls }: Redis, username: string) {
+  return { host, port, username, tls };
+}
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * A Redis user that reaches only keys and channels of its prefix, in database 0. Delete ends its
+ * connections, deletes those keys and the user.
+ */
+export class User extends DynamicResource<typeof definition> {
+  declare readonly host: pulumi.Output<string>;
+  declare readonly port: pulumi.Output<number>;
+  declare readonly username: pulumi.Output<string>;
+  declare readonly tls: pulumi.Output<boolean>;
+
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}

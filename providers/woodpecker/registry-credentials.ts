@@ -1,0 +1,94 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { connection } from "../../core/connections.ts";
+import { ownershipText } from "../../core/ownership.ts";
+import { define } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Woodpecker } from "./client.ts";
+import { DEFAULT_EVENTS } from "./secret-events.ts";
+
+const USERNAME = "registry_username";
+const PASSWORD = "registry_password";
+
+const definition = define({
+  module: "woodpecker/registry-credentials",
+  type: "woodpecker:RegistryCredentials",
+  noun: "Woodpecker registry credentials",
+  // No credentials among them: inputs are copied into the state.
+  inputs: z.object({
+    /** Woodpecker's own number of the repository. */
+    repositoryId: z.int(),
+    /** Raised after the account was changed, so that it is written anew. */
+    credentialsVersion: z.int().min(1).default(1),
+    /** The slug that the secrets' mark names. */
+    project: z.string().min(1),
+  }),
+  attributes: z.object({}),
+  replaceOn: ["repositoryId", "project"],
+  secrets: [],
+
+  connect: () => new Woodpecker(),
+
+  async find(woodpecker, { repositoryId, project }) {
+    const found = (await both(woodpecker, repositoryId)).filter((secret) => secret !== undefined);
+    if (found.length === 0) return undefined;
+    const owned = found.every(({ note }) => note === ownershipText(project));
+    return { id: id(repositoryId), owned };
+  },
+
+  // `apply` makes each secret that is not there, so that one of the two is no dead end.
+  async create(_woodpecker, { repositoryId }) {
+    return id(repositoryId);
+  },
+
+  async apply(woodpecker, _id, { repositoryId, project }) {
+    const { username, password } = connection("registry").ci;
+    const [oldUsername, oldPassword] = await both(woodpecker, repositoryId);
+    for (const [name, value, old] of [
+      [USERNAME, username, oldUsername],
+      [PASSWORD, password, oldPassword],
+    ] as const) {
+      const settings = { value, events: DEFAULT_EVENTS, note: ownershipText(project) };
+      if (old) await woodpecker.editSecret(repositoryId, name, settings);
+      else await woodpecker.createSecret(repositoryId, name, settings);
+    }
+    return {};
+  },
+
+  async read(woodpecker, _id, { repositoryId, project }) {
+    const found = await both(woodpecker, repositoryId);
+    const ours = found.filter((secret) => secret?.note === ownershipText(project));
+    if (ours.length === 0) return undefined;
+    // Half of them is as good as a version that was never written.
+    return ours.length === found.length ? {} : { credentialsVersion: 0 };
+  },
+
+  async delete(woodpecker, _id, { repositoryId }) {
+    await woodpecker.deleteSecret(repositoryId, USERNAME);
+    await woodpecker.deleteSecret(repositoryId, PASSWORD);
+  },
+});
+
+function id(repositoryId: number): string {
+  return `${repositoryId}/registry`;
+}
+
+function both(woodpecker: Woodpecker, repositoryId: number) {
+  return Promise.all([
+    woodpecker.secret(repositoryId, USERNAME),
+    woodpecker.secret(repositoryId, PASSWORD),
+  ]);
+}
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * The registry's account for CI (REGISTRY_CI_USERNAME and _PASSWORD) as the secrets
+ * `registry_username` and `registry_password` of a Woodpecker repository. Delete deletes both.
+ */
+export class RegistryCredentials extends DynamicResource<typeof definition> {
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}

@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { ownership } from "../../core/ownership.ts";
+import { Citadel as Client } from "../../providers/citadel/client.ts";
+import { provider } from "../../providers/citadel/environment.ts";
+import { provider as groups } from "../../providers/citadel/group.ts";
+import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
+import { fails } from "../support/failure.ts";
+import { uniqueSlug } from "../support/unique-slug.ts";
+import { withVariables } from "../support/with-variables.ts";
+import { testVariables } from "../support/variables.ts";
+
+type Props = Record<string, unknown>;
+
+/** With a server of its own: only one in this process can be told to fail. */
+describe("Citadel", () => {
+  const set = testVariables();
+  let server: Citadel;
+  let citadel: Client;
+  let slug: string;
+
+  const inputs = (more: Props = {}): Props => ({
+    slug,
+    name: `The ${slug}`,
+    organization: "orchard9",
+    project: slug,
+    group: "projects",
+    enabled: true,
+    usePlatformTenant: false,
+    ...more,
+  });
+
+  const make = async (more: Props = {}) => {
+    const { id, outs } = await provider.create(inputs(more));
+    return { id, outs: outs };
+  };
+
+  const byHand = (metadata: object = {}) =>
+    citadel.createTenant({
+      slug,
+      name: "By hand",
+      organization: "orchard9",
+      metadata: metadata as ReturnType<typeof ownership>,
+    });
+
+  before(async () => {
+    server = await startCitadel({ organization: "orchard9" });
+  });
+  after(() => server.close());
+
+  beforeEach(() => {
+    set({
+      CITADEL_URL: server.url,
+      CITADEL_API_KEY: server.apiKey,
+      CITADEL_AGENT_KEY: undefined,
+      CITADEL_TENANT_ID: undefined,
+    });
+    citadel = new Client();
+    slug = uniqueSlug();
+  });
+  afterEach(() => server.misbehave(undefined));
+
+  describe("citadel:Environment", () => {
+    it("makes a marked tenant that is a member of its group", async () => {
+      const { id, outs } = await make();
+      assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
+      const tenant = await citadel.tenant(id);
+      assert.equal(tenant?.name, `The ${slug}`);
+      assert.deepEqual(tenant?.metadata, ownership(slug));
+      assert((await citadel.members("projects"))?.includes(id));
+    });
+
+    it("takes up what a killed run left, by its mark", async () => {
+      const { id } = await byHand(ownership(slug));
+      assert.equal((await make()).id, id);
+      assert.equal((await citadel.tenant(id))?.name, `The ${slug}`);
+    });
+
+    it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
+      for (const mark of [{}, { team: "payroll" }, ownership(uniqueSlug())]) {
+        slug = uniqueSlug();
+        const before = await byHand(mark);
+        await fails(provider.create(inputs()), "RDEV_NOT_OURS");
+        await provider.delete(before.id, inputs());
+        assert.deepEqual(await citadel.tenant(before.id), before);
+      }
+    });
+
+    it("decides by the mark also when another run made it in between", async () => {
+      const firstLookIsTooEarly = () =>
+        server.misbehave({
+          match: { method: "GET", path: /\/tenants$/ },
+          status: 200,
+          headers: { "content-type": "application/json" },
+          body: '{"tenants":[]}',
+          times: 1,
+        });
+      const ours = await byHand(ownership(slug));
+      firstLookIsTooEarly();
+      assert.equal((await make()).id, ours.id);
+
+      slug = uniqueSlug();
+      const theirs = await byHand();
+      firstLookIsTooEarly();
+      await fails(provider.create(inputs()), "RDEV_NOT_OURS");
+      assert.deepEqual(await citadel.tenant(theirs.id), theirs);
+    });
+
+    it("renames it and moves it to another group in place", async () => {
+      const { id, outs } = await make();
+      const next = inputs({ name: "Another name", group: "archive" });
+      const { replaces } = await provider.diff(id, outs, next);
+      assert.deepEqual(replaces, []);
+      const updated = await provider.update(id, outs, next);
+      assert.deepEqual(updated.outs, { ...outs, ...next });
+      assert.equal((await citadel.tenant(id))?.name, "Another name");
+      assert((await citadel.members("archive"))?.includes(id));
+      assert(!(await citadel.members("projects"))?.includes(id));
+    });
+
+    it("finds drift of name and membership, and puts them back", async () => {
+      const { id, outs } = await make();
+      assert.deepEqual(await provider.read(id, outs), { id, props: outs, inputs: inputs() });
+      await citadel.renameTenant(id, "Renamed");
+      await citadel.removeMember("projects", id);
+      const { props = {} } = await provider.read(id, outs);
+      assert.deepEqual(props, { ...outs, name: "Renamed", group: "" });
+      await provider.update(id, props, inputs());
+      assert.deepEqual((await provider.read(id, outs)).props, outs);
+    });
+
+    it("sees that it is gone", async () => {
+      const { id, outs } = await make();
+      await citadel.deleteTenant(id);
+      assert.deepEqual(await provider.read(id, outs), { id: "", props: {} });
+      await fails(provider.update(id, outs, inputs({ name: "Another" })), "RDEV_GONE");
+    });
+
+    it("deletes membership and tenant, and does so twice", async () => {
+      const { id, outs } = await make();
+      await provider.delete(id, outs);
+      assert.equal(await citadel.tenant(id), undefined);
+      assert(!(await citadel.members("projects"))?.includes(id));
+      await provider.delete(id, outs);
+    });
+
+    it("leaves another tenant that has the slug now", async () => {
+      const { id, outs } = await make();
+      await citadel.deleteTenant(id);
+      const other = await byHand(ownership(slug));
+      await provider.delete(id, outs);
+      assert.deepEqual(await citadel.tenant(other.id), other);
+    });
+
+    it("keeps what a create made that failed half way, and an update finishes it", async () => {
+      server.misbehave({ match: { method: "PUT", path: /tenant-groups/ }, status: 400 });
+      const half = await fails(provider.create(inputs()), "RDEV_REFUSED", [server.apiKey]);
+      assert.equal(half.id, (await citadel.tenantBySlug("orchard9", slug))?.id);
+      assert.deepEqual(half.properties, inputs());
+      server.misbehave(undefined);
+      const id = half.id ?? "";
+      const { outs } = await provider.update(id, half.properties ?? {}, inputs());
+      assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
+      assert((await citadel.members("projects"))?.includes(id));
+    });
+
+    it("tries again where that is safe", async () => {
+      server.misbehave({ status: 503, times: 1 });
+      await make();
+      const { id, outs } = await make();
+      server.misbehave({ match: { method: "DELETE" }, reset: true, times: 1 });
+      await provider.delete(id, outs);
+      assert.equal(await citadel.tenant(id), undefined);
+    });
+
+    it("says that the key was refused, may not do this, or the server is down", async () => {
+      await withVariables({ CITADEL_API_KEY: "ck_live_wrong" }, async () => {
+        const error = await fails(provider.create(inputs()), "RDEV_UNAUTHORIZED", [
+          "ck_live_wrong",
+        ]);
+        assert.match(error.message, /CITADEL_API_KEY/);
+      });
+      await withVariables({ CITADEL_API_KEY: server.agentKey }, () =>
+        fails(provider.create(inputs()), "RDEV_FORBIDDEN", [server.agentKey]),
+      );
+      await withVariables({ CITADEL_URL: "http://127.0.0.1:1" }, () =>
+        fails(provider.create(inputs()), "RDEV_UNREACHABLE", [server.apiKey]),
+      );
+    }).timeout(20_000);
+  });
+
+  describe("citadel:Environment without Citadel", () => {
+    const off = { CITADEL_URL: undefined, CITADEL_API_KEY: undefined };
+
+    it("makes, reads, changes and deletes nothing, and needs no variable", async () => {
+      await withVariables(off, async () => {
+        const { id, outs } = await make({ enabled: false });
+        assert.equal(id, "disabled");
+        assert.deepEqual(outs, { ...inputs({ enabled: false }), tenantId: "", adopted: false });
+        assert.deepEqual((await provider.read(id, outs)).props, outs);
+        await provider.update(id, outs, inputs({ enabled: false, name: "Another" }));
+        await provider.delete(id, outs);
+      });
+    });
+
+    it("is made when Citadel is switched on", async () => {
+      const { id, outs } = await make({ enabled: false });
+      const { failures } = await provider.check(inputs({ enabled: false }), inputs());
+      assert.deepEqual(failures, []);
+      const { replaces } = await provider.diff(id, outs, inputs());
+      assert.deepEqual(replaces, ["enabled"]);
+    });
+
+    it("refuses to be switched off while an environment exists", async () => {
+      const { failures } = await provider.check(inputs(), inputs({ enabled: false }));
+      assert.equal(failures?.length, 1);
+      assert.equal(failures[0]?.property, "enabled");
+      assert.match(failures[0].reason, /^RDEV_CITADEL_OFF: .*its logs.*CITADEL_ENABLED=true/);
+      for (const olds of [{}, inputs({ enabled: false })]) {
+        assert.deepEqual((await provider.check(olds, inputs({ enabled: false }))).failures, []);
+      }
+    });
+  });
+
+  describe("citadel:Environment with CITADEL_TENANT_ID", () => {
+    it("uses that tenant as it is, and leaves it on delete", async () => {
+      const tenant = await byHand({ team: "operations" });
+      set({ CITADEL_TENANT_ID: tenant.id });
+      const { id, outs } = await make({ usePlatformTenant: true, group: "platform" });
+      assert.equal(id, tenant.id);
+      assert.deepEqual(
+        { tenantId: outs["tenantId"], adopted: outs["adopted"] },
+        {
+          tenantId: id,
+          adopted: true,
+        },
+      );
+      assert((await citadel.members("platform"))?.includes(id));
+
+      // What was adopted stays so, whatever the variable says later.
+      set({ CITADEL_TENANT_ID: undefined });
+      const { outs: updated = {} } = await provider.update(
+        id,
+        outs,
+        inputs({ ...outs, name: "New" }),
+      );
+      assert.equal(updated["adopted"], true);
+      assert.deepEqual((await provider.read(id, updated)).props, updated);
+      await provider.delete(id, updated);
+      assert.deepEqual(await citadel.tenant(id), tenant);
+      assert(!(await citadel.members("platform"))?.includes(id));
+    });
+
+    it("does not concern other environments", async () => {
+      const tenant = await byHand();
+      set({ CITADEL_TENANT_ID: tenant.id });
+      slug = uniqueSlug();
+      assert.notEqual((await make()).id, tenant.id);
+    });
+
+    it("refuses one that does not exist", async () => {
+      const missing = randomUUID();
+      set({ CITADEL_TENANT_ID: missing });
+      const error = await fails(
+        provider.create(inputs({ usePlatformTenant: true })),
+        "RDEV_CONNECTION",
+      );
+      assert.match(error.message, new RegExp(`CITADEL_TENANT_ID is ${missing}`));
+    });
+  });
+
+  describe("citadel:Group", () => {
+    it("makes it, finds it, and leaves it on delete", async () => {
+      const props = { name: slug, enabled: true };
+      assert.deepEqual(await groups.read(slug, props), { id: "", props: {} });
+      assert.deepEqual(await groups.create(props), { id: slug, outs: props });
+      assert.deepEqual(await groups.create(props), { id: slug, outs: props });
+      assert.deepEqual(await groups.read(slug, props), { id: slug, props, inputs: props });
+      await groups.delete(slug, props);
+      assert.deepEqual(await citadel.members(slug), []);
+    });
+
+    it("makes nothing without Citadel, and needs no variable", async () => {
+      const props = { name: slug, enabled: false };
+      await withVariables({ CITADEL_URL: undefined, CITADEL_API_KEY: undefined }, async () => {
+        assert.deepEqual(await groups.create(props), { id: "disabled", outs: props });
+        assert.deepEqual(await groups.read("disabled", props), {
+          id: "disabled",
+          props,
+          inputs: props,
+        });
+        await groups.delete("disabled", props);
+      });
+      assert.equal(await citadel.members(slug), undefined);
+    });
+  });
+});

@@ -1,0 +1,111 @@
+// Against a small local server that answers as Cloudflare's documentation says: see its file.
+import assert from "node:assert/strict";
+import { provider } from "../../providers/dns/record.ts";
+import { type FakeCloudflare, startCloudflare } from "../support/cloudflare.ts";
+import { itKeepsRecords } from "../support/dns-suite.ts";
+import { rejected } from "../support/rejected.ts";
+import { testVariables } from "../support/variables.ts";
+
+const ZONE = "example.org";
+const TOKEN = "cloudflare-token-for-tests";
+
+describe("dns:Record on Cloudflare", () => {
+  const set = testVariables();
+  let cloudflare: FakeCloudflare;
+  let made = 0;
+
+  before(async () => {
+    cloudflare = await startCloudflare(ZONE, TOKEN);
+  });
+  after(() => cloudflare.close());
+  beforeEach(() =>
+    set({
+      DNS_PROVIDER: "cloudflare",
+      CLOUDFLARE_URL: cloudflare.url,
+      CLOUDFLARE_API_TOKEN: TOKEN,
+    }),
+  );
+
+  const named = (name: string) => [...cloudflare.records.values()].filter((r) => r.name === name);
+  const add = async (
+    name: string,
+    record: { type: string; content: string; ttl: number; comment: string },
+  ) => {
+    const id = `by-hand-${++made}`;
+    cloudflare.records.set(id, { id, name, ...record, comment: record.comment || null });
+  };
+
+  itKeepsRecords({
+    url: "CLOUDFLARE_URL",
+    credential: "CLOUDFLARE_API_TOKEN",
+    writes: "POST",
+    zone: () => ZONE,
+    add,
+    async records(name) {
+      return named(name)
+        .map(({ type, content, ttl, comment }) => ({ type, content, ttl, comment: comment ?? "" }))
+        .sort((a, b) => a.type.localeCompare(b.type));
+    },
+    async removeAll(name) {
+      for (const { id } of named(name)) cloudflare.records.delete(id);
+    },
+  });
+
+  const inputs = (name: string) => ({
+    zone: ZONE,
+    name,
+    type: "A",
+    content: "192.0.2.1",
+    ttl: 300,
+    project: "my-app",
+  });
+
+  it("looks for the zone above where the domain is none itself", async () => {
+    const name = "my-app.apps.example.org";
+    await provider.create({ ...inputs(name), zone: "apps.example.org" });
+    assert.equal(named(name).length, 1);
+  });
+
+  it("deletes of several records of its name and type only the one with its mark", async () => {
+    const name = "shared.example.org";
+    const { id, outs } = await provider.create(inputs(name));
+    await add(name, { type: "A", content: "192.0.2.99", ttl: 60, comment: "by hand" });
+    await provider.delete(id, outs);
+    assert.deepEqual(
+      named(name).map(({ comment }) => comment),
+      ["by hand"],
+    );
+  });
+
+  it("makes one of several records with its mark", async () => {
+    const name = "twice.example.org";
+    const { id, outs } = await provider.create(inputs(name));
+    const comment = named(name)[0]?.comment ?? "";
+    await add(name, { type: "A", content: "192.0.2.50", ttl: 300, comment });
+    const { props } = await provider.read(id, outs);
+    assert.equal(props?.content, "192.0.2.1 192.0.2.50");
+    await provider.update(id, props, inputs(name));
+    assert.deepEqual(
+      named(name).map(({ content }) => content),
+      ["192.0.2.1"],
+    );
+  });
+
+  it("takes Cloudflare's proxy off its record", async () => {
+    const { id, outs } = await provider.create(inputs("proxied.example.org"));
+    const [record] = named("proxied.example.org");
+    assert.ok(record);
+    cloudflare.records.set(record.id, { ...record, proxied: true, ttl: 1 });
+    const { props } = await provider.read(id, outs);
+    assert.equal(props?.ttl, 1);
+    await provider.update(id, props, inputs("proxied.example.org"));
+    assert.equal(named("proxied.example.org")[0]?.proxied, false);
+  });
+
+  it("knows a malformed token as a wrong one", async () => {
+    set({ CLOUDFLARE_API_TOKEN: "malformed-token" });
+    const reading = provider.read("x.example.org/A", inputs("x.example.org"));
+    const { message } = await rejected(reading, /^RDEV_UNAUTHORIZED: /);
+    assert.doesNotMatch(message, /malformed-token/);
+  });
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { UNKNOWN } from "../../providers/dynamic/unknowns.ts";
+import { provider as records } from "../../providers/dns/record.ts";
+import { provider as paths } from "../../providers/registry/repository.ts";
+import { provider as credentials } from "../../providers/woodpecker/registry-credentials.ts";
+import { provider as secrets } from "../../providers/woodpecker/secret.ts";
+
+describe("what the providers say of their inputs", () => {
+  describe("dns:Record", () => {
+    const record = {
+      zone: "example.org",
+      name: "my-app.example.org",
+      type: "A",
+      project: "my-app",
+    };
+    const failures = async (changes: object) =>
+      (await records.check({}, { ...record, content: "192.0.2.1", ...changes })).failures ?? [];
+
+    it("takes addresses and host names, each with its type", async () => {
+      assert.deepEqual(await failures({}), []);
+      assert.deepEqual(await failures({ type: "AAAA", content: "2001:db8::1" }), []);
+      assert.deepEqual(await failures({ type: "CNAME", content: "ingress.example.org" }), []);
+    });
+
+    for (const [type, content] of [
+      ["A", "2001:db8::1"],
+      ["A", "192.0.2.300"],
+      ["AAAA", "192.0.2.1"],
+      ["CNAME", "192.0.2.1"],
+      ["CNAME", "ingress.example.org."],
+    ] as const) {
+      it(`refuses ${content} in ${type === "A" ? "an A" : `a ${type}`} record`, async () => {
+        const [failure, ...more] = await failures({ type, content });
+        assert.equal(failure?.property, "content");
+        assert.match(failure.reason, new RegExp(content));
+        assert.deepEqual(more, []);
+      });
+    }
+
+    it("refuses a name outside its zone, also one that only ends alike", async () => {
+      for (const name of ["my-app.example.com", "my-appexample.org", "example.org"]) {
+        const [failure] = await failures({ name });
+        assert.equal(failure?.property, "name");
+        assert.match(failure.reason, /does not lie in the zone example\.org/);
+      }
+    });
+
+    it("waits for a content that is not known yet", async () => {
+      assert.deepEqual(await failures({ content: UNKNOWN }), []);
+    });
+
+    it("replaces for a new name or type, not for a new address", async () => {
+      const olds = { ...record, content: "192.0.2.1", ttl: 300 };
+      const moved = await records.diff("", olds, { ...olds, content: "192.0.2.2" });
+      assert.deepEqual(moved, { changes: true, replaces: [], deleteBeforeReplace: true });
+      const { replaces } = await records.diff("", olds, { ...olds, type: "CNAME" });
+      assert.deepEqual(replaces, ["type"]);
+    });
+  });
+
+  describe("woodpecker:Secret", () => {
+    const secret = { repositoryId: 1, name: "token", value: "s3cret-value", project: "my-app" };
+
+    it("refuses to give it to pull requests", async () => {
+      for (const event of ["pull_request", "pull_request_closed"]) {
+        const { failures } = await secrets.check({}, { ...secret, events: ["push", event] });
+        assert.equal(failures?.[0]?.property, "events.1");
+        assert.match(failures[0].reason, /is none of cron, deployment/);
+      }
+    });
+
+    it("takes events in any order for the same", async () => {
+      const { inputs } = await secrets.check({}, { ...secret, events: ["tag", "push", "tag"] });
+      assert.deepEqual(inputs.events, ["push", "tag"]);
+    });
+
+    it("repeats no value that it refuses", async () => {
+      const { failures } = await secrets.check({}, { ...secret, value: 4711 });
+      assert.equal(failures?.length, 1);
+      assert.doesNotMatch(JSON.stringify(failures), /4711/);
+    });
+  });
+
+  it("woodpecker:RegistryCredentials has no credentials among its inputs", async () => {
+    const { inputs } = await credentials.check(
+      {},
+      { repositoryId: 1, project: "my-app", username: "u", password: "p" },
+    );
+    assert.deepEqual(inputs, { repositoryId: 1, credentialsVersion: 1, project: "my-app" });
+  });
+
+  describe("registry:Repository", () => {
+    const failures = async (path: string) =>
+      (await paths.check({}, { path, project: "my-app" })).failures;
+
+    it("takes the names that the distribution specification allows", async () => {
+      for (const path of ["my-app", "rdev/my-app", "a/b/c", "a.b__c--d"]) {
+        assert.deepEqual(await failures(path), []);
+      }
+    });
+
+    it("refuses others", async () => {
+      for (const path of ["", "My-App", "/my-app", "my-app/", "my-app:1", "../my-app", "a?b"]) {
+        assert.equal((await failures(path))?.[0]?.property, "path", path);
+      }
+    });
+  });
+});

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { ownershipLabels, PROJECT_LABEL } from "../../core/labels.ts";
+import { provider } from "../../providers/kubernetes/namespace.ts";
+import { fails } from "../support/failure.ts";
+import { rejected } from "../support/rejected.ts";
+import { uniqueSlug } from "../support/unique-slug.ts";
+import { withVariables } from "../support/with-variables.ts";
+
+type Props = Record<string, unknown>;
+
+describe("kubernetes:Namespace", () => {
+  const used: string[] = [];
+  const config = new KubeConfig();
+  let api: CoreV1Api;
+  let folder: string;
+  let slug: string;
+
+  const inputs = (more: Props = {}): Props => ({
+    name: slug,
+    project: slug,
+    labels: { "pod-security.kubernetes.io/enforce": "restricted" },
+    annotations: {},
+    ...more,
+  });
+
+  const make = async (more: Props = {}) => {
+    const { outs } = await provider.create(inputs(more));
+    return outs;
+  };
+
+  const labels = async () => (await api.readNamespace({ name: slug })).metadata?.labels ?? {};
+
+  before(async () => {
+    config.loadFromDefault();
+    api = config.makeApiClient(CoreV1Api);
+    folder = await mkdtemp(join(tmpdir(), "rdev-infra-test-"));
+  });
+
+  beforeEach(() => {
+    slug = uniqueSlug();
+    used.push(slug);
+  });
+
+  after(async () => {
+    await Promise.all(used.map((name) => api.deleteNamespace({ name }).catch(() => undefined)));
+    await rm(folder, { recursive: true });
+  });
+
+  it("makes a namespace with the mark and the labels", async () => {
+    const outs = await make();
+    const made = await api.readNamespace({ name: slug });
+    assert.deepEqual(outs, { ...inputs(), uid: made.metadata?.uid });
+    assert.deepEqual(made.metadata?.labels, {
+      ...ownershipLabels(slug),
+      "pod-security.kubernetes.io/enforce": "restricted",
+      "kubernetes.io/metadata.name": slug,
+    });
+  });
+
+  it("takes up what a killed run left: a marked namespace", async () => {
+    await byHand(ownershipLabels(slug));
+    await make();
+    assert.equal((await labels())["pod-security.kubernetes.io/enforce"], "restricted");
+  });
+
+  it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
+    for (const given of [{}, { team: "payroll" }, ownershipLabels(uniqueSlug())]) {
+      slug = uniqueSlug();
+      used.push(slug);
+      await byHand(given);
+      const before = await api.readNamespace({ name: slug });
+      const error = await fails(provider.create(inputs()), "RDEV_NOT_OURS");
+      assert.match(error.message, new RegExp(slug));
+      await provider.delete(slug, inputs());
+      assert.deepEqual(await api.readNamespace({ name: slug }), before);
+    }
+  });
+
+  it("changes labels in place, takes away its own and leaves those of others", async () => {
+    const outs = await make({ labels: { one: "1", two: "2" } });
+    await api.patchNamespace({
+      name: slug,
+      body: [{ op: "add", path: "/metadata/labels/theirs", value: "stays" }],
+    });
+    const next = inputs({ labels: { two: "changed" }, annotations: { note: "text" } });
+    const updated = await provider.update(slug, outs, next);
+    assert.deepEqual(updated.outs, { ...next, uid: outs["uid"] });
+    const { metadata } = await api.readNamespace({ name: slug });
+    assert.deepEqual(metadata?.labels, {
+      ...ownershipLabels(slug),
+      two: "changed",
+      theirs: "stays",
+      "kubernetes.io/metadata.name": slug,
+    });
+    assert.deepEqual(metadata?.annotations, { note: "text" });
+  });
+
+  it("finds drift of labels and mark, and puts them back", async () => {
+    const outs = await make();
+    assert.deepEqual(await provider.read(slug, outs), { id: slug, props: outs, inputs: inputs() });
+    await api.patchNamespace({
+      name: slug,
+      body: [
+        { op: "remove", path: "/metadata/labels/pod-security.kubernetes.io~1enforce" },
+        { op: "remove", path: `/metadata/labels/${PROJECT_LABEL.replace("/", "~1")}` },
+      ],
+    });
+    const { props = {} } = await provider.read(slug, outs);
+    assert.deepEqual(props, { ...outs, labels: {}, project: "" });
+    await provider.update(slug, props, inputs());
+    assert.deepEqual((await provider.read(slug, outs)).props, outs);
+  });
+
+  it("sees that it is gone, or another one of its name", async () => {
+    const outs = await make();
+    await provider.delete(slug, outs);
+    assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
+    await fails(provider.update(slug, outs, inputs({ annotations: { a: "b" } })), "RDEV_GONE");
+    await byHand(ownershipLabels(slug));
+    assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
+    await fails(provider.update(slug, outs, inputs({ annotations: { a: "b" } })), "RDEV_GONE");
+  });
+
+  it("deletes it with what is in it, returns when it is gone, and does so twice", async () => {
+    const outs = await make();
+    await api.createNamespacedConfigMap({ namespace: slug, body: { metadata: { name: "one" } } });
+    await provider.delete(slug, outs);
+    await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
+    await provider.delete(slug, outs);
+  });
+
+  it("waits for one that is still going before it makes its own", async () => {
+    const first = await make();
+    const finalizers = ["rdev.io/test"];
+    const namespace = slug;
+    await api.createNamespacedConfigMap({
+      namespace,
+      body: { metadata: { name: "held", finalizers } },
+    });
+    const deleted = provider.delete(slug, first);
+    await until(async () => (await api.readNamespace({ name: slug })).metadata?.deletionTimestamp);
+    let isMade = false;
+    const made = make().then((outs) => {
+      isMade = true;
+      return outs;
+    });
+    await sleep(500);
+    assert.equal(isMade, false);
+    await api.patchNamespacedConfigMap({
+      name: "held",
+      namespace,
+      body: [{ op: "remove", path: "/metadata/finalizers" }],
+    });
+    await deleted;
+    const second = await made;
+    assert.notEqual(second["uid"], first["uid"]);
+    const { status } = await api.readNamespace({ name: slug });
+    assert.equal(status?.phase, "Active");
+  });
+
+  it("keeps what a create made that failed half way, and an update finishes it", async () => {
+    const half = await fails(
+      provider.create(inputs({ labels: { "no label": "?" } })),
+      "RDEV_REFUSED",
+    );
+    assert.equal(half.id, slug);
+    assert.match(half.message, /no label/);
+    const { outs } = await provider.update(slug, half.properties ?? {}, inputs());
+    assert.equal(outs["uid"], (await api.readNamespace({ name: slug })).metadata?.uid);
+    assert.equal((await labels())["pod-security.kubernetes.io/enforce"], "restricted");
+  });
+
+  it("says that the credentials were refused, or may not do this", async () => {
+    await withToken("wrong-t0ken-of-nobody", () =>
+      fails(provider.create(inputs()), "RDEV_UNAUTHORIZED", ["wrong-t0ken-of-nobody"]),
+    );
+    await byHand({});
+    await api.createNamespacedServiceAccount({
+      namespace: slug,
+      body: { metadata: { name: "nobody" } },
+    });
+    const { status } = await api.createNamespacedServiceAccountToken({
+      name: "nobody",
+      namespace: slug,
+      body: { spec: { audiences: [] } },
+    });
+    const token = status?.token ?? "";
+    await withToken(token, async () => {
+      const error = await fails(provider.read(slug, inputs()), "RDEV_FORBIDDEN", [token]);
+      assert.match(error.message, /get namespace.*cannot get resource "namespaces"/);
+    });
+  });
+
+  it("says that a server is down, or the kubeconfig cannot be used", async () => {
+    await withKubeconfig(
+      (changed) => {
+        changed.clusters = changed.clusters.map((c) => ({ ...c, server: "https://127.0.0.1:1" }));
+      },
+      () => fails(provider.read(slug, inputs()), "RDEV_UNREACHABLE"),
+    );
+    await withVariables({ KUBECONFIG: join(folder, "none") }, async () => {
+      const error = await fails(provider.read(slug, inputs()), "RDEV_CONNECTION");
+      assert.match(error.message, /KUBECONFIG .*none.*ENOENT/);
+    });
+  });
+
+  async function byHand(given: Record<string, string>): Promise<void> {
+    await api.createNamespace({ body: { metadata: { name: slug, labels: { ...given } } } });
+  }
+
+  function withToken<T>(token: string, work: () => Promise<T>): Promise<T> {
+    const change = (changed: KubeConfig) => {
+      changed.users = [{ name: "other", token }];
+      changed.contexts = changed.contexts.map((context) => ({ ...context, user: "other" }));
+    };
+    return withKubeconfig(change, work);
+  }
+
+  async function withKubeconfig<T>(
+    change: (config: KubeConfig) => void,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const changed = new KubeConfig();
+    changed.loadFromDefault();
+    change(changed);
+    const file = join(folder, "kubeconfig");
+    await writeFile(file, changed.exportConfig(), { mode: 0o600 });
+    return withVariables({ KUBECONFIG: file }, work);
+  }
+});
+
+async function until(check: () => Promise<unknown>): Promise<void> {
+  while (!(await check())) await sleep(20);
+}

@@ -1,0 +1,318 @@
+import assert from "node:assert/strict";
+import { Redis } from "ioredis";
+import { ownershipText } from "../../core/ownership.ts";
+import { provider } from "../../providers/redis/user.ts";
+import { fails } from "../support/failure.ts";
+import { rejected } from "../support/rejected.ts";
+import { uniqueSlug } from "../support/unique-slug.ts";
+import { variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
+
+const PASSWORD = "first-Passw0rd~!";
+const OWNERS = "rdev-infra:owners";
+
+describe("redis:User", () => {
+  const used: string[] = [];
+  let admin: Redis;
+  let slug: string;
+
+  /** As the engine hands them over: checked, so with defaults. */
+  const inputs = async (more: Record<string, unknown> = {}) => {
+    const given = { name: slug, prefix: `${slug}:`, project: slug, password: PASSWORD, ...more };
+    const { inputs: checked, failures } = await provider.check({}, given);
+    assert.deepEqual(failures, []);
+    return checked as Record<string, unknown>;
+  };
+
+  const make = async (more: Record<string, unknown> = {}) => {
+    const { outs } = await provider.create(await inputs(more));
+    return outs as Record<string, unknown>;
+  };
+
+  before(() => {
+    admin = new Redis(variable("REDIS_ADMIN_URL"));
+  });
+
+  beforeEach(() => {
+    slug = uniqueSlug();
+    used.push(slug);
+  });
+
+  after(async () => {
+    for (const each of used) {
+      await admin.call("ACL", "DELUSER", each);
+      await admin.hdel(OWNERS, each);
+      const keys = await admin.keys(`${each}:*`);
+      if (keys.length > 0) await admin.unlink(...keys);
+    }
+    await admin.call("ACL", "SAVE").catch(() => admin.config("REWRITE"));
+    admin.disconnect();
+  });
+
+  it("makes a marked user that has its own keys and channels", async () => {
+    const outs = await make();
+    const { hostname, port } = new URL(variable("REDIS_ADMIN_URL"));
+    const { rule, ...rest } = outs;
+    assert.deepEqual(rest, {
+      ...(await inputs()),
+      host: hostname,
+      port: Number(port),
+      username: slug,
+      tls: false,
+    });
+    assert.match(String(rule), new RegExp(`~${slug}:\\*`));
+    assert.equal(await admin.hget(OWNERS, slug), ownershipText(slug));
+
+    const answers = await as(slug, PASSWORD, [
+      ["SET", `${slug}:key`, "value"],
+      ["GET", `${slug}:key`],
+      ["EVAL", "return redis.call('GET', KEYS[1])", "1", `${slug}:key`],
+      ["PUBLISH", `${slug}:news`, "hello"],
+      ["INFO", "server"],
+    ]);
+    assert.deepEqual(answers.slice(0, 4), ["OK", "value", "value", 0]);
+  });
+
+  it("is refused another prefix, others' names and what is for administrators", async () => {
+    await make();
+    const neighbour = uniqueSlug();
+    used.push(neighbour);
+    await make({ name: neighbour, prefix: `${neighbour}:`, project: neighbour });
+    await as(neighbour, PASSWORD, [["SET", `${neighbour}:key`, "theirs"]]);
+    const refused = [
+      ["GET", `${neighbour}:key`],
+      ["SET", `${slug}x`, "1"],
+      ["EVAL", "return redis.call('GET', KEYS[1])", "1", `${neighbour}:key`],
+      ["EVAL", `return redis.call('GET', '${neighbour}:key')`, "0"],
+      ["PUBLISH", `${neighbour}:news`, "hello"],
+      ["HGETALL", OWNERS],
+      ["SCAN", "0"],
+      ["KEYS", "*"],
+      ["RANDOMKEY"],
+      ["SELECT", "1"],
+      ["MOVE", `${slug}:key`, "1"],
+      ["COPY", `${slug}:key`, `${slug}:other`, "DB", "1"],
+      ["CLIENT", "TRACKING", "ON", "BCAST"],
+      ["PUBSUB", "CHANNELS"],
+      ["FUNCTION", "FLUSH"],
+      ["SCRIPT", "FLUSH"],
+      ["FLUSHALL"],
+      ["CONFIG", "GET", "requirepass"],
+      ["ACL", "LIST"],
+    ];
+    for (const command of refused) {
+      await rejected(as(slug, PASSWORD, [command]), /NOPERM|ACL failure|can't access/);
+    }
+  });
+
+  it("takes a prefix by the letter, also with characters of a pattern", async () => {
+    const prefix = `${slug}[*?]\\:`;
+    const outs = await make({ prefix });
+    await as(slug, PASSWORD, [["SET", `${prefix}key`, "1"]]);
+    await rejected(as(slug, PASSWORD, [["SET", `${slug}*x\\:key`, "1"]]), /NOPERM/);
+    await admin.set(`${slug}*x:`, "theirs");
+    await provider.delete(slug, outs);
+    assert.deepEqual(await admin.keys(`${slug}*`), [`${slug}*x:`]);
+    await admin.unlink(`${slug}*x:`);
+  });
+
+  it("takes up what a killed run left: a marked user that cannot log in", async () => {
+    await admin.hset(OWNERS, slug, ownershipText(slug));
+    await admin.call("ACL", "SETUSER", slug, "reset");
+    await make();
+    assert.deepEqual(await as(slug, PASSWORD, [["PING"]]), ["PONG"]);
+  });
+
+  it("makes one where only a mark was left", async () => {
+    await admin.hset(OWNERS, slug, ownershipText(uniqueSlug()));
+    await make();
+    assert.equal(await admin.hget(OWNERS, slug), ownershipText(slug));
+  });
+
+  it("refuses a user made by hand, and leaves it and its keys untouched", async () => {
+    await admin.call("ACL", "SETUSER", slug, "on", ">by-hand", "~*", "+get");
+    await admin.set(`${slug}:key`, "theirs");
+    const before = await acl(slug);
+    await fails(provider.create(await inputs()), "RDEV_NOT_OURS", [PASSWORD]);
+    await provider.delete(slug, await inputs());
+    assert.deepEqual(await acl(slug), before);
+    assert.equal(await admin.get(`${slug}:key`), "theirs");
+  });
+
+  it("refuses another project's", async () => {
+    await make();
+    await fails(provider.create(await inputs({ project: uniqueSlug() })), "RDEV_NOT_OURS");
+  });
+
+  it("rotates the password, with the new one at once and the old one refused", async () => {
+    const outs = await make();
+    const next = await inputs({ password: "second-Passw0rd~!" });
+    const updated = await provider.update(slug, outs, next);
+    assert.deepEqual(updated.outs, { ...outs, password: "second-Passw0rd~!" });
+    assert.deepEqual(await as(slug, "second-Passw0rd~!", [["PING"]]), ["PONG"]);
+    await rejected(as(slug, PASSWORD, [["PING"]]), /WRONGPASS/);
+  });
+
+  it("sends no password", async () => {
+    const monitor = await admin.monitor();
+    const seen: string[] = [];
+    monitor.on("monitor", (_time: string, command: string[]) => seen.push(command.join(" ")));
+    await make();
+    await admin.ping("the end");
+    while (!seen.some((command) => command.includes("the end"))) await pause();
+    monitor.disconnect();
+    // ACL commands are kept from monitors; all that is seen must be without it too.
+    assert(!seen.join().includes(PASSWORD));
+    const log = JSON.stringify(await admin.call("ACL", "LIST"));
+    assert(!log.includes(PASSWORD));
+  });
+
+  it("finds drift of keys, channels, commands, password and mark, and puts them back", async () => {
+    const outs = await make();
+    assert.deepEqual(await provider.read(slug, outs), {
+      id: slug,
+      props: outs,
+      inputs: await inputs(),
+    });
+    const rules = [`~*`, "&*", "+keys", "off", "nopass", ">another-password"];
+    for (const rule of rules) {
+      await admin.call("ACL", "SETUSER", slug, rule);
+      const { props = {} } = await provider.read(slug, outs);
+      const { changes, replaces } = await provider.diff(slug, props, await inputs());
+      assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] }, rule);
+      await provider.update(slug, props, await inputs());
+      assert.deepEqual((await provider.read(slug, outs)).props, outs, rule);
+    }
+    await admin.hdel(OWNERS, slug);
+    const { props = {} } = await provider.read(slug, outs);
+    assert.equal(props["project"], "");
+    await provider.update(slug, props, await inputs());
+    assert.deepEqual((await provider.read(slug, outs)).props, outs);
+  });
+
+  it("sees that it is gone, or has become somebody else's", async () => {
+    const outs = await make();
+    await admin.hset(OWNERS, slug, ownershipText(uniqueSlug()));
+    assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
+    await admin.call("ACL", "DELUSER", slug);
+    assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
+  });
+
+  it("deletes user, mark and every key, under an open connection, and twice", async () => {
+    const outs = await make();
+    const session = connectAs(slug, PASSWORD);
+    const closed = new Promise((resolve) => session.on("close", resolve));
+    const keys = Array.from({ length: 2500 }, (_, i) => `${slug}:${i}`);
+    await session.mset(...keys.flatMap((key) => [key, "1"]));
+    await admin.set(`x${slug}:1`, "theirs");
+    await provider.delete(slug, outs);
+    await closed;
+    session.disconnect();
+    assert.equal(await acl(slug), null);
+    assert.equal(await admin.hget(OWNERS, slug), null);
+    assert.deepEqual(await admin.keys(`*${slug}*`), [`x${slug}:1`]);
+    await admin.unlink(`x${slug}:1`);
+    await provider.delete(slug, outs);
+  });
+
+  it("leaves a delete that failed half way to be taken up again", async () => {
+    const outs = await make();
+    await admin.set(`${slug}:key`, "1");
+    await asLesserAdmin(["+@all", "-unlink"], () =>
+      fails(provider.delete(slug, outs), "RDEV_FORBIDDEN", [PASSWORD]),
+    );
+    await rejected(as(slug, PASSWORD, [["PING"]]), /WRONGPASS/);
+    await provider.delete(slug, outs);
+    assert.equal(await acl(slug), null);
+    assert.equal(await admin.exists(`${slug}:key`), 0);
+  });
+
+  it("says which right is missing", async () => {
+    await asLesserAdmin(["+@all", "-hset"], async () => {
+      await fails(provider.create(await inputs()), "RDEV_FORBIDDEN", [PASSWORD]);
+    });
+    assert.equal(await acl(slug), null);
+  });
+
+  it("says which credentials were refused", async () => {
+    const url = new URL(variable("REDIS_ADMIN_URL"));
+    url.password = "wrong-Passw0rd";
+    await withVariables({ REDIS_ADMIN_URL: url.href }, async () => {
+      const error = await fails(provider.create(await inputs()), "RDEV_UNAUTHORIZED", [
+        "wrong-Passw0rd",
+      ]);
+      assert.match(error.message, /REDIS_ADMIN_URL/);
+    });
+  });
+
+  it("says that a server is down", async () => {
+    const url = new URL(variable("REDIS_ADMIN_URL"));
+    url.port = "1";
+    await withVariables({ REDIS_ADMIN_URL: url.href }, async () => {
+      await fails(provider.read(slug, await inputs()), "RDEV_UNREACHABLE", [url.password]);
+    });
+  });
+
+  it("names every input that is wrong", async () => {
+    const { failures } = await provider.check(
+      {},
+      { name: "A b", prefix: "rdev-infra:", project: slug, password: "lücke", commands: "~*" },
+    );
+    assert.deepEqual(
+      failures?.map(({ property }) => property),
+      ["name", "prefix", "password", "commands"],
+    );
+    assert(!JSON.stringify(failures).includes("lücke"));
+  });
+
+  function connectAs(username: string, password: string): Redis {
+    const { hostname, port } = new URL(variable("REDIS_ADMIN_URL"));
+    const redis = new Redis({
+      host: hostname,
+      port: Number(port),
+      username,
+      password,
+      lazyConnect: true,
+      enableReadyCheck: false,
+      retryStrategy: () => null,
+    });
+    redis.on("error", () => undefined);
+    return redis;
+  }
+
+  /** What each command answers. */
+  async function as(username: string, password: string, commands: readonly string[][]) {
+    const redis = connectAs(username, password);
+    let reason: Error | undefined;
+    redis.on("error", (error: Error) => (reason = error));
+    try {
+      const answers: unknown[] = [];
+      for (const [command = "", ...args] of commands)
+        answers.push(await redis.call(command, ...args));
+      return answers;
+    } catch (error) {
+      throw reason ?? error;
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async function acl(name: string) {
+    return admin.call("ACL", "GETUSER", name);
+  }
+
+  /** Runs `work` with an administrator in REDIS_ADMIN_URL that has only these rights. */
+  async function asLesserAdmin<T>(rights: string[], work: () => Promise<T>): Promise<T> {
+    const user = uniqueSlug();
+    used.push(user);
+    await admin.call("ACL", "SETUSER", user, "on", ">lesser-Passw0rd", "~*", "&*", ...rights);
+    const url = new URL(variable("REDIS_ADMIN_URL"));
+    url.username = user;
+    url.password = "lesser-Passw0rd";
+    return withVariables({ REDIS_ADMIN_URL: url.href }, work);
+  }
+});
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}

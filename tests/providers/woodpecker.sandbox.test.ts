@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { request } from "undici";
+import { provider as pipelines } from "../../providers/woodpecker/pipeline.ts";
+import { provider as credentials } from "../../providers/woodpecker/registry-credentials.ts";
+import { provider as repositories } from "../../providers/woodpecker/repository.ts";
+import { provider as secrets } from "../../providers/woodpecker/secret.ts";
+import { itMeetsFaults } from "../support/faults.ts";
+import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { rejected } from "../support/rejected.ts";
+import { testVariables, variable } from "../support/variables.ts";
+
+type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
+
+interface LiveSecret {
+  readonly name: string;
+  readonly events: readonly string[];
+  readonly note: string;
+}
+
+const MARK = "managed-by: rdev-infra, project: my-app";
+const project = "my-app";
+
+describe("providers/woodpecker", () => {
+  const set = testVariables();
+  const organization = `t${randomBytes(4).toString("hex")}`;
+  const made: string[] = [];
+  /** Woodpecker itself, past any proxy that a test puts in front of it. */
+  let woodpecker: (method: Method, path: string, json?: object) => Promise<unknown>;
+  let proxy: FaultyProxy;
+  /** A repository on Gitea, new for each test. */
+  let forgeRemoteId: number;
+  let fullName: string;
+
+  before(async () => {
+    const [url, token] = [variable("WOODPECKER_URL"), variable("WOODPECKER_TOKEN")];
+    woodpecker = (method, path, json) => call(method, `${url}/api${path}`, `Bearer ${token}`, json);
+    await gitea("POST", "/orgs", { username: organization });
+  });
+  after(async () => {
+    for (const name of made) await gitea("DELETE", `/repos/${name}`);
+    await gitea("DELETE", `/orgs/${organization}`);
+  });
+  beforeEach(async () => {
+    proxy = await startFaultyProxy(variable("WOODPECKER_URL"));
+    ({ id: forgeRemoteId, full_name: fullName } = await forgeRepository());
+  });
+  afterEach(() => proxy.close());
+
+  async function forgeRepository(options: { readonly auto_init?: boolean } = {}) {
+    const name = `r${made.length}`;
+    const path = `/orgs/${organization}/repos`;
+    const repository = (await gitea("POST", path, { name, ...options })) as {
+      id: number;
+      full_name: string;
+    };
+    made.push(repository.full_name);
+    return repository;
+  }
+  const inputs = () => ({ fullName, forgeRemoteId, project });
+  const activated = async () => Number((await repositories.create(inputs())).id);
+  const live = () => woodpecker("GET", `/repos/lookup/${fullName}`) as Promise<{ active: boolean }>;
+  const viaProxy = () => set({ WOODPECKER_URL: proxy.url });
+  const posts = () => proxy.requests.filter((text) => text.startsWith("POST")).length;
+
+  describe("woodpecker:Repository", () => {
+    it("activates a repository of the forge", async () => {
+      const { id, outs } = await repositories.create(inputs());
+      const url = `${variable("WOODPECKER_URL")}/repos/${id}`;
+      assert.deepEqual(outs, { ...inputs(), repositoryId: Number(id), url });
+      assert.equal((await live()).active, true);
+      assert.deepEqual((await repositories.read(id, outs)).props, outs);
+    });
+
+    it("adopts one that is active already", async () => {
+      const { id } = await repositories.create(inputs());
+      assert.equal((await repositories.create(inputs())).id, id);
+    });
+
+    it("refuses what Woodpecker knows by that name, but is another on the forge", async () => {
+      await activated();
+      const other = repositories.create({ ...inputs(), forgeRemoteId: forgeRemoteId + 10_000 });
+      await rejected(other, /^RDEV_NOT_OURS: /);
+      assert.equal((await live()).active, true);
+    });
+
+    it("takes one that was deactivated by hand for gone, and then activates it", async () => {
+      const { id, outs } = await repositories.create(inputs());
+      await woodpecker("DELETE", `/repos/${id}`);
+      assert.equal((await repositories.read(id, outs)).id, "");
+      assert.equal((await repositories.create(inputs())).id, id);
+      assert.equal((await live()).active, true);
+    });
+
+    it("removes it, and again without an error", async () => {
+      const { id, outs } = await repositories.create(inputs());
+      await repositories.delete(id, outs);
+      await rejected(live(), /404/);
+      assert.equal((await repositories.read(id, outs)).id, "");
+      await repositories.delete(id, outs);
+    });
+
+    it("adopts on the next try what a create made whose answer was lost", async () => {
+      viaProxy();
+      proxy.loseAnswers("POST");
+      await rejected(repositories.create(inputs()), /^RDEV_UNREACHABLE: /);
+      assert.equal(posts(), 1);
+      await repositories.create(inputs());
+      assert.equal(posts(), 1);
+    });
+
+    it("does not send a request again that may have been done", async () => {
+      viaProxy();
+      proxy.misbehave({ match: { method: "POST" }, status: 502, times: 1 });
+      await rejected(repositories.create(inputs()), /^RDEV_UNREACHABLE: .* 502/);
+      assert.equal(posts(), 1);
+    });
+
+    it("sends a request again that was turned away with 429", async () => {
+      viaProxy();
+      const headers = { "retry-after": "0" };
+      proxy.misbehave({ match: { method: "POST" }, status: 429, headers, times: 1 });
+      await repositories.create(inputs());
+      assert.equal(posts(), 2);
+    });
+
+    it("says what Woodpecker said", async () => {
+      const missing = { ...inputs(), fullName: `${organization}/none`, forgeRemoteId: 987_654 };
+      await rejected(repositories.create(missing), /Could not fetch repository from forge/);
+    });
+  });
+
+  describe("woodpecker:Secret", () => {
+    const value = `secret-${randomBytes(8).toString("hex")}`;
+    let repositoryId: number;
+    let secret: Record<string, unknown>;
+    const named = (name: string) =>
+      woodpecker("GET", `/repos/${repositoryId}/secrets/${name}`) as Promise<LiveSecret>;
+    const byHand = (name: string) =>
+      woodpecker("POST", `/repos/${repositoryId}/secrets`, {
+        name,
+        value: "by-hand",
+        events: ["pull_request"],
+      });
+
+    beforeEach(async () => {
+      repositoryId = await activated();
+      const news = { repositoryId, name: "kube_token", value, project };
+      secret = (await secrets.check({}, news)).inputs;
+    });
+
+    it("sets a secret with its mark, for no pull request", async () => {
+      const { id, outs } = await secrets.create(secret);
+      assert.equal(id, `${repositoryId}/kube_token`);
+      const { events, note } = await named("kube_token");
+      assert.deepEqual(events, ["deployment", "manual", "push", "tag"]);
+      assert.equal(note, MARK);
+      assert.deepEqual((await secrets.read(id, outs)).props, outs);
+    });
+
+    it("adopts its own, and refuses one made by hand untouched", async () => {
+      await secrets.create(secret);
+      await secrets.create(secret);
+      await byHand("other");
+      await rejected(secrets.create({ ...secret, name: "other" }), /^RDEV_NOT_OURS: /);
+      assert.deepEqual((await named("other")).events, ["pull_request"]);
+    });
+
+    it("changes it in place", async () => {
+      const { id, outs } = await secrets.create(secret);
+      await secrets.update(id, outs, { ...secret, value: "new", events: ["push"] });
+      assert.deepEqual((await named("kube_token")).events, ["push"]);
+    });
+
+    it("finds that it was opened to pull requests, replaced or removed", async () => {
+      const { id, outs } = await secrets.create(secret);
+      const path = `/repos/${repositoryId}/secrets/kube_token`;
+      await woodpecker("PATCH", path, { events: ["push", "pull_request"] });
+      const { props } = await secrets.read(id, outs);
+      assert.deepEqual(props?.events, ["pull_request", "push"]);
+      await woodpecker("DELETE", path);
+      assert.equal((await secrets.read(id, outs)).id, "");
+      await byHand("kube_token");
+      assert.equal((await secrets.read(id, outs)).id, "");
+      await secrets.delete(id, outs);
+      assert.equal((await named("kube_token")).note, "");
+    });
+
+    it("deletes it, and again without an error, and without the repository", async () => {
+      const { id, outs } = await secrets.create(secret);
+      await secrets.delete(id, outs);
+      await rejected(named("kube_token"), /404/);
+      await secrets.delete(id, outs);
+      await woodpecker("DELETE", `/repos/${repositoryId}?remove=true`);
+      await secrets.delete(id, outs);
+    });
+
+    it("gives id and inputs to the engine when it fails half way, and no value in the text", async () => {
+      viaProxy();
+      proxy.misbehave({ match: { method: "PATCH" }, status: 500, body: `bad value ${value}` });
+      const { id, properties, message } = await rejected(
+        secrets.create(secret),
+        /^RDEV_UNREACHABLE: .* 500: bad value \[secret\]/,
+      );
+      assert.equal(id, `${repositoryId}/kube_token`);
+      assert.deepEqual(properties, secret);
+      assert.doesNotMatch(message, new RegExp(value));
+    });
+
+    it("says on update that it is gone", async () => {
+      const { id, outs } = await secrets.create(secret);
+      await woodpecker("DELETE", `/repos/${repositoryId}/secrets/kube_token`);
+      await rejected(secrets.update(id, outs, { ...secret, value: "new" }), /^RDEV_GONE: /);
+    });
+  });
+
+  describe("woodpecker:RegistryCredentials", () => {
+    let repositoryId: number;
+    let account: { repositoryId: number; credentialsVersion: number; project: string };
+    const path = (name = "") => `/repos/${repositoryId}/secrets${name && `/${name}`}`;
+    const all = async () => ((await woodpecker("GET", path())) as LiveSecret[] | null) ?? [];
+    const names = async () => (await all()).map(({ name }) => name);
+    const both = ["registry_password", "registry_username"];
+
+    beforeEach(async () => {
+      repositoryId = await activated();
+      account = { repositoryId, credentialsVersion: 1, project };
+      set({ REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "ci-password-of-the-tests" });
+    });
+
+    it("sets both secrets from the connection, and keeps neither in the state", async () => {
+      const { id, outs } = await credentials.create(account);
+      assert.deepEqual(await names(), both);
+      for (const { note, events } of await all()) {
+        assert.equal(note, MARK);
+        assert.ok(!events.some((event) => event.startsWith("pull_request")));
+      }
+      assert.deepEqual(outs, account);
+      assert.deepEqual((await credentials.read(id, outs)).props, account);
+    });
+
+    it("writes both again when the version is raised", async () => {
+      const { id, outs } = await credentials.create(account);
+      const raised = { ...account, credentialsVersion: 2 };
+      assert.equal((await credentials.diff(id, outs, raised)).changes, true);
+      viaProxy();
+      await credentials.update(id, outs, raised);
+      assert.equal(proxy.requests.filter((text) => text.startsWith("PATCH")).length, 2);
+    });
+
+    it("finds that one of them is missing, and makes it again", async () => {
+      const { id, outs } = await credentials.create(account);
+      await woodpecker("DELETE", path("registry_password"));
+      const { props } = await credentials.read(id, outs);
+      assert.equal((await credentials.diff(id, props, account)).changes, true);
+      await credentials.update(id, props, account);
+      assert.deepEqual(await names(), both);
+      for (const name of both) await woodpecker("DELETE", path(name));
+      assert.equal((await credentials.read(id, outs)).id, "");
+    });
+
+    it("finishes what failed half way", async () => {
+      viaProxy();
+      proxy.loseAnswers("POST");
+      const { id, properties } = await rejected(credentials.create(account), /^RDEV_UNREACHABLE/);
+      assert.deepEqual(properties, account);
+      await credentials.update(id ?? "", account, account);
+      assert.deepEqual(await names(), both);
+    });
+
+    it("refuses one made by hand, untouched", async () => {
+      const name = "registry_password";
+      await woodpecker("POST", path(), { name, value: "x", events: ["push"] });
+      await rejected(credentials.create(account), /^RDEV_NOT_OURS: /);
+      assert.deepEqual(await names(), [name]);
+    });
+
+    it("deletes both without the registry's variables, and again without an error", async () => {
+      const { id, outs } = await credentials.create(account);
+      set({ REGISTRY_URL: undefined, REGISTRY_CI_PASSWORD: undefined });
+      await credentials.delete(id, outs);
+      assert.deepEqual(await names(), []);
+      await credentials.delete(id, outs);
+    });
+  });
+
+  describe("woodpecker:Pipeline", () => {
+    let repositoryId: number;
+    let run: { repositoryId: number; branch: string; project: string };
+    const all = async () =>
+      (await woodpecker("GET", `/repos/${repositoryId}/pipelines`)) as { number: number }[];
+
+    beforeEach(async () => {
+      await gitea("POST", `/repos/${fullName}/contents/.woodpecker.yml`, {
+        content: Buffer.from("steps: []\n").toString("base64"),
+      });
+      repositoryId = await activated();
+      run = { repositoryId, branch: "main", project };
+    });
+
+    it("starts one run, once", async () => {
+      const { id, outs } = await pipelines.create(run);
+      const url = `${variable("WOODPECKER_URL")}/repos/${repositoryId}/pipeline/1`;
+      assert.deepEqual(outs, { ...run, number: 1, url });
+      assert.equal((await pipelines.create(run)).id, id);
+      await pipelines.update(id, outs, { ...run, branch: "next" });
+      await pipelines.delete(id, outs);
+      assert.equal((await all()).length, 1);
+    });
+
+    it("starts no second one after a create whose answer was lost", async () => {
+      viaProxy();
+      proxy.loseAnswers("POST");
+      await rejected(pipelines.create(run), /^RDEV_UNREACHABLE: /);
+      assert.equal((await pipelines.create(run)).outs.number, 1);
+      assert.equal((await all()).length, 1);
+    });
+
+    it("stays in the state when its runs were purged", async () => {
+      const state = { ...run, number: 1, url: "https://ci.example.org/repos/1/pipeline/1" };
+      assert.deepEqual((await pipelines.read(`${repositoryId}/1`, state)).props, state);
+    });
+
+    it("says why nothing ran where there is no configuration", async () => {
+      const repository = await forgeRepository({ auto_init: true });
+      ({ id: forgeRemoteId, full_name: fullName } = repository);
+      const bare = { ...run, repositoryId: await activated() };
+      await rejected(pipelines.create(bare), /^RDEV_REFUSED: .*no \.woodpecker\.yml/);
+    });
+  });
+});
+
+describe("Woodpecker", () => {
+  const inputs = { fullName: "rdev/my-app", forgeRemoteId: 1, project };
+  itMeetsFaults({
+    url: "WOODPECKER_URL",
+    credential: "WOODPECKER_TOKEN",
+    read: () => repositories.read("1", inputs),
+  });
+});
+
+const gitea = (method: Method, path: string, json?: object) =>
+  call(method, `${variable("GITEA_URL")}/api/v1${path}`, `token ${variable("GITEA_TOKEN")}`, json);
+
+async function call(method: Method, url: string, authorization: string, json?: object) {
+  const answer = await request(url, {
+    method,
+    headers: { authorization, "content-type": "application/json" },
+    body: json ? JSON.stringify(json) : null,
+  });
+  const text = await answer.body.text();
+  assert.ok(answer.statusCode < 300, `${method} ${url}: ${answer.statusCode} ${text}`);
+  return text === "" ? undefined : (JSON.parse(text) as unknown);
+}
