@@ -22,7 +22,7 @@ export class Cache extends pulumi.ComponentResource {
 
     this.prefix = `${args.slug}:`;
     const password = new RandomPassword(
-      `${name}-password`,
+      `${name}-cache-password`,
       { length: 32, special: false },
       { parent: this },
     );

@@ -25,7 +25,7 @@ export class Database extends pulumi.ComponentResource {
     super("rdev:components:Database", name, {}, options);
 
     const password = new RandomPassword(
-      `${name}-password`,
+      `${name}-database-password`,
       { length: 32, special: false },
       { parent: this },
     );

@@ -6,7 +6,9 @@ import type { SeedOrder } from "../providers/git/seed.ts";
 export interface TemplateSeedArgs {
   /** A folder under `templates/`. */
   readonly template: string;
-  /** The repository, for git over HTTP, without credentials. */
+  /** `<organization>/<slug>` on Gitea. */
+  readonly repository: pulumi.Input<string>;
+  /** The same, for git over HTTP, without credentials. */
   readonly cloneUrl: pulumi.Input<string>;
   /** The branch that gets the commit. */
   readonly branch: string;
@@ -34,6 +36,7 @@ export class TemplateSeed extends pulumi.ComponentResource {
         create: "node providers/git/seed.ts",
         environment: {
           SEED_TEMPLATE: args.template,
+          SEED_REPOSITORY: args.repository,
           SEED_CLONE_URL: args.cloneUrl,
           SEED_BRANCH: args.branch,
           SEED_VALUES: pulumi.jsonStringify(args.values),

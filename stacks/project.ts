@@ -72,6 +72,7 @@ export async function projectStack(platform: string, slug: string) {
   });
   const seed = new TemplateSeed(slug, {
     template: project.template,
+    repository: repository.fullName,
     cloneUrl: repository.cloneUrl,
     branch: BRANCH,
     values: {

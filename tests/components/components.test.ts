@@ -43,6 +43,7 @@ const make = {
   TemplateSeed: (slug: string) =>
     new TemplateSeed(slug, {
       template: "skeleton",
+      repository: "projects/x",
       cloneUrl: "http://git/x.git",
       branch: "main",
       values,
@@ -100,7 +101,7 @@ describe("components", () => {
 
   it("hold no provider code, only its reference", async () => {
     const { all } = await record(() => {
-      for (const create of Object.values(make)) create("my-app");
+      for (const [component, create] of Object.entries(make)) create(component.toLowerCase());
     });
     const dynamic = all.filter(({ type }) => type.startsWith("pulumi-nodejs:dynamic/"));
     assert.ok(dynamic.length >= 10);
@@ -159,7 +160,7 @@ describe("Database", () => {
     assert.equal(inputs["name"], "my_app");
     assert.equal(inputs["connectionLimit"], 5);
     assert.ok(secrets.includes("password"));
-    assert.equal(result, "postgres://my_app:password-of-my-app-password@db:5432/my_app");
+    assert.equal(result, "postgres://my_app:password-of-my-app-database-password@db:5432/my_app");
     assert.equal(secret, true);
   });
 });
@@ -175,7 +176,7 @@ describe("Cache", () => {
     const { inputs, secrets } = one("redis:User");
     assert.equal(inputs["prefix"], "my-app:");
     assert.ok(secrets.includes("password"));
-    assert.equal(result, "redis://my-app:password-of-my-app-password@cache:6379");
+    assert.equal(result, "redis://my-app:password-of-my-app-cache-password@cache:6379");
     assert.equal(secret, true);
   });
 });
@@ -204,7 +205,13 @@ describe("TemplateSeed", () => {
 
   it("refuses a template that does not exist, in a preview too", async () => {
     const program = () =>
-      new TemplateSeed("x", { template: "nothing", cloneUrl: "u", branch: "main", values });
+      new TemplateSeed("x", {
+        template: "nothing",
+        repository: "o/r",
+        cloneUrl: "u",
+        branch: "main",
+        values,
+      });
     await assert.rejects(record(program, { preview: true }), { code: "RDEV_TEMPLATE" });
   });
 });

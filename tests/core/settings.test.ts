@@ -17,7 +17,10 @@ describe("settings", () => {
 
   it("of a platform survive being a stack's output", () => {
     const settings = parsePlatformConfig(PLATFORM);
-    assert.deepEqual(parsePlatformSettings(JSON.parse(JSON.stringify(settings))), settings);
+    assert.deepEqual(
+      parsePlatformSettings(JSON.parse(JSON.stringify(settings)) as Record<string, unknown>),
+      settings,
+    );
   });
 
   it("take numbers, lists and maps as config's JSON", () => {

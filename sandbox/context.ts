@@ -1,0 +1,56 @@
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Ports } from "./ports.ts";
+import type { Warden } from "./warden.ts";
+
+/** What happens, for a person to see: which part, and a few words. */
+export type Report = (part: string, text: string) => void;
+
+/** What every part of the sandbox is started with. */
+export interface Context {
+  /** The data folder. */
+  readonly folder: string;
+  readonly warden: Warden;
+  readonly ports: Ports;
+  readonly secrets: Secrets;
+  readonly report: Report;
+}
+
+/** A part of the local platform, for a person to look at. Holds no secret. */
+export interface Part {
+  readonly name: string;
+  /** False for a stand-in. */
+  readonly real: boolean;
+  readonly version?: string;
+  readonly address: string;
+  /** How to reach it, with the names of the environment variables that hold the credentials. */
+  readonly reach: string;
+}
+
+/** The passwords of this sandbox, kept together so that no log that is shown holds one. */
+export interface Secrets extends Iterable<string> {
+  /** 32 hexadecimal digits: safe in URLs, in every config file and in shells. */
+  make(): string;
+  add(secret: string): string;
+}
+
+export function createSecrets(): Secrets {
+  const all = new Set<string>();
+  const add = (secret: string) => {
+    all.add(secret);
+    return secret;
+  };
+  return {
+    add,
+    make: () => add(randomBytes(16).toString("hex")),
+    [Symbol.iterator]: () => all.values(),
+  };
+}
+
+/** A part's own folder in the data folder, closed to other users. */
+export async function partFolder(context: Context, name: string): Promise<string> {
+  const path = join(context.folder, name);
+  await mkdir(path, { mode: 0o700 });
+  return path;
+}

@@ -1,0 +1,156 @@
+/**
+ * The main job, before your eyes: a platform and a project made by Pulumi's own engine on the
+ * sandbox's servers, proved by looking at those servers, and destroyed without a trace.
+ */
+import { join } from "node:path";
+import { styleText } from "node:util";
+import type { Outcome } from "../automation/engine/outcome.ts";
+import { destroy, up } from "../automation/engine/stack.ts";
+import { InfraError, userMessage } from "../core/errors.ts";
+import { slugFromName } from "../core/slug.ts";
+import { projectStackName } from "../core/stack-name.ts";
+import { PLATFORM, sandboxPlatform } from "./platform.ts";
+import { proveCitadel } from "./proofs/citadel.ts";
+import { proveDns } from "./proofs/dns.ts";
+import { proveGit } from "./proofs/git.ts";
+import { citadelLabelsOf, proveKubernetes } from "./proofs/kubernetes.ts";
+import { makeNeighbour } from "./proofs/neighbour.ts";
+import { leftovers, systemsAsked } from "./proofs/nothing-left.ts";
+import { provePostgres } from "./proofs/postgres.ts";
+import { proveRedis } from "./proofs/redis.ts";
+import { proveRegistry } from "./proofs/registry.ts";
+import { expect, type Sight, type Stage } from "./proofs/stage.ts";
+import { proveWoodpecker } from "./proofs/woodpecker.ts";
+import { type Sandbox, startSandbox } from "./sandbox.ts";
+import { makeWorkFolder } from "./work-folder.ts";
+
+const NAME = "My First Project!";
+const NEIGHBOUR = "neighbour";
+
+const begin = Date.now();
+let sandbox: Sandbox | undefined;
+try {
+  await demo();
+  console.log(`\n${styleText("bold", "Done")} in ${since(begin)}; the servers are stopped.`);
+} catch (error) {
+  console.error(`\n${styleText("red", "✖")} ${userMessage(error)}`);
+  process.exitCode = 1;
+} finally {
+  await sandbox?.stop();
+}
+
+async function demo(): Promise<void> {
+  const settings = await sandboxPlatform();
+  const { domain, gitOrganization: organization, workloads } = settings;
+  const slug = slugFromName(NAME);
+  const stack = projectStackName(PLATFORM, slug);
+
+  const { env, dns, folder } = await step("the local platform starts", async () => {
+    sandbox = await startSandbox({
+      ...settings,
+      onProgress: ({ part, text }) => part !== "sandbox" && text !== "ready" && note(part, text),
+    });
+    return [sandbox, [sandbox.engine.description, ...partLines(sandbox)]];
+  });
+  // The engine, its plugins and the providers find the servers by these, and by nothing else.
+  Object.assign(process.env, env);
+  const workDir = await makeWorkFolder(join(folder, "work"));
+
+  await step(`up ${PLATFORM}`, async () => {
+    const outcome = done(await up(PLATFORM, { workDir }));
+    const labelled = await Promise.all(
+      workloads.map(async (workload) => {
+        const labels = Object.keys(await citadelLabelsOf({ env }, workload));
+        expect(labels.length === 2, `${workload.name} is labelled`);
+        return workload.name;
+      }),
+    );
+    return [
+      outcome,
+      [changed(outcome), `the log agent runs; labelled: ${labelled.join(", ")}`],
+    ] as const;
+  });
+  const { outputs } = await step(`up ${stack}, from the name "${NAME}"`, async () => {
+    const outcome = done(await up(stack, { workDir, config: { name: NAME } }));
+    return [outcome, [changed(outcome)]] as const;
+  });
+
+  const tenantId = String(outputs["citadelTenantId"]);
+  const stage: Stage = { slug, name: NAME, organization, domain, dns, tenantId, env };
+  const neighbour = await makeNeighbour(NEIGHBOUR, env);
+  for (const [system, prove] of [
+    ["Gitea", proveGit],
+    ["DNS", proveDns],
+    ["PostgreSQL", provePostgres],
+    ["Redis", proveRedis],
+    ["Kubernetes", proveKubernetes],
+    ["Woodpecker", proveWoodpecker],
+    ["registry", proveRegistry],
+    ["Citadel", proveCitadel],
+  ] as const) {
+    await step(`${system} shows it`, async () => [undefined, await prove(stage, NEIGHBOUR)]);
+  }
+  await neighbour.remove();
+
+  await step(`up ${stack} again`, async () => {
+    const outcome = done(await up(stack, { workDir }));
+    const { create, update, replace, delete: deleted } = outcome.changes;
+    expect(create + update + replace + deleted === 0, "an up again changes nothing");
+    return [outcome, [changed(outcome)]] as const;
+  });
+  await step(`destroy ${stack}, then ${PLATFORM}`, async () => {
+    const project = done(await destroy(stack, { workDir, remove: true }));
+    const platform = done(await destroy(PLATFORM, { workDir, remove: true }));
+    return [undefined, [changed(project), changed(platform)]];
+  });
+  await step("nothing is left", async () => {
+    const left = await Promise.all(
+      [slug, NEIGHBOUR, "rdev-platform", "observability"].map((name) =>
+        leftovers({ slug: name, organization, domain, dns, env }),
+      ),
+    );
+    expect(left.flat().length === 0, `nothing is left (${left.flat().join(", ")})`);
+    for (const workload of workloads) {
+      const labels = Object.keys(await citadelLabelsOf({ env }, workload));
+      expect(labels.length === 0, `the labels of ${workload.name} are taken back`);
+    }
+    return [undefined, [`asked: ${systemsAsked().join(", ")}; the labels are taken back`]];
+  });
+}
+
+/** Runs one step, and prints what was seen and how long it took. */
+async function step<T>(title: string, work: () => Promise<readonly [T, Sight]>): Promise<T> {
+  const start = Date.now();
+  const [result, sight] = await work();
+  console.log(`${styleText("green", "✔")} ${title} ${styleText("dim", since(start))}`);
+  for (const line of sight) console.log(`    ${line}`);
+  return result;
+}
+
+function note(part: string, text: string): void {
+  console.error(styleText("dim", `  ${since(begin)} ${part}: ${text}`));
+}
+
+function done(outcome: Outcome): Outcome {
+  if (outcome.result === "succeeded") return outcome;
+  const lines = outcome.errors.map(({ code, message }) => (code ? `${code}: ${message}` : message));
+  throw new InfraError("RDEV_ENGINE", lines.join("\n"));
+}
+
+function changed({ changes }: Outcome): string {
+  const counts = Object.entries(changes).filter(([, count]) => (count as number) > 0);
+  return counts.map(([kind, count]) => `${String(count)} ${kind}`).join(", ") || "no changes";
+}
+
+function partLines({ parts }: Sandbox): string[] {
+  const names = (real: boolean) =>
+    parts
+      .filter((part) => part.real === real)
+      .map(({ name, version }) => (version ? `${name} ${version}` : name))
+      .join(", ");
+  return [`real: ${names(true)}`, `stand-ins: ${names(false)}`];
+}
+
+function since(start: number): string {
+  return `${((Date.now() - start) / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,45 @@
+import { styleText } from "node:util";
+import { Command } from "commander";
+import { userMessage } from "../core/errors.ts";
+import { sandboxPlatform } from "./platform.ts";
+import { type Progress, type Sandbox, startSandbox } from "./sandbox.ts";
+
+const program = new Command("npm run sandbox --")
+  .description("Starts the local platform and keeps it up until Ctrl-C.")
+  .option("--json", "print one JSON document on standard output when it is ready");
+
+const options = program.parse().opts<{ json?: true }>();
+
+try {
+  // Its stand-ins keep this process up; a signal stops them all.
+  const sandbox = await startSandbox({
+    ...(await sandboxPlatform()),
+    onProgress: ({ part, text, elapsedMs }: Progress) =>
+      console.error(`${(elapsedMs / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`),
+  });
+  console.log(options.json ? asJson(sandbox) : asText(sandbox));
+} catch (error) {
+  console.error(userMessage(error));
+  process.exitCode = 1;
+}
+
+function asJson({ env, parts, engine, dns, folder, envFile }: Sandbox): string {
+  return JSON.stringify({ env, parts, engine, dns, folder, envFile });
+}
+
+function asText({ parts, engine, envFile }: Sandbox): string {
+  const lines = parts.map(({ name, real, version, address, reach }) => {
+    const kind = real ? `real${version ? `, ${version}` : ""}` : "stand-in";
+    return `${styleText("bold", name.padEnd(13))} ${address}  (${kind})\n${" ".repeat(14)}${reach}`;
+  });
+  return [
+    "",
+    ...lines,
+    "",
+    engine.description,
+    "",
+    "To use it from another shell, in this folder:",
+    `  . ${envFile}`,
+    "Ctrl-C stops everything and removes its data.",
+  ].join("\n");
+}

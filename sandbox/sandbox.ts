@@ -1,0 +1,228 @@
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { problems } from "../core/errors.ts";
+import { startCitadel } from "./citadel/server.ts";
+import { type Context, createSecrets, type Part, type Report } from "./context.ts";
+import { canInstall, installPackages, missingPackages } from "./debian.ts";
+import { type Cli, type Engine, equip, findCli, installCli } from "./engine.ts";
+import { pulumiEnvironment, writeEnvironmentFile } from "./environment.ts";
+import { reservePorts } from "./ports.ts";
+import { startGitea } from "./servers/gitea.ts";
+import { startKubernetes } from "./servers/kubernetes.ts";
+import { startPostgres } from "./servers/postgres.ts";
+import { startPowerDns } from "./servers/powerdns.ts";
+import { startRedis } from "./servers/redis.ts";
+import { startRegistry } from "./servers/registry.ts";
+import { FAMILIES, type ToolFamily } from "./tool-families.ts";
+import { type BuiltFamily, buildTools, missingForBuild, plannedFamily } from "./tools.ts";
+import { startWarden, type Warden } from "./warden.ts";
+import { startWoodpecker } from "./woodpecker/server.ts";
+
+const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
+
+export interface SandboxOptions {
+  /** The zone that projects get their names in, such as `staging.example.test`. */
+  readonly domain: string;
+  /** The Gitea organization that projects' repositories are made in. */
+  readonly gitOrganization: string;
+  /** The organization in Citadel that environments belong to. */
+  readonly citadelOrganization: string;
+  /** Told what happens, with the milliseconds since the start. @default nobody */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Progress {
+  readonly part: string;
+  readonly text: string;
+  readonly elapsedMs: number;
+}
+
+/** A local platform: real servers on free ports of 127.0.0.1, and stand-ins for the others. */
+export interface Sandbox {
+  /** The environment variables by which rdev-infra and Pulumi's CLI use it. Holds its credentials. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly parts: readonly Part[];
+  readonly engine: Engine;
+  /** `host:port` of the DNS server. */
+  readonly dns: string;
+  /** The data folder. It, and all servers, go with this process. */
+  readonly folder: string;
+  /** A file for a shell to source, with `env`. */
+  readonly envFile: string;
+  /** Ends all servers and removes the folder. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the local platform, after building and installing what it lacks.
+ * All of it ends with `stop`, with SIGINT or SIGTERM, and whenever this process dies.
+ * Errors: RDEV_PREREQUISITE names all that the machine lacks; RDEV_SANDBOX a part that did not start.
+ */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const started = Date.now();
+  const report: Report = (part, text) =>
+    options.onProgress?.({ part, text, elapsedMs: Date.now() - started });
+  const closers: Closer[] = [];
+  const warden = startWarden();
+  let stopping: Promise<void> | undefined;
+  const stop = () =>
+    (stopping ??= (async () => {
+      signals.forEach((signal) => process.off(signal, onSignal));
+      await Promise.all([warden.end(), ...closers.map((close) => close())]);
+    })());
+  const atEnd = (close: Closer) => {
+    // A part that came up after another failed must not stay.
+    if (stopping) void close();
+    else closers.push(close);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const onSignal = (signal: NodeJS.Signals) => {
+    // Afterwards as if nobody had listened.
+    void stop().finally(() => process.kill(process.pid, signal));
+  };
+  signals.forEach((signal) => process.on(signal, onSignal));
+
+  try {
+    const { cli, tools } = await prepare(report, warden);
+    const folder = await mkdtemp(join(tmpdir(), "rdev-sandbox-"));
+    warden.ownFolder(folder);
+    // Only PostgreSQL, which must not run as root, passes through; each part's own folder is closed.
+    if (process.getuid?.() === 0) await chmod(folder, 0o711);
+    const ports = await reservePorts();
+    atEnd(() => ports.release());
+    const context: Context = { folder, warden, ports, secrets: createSecrets(), report };
+    const { env, ...rest } = await startParts(context, options, cli, tools, atEnd);
+    const envFile = await writeEnvironmentFile(folder, env);
+    report("sandbox", "ready");
+    return { env, ...rest, folder, envFile, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Closer = () => Promise<void> | void;
+type Tools = Record<keyof typeof SERVERS, BuiltFamily>;
+
+/** Finds, installs and builds; all that is missing and cannot be had comes in one error. */
+async function prepare(report: Report, warden: Warden): Promise<{ cli: Cli; tools: Tools }> {
+  const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
+  const families: Record<keyof typeof SERVERS, ToolFamily> = {
+    ...SERVERS,
+    ...(cli ? {} : { pulumi: PULUMI }),
+  };
+  const [packages, missing, mayInstall] = await Promise.all([
+    missingPackages(),
+    missingForBuild(Object.values(families)),
+    canInstall(),
+  ]);
+  if (packages.length > 0 && !mayInstall) {
+    missing.unshift(
+      `${packages.join(", ")} (as root on Debian they are installed by themselves; ` +
+        `else: sudo apt-get install ${packages.join(" ")})`,
+    );
+  }
+  if (missing.length > 0) {
+    throw problems("RDEV_PREREQUISITE", "The sandbox needs what this machine lacks:", missing);
+  }
+  const [tools] = await Promise.all([
+    buildTools(families, { report, spawn: (...args) => warden.spawn(...args) }),
+    packages.length > 0 && installPackages(packages, report),
+  ]);
+  const found = cli ?? (await builtCli());
+  if (!found) throw new Error("Pulumi's CLI was built and is not there");
+  return { cli: found, tools };
+}
+
+async function builtCli(): Promise<Cli | undefined> {
+  const { isBuilt, built } = await plannedFamily(PULUMI);
+  if (!isBuilt) return undefined;
+  return {
+    command: built.program("pulumi"),
+    version: built.version.slice(1),
+    source: "built from its Go module",
+  };
+}
+
+async function startParts(
+  context: Context,
+  { domain, gitOrganization, citadelOrganization }: SandboxOptions,
+  cli: Cli,
+  tools: Tools,
+  atEnd: (close: Closer) => void,
+): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "dns">> {
+  const ready = async <T>(name: string, part: Promise<T>): Promise<T> => {
+    const started = await part;
+    context.report(name, "ready");
+    return started;
+  };
+  const forge = async () => {
+    const gitea = await ready("gitea", startGitea(context, tools.gitea, gitOrganization));
+    const woodpecker = await startWoodpecker({ gitea });
+    atEnd(() => woodpecker.close());
+    return { gitea, woodpecker };
+  };
+  const logs = async () => {
+    const citadel = await startCitadel({ organization: citadelOrganization });
+    atEnd(() => citadel.close());
+    return citadel;
+  };
+  const [kubernetes, { gitea, woodpecker }, postgres, redis, dns, registry, citadel, engine] =
+    await Promise.all([
+      ready("kubernetes", startKubernetes(context, tools)),
+      forge(),
+      ready("postgres", startPostgres(context)),
+      ready("redis", startRedis(context)),
+      ready("powerdns", startPowerDns(context, domain)),
+      ready("registry", startRegistry(context, tools.registry)),
+      logs(),
+      equip(cli, context),
+    ]);
+  for (const secret of [woodpecker.token, citadel.apiKey, citadel.agentKey]) {
+    context.secrets.add(secret);
+  }
+  const env = {
+    GITEA_URL: gitea.url,
+    GITEA_TOKEN: gitea.token,
+    WOODPECKER_URL: woodpecker.url,
+    WOODPECKER_TOKEN: woodpecker.token,
+    DNS_PROVIDER: "powerdns",
+    POWERDNS_URL: dns.url,
+    POWERDNS_API_KEY: dns.apiKey,
+    REGISTRY_URL: registry.url,
+    REGISTRY_USERNAME: registry.admin.username,
+    REGISTRY_PASSWORD: registry.admin.password,
+    REGISTRY_CI_USERNAME: registry.ci.username,
+    REGISTRY_CI_PASSWORD: registry.ci.password,
+    POSTGRES_ADMIN_URL: postgres.url,
+    REDIS_ADMIN_URL: redis.url,
+    KUBECONFIG: kubernetes.kubeconfig,
+    CITADEL_ENABLED: "true",
+    CITADEL_URL: citadel.url,
+    CITADEL_API_KEY: citadel.apiKey,
+    CITADEL_AGENT_KEY: citadel.agentKey,
+    ...(await pulumiEnvironment(context, engine)),
+  };
+  const parts: Part[] = [
+    kubernetes.part,
+    gitea.part,
+    {
+      name: "Woodpecker",
+      real: false,
+      address: woodpecker.url,
+      reach: "WOODPECKER_TOKEN, as a bearer token",
+    },
+    postgres.part,
+    redis.part,
+    dns.part,
+    registry.part,
+    {
+      name: "Citadel",
+      real: false,
+      address: citadel.url,
+      reach: "CITADEL_API_KEY may do everything, CITADEL_AGENT_KEY may only send logs",
+    },
+  ];
+  return { env, parts, engine, dns: dns.address };
+}

@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { request } from "undici";
+import { type Context, partFolder } from "../context.ts";
+import { startServer } from "../process.ts";
+import type { BuiltFamily } from "../tools.ts";
+
+/** Starts etcd and returns its URL. Only the API server talks to it. */
+export async function startEtcd(context: Context, etcd: BuiltFamily): Promise<string> {
+  const folder = await partFolder(context, "etcd");
+  const client = `http://127.0.0.1:${context.ports.take()}`;
+  const peer = `http://127.0.0.1:${context.ports.take()}`;
+  await startServer(context, {
+    name: "etcd",
+    command: etcd.program("etcd"),
+    args: [
+      "--name=sandbox",
+      `--data-dir=${join(folder, "data")}`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=sandbox=${peer}`,
+      // Nothing here outlives the machine's memory.
+      "--unsafe-no-fsync",
+      "--log-level=warn",
+    ],
+    folder,
+    ready: async () => {
+      const { statusCode, body } = await request(`${client}/health`);
+      await body.dump();
+      if (statusCode !== 200) throw new Error(`health is ${statusCode}`);
+    },
+  });
+  return client;
+}

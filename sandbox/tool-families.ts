@@ -1,0 +1,55 @@
+/** Programs built from one Go module in `tools/`, which pins their version. */
+export interface ToolFamily {
+  readonly name: string;
+  /** The names of the programs, and their packages. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly tags?: string;
+  /** Variables the linker sets, by their name. */
+  readonly variables?: (version: string) => Readonly<Record<string, string>>;
+  /** Folders of the module that its programs read when they run. */
+  readonly assets?: readonly string[];
+  /** It holds C code. */
+  readonly needsC?: boolean;
+}
+
+const K8S_VERSION = "k8s.io/component-base/version";
+
+export const FAMILIES = {
+  kubernetes: {
+    name: "kubernetes",
+    programs: {
+      "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+      "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+      "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    },
+    // Without them clients cannot parse the server's version.
+    variables: (version) => {
+      const [major = "", minor = ""] = version.slice(1).split(".");
+      return {
+        [`${K8S_VERSION}.gitVersion`]: version,
+        [`${K8S_VERSION}.gitMajor`]: major,
+        [`${K8S_VERSION}.gitMinor`]: minor,
+      };
+    },
+  },
+  pulumi: {
+    name: "pulumi",
+    programs: { pulumi: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
+    variables: (version) => ({
+      "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": version,
+    }),
+  },
+  gitea: {
+    name: "gitea",
+    programs: { gitea: "code.gitea.io/gitea" },
+    tags: "sqlite sqlite_unlock_notify",
+    assets: ["templates", "options", "public"],
+    needsC: true,
+  },
+  kwok: { name: "kwok", programs: { kwok: "sigs.k8s.io/kwok/cmd/kwok" } },
+  registry: {
+    name: "registry",
+    programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },
+  },
+  etcd: { name: "etcd", programs: { etcd: "go.etcd.io/etcd/server/v3" } },
+} as const satisfies Record<string, ToolFamily>;

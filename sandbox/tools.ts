@@ -1,0 +1,256 @@
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { availableParallelism, totalmem } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { once } from "node:events";
+import { InfraError } from "../core/errors.ts";
+import { cacheFolder } from "./cache.ts";
+import type { Report } from "./context.ts";
+import { exists } from "./exists.ts";
+import { findCommand } from "./find-command.ts";
+import { withLock } from "./lock.ts";
+import type { ToolFamily } from "./tool-families.ts";
+
+const TOOLS = join(import.meta.dirname, "..", "tools");
+const REPORT_EVERY_MS = 15_000;
+/** What linking two of the large programs at once needs. */
+const MEMORY_FOR_TWO = 8 * 2 ** 30;
+/** The first Go that fetches the version a go.mod asks for by itself. */
+const OLDEST_GO = { major: 1, minor: 21 };
+
+/** A family that is built. */
+export interface BuiltFamily {
+  /** As pinned in go.mod, such as `v3.7.3`. */
+  readonly version: string;
+  /** The path of one of its programs. */
+  program(name: string): string;
+  /** Holds the family's asset folders. */
+  readonly assets: string;
+}
+
+export interface BuildOptions {
+  readonly report: Report;
+  /** @default the user's cache folder */
+  readonly cache?: string;
+  /** The folder with a folder for each family. @default `tools/` of this repository */
+  readonly tools?: string;
+  /** How processes are started. @default node's own */
+  readonly spawn?: (
+    command: string,
+    args: readonly string[],
+    options: SpawnOptions,
+  ) => ChildProcess;
+}
+
+/** Where a family is kept once it is built, and the version that go.mod pins. */
+export async function plannedFamily(
+  family: ToolFamily,
+  { cache = cacheFolder(), tools = TOOLS }: Pick<BuildOptions, "cache" | "tools"> = {},
+): Promise<{ folder: string; built: BuiltFamily; isBuilt: boolean }> {
+  const [mod, sum] = await Promise.all(
+    ["go.mod", "go.sum"].map((name) => readFile(join(tools, family.name, name), "utf8")),
+  );
+  const version = pinnedVersion(mod ?? "", family);
+  const key = createHash("sha256")
+    .update(JSON.stringify([mod, sum, buildFlags(family, version), family.programs, family.assets]))
+    .update(`${process.platform}/${process.arch}`)
+    .digest("hex")
+    .slice(0, 12);
+  const folder = join(cache, "tools", `${family.name}-${version}-${key}`);
+  const built = { version, program: (name: string) => join(folder, name), assets: folder };
+  return { folder, built, isBuilt: await exists(folder) };
+}
+
+/**
+ * What building these families lacks on this machine, a sentence each; empty when they are built.
+ */
+export async function missingForBuild(
+  families: readonly ToolFamily[],
+  options: Pick<BuildOptions, "cache" | "tools"> = {},
+): Promise<string[]> {
+  const plans = await Promise.all(families.map((family) => plannedFamily(family, options)));
+  const toBuild = families.filter((_, index) => !plans[index]?.isBuilt);
+  if (toBuild.length === 0) return [];
+  const missing: string[] = [];
+  const go = await goVersion();
+  const wanted = `Go ${OLDEST_GO.major}.${OLDEST_GO.minor} or later (https://go.dev/dl), to build ${names(toBuild)}`;
+  if (!go) missing.push(`${wanted}: there is no \`go\` in PATH`);
+  else if (go.major === OLDEST_GO.major && go.minor < OLDEST_GO.minor) {
+    missing.push(`${wanted}: the \`go\` in PATH is ${go.major}.${go.minor}`);
+  }
+  const withC = toBuild.filter((family) => family.needsC);
+  if (withC.length > 0 && !(await findCommand("gcc"))) {
+    missing.push(`gcc (Debian: apt-get install gcc libc6-dev), to build ${names(withC)}`);
+  }
+  return missing;
+}
+
+/**
+ * Builds what is not yet in the cache, once: a second process waits for the first.
+ * Errors: RDEV_SANDBOX with the compiler's words.
+ */
+export async function buildTools<Name extends string>(
+  families: Readonly<Record<Name, ToolFamily>>,
+  options: BuildOptions,
+): Promise<Record<Name, BuiltFamily>> {
+  const built: Partial<Record<Name, BuiltFamily>> = {};
+  const queue = Object.entries<ToolFamily>(families);
+  // Go's compiler uses all cores; a second build fills the times in which one program is linked.
+  const atOnce = Math.min(availableParallelism(), totalmem() >= MEMORY_FOR_TWO ? 2 : 1);
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      built[next[0] as Name] = await buildFamily(next[1], options);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return built as Record<Name, BuiltFamily>;
+}
+
+async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<BuiltFamily> {
+  const { folder, built, isBuilt } = await plannedFamily(family, options);
+  if (isBuilt) return built;
+  const { report } = options;
+  await withLock(
+    `${folder}.lock`,
+    async () => {
+      if (await exists(folder)) return;
+      await removeLeftovers(folder);
+      const draft = `${folder}.${randomUUID()}.draft`;
+      try {
+        await mkdir(draft, { recursive: true });
+        await buildInto(draft, family, built.version, options);
+        await rename(draft, folder);
+      } finally {
+        await rm(draft, { recursive: true, force: true });
+      }
+    },
+    () => report(family.name, "waits for another process that builds it"),
+  );
+  return built;
+}
+
+/** Of builds that were killed: nobody else builds now. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  for (const name of await readdir(parent)) {
+    if (name.startsWith(`${basename(folder)}.`) && name.endsWith(".draft")) {
+      await rm(join(parent, name), { recursive: true, force: true });
+    }
+  }
+}
+
+async function buildInto(
+  draft: string,
+  family: ToolFamily,
+  version: string,
+  options: BuildOptions,
+): Promise<void> {
+  const { report, tools = TOOLS } = options;
+  const module = join(tools, family.name);
+  for (const [name, path] of Object.entries(family.programs)) {
+    const started = Date.now();
+    const tell = () => report(name, `building ${version}, ${elapsed(started)}`);
+    report(name, `building ${version}`);
+    const timer = setInterval(tell, REPORT_EVERY_MS);
+    try {
+      await go(
+        ["build", ...buildFlags(family, version), "-o", join(draft, name), path],
+        module,
+        options,
+        // What a killed compiler leaves goes with the draft.
+        { GOTMPDIR: draft },
+      );
+    } finally {
+      clearInterval(timer);
+    }
+    report(name, `built in ${elapsed(started)}`);
+  }
+  if (family.assets) {
+    const path = modulePath(Object.values(family.programs)[0] ?? "", await modFile(module));
+    const source = (await go(["list", "-m", "-f", "{{.Dir}}", path], module, options)).trim();
+    for (const asset of family.assets) {
+      // The module cache is read-only; a copy with its modes could not be removed.
+      await cp(join(source, asset), join(draft, asset), { recursive: true });
+    }
+  }
+}
+
+function buildFlags({ tags, variables }: ToolFamily, version: string): string[] {
+  const set = Object.entries(variables?.(version) ?? {}).map(
+    ([name, value]) => `-X ${name}=${value}`,
+  );
+  return ["-trimpath", ...(tags ? ["-tags", tags] : []), "-ldflags", ["-s -w", ...set].join(" ")];
+}
+
+async function go(
+  args: string[],
+  folder: string,
+  { spawn: start = spawn }: BuildOptions,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const child = start("go", args, {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [output, errors] = await Promise.all([
+    child.stdout ? text(child.stdout) : "",
+    child.stderr ? text(child.stderr) : "",
+    once(child, "close"),
+  ]);
+  if (child.exitCode !== 0) {
+    throw new InfraError(
+      "RDEV_SANDBOX",
+      `go ${args[0]} in ${folder} ended with ${child.signalCode ?? `code ${child.exitCode}`}:\n${errors.trim()}`,
+    );
+  }
+  return output;
+}
+
+async function goVersion(): Promise<{ major: number; minor: number } | undefined> {
+  try {
+    const child = spawn("go", ["env", "GOVERSION"], { stdio: ["ignore", "pipe", "ignore"] });
+    const [output] = await Promise.all([text(child.stdout), once(child, "close")]);
+    const [, major, minor] = /^go(\d+)\.(\d+)/.exec(output) ?? [];
+    return { major: Number(major), minor: Number(minor) };
+  } catch {
+    return undefined;
+  }
+}
+
+function pinnedVersion(mod: string, family: ToolFamily): string {
+  const path = modulePath(Object.values(family.programs)[0] ?? "", mod);
+  const version = requirements(mod).get(path);
+  if (!version) {
+    throw new InfraError("RDEV_INTERNAL", `tools/${family.name}/go.mod requires no module for it`);
+  }
+  return version;
+}
+
+/** The longest required module that holds the package. */
+function modulePath(packagePath: string, mod: string): string {
+  const holders = [...requirements(mod).keys()].filter((path) =>
+    `${packagePath}/`.startsWith(`${path}/`),
+  );
+  return holders.sort((a, b) => b.length - a.length)[0] ?? "";
+}
+
+function requirements(mod: string): Map<string, string> {
+  const lines = mod.matchAll(/^(?:require )?\s*([^\s()]+\/[^\s()]+) (v\S+)(?: \/\/ indirect)?$/gm);
+  return new Map(Array.from(lines, ([, path = "", version = ""]) => [path, version]));
+}
+
+function modFile(module: string): Promise<string> {
+  return readFile(join(module, "go.mod"), "utf8");
+}
+
+function elapsed(since: number): string {
+  const seconds = Math.round((Date.now() - since) / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+function names(families: readonly ToolFamily[]): string {
+  return families.map(({ name }) => name).join(", ");
+}

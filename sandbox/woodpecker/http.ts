@@ -1,0 +1,46 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Entry, Store } from "./store.ts";
+
+/** Ends a request as the real server does: a status and a plain text, or nothing. */
+export class Refusal extends Error {
+  readonly statusCode: number;
+
+  constructor(statusCode: number, text = "", options?: ErrorOptions) {
+    super(text, options);
+    this.statusCode = statusCode;
+  }
+}
+
+/** Every failure is plain text; one that was not foreseen is a 500 without a word, as the real one. */
+export function answerFailuresInText(app: FastifyInstance): void {
+  app.setErrorHandler(async (error, _request, reply) => {
+    if (error instanceof Refusal) return reply.code(error.statusCode).send(error.message);
+    return reply.code(statusOf(error)).send("");
+  });
+  app.setNotFoundHandler(async (_request, reply) => reply.code(404).send("404 page not found"));
+}
+
+/** The repository of a path with `:repo_id`. @throws Refusal 400 no number, 404 not known. */
+export function entryOf(store: Store, request: FastifyRequest): Entry {
+  const { repo_id: id } = request.params as { repo_id: string };
+  if (!/^\d+$/.test(id)) throw new Refusal(400);
+  const entry = store.byId(Number(id));
+  if (!entry) throw new Refusal(404);
+  return entry;
+}
+
+const MAX_PAGE_SIZE = 50; // Woodpecker's, and its default too
+
+/** One page of a list, by `page` and `perPage`; what is out of range counts as not given. */
+export function pageOf<T>(all: readonly T[], request: FastifyRequest): T[] {
+  const query = request.query as { page?: string; perPage?: string };
+  const page = Math.max(1, Number.parseInt(query.page ?? "", 10) || 1);
+  const asked = Number.parseInt(query.perPage ?? "", 10);
+  const size = asked >= 1 && asked <= MAX_PAGE_SIZE ? asked : MAX_PAGE_SIZE;
+  return all.slice((page - 1) * size, page * size);
+}
+
+function statusOf(error: unknown): number {
+  const status = (error as { statusCode?: unknown }).statusCode;
+  return typeof status === "number" ? status : 500;
+}

@@ -1,0 +1,172 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { GiteaError, type Gitea, type GiteaRepository } from "./gitea.ts";
+import { entryOf, Refusal } from "./http.ts";
+import type { Repo, Store } from "./store.ts";
+
+const APPROVAL_MODES = ["none", "forks", "pull_requests", "all_events"];
+const VISIBILITIES = ["public", "private", "internal"];
+const DEFAULT_TIMEOUT_MINUTES = 60;
+
+const patchSchema = z.object({
+  config_file: z.string().optional(),
+  require_approval: z.string().optional(),
+  approval_allowed_users: z.array(z.string()).optional(),
+  timeout: z.number().int().optional(),
+  visibility: z.string().optional(),
+  allow_pr: z.boolean().optional(),
+  allow_deploy: z.boolean().optional(),
+  cancel_previous_pipeline_events: z.array(z.string()).optional(),
+  netrc_trusted: z.array(z.string()).optional(),
+  trusted: z
+    .object({ network: z.boolean(), volumes: z.boolean(), security: z.boolean() })
+    .partial()
+    .optional(),
+});
+
+/** Activating, looking up, changing and deactivating repositories (server/api/repo.go). */
+export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): void {
+  app.post("/api/repos", async (request) => {
+    const { forge_remote_id: remoteId = "" } = request.query as { forge_remote_id?: string };
+    if (remoteId === "" || remoteId === "0") {
+      throw new Refusal(400, "No forge_remote_id provided");
+    }
+    const known = store.byForgeId(remoteId);
+    if (known?.repo.active) throw new Refusal(409, "Repository is already active.");
+
+    const from = await gitea.repository(remoteId).catch((cause: unknown) => {
+      // The real server says 500 here too when the repository does not exist.
+      throw new Refusal(500, "Could not fetch repository from forge.", { cause });
+    });
+    if (!from.permissions.admin) {
+      throw new Refusal(403, "User has to be a admin of this repository");
+    }
+
+    const entry = known ?? {
+      repo: newRepo(store, from),
+      hash: randomBytes(32).toString("base64url"),
+      secrets: new Map(),
+      pipelines: [],
+    };
+    await gitea
+      .createHook(from.full_name, hookUrl(origin(app), remoteId, entry.hash), entry.hash)
+      .catch((cause: unknown) => {
+        throw new Refusal(500, "could not create webhook in forge.", { cause });
+      });
+    Object.assign(entry.repo, fromForge(store, from), { active: true });
+    store.add(entry);
+    return entry.repo;
+  });
+
+  app.get("/api/repos/lookup/*", async (request) => {
+    const entry = store.byFullName((request.params as { "*": string })["*"]);
+    if (!entry) throw new Refusal(404);
+    return entry.repo;
+  });
+
+  app.get("/api/repos/:repo_id", async (request) => entryOf(store, request).repo);
+
+  app.patch("/api/repos/:repo_id", async (request) => {
+    const { repo } = entryOf(store, request);
+    const parsed = patchSchema.safeParse(request.body);
+    if (!parsed.success) throw new Refusal(400);
+    const { trusted, ...patch } = parsed.data;
+    if (patch.require_approval && !APPROVAL_MODES.includes(patch.require_approval)) {
+      throw new Refusal(400, "Invalid require-approval setting");
+    }
+    if (patch.timeout !== undefined && patch.timeout < 1) {
+      throw new Refusal(400, "Timeout must be at least 1 minute");
+    }
+    if (patch.visibility !== undefined && !VISIBILITIES.includes(patch.visibility)) {
+      throw new Refusal(400, "Invalid visibility type");
+    }
+    Object.assign(repo, patch);
+    Object.assign(repo.trusted, trusted);
+    return repo;
+  });
+
+  app.delete("/api/repos/:repo_id", async (request) => {
+    const { repo } = entryOf(store, request);
+    const remove = isTrue((request.query as { remove?: string }).remove);
+    await removeHook(app, gitea, repo, remove);
+    if (remove) store.remove(repo.id);
+    else repo.active = false;
+    return repo;
+  });
+}
+
+/** A repository that is gone from Gitea is no obstacle; other failures are, unless it is removed. */
+async function removeHook(app: FastifyInstance, gitea: Gitea, repo: Repo, remove: boolean) {
+  try {
+    // By its id: it may have been renamed.
+    const { full_name: fullName } = await gitea.repository(repo.forge_remote_id);
+    await gitea.deleteHook(fullName, new URL(origin(app)).host);
+  } catch (cause) {
+    const gone = cause instanceof GiteaError && cause.status === 404;
+    if (!gone && !remove) throw new Refusal(500, "", { cause });
+  }
+}
+
+function newRepo(store: Store, from: GiteaRepository): Repo {
+  const isPrivate = from.private || from.owner.visibility !== "public";
+  return {
+    id: store.nextId(),
+    ...fromForge(store, from),
+    private: isPrivate,
+    visibility: isPrivate ? "private" : "public",
+    timeout: DEFAULT_TIMEOUT_MINUTES,
+    trusted: { network: false, volumes: false, security: false },
+    require_approval: "forks",
+    approval_allowed_users: null,
+    active: false,
+    allow_pr: true,
+    allow_deploy: false,
+    config_file: "",
+    cancel_previous_pipeline_events: ["push", "pull_request"],
+    netrc_trusted: null,
+    config_extension_endpoint: "",
+    config_extension_exclusive: false,
+    config_extension_netrc: false,
+    registry_extension_endpoint: "",
+    registry_extension_netrc: false,
+    secret_extension_endpoint: "",
+    secret_extension_netrc: false,
+  };
+}
+
+/** What is taken over from Gitea at every activation (toRepo in server/forge/gitea/helper.go). */
+function fromForge(store: Store, from: GiteaRepository) {
+  return {
+    forge_id: 1,
+    forge_remote_id: String(from.id),
+    org_id: store.organizationId(from.owner.login),
+    owner: from.owner.login,
+    name: from.name,
+    full_name: from.full_name,
+    avatar_url: from.owner.avatar_url,
+    forge_url: from.html_url,
+    clone_url: from.clone_url,
+    clone_url_ssh: from.ssh_url,
+    default_branch: from.default_branch,
+    pr_enabled: from.has_pull_requests,
+  };
+}
+
+/** The address that Gitea calls: a signed token (JWT, HS256) says which repository calls. */
+function hookUrl(base: string, remoteId: string, hash: string): string {
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
+  const claims = { type: "hook", "repo-forge-remote-id": remoteId, "forge-id": "1" };
+  const unsigned = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(claims)}`;
+  const signature = createHmac("sha256", hash).update(unsigned).digest("base64url");
+  return `${base}/api/hook?access_token=${unsigned}.${signature}`;
+}
+
+function origin(app: FastifyInstance): string {
+  return app.listeningOrigin;
+}
+
+/** Go's strconv.ParseBool, of which anything else is false. */
+function isTrue(value: string | undefined): boolean {
+  return ["1", "t", "T", "TRUE", "true", "True"].includes(value ?? "");
+}

@@ -1,0 +1,120 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { entryOf, pageOf, Refusal } from "./http.ts";
+import type { Store } from "./store.ts";
+
+const EVENTS = [
+  "push",
+  "pull_request",
+  "pull_request_closed",
+  "pull_request_metadata",
+  "tag",
+  "release",
+  "deployment",
+  "cron",
+  "manual",
+];
+
+/** An image's name: host with a port, path, tag and digest, of which only the path is a must. */
+const IMAGE = /^[\w.-]+(?::\d+)?(?:\/[\w.-]+)*(?::[\w-]+)?(?:@sha256:[a-f\d]{64})?$/;
+
+const fieldsSchema = z.object({
+  value: z.string().nullish(),
+  images: z.array(z.string()).nullish(),
+  events: z.array(z.string()).nullish(),
+  note: z.string().nullish(),
+});
+const newSchema = fieldsSchema.extend({ name: z.string().nullish() });
+
+/** Secrets of a repository (server/api/repo_secret.go). No answer ever holds a value. */
+export function secretRoutes(app: FastifyInstance, store: Store): void {
+  app.get("/api/repos/:repo_id/secrets", async (request, reply) => {
+    const { secrets } = entryOf(store, request);
+    const byName = [...secrets.keys()].sort().flatMap((name) => secrets.get(name)?.secret ?? []);
+    const page = pageOf(byName, request);
+    // The real server answers `null` for an empty list: a Go slice that was never made.
+    return reply.type("application/json").send(JSON.stringify(page.length > 0 ? page : null));
+  });
+
+  app.post("/api/repos/:repo_id/secrets", async (request) => {
+    const { repo, secrets } = entryOf(store, request);
+    const fields = parse(newSchema, request.body);
+    const name = fields.name ?? "";
+    const value = fields.value ?? "";
+    const events = [...(fields.events ?? [])].sort();
+    const images = fields.images ?? null;
+    const problem = problemOf({ name, value, events, images });
+    if (problem) throw new Refusal(422, `Error inserting secret. ${problem}`);
+    if (secrets.has(name)) {
+      const why = "on insert duplicate based on constraints was detected";
+      throw new Refusal(500, `Error inserting secret ${JSON.stringify(name)}. ${why}`);
+    }
+    const secret = {
+      id: store.nextId(),
+      org_id: 0,
+      repo_id: repo.id,
+      name,
+      images,
+      events,
+      note: fields.note ?? "",
+    };
+    secrets.set(name, { secret, value });
+    return secret;
+  });
+
+  app.get("/api/repos/:repo_id/secrets/:name", async (request) => secretOf(store, request).secret);
+
+  app.patch("/api/repos/:repo_id/secrets/:name", async (request) => {
+    const fields = parse(fieldsSchema, request.body);
+    const kept = secretOf(store, request);
+    const { secret } = kept;
+    const next = {
+      images: fields.images ?? secret.images,
+      events: [...(fields.events ?? secret.events)].sort(),
+      note: fields.note ?? secret.note,
+    };
+    const problem = problemOf({ ...next, name: secret.name, value: kept.value });
+    if (problem) throw new Refusal(422, `Error updating secret. ${problem}`);
+    Object.assign(secret, next);
+    // An empty value leaves the old one, as with the real server.
+    if (fields.value) kept.value = fields.value;
+    return secret;
+  });
+
+  app.delete("/api/repos/:repo_id/secrets/:name", async (request, reply) => {
+    const { secret } = secretOf(store, request);
+    entryOf(store, request).secrets.delete(secret.name);
+    return reply.code(204).send();
+  });
+}
+
+function secretOf(store: Store, request: FastifyRequest) {
+  const { name } = request.params as { name: string };
+  const kept = entryOf(store, request).secrets.get(name);
+  if (!kept) throw new Refusal(404);
+  return kept;
+}
+
+/** What zod says of a body may quote it, so the refusal names fields only. */
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join(".") || "body").join(", ");
+  throw new Refusal(400, `Error parsing secret. wrong type: ${fields}`);
+}
+
+function problemOf(secret: {
+  name: string;
+  value: string;
+  events: string[];
+  images: string[] | null;
+}): string | undefined {
+  const event = secret.events.find((name) => !EVENTS.includes(name));
+  if (event !== undefined) return `invalid webhook event: ${event}\ninvalid secret event`;
+  if (secret.events.length === 0) return "invalid secret event: no event specified";
+  const image = secret.images?.find((name) => !IMAGE.test(name));
+  if (image !== undefined) return `invalid secret image: image '${image}' do not match regexp`;
+  if (secret.name === "") return "invalid secret name: empty name";
+  if (secret.value === "") return "invalid secret value: empty value";
+  return undefined;
+}

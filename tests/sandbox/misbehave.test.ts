@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import type { FastifyInstance } from "fastify";
+import { request } from "undici";
+import type { Misbehave } from "../../sandbox/misbehave.ts";
+import { createStandIn, listen } from "../../sandbox/stand-in.ts";
+
+describe("faults on demand", () => {
+  let app: FastifyInstance;
+  let misbehave: Misbehave;
+  let url: string;
+  let served: number;
+
+  beforeEach(async () => {
+    ({ app, misbehave } = createStandIn());
+    served = 0;
+    app.all("/*", async () => {
+      served += 1;
+      return "well";
+    });
+    url = await listen(app);
+  });
+  afterEach(() => app.close());
+
+  async function call(path = "/", method: "GET" | "POST" = "GET") {
+    const answer = await request(`${url}${path}`, { method });
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+  }
+
+  it("answers with the rule's status, headers and body, and does not serve", async () => {
+    misbehave({ status: 429, headers: { "retry-after": "2" }, body: '{"error":"slow down"}' });
+    const answer = await call();
+    assert.equal(answer.status, 429);
+    assert.equal(answer.headers["retry-after"], "2");
+    assert.equal(answer.text, '{"error":"slow down"}');
+    assert.equal(served, 0);
+  });
+
+  it("ends after so many times", async () => {
+    misbehave({ status: 502, times: 2 });
+    const statuses = [await call(), await call(), await call()].map(({ status }) => status);
+    assert.deepEqual(statuses, [502, 502, 200]);
+  });
+
+  it("ends when it is taken away", async () => {
+    misbehave({ status: 503 });
+    assert.equal((await call()).status, 503);
+    misbehave(undefined);
+    assert.equal((await call()).status, 200);
+  });
+
+  it("meets only what matches in method and path, and counts nothing else", async () => {
+    misbehave({ match: { method: "post", path: /^\/api\/repos$/g }, status: 500, times: 2 });
+    assert.equal((await call("/api/repos")).status, 200);
+    assert.equal((await call("/api/other", "POST")).status, 200);
+    assert.equal((await call("/api/repos?id=1", "POST")).status, 500);
+    assert.equal((await call("/api/repos", "POST")).status, 500);
+    assert.equal((await call("/api/repos", "POST")).status, 200);
+  });
+
+  it("resets the connection", async () => {
+    misbehave({ reset: true, times: 1 });
+    await assert.rejects(call(), { code: "ECONNRESET" });
+    assert.equal(served, 0);
+    assert.equal((await call()).status, 200);
+  });
+
+  it("is slow, and then right", async () => {
+    misbehave({ delayMs: 60 });
+    const started = performance.now();
+    assert.equal((await call()).text, "well");
+    assert.ok(performance.now() - started >= 55);
+  });
+
+  it("does not hold up the end of the server", async () => {
+    misbehave({ delayMs: 60_000 });
+    const waiting = assert.rejects(call());
+    while (app.server.listening && (await connections()) === 0) await new Promise(setImmediate);
+    await app.close();
+    await waiting;
+  });
+
+  const connections = () =>
+    new Promise<number>((resolve, reject) => {
+      app.server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+    });
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Context, createSecrets, partFolder } from "../../sandbox/context.ts";
+import { reservePorts } from "../../sandbox/ports.ts";
+import { run, startServer, until } from "../../sandbox/process.ts";
+import { startWarden } from "../../sandbox/warden.ts";
+
+describe("server processes", () => {
+  let context: Context;
+  const reports: string[] = [];
+  before(async () => {
+    context = {
+      folder: await mkdtemp(join(tmpdir(), "rdev-process-")),
+      warden: startWarden(),
+      ports: await reservePorts(),
+      secrets: createSecrets(),
+      report: (part, text) => reports.push(`${part}: ${text}`),
+    };
+    context.warden.ownFolder(context.folder);
+  });
+  after(async () => {
+    context.ports.release();
+    await context.warden.end();
+  });
+
+  const never = () => Promise.reject(new Error("not yet"));
+
+  it("tells the end of the log of one that ends, without secrets", async () => {
+    const secret = context.secrets.make();
+    const script = `for i in $(seq 40); do echo line $i; done; echo key=${secret}; exit 3`;
+    const started = startServer(context, {
+      name: "broken",
+      command: "/bin/sh",
+      args: ["-c", script],
+      folder: await partFolder(context, "broken"),
+      ready: never,
+    });
+    await assert.rejects(started, (error: Error & { code: string }) => {
+      assert.equal(error.code, "RDEV_SANDBOX");
+      assert.match(error.message, /^broken did not start: it ended with code 3/);
+      assert.match(error.message, /line 40\n\s+key=\[secret\]$/);
+      assert.doesNotMatch(error.message, /line 2\n/);
+      assert.ok(!error.message.includes(secret));
+      return true;
+    });
+  });
+
+  it("tells that a program is not there", async () => {
+    const started = startServer(context, {
+      name: "absent",
+      command: "/nowhere/server",
+      args: [],
+      folder: await partFolder(context, "absent"),
+      ready: never,
+    });
+    await assert.rejects(started, /absent did not start: it could not be run \(ENOENT\)/);
+  });
+
+  it("gives a server nothing of this process's environment but PATH", async () => {
+    process.env.RDEV_TEST_PLANTED = "planted";
+    try {
+      const output = await run(context.warden, "env", [], { folder: context.folder });
+      assert.ok(!output.includes("planted"));
+      assert.match(output, /^PATH=/m);
+    } finally {
+      delete process.env.RDEV_TEST_PLANTED;
+    }
+  });
+
+  it("reports a server that ends later", async () => {
+    await startServer(context, {
+      name: "brief",
+      command: "/bin/sh",
+      args: ["-c", "sleep 0.2; exit 7"],
+      folder: await partFolder(context, "brief"),
+      ready: () => undefined,
+    });
+    await until(() => assert.ok(reports.includes("brief: it ended with code 7")));
+  });
+
+  it("gives up at the deadline with the last reason", async () => {
+    await assert.rejects(until(never, undefined, 100), /no answer within 0.1 s \(not yet\)/);
+  });
+});

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { ToolFamily } from "../../sandbox/tool-families.ts";
+import { buildTools, missingForBuild, plannedFamily } from "../../sandbox/tools.ts";
+
+const TOOLS_MODULE = new URL("../../sandbox/tools.ts", import.meta.url).href;
+const HELLO: ToolFamily = {
+  name: "hello",
+  programs: { hello: "example.test/hello/cmd/hello" },
+  variables: (version) => ({ "main.version": version }),
+  assets: ["words"],
+};
+
+describe("tools", () => {
+  let folder: string;
+  let options: { tools: string; cache: string; report: (part: string, text: string) => void };
+  let reports: string[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "rdev-tools-"));
+    reports = [];
+    options = {
+      tools: join(folder, "tools"),
+      cache: join(folder, "cache"),
+      report: (part, text) => reports.push(`${part}: ${text}`),
+    };
+    const source = join(folder, "source");
+    await mkdir(join(source, "cmd/hello"), { recursive: true });
+    await mkdir(join(source, "words"));
+    await writeFile(join(source, "words/greeting"), "hello");
+    await writeFile(join(source, "go.mod"), "module example.test/hello\n\ngo 1.21\n");
+    await writeProgram('println("hello", version)');
+    await mkdir(join(options.tools, "hello"), { recursive: true });
+    await pin("v1.2.3");
+    await writeFile(join(options.tools, "hello/go.sum"), "");
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const writeProgram = (body: string) =>
+    writeFile(
+      join(folder, "source/cmd/hello/main.go"),
+      `package main\n\nvar version string\n\nfunc main() { ${body} }\n`,
+    );
+  const pin = (version: string) =>
+    writeFile(
+      join(options.tools, "hello/go.mod"),
+      `module tools/hello\n\ngo 1.21\n\nrequire example.test/hello ${version}\n\n` +
+        `replace example.test/hello => ${join(folder, "source")}\n`,
+    );
+  /** Go's println writes to standard error. */
+  const output = async (program: string) => (await promisify(execFile)(program)).stderr.trim();
+
+  it("builds the pinned version with its variables and assets, once", async () => {
+    const { hello } = await buildTools({ hello: HELLO }, options);
+    assert.equal(hello.version, "v1.2.3");
+    assert.equal(await output(hello.program("hello")), "hello v1.2.3");
+    assert.deepEqual(await readdir(join(hello.assets, "words")), ["greeting"]);
+    assert.match(reports.join("\n"), /^hello: building v1\.2\.3\nhello: built in \d+ s$/);
+
+    await buildTools({ hello: HELLO }, options);
+    assert.equal(reports.length, 2, "nothing is built a second time");
+  });
+
+  it("builds again when the pin changes, beside the old one", async () => {
+    const old = await buildTools({ hello: HELLO }, options);
+    await pin("v1.3.0");
+    const { hello } = await buildTools({ hello: HELLO }, options);
+    assert.equal(await output(hello.program("hello")), "hello v1.3.0");
+    assert.equal(await output(old.hello.program("hello")), "hello v1.2.3");
+  });
+
+  it("lets a second build wait for the first", async () => {
+    const both = await Promise.all([1, 2].map(() => buildTools({ hello: HELLO }, options)));
+    assert.equal(both[0]?.hello.program("hello"), both[1]?.hello.program("hello"));
+    assert.equal(reports.filter((line) => /building/.test(line)).length, 1);
+    assert.ok(reports.includes("hello: waits for another process that builds it"));
+  });
+
+  it("gives the compiler's words, and leaves nothing half built", async () => {
+    await writeProgram("return 1");
+    await assert.rejects(buildTools({ hello: HELLO }, options), /RDEV_SANDBOX.*main\.go:5/s);
+    assert.equal((await plannedFamily(HELLO, options)).isBuilt, false);
+    const left = await readdir(join(options.cache, "tools"));
+    assert.deepEqual(
+      left.filter((name) => !name.endsWith(".lock")),
+      [],
+    );
+  });
+
+  it("starts over after a build that was killed", async () => {
+    const script = `
+      const { buildTools } = await import(${JSON.stringify(TOOLS_MODULE)});
+      const { spawn } = await import("node:child_process");
+      // A compiler that never ends.
+      const slow = (command, args, options) => spawn("sleep", ["60"], { ...options, stdio: "ignore" });
+      const hello = { name: "hello", programs: ${JSON.stringify(HELLO.programs)} };
+      console.log("started");
+      await buildTools({ hello }, { ...${JSON.stringify(options)}, report: () => {}, spawn: slow });`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: true,
+    });
+    const plain = { name: HELLO.name, programs: HELLO.programs };
+    const tools = join(options.cache, "tools");
+    while (!(await readdir(tools).catch(() => [])).some((name) => name.endsWith(".draft"))) {
+      await new Promise((end) => setTimeout(end, 20));
+    }
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+
+    const { hello } = await buildTools({ hello: plain }, options);
+    assert.equal(await output(hello.program("hello")), "hello");
+    assert.ok(!(await readdir(tools)).some((name) => name.endsWith(".draft")));
+  });
+
+  it("names Go and gcc where they are missing, but only to build", async () => {
+    const built = { ...options, cache: join(folder, "built") };
+    await buildTools({ hello: HELLO }, built);
+    const path = process.env.PATH;
+    process.env.PATH = folder;
+    try {
+      const missing = await missingForBuild([{ ...HELLO, needsC: true }], options);
+      assert.match(
+        missing[0] ?? "",
+        /^Go 1\.21 or later .*to build hello: there is no `go` in PATH$/,
+      );
+      assert.match(missing[1] ?? "", /^gcc .*to build hello$/);
+      assert.deepEqual(await missingForBuild([HELLO], built), []);
+    } finally {
+      process.env.PATH = path;
+    }
+  });
+});

@@ -1,0 +1,370 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { request } from "undici";
+import { z } from "zod";
+import { startWoodpecker, type Woodpecker } from "../../sandbox/woodpecker/server.ts";
+
+const repoSchema = z.looseObject({
+  id: z.number(),
+  forge_remote_id: z.string(),
+  full_name: z.string(),
+  default_branch: z.string(),
+  active: z.boolean(),
+  timeout: z.number(),
+  config_file: z.string(),
+  trusted: z.strictObject({ network: z.boolean(), volumes: z.boolean(), security: z.boolean() }),
+});
+const secretSchema = z.strictObject({
+  id: z.number(),
+  org_id: z.literal(0),
+  repo_id: z.number(),
+  name: z.string(),
+  images: z.array(z.string()).nullable(),
+  events: z.array(z.string()),
+  note: z.string(),
+});
+const pipelineSchema = z.looseObject({
+  number: z.number(),
+  status: z.string(),
+  event: z.string(),
+  branch: z.string(),
+  commit: z.string(),
+  ref: z.string(),
+  author: z.string(),
+  variables: z.record(z.string(), z.string()).optional(),
+});
+const giteaRepoSchema = z.object({ id: z.number(), full_name: z.string() });
+const hooksSchema = z.array(
+  z.object({
+    active: z.boolean(),
+    events: z.array(z.string()),
+    config: z.object({ url: z.string(), content_type: z.string() }),
+  }),
+);
+const commitSchema = z.object({ commit: z.object({ sha: z.string() }) });
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** On the sandbox's Gitea, with a stand-in and an organization of its own. */
+describe("the stand-in for Woodpecker, on Gitea", function () {
+  this.timeout(20_000); // Gitea takes a second or two to delete a repository on a busy machine
+
+  const gitea = { url: "", token: "" };
+  const organization = `wp-${randomBytes(4).toString("hex")}`;
+  let woodpecker: Woodpecker;
+  let repository: z.infer<typeof giteaRepoSchema>;
+
+  before(async () => {
+    const { GITEA_URL, GITEA_TOKEN } = process.env;
+    assert.ok(GITEA_URL && GITEA_TOKEN, "GITEA_URL and GITEA_TOKEN must point at the sandbox");
+    Object.assign(gitea, { url: GITEA_URL.replace(/\/$/, ""), token: GITEA_TOKEN });
+    await onGitea("POST", "/orgs", { username: organization });
+  });
+  after(() => onGitea("DELETE", `/orgs/${organization}`));
+
+  beforeEach(async () => {
+    woodpecker = await startWoodpecker({ gitea });
+    const name = `app-${randomBytes(4).toString("hex")}`;
+    const created = await onGitea("POST", `/orgs/${organization}/repos`, {
+      name,
+      auto_init: true,
+      default_branch: "main",
+    });
+    repository = giteaRepoSchema.parse(created);
+  });
+  afterEach(async () => {
+    await woodpecker.close();
+    await onGitea("DELETE", `/repos/${repository.full_name}`).catch(() => undefined);
+  });
+
+  async function onGitea(method: Method, path: string, body?: unknown): Promise<unknown> {
+    const answer = await request(`${gitea.url}/api/v1${path}`, {
+      method,
+      headers: { authorization: `token ${gitea.token}`, "content-type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const text = await answer.body.text();
+    assert.ok(answer.statusCode < 300, `Gitea: ${method} ${path}: ${answer.statusCode} ${text}`);
+    return text === "" ? undefined : JSON.parse(text);
+  }
+
+  async function call(method: Method, path: string, body?: unknown) {
+    const answer = await request(`${woodpecker.url}/api${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${woodpecker.token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const text = await answer.body.text();
+    const isJson = String(answer.headers["content-type"]).startsWith("application/json");
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      body: isJson ? (JSON.parse(text) as unknown) : text,
+    };
+  }
+
+  async function activate() {
+    const answer = await call("POST", `/repos?forge_remote_id=${repository.id}`);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    return repoSchema.parse(answer.body);
+  }
+
+  const hooks = async () =>
+    hooksSchema.parse(await onGitea("GET", `/repos/${repository.full_name}/hooks`));
+
+  async function commitFile(path: string, content: string, branch = "main"): Promise<string> {
+    const created = await onGitea("POST", `/repos/${repository.full_name}/contents/${path}`, {
+      content: Buffer.from(content).toString("base64"),
+      message: `Add ${path}`,
+      branch,
+    });
+    return commitSchema.parse(created).commit.sha;
+  }
+
+  it("names Gitea's user", async () => {
+    const user = z.object({ login: z.string() }).parse(await onGitea("GET", "/user"));
+    const answer = await call("GET", "/user");
+    assert.equal(z.looseObject({ login: z.string() }).parse(answer.body).login, user.login);
+  });
+
+  describe("a repository", () => {
+    it("is activated with a webhook, and found by id and by its name with a slash", async () => {
+      const repo = await activate();
+      assert.equal(repo.active, true);
+      assert.equal(repo.forge_remote_id, String(repository.id));
+      assert.equal(repo.full_name, repository.full_name);
+      assert.equal(repo.default_branch, "main");
+
+      const [hook, ...others] = await hooks();
+      assert.equal(others.length, 0);
+      assert.ok(hook?.active && hook.events.includes("push"));
+      assert.ok(hook.config.url.startsWith(`${woodpecker.url}/api/hook?access_token=`));
+
+      const { full_name: fullName } = repository;
+      const paths = [
+        `/repos/${repo.id}`,
+        `/repos/lookup/${fullName}`,
+        `/repos/lookup/${encodeURIComponent(fullName)}`,
+        `/repos/lookup/${fullName.toUpperCase()}`,
+      ];
+      for (const path of paths) assert.deepEqual((await call("GET", path)).body, repo);
+    });
+
+    it("is refused when it is active already, or not on Gitea", async () => {
+      await activate();
+      const again = await call("POST", `/repos?forge_remote_id=${repository.id}`);
+      assert.equal(again.status, 409);
+      assert.equal(again.body, "Repository is already active.");
+      assert.equal((await hooks()).length, 1);
+      // As the real server: it does not tell a repository that is not there from a failure.
+      const unknown = await call("POST", "/repos?forge_remote_id=99999999");
+      assert.equal(unknown.status, 500);
+    });
+
+    it("is changed, and only by values that are valid", async () => {
+      const { id, trusted } = await activate();
+      const patch = { timeout: 30, config_file: "ci.yml", trusted: { network: true } };
+      const changed = repoSchema.parse((await call("PATCH", `/repos/${id}`, patch)).body);
+      assert.equal(changed.timeout, 30);
+      assert.equal(changed.config_file, "ci.yml");
+      assert.deepEqual(changed.trusted, { ...trusted, network: true });
+      for (const wrong of [{ timeout: 0 }, { visibility: "secret" }, { require_approval: "x" }]) {
+        assert.equal((await call("PATCH", `/repos/${id}`, wrong)).status, 400);
+      }
+      assert.deepEqual((await call("GET", `/repos/${id}`)).body, changed);
+    });
+
+    it("is deactivated without its webhook, and activated again as it was", async () => {
+      const { id } = await activate();
+      await call("PATCH", `/repos/${id}`, { timeout: 30 });
+      assert.equal((await call("DELETE", `/repos/${id}`)).status, 200);
+      assert.deepEqual(await hooks(), []);
+      const inactive = repoSchema.parse((await call("GET", `/repos/${id}`)).body);
+      assert.equal(inactive.active, false);
+
+      const active = await activate();
+      assert.equal(active.id, id);
+      assert.equal(active.timeout, 30);
+      assert.equal((await hooks()).length, 1);
+    });
+
+    it("is removed with its webhook and its secrets, but not somebody's webhook", async () => {
+      await onGitea("POST", `/repos/${repository.full_name}/hooks`, {
+        type: "gitea",
+        config: { url: "http://example.com/hook", content_type: "json" },
+        active: true,
+      });
+      const { id } = await activate();
+      await call("POST", `/repos/${id}/secrets`, { name: "a", value: "b", events: ["push"] });
+      assert.equal((await call("DELETE", `/repos/${id}?remove=true`)).status, 200);
+      assert.deepEqual(
+        (await hooks()).map(({ config }) => config.url),
+        ["http://example.com/hook"],
+      );
+      assert.equal((await call("GET", `/repos/${id}`)).status, 404);
+      assert.equal((await call("DELETE", `/repos/${id}?remove=true`)).status, 404);
+      const next = await activate();
+      assert.equal((await call("GET", `/repos/${next.id}/secrets`)).body, null);
+    });
+
+    it("is removed and deactivated even when it is gone from Gitea", async () => {
+      const { id } = await activate();
+      await onGitea("DELETE", `/repos/${repository.full_name}`);
+      assert.equal((await call("DELETE", `/repos/${id}`)).status, 200);
+      assert.equal((await call("DELETE", `/repos/${id}?remove=true`)).status, 200);
+      assert.equal((await call("GET", `/repos/${id}`)).status, 404);
+    });
+  });
+
+  describe("secrets", () => {
+    const planted = "planted-value";
+
+    async function post(id: number, name: string) {
+      const body = { name, value: planted, events: ["push", "manual"], note: "for tests" };
+      return call("POST", `/repos/${id}/secrets`, body);
+    }
+
+    it("are made, listed by name, changed and deleted, and never give their value", async () => {
+      const { id } = await activate();
+      const path = `/repos/${id}/secrets`;
+      const answers = [await post(id, "registry"), await post(id, "deploy_token")];
+      const created = secretSchema.parse(answers[0]?.body);
+      assert.deepEqual(created.events, ["manual", "push"], "sorted, as the real server does");
+      assert.equal(created.repo_id, id);
+
+      const list = await call("GET", path);
+      assert.deepEqual(
+        z
+          .array(secretSchema)
+          .parse(list.body)
+          .map(({ name }) => name),
+        ["deploy_token", "registry"],
+      );
+      const patch = { value: `${planted}-2`, events: ["tag"] };
+      const changed = await call("PATCH", `${path}/registry`, patch);
+      assert.deepEqual(secretSchema.parse(changed.body), { ...created, events: ["tag"] });
+      const got = await call("GET", `${path}/registry`);
+      assert.deepEqual(got.body, changed.body);
+
+      const all = JSON.stringify([...answers, list, changed, got]);
+      assert.ok(!all.includes(planted));
+
+      assert.equal((await call("DELETE", `${path}/registry`)).status, 204);
+      for (const method of ["GET", "DELETE"] as const) {
+        assert.equal((await call(method, `${path}/registry`)).status, 404);
+      }
+      assert.equal((await call("PATCH", `${path}/registry`, patch)).status, 404);
+    });
+
+    it("are listed as null when there are none, and in pages of 50", async () => {
+      const { id } = await activate();
+      assert.equal((await call("GET", `/repos/${id}/secrets`)).body, null);
+      for (let n = 0; n < 51; n += 1) await post(id, `s${String(n).padStart(2, "0")}`);
+      const page = async (query: string) =>
+        z.array(secretSchema).parse((await call("GET", `/repos/${id}/secrets${query}`)).body);
+      assert.equal((await page("?perPage=100")).length, 50);
+      assert.deepEqual(
+        (await page("?page=2")).map(({ name }) => name),
+        ["s50"],
+      );
+      assert.equal((await page("?page=6&perPage=10")).length, 1);
+    });
+
+    it("are refused twice, without events, without a value, and with unknown events", async () => {
+      const { id } = await activate();
+      const good = { name: "registry", value: planted, events: ["push"] };
+      assert.equal((await call("POST", `/repos/${id}/secrets`, good)).status, 200);
+      const wrong: [number, Record<string, unknown>][] = [
+        [500, good],
+        [422, { ...good, events: [] }],
+        [422, { ...good, events: ["pushed"] }],
+        [422, { ...good, value: "" }],
+        [422, { ...good, name: "" }],
+        [422, { ...good, images: ["not an image"] }],
+        [400, { ...good, events: "push" }],
+      ];
+      for (const [status, body] of wrong) {
+        const answer = await call("POST", `/repos/${id}/secrets`, body);
+        assert.equal(answer.status, status, JSON.stringify(body));
+        assert.ok(!JSON.stringify(answer.body).includes(planted));
+      }
+    });
+
+    it("belong to one repository", async () => {
+      const { id } = await activate();
+      await post(id, "registry");
+      const other = giteaRepoSchema.parse(
+        await onGitea("POST", `/orgs/${organization}/repos`, { name: `other-${id}` }),
+      );
+      const activated = await call("POST", `/repos?forge_remote_id=${other.id}`);
+      const { id: otherId } = repoSchema.parse(activated.body);
+      assert.equal((await call("GET", `/repos/${otherId}/secrets/registry`)).status, 404);
+      await onGitea("DELETE", `/repos/${other.full_name}`);
+    });
+  });
+
+  describe("pipelines", () => {
+    it("run at the branch's newest commit, are numbered, and are listed newest first", async () => {
+      const { id } = await activate();
+      const path = `/repos/${id}/pipelines`;
+      assert.deepEqual((await call("GET", path)).body, []);
+      const sha = await commitFile(".woodpecker.yml", "steps: []\n");
+      const variables = { TARGET: "staging" };
+      const answer = await call("POST", path, { branch: "main", variables });
+      assert.equal(answer.status, 200);
+      const first = pipelineSchema.parse(answer.body);
+      assert.equal(first.number, 1);
+      assert.equal(first.status, "pending");
+      assert.equal(first.event, "manual");
+      assert.equal(first.branch, "main");
+      assert.equal(first.commit, sha);
+      assert.deepEqual(first.variables, variables);
+
+      const second = pipelineSchema.parse((await call("POST", path, { branch: "main" })).body);
+      assert.equal(second.number, 2);
+      assert.equal(second.variables, undefined);
+      assert.deepEqual((await call("GET", path)).body, [second, first]);
+      assert.deepEqual((await call("GET", `${path}/1`)).body, first);
+      assert.deepEqual((await call("GET", `${path}/latest`)).body, second);
+      assert.equal((await call("GET", `${path}/3`)).status, 404);
+      assert.equal((await call("GET", `${path}/x`)).status, 400);
+      assert.deepEqual((await call("GET", `${path}?branch=other`)).body, []);
+      assert.equal((await call("GET", `${path}?status=pending&event=manual`)).status, 200);
+    });
+
+    it("are not made without a configuration: 204, and the header that says why", async () => {
+      const { id } = await activate();
+      const answer = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers["pipeline-filtered"], "true");
+      assert.deepEqual((await call("GET", `/repos/${id}/pipelines`)).body, []);
+    });
+
+    it("take their configuration from the other places too", async () => {
+      const { id } = await activate();
+      const trigger = async () =>
+        (await call("POST", `/repos/${id}/pipelines`, { branch: "main" })).status;
+      await commitFile("ci.yml", "steps: []\n");
+      assert.equal(await trigger(), 204);
+      await call("PATCH", `/repos/${id}`, { config_file: "ci.yml" });
+      assert.equal(await trigger(), 200);
+      await call("PATCH", `/repos/${id}`, { config_file: "" });
+      await commitFile(".woodpecker/build.yaml", "steps: []\n");
+      assert.equal(await trigger(), 200);
+    });
+
+    it("are refused on a branch that is not there, in a deactivated repository, and unreadable", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", "steps: []\n");
+      const path = `/repos/${id}/pipelines`;
+      assert.equal((await call("POST", path, { branch: "none" })).status, 500);
+      assert.equal((await call("POST", path, { branch: 1 })).status, 400);
+      await call("DELETE", `/repos/${id}`);
+      assert.equal((await call("POST", path, { branch: "main" })).status, 500);
+      assert.deepEqual((await call("GET", path)).body, []);
+    });
+  });
+});
