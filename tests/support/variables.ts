@@ -4,19 +4,21 @@
  */
 export function testVariables(): (variables: Record<string, string | undefined>) => void {
   let before: NodeJS.ProcessEnv = {};
-  const set = (variables: Record<string, string | undefined>) => {
-    for (const [name, value] of Object.entries(variables)) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  };
   beforeEach(() => void (before = { ...process.env }));
-  afterEach(() => set({ ...absent(process.env), ...before }));
-  return set;
+  afterEach(() => setVariables({ ...absent(process.env), ...before }));
+  return setVariables;
 }
 
 function absent(variables: NodeJS.ProcessEnv): Record<string, undefined> {
   return Object.fromEntries(Object.keys(variables).map((name) => [name, undefined]));
+}
+
+/** `undefined` unsets one. */
+export function setVariables(variables: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
 }
 
 /** A variable that the sandbox set. */

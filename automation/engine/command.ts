@@ -1,0 +1,116 @@
+import { spawn } from "node:child_process";
+import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { InfraError } from "../../core/errors.ts";
+
+/** Pulumi's CLI ended with another exit code than 0. Its text is not for users: see messages.ts. */
+export class CommandFailure extends Error {
+  readonly stderr: string;
+
+  constructor(stderr: string) {
+    super("Pulumi's CLI failed");
+    this.stderr = stderr;
+  }
+}
+
+export interface CommandOptions {
+  readonly workDir: string;
+  /** Beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Asks it to stop: what is under way is finished first. */
+  readonly signal?: AbortSignal;
+  /** Stops it at once: what is under way is lost. */
+  readonly kill?: AbortSignal;
+}
+
+/** Runs Pulumi's CLI and answers with what it wrote to stdout. Throws CommandFailure. */
+export async function runPulumi(
+  args: readonly string[],
+  { workDir, env, signal, kill }: CommandOptions,
+): Promise<string> {
+  signal?.throwIfAborted();
+  const child = spawn("pulumi", [...args, "--non-interactive"], {
+    cwd: workDir,
+    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    // Out of the terminal's group: Ctrl-C would reach it beside our own signal, and two are a kill.
+    detached: true,
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const interrupt = () => child.kill("SIGINT");
+  signal?.addEventListener("abort", interrupt);
+  kill?.addEventListener("abort", interrupt); // the engine ends its plugins at the second one
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject).once("close", resolve);
+    });
+    if (code !== 0) throw new CommandFailure(stderr);
+    return stdout;
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === "ENOENT" ? notInstalled() : error;
+  } finally {
+    signal?.removeEventListener("abort", interrupt);
+    kill?.removeEventListener("abort", interrupt);
+  }
+}
+
+let installed: Promise<PulumiCommand> | undefined;
+
+/** The CLI on PATH, looked at once a process. Throws RDEV_PREREQUISITE. */
+export function installedPulumi(): Promise<PulumiCommand> {
+  installed ??= PulumiCommand.get().catch((error: unknown) => {
+    installed = undefined;
+    throw unsuitable(error);
+  });
+  return installed;
+}
+
+/** Commands that the SDK adds to each operation, 0.2 to 0.5 s each. The events tell all of it. */
+const NEEDLESS: Readonly<Record<string, string>> = {
+  "stack select": "",
+  "stack output": "{}",
+  "stack history": "[]",
+};
+
+/** The CLI as the SDK is to use it in one operation: `run` is the one method that it calls. */
+export function pulumiFor(pulumi: PulumiCommand, kill: AbortSignal | undefined): PulumiCommand {
+  const run = async (
+    args: string[],
+    workDir: string,
+    env: Record<string, string>,
+    _onOutput?: unknown,
+    _onError?: unknown,
+    signal?: AbortSignal,
+  ) => {
+    const stdout =
+      NEEDLESS[args.slice(0, 2).join(" ")] ??
+      (await runPulumi(args, {
+        workDir,
+        env: { ...env, PULUMI_AUTOMATION_API: "true" },
+        ...(signal && { signal }),
+        ...(kill && { kill }),
+      }));
+    return { stdout, stderr: "", code: 0 };
+  };
+  return Object.assign(Object.create(pulumi) as PulumiCommand, { run });
+}
+
+function notInstalled(): InfraError {
+  return new InfraError(
+    "RDEV_PREREQUISITE",
+    "The command pulumi is not on PATH. Install Pulumi (https://www.pulumi.com/docs/install), " +
+      'or run "npm run sandbox": it brings one, and prints how to use it.',
+  );
+}
+
+function unsuitable(error: unknown): InfraError {
+  const text = String(error);
+  if (text.includes("ENOENT")) return notInstalled();
+  const version = /(Minimum version requirement failed|Major version mismatch)\.[^\n]*/.exec(text);
+  return new InfraError(
+    "RDEV_PREREQUISITE",
+    `The command pulumi on PATH cannot be used. ${version?.[0] ?? '"pulumi version" fails.'}`,
+  );
+}

@@ -1,0 +1,148 @@
+import type {
+  EngineEvent,
+  OpMap,
+  OpType,
+  StepEventMetadata,
+} from "@pulumi/pulumi/automation/index.js";
+import { cleanMessage, toError, type OperationError } from "./messages.ts";
+
+/** A resource that the engine works on. */
+export interface ResourceStep {
+  readonly urn: string;
+  /** As `pulumi-nodejs:dynamic/gitea:Repository`. */
+  readonly type: string;
+  readonly name: string;
+  readonly op: OpType;
+  /** A component: a group of others, without an object of its own. */
+  readonly component: boolean;
+  /** Properties that differ, on update and replace. */
+  readonly changed?: readonly string[];
+}
+
+/** How many resources an operation changed, or, in a preview, would. */
+export interface Changes {
+  readonly create: number;
+  readonly update: number;
+  readonly replace: number;
+  readonly delete: number;
+  readonly same: number;
+}
+
+/** What happens in an operation, in order. Holds no secret: values of properties are left out. */
+export type OperationEvent =
+  | ({ readonly event: "resourceStarted" } & ResourceStep)
+  | ({ readonly event: "resourceDone" | "resourceFailed" } & ResourceStep & Duration)
+  | ({
+      readonly event: "diagnostic";
+      readonly severity: "info" | "warning" | "error";
+    } & OperationError)
+  | ({ readonly event: "summary"; readonly changes: Changes } & Duration);
+
+interface Duration {
+  readonly durationMs: number;
+}
+
+export const NO_CHANGES: Changes = { create: 0, update: 0, replace: 0, delete: 0, same: 0 };
+
+/** Makes one operation's events of the engine's, and keeps the stack's outputs. */
+export class EventReader {
+  /** The stack's outputs, secrets masked. */
+  outputs: Readonly<Record<string, unknown>> = {};
+
+  readonly #secrets: readonly string[];
+  readonly #now: () => number;
+  readonly #started = new Map<string, number>();
+  readonly #begin: number;
+
+  constructor(secrets: readonly string[], now: () => number = Date.now) {
+    this.#secrets = secrets;
+    this.#now = now;
+    this.#begin = now();
+  }
+
+  /** Undefined for what is of no interest outside the engine. */
+  read(raw: EngineEvent): OperationEvent | undefined {
+    if (raw.resourcePreEvent) return this.#step("resourceStarted", raw.resourcePreEvent.metadata);
+    if (raw.resOutputsEvent) return this.#step("resourceDone", raw.resOutputsEvent.metadata);
+    if (raw.resOpFailedEvent) return this.#step("resourceFailed", raw.resOpFailedEvent.metadata);
+    if (raw.diagnosticEvent) return this.#diagnostic(raw.diagnosticEvent);
+    if (raw.summaryEvent) {
+      const changes = countChanges(raw.summaryEvent.resourceChanges);
+      return { event: "summary", changes, durationMs: this.#now() - this.#begin };
+    }
+    return undefined;
+  }
+
+  #step(
+    event: "resourceStarted" | "resourceDone" | "resourceFailed",
+    metadata: StepEventMetadata,
+  ): OperationEvent | undefined {
+    if (metadata.type.startsWith("pulumi:providers:")) return undefined;
+    if (metadata.type === "pulumi:pulumi:Stack" && event === "resourceDone") {
+      this.outputs = mask(metadata.new?.outputs ?? {}) as Record<string, unknown>;
+    }
+    const state = metadata.new ?? metadata.old;
+    const changed = changedProperties(metadata);
+    const step: ResourceStep = {
+      urn: metadata.urn,
+      type: metadata.type,
+      name: metadata.urn.split("::").slice(3).join("::"),
+      op: metadata.op,
+      component: state?.custom !== true,
+      ...(changed.length > 0 && { changed }),
+    };
+    if (event === "resourceStarted") {
+      this.#started.set(metadata.urn, this.#now());
+      return { event, ...step };
+    }
+    const durationMs = this.#now() - (this.#started.get(metadata.urn) ?? this.#now());
+    return { event, ...step, durationMs };
+  }
+
+  #diagnostic({
+    severity,
+    urn,
+    message,
+  }: NonNullable<EngineEvent["diagnosticEvent"]>): OperationEvent | undefined {
+    // Debug messages hold the plain values of secrets.
+    if (severity !== "error" && severity !== "warning" && !severity.startsWith("info")) {
+      return undefined;
+    }
+    const clean = cleanMessage(message, this.#secrets);
+    if (clean === "") return undefined;
+    return {
+      event: "diagnostic",
+      severity: severity === "info#err" ? "info" : severity,
+      ...toError(clean, urn || undefined),
+    };
+  }
+}
+
+function countChanges(counts: OpMap): Changes {
+  return {
+    create: (counts.create ?? 0) + (counts.import ?? 0),
+    update: counts.update ?? 0,
+    replace: counts.replace ?? 0,
+    delete: counts.delete ?? 0,
+    same: (counts.same ?? 0) + (counts.refresh ?? 0),
+  };
+}
+
+function changedProperties({ op, detailedDiff, diffs }: StepEventMetadata): string[] {
+  if (op === "same" || op === "create" || op === "delete") return [];
+  const paths = detailedDiff ? Object.keys(detailedDiff) : (diffs ?? []);
+  return paths.filter((path) => path !== "__provider");
+}
+
+/** Pulumi's mark on a value that is not a plain one: https://www.pulumi.com/docs/iac/concepts/ */
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+function mask(value: unknown): unknown {
+  if (value === UNKNOWN) return "[unknown]";
+  if (Array.isArray(value)) return value.map(mask);
+  if (typeof value !== "object" || value === null) return value;
+  if ((value as Record<string, unknown>)[SIGNATURE] === SECRET) return "[secret]";
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mask(inner)]));
+}

@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InfraError } from "../../core/errors.ts";
+import type { StackName } from "../../core/stack-name.ts";
+import { CommandFailure, runPulumi } from "./command.ts";
+import { isStackNotFound, missingPassphrase } from "./messages.ts";
+
+/** Backends that leave the encryption of secrets to a passphrase, unless the stack says otherwise. */
+const PASSPHRASE_BACKEND = /^(file|s3|gs|azblob|postgres|postgresql):/;
+
+/** Throws RDEV_CONNECTION when the stack's secrets need a passphrase and none is given. */
+export async function requirePassphrase(workDir: string, stack: string): Promise<void> {
+  const { PULUMI_BACKEND_URL: backend = "", ...env } = process.env;
+  const given = env["PULUMI_CONFIG_PASSPHRASE"] ?? env["PULUMI_CONFIG_PASSPHRASE_FILE"];
+  if (given !== undefined || !PASSPHRASE_BACKEND.test(backend)) return;
+  const settings = await readFile(join(workDir, `Pulumi.${stack}.yaml`), "utf8").catch(() => "");
+  if (/^secretsprovider: (?!passphrase)/m.test(settings)) return;
+  throw missingPassphrase();
+}
+
+/** Throws RDEV_PLATFORM when a project's platform was never brought up in this backend. */
+export async function requirePlatform(
+  name: StackName,
+  workDir: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (name.kind === "platform") return;
+  const { platform, slug } = name;
+  const missing = (what: string) =>
+    new InfraError(
+      "RDEV_PLATFORM",
+      `The project ${slug} is to stand on the platform "${platform}", whose stack ${what}. ` +
+        `Bring it up first: rdev-infra up ${platform}`,
+    );
+  try {
+    const command = ["stack", "output", "--json", "--stack", platform];
+    const outputs = await runPulumi(command, { workDir, ...(signal && { signal }) });
+    if (Object.keys(JSON.parse(outputs) as object).length === 0) throw missing("has no outputs");
+  } catch (error) {
+    if (error instanceof CommandFailure && isStackNotFound(error.stderr)) {
+      throw missing("does not exist in this backend");
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { collectConfig, type ConfigOption } from "../config-option.ts";
+import { confirmed, show, type CommonOptions } from "../operation.ts";
+
+interface Options extends CommonOptions {
+  readonly yes?: boolean;
+  readonly config?: ConfigOption;
+}
+
+export function addUp(program: Command): void {
+  program
+    .command("up <stack>")
+    .description("bring a stack to what the program says; make it if there is none")
+    .option("-y, --yes", "go ahead without asking")
+    .option("-c, --config <key=value>", "a setting, kept in the stack's file", collectConfig)
+    .option("--diff", "name the properties that differ")
+    .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
+    .option("--json", "events and outcome as lines of JSON")
+    .action(async (stack: string, options: Options) => {
+      const { config } = options;
+      process.exitCode = await confirmed(
+        options,
+        () =>
+          show({ operation: "preview", stack, tense: "would" }, options, (engine, common) =>
+            engine.preview(stack, { ...common, create: true, ...(config && { config }) }),
+          ),
+        () =>
+          show({ operation: "up", stack, tense: "past" }, options, (engine, common) =>
+            engine.up(stack, { ...common, ...(config && { config }) }),
+          ),
+      );
+    });
+}

@@ -1,0 +1,26 @@
+import type { ErrorCode } from "../core/errors.ts";
+import type { Outcome } from "../automation/engine/outcome.ts";
+
+export const EXIT = { done: 0, failed: 1, usage: 2, changes: 3, interrupted: 130 } as const;
+
+export const EXIT_HELP = `
+Exit codes:
+  0    done
+  1    failed, or not confirmed
+  2    wrong use or bad input: a stack name, config or environment variables
+  3    preview --expect-no-changes found changes
+  130  interrupted; the same command goes on from there`;
+
+/** Errors that the caller can mend without looking at any server. */
+const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  "RDEV_SLUG",
+  "RDEV_STACK_NAME",
+  "RDEV_CONNECTION",
+  "RDEV_SETTINGS",
+]);
+
+export function exitCode({ result, errors }: Pick<Outcome, "result" | "errors">): number {
+  if (result === "succeeded") return EXIT.done;
+  if (result === "cancelled") return EXIT.interrupted;
+  return errors.some(({ code }) => BAD_INPUT.has(code)) ? EXIT.usage : EXIT.failed;
+}

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { EventReader, NO_CHANGES } from "../../../automation/engine/events.ts";
+import { outcome } from "../../../automation/engine/outcome.ts";
+
+const URN =
+  "urn:pulumi:s::rdev::rdev:components:GitRepo$pulumi-nodejs:dynamic/gitea:Repository::my-app";
+const TYPE = "pulumi-nodejs:dynamic/gitea:Repository";
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = { [SIGNATURE]: "1b47061264138c4ac30d75fd1eb44270", ciphertext: "hidden" };
+
+type Raw = Partial<Record<keyof EngineEvent, unknown>>;
+
+function reader(secrets: readonly string[] = []) {
+  let now = 1_000;
+  const events = new EventReader(secrets, () => now);
+  return {
+    read: (raw: Raw) => events.read({ sequence: 0, timestamp: 0, ...raw } as EngineEvent),
+    pass: (ms: number) => (now += ms),
+    outputs: () => events.outputs,
+  };
+}
+
+const metadata = (more: object = {}) => ({
+  op: "create",
+  urn: URN,
+  type: TYPE,
+  new: { custom: true, inputs: { token: "hunter2" }, outputs: {} },
+  ...more,
+});
+
+const STEP = { urn: URN, type: TYPE, name: "my-app", op: "create", component: false };
+
+describe("EventReader", () => {
+  it("tells a resource's start and end, with the time between", () => {
+    const { read, pass } = reader();
+    const started = read({ resourcePreEvent: { metadata: metadata() } });
+    assert.deepEqual(started, { event: "resourceStarted", ...STEP });
+    pass(250);
+    const done = read({ resOutputsEvent: { metadata: metadata() } });
+    assert.deepEqual(done, { event: "resourceDone", ...STEP, durationMs: 250 });
+  });
+
+  it("tells a failure", () => {
+    const { read, pass } = reader();
+    read({ resourcePreEvent: { metadata: metadata() } });
+    pass(5);
+    const failed = read({ resOpFailedEvent: { metadata: metadata(), status: 0, steps: 1 } });
+    assert.deepEqual(failed, { event: "resourceFailed", ...STEP, durationMs: 5 });
+  });
+
+  it("names what an update changes, but for the reference to the provider", () => {
+    const { read } = reader();
+    const event = read({
+      resourcePreEvent: {
+        metadata: metadata({ op: "update", detailedDiff: { "spec.size": {}, __provider: {} } }),
+      },
+    });
+    assert.deepEqual(event, {
+      event: "resourceStarted",
+      ...STEP,
+      op: "update",
+      changed: ["spec.size"],
+    });
+  });
+
+  it("knows a component by having no object", () => {
+    const { read } = reader();
+    const event = read({ resourcePreEvent: { metadata: metadata({ new: { outputs: {} } }) } });
+    assert.equal(event?.event === "resourceStarted" && event.component, true);
+  });
+
+  it("leaves out providers, and messages for debugging", () => {
+    const { read } = reader();
+    const type = "pulumi:providers:kubernetes";
+    assert.equal(read({ resourcePreEvent: { metadata: metadata({ type }) } }), undefined);
+    assert.equal(read({ diagnosticEvent: { severity: "debug", message: "hunter2" } }), undefined);
+    assert.equal(read({ preludeEvent: { config: {} } }), undefined);
+  });
+
+  it("makes our code an error's, and takes secrets out", () => {
+    const { read } = reader(["hunter2"]);
+    const message = "RDEV_REFUSED: no, hunter2\n";
+    const event = read({ diagnosticEvent: { urn: URN, severity: "error", message } });
+    assert.deepEqual(event, {
+      event: "diagnostic",
+      severity: "error",
+      code: "RDEV_REFUSED",
+      urn: URN,
+      message: "no, [secret]",
+    });
+  });
+
+  it("counts changes as a person does", () => {
+    const { read } = reader();
+    const resourceChanges = { create: 1, import: 1, replace: 3, "create-replacement": 3, same: 4 };
+    assert.deepEqual(read({ summaryEvent: { resourceChanges } }), {
+      event: "summary",
+      changes: { create: 2, update: 0, replace: 3, delete: 0, same: 4 },
+      durationMs: 0,
+    });
+  });
+
+  it("keeps the stack's outputs, and masks what is secret at any depth", () => {
+    const { read, outputs } = reader();
+    const values = { url: "x", key: SECRET, deep: [{ key: SECRET, n: 1 }] };
+    read({
+      resOutputsEvent: {
+        metadata: metadata({ type: "pulumi:pulumi:Stack", new: { outputs: values } }),
+      },
+    });
+    assert.deepEqual(outputs(), { url: "x", key: "[secret]", deep: [{ key: "[secret]", n: 1 }] });
+  });
+});
+
+describe("outcome", () => {
+  const ended = { events: [], outputs: {}, durationMs: 1, failure: undefined, cancelled: false };
+  const error = { event: "diagnostic", severity: "error", message: "no" } as const;
+
+  it("is a success without a failure, whatever was asked for", () => {
+    assert.equal(outcome({ ...ended, cancelled: true }).result, "succeeded");
+  });
+
+  it("names an error once", () => {
+    const { errors } = outcome({ ...ended, events: [error, error], failure: new Error("x") });
+    assert.deepEqual(errors, [{ message: "no" }]);
+  });
+
+  it("tells the failure only where the engine told nothing, and never a stack", () => {
+    const failed = outcome({ ...ended, failure: new Error("broke") });
+    assert.equal(failed.result, "failed");
+    assert.deepEqual(failed.changes, NO_CHANGES);
+    assert.deepEqual(failed.errors, [{ code: "RDEV_INTERNAL", message: "broke" }]);
+  });
+
+  it("of a cancelled operation has no error of its own", () => {
+    const { result, errors } = outcome({ ...ended, failure: new Error("x"), cancelled: true });
+    assert.deepEqual({ result, errors }, { result: "cancelled", errors: [] });
+  });
+});

@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import type { OperationEvent } from "../../../automation/engine/events.ts";
+import {
+  destroy,
+  preview,
+  previewDestroy,
+  refresh,
+  up,
+  type DestroyOptions,
+  type PreviewOptions,
+} from "../../../automation/engine/stack.ts";
+import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";
+import { withVariables } from "../../support/with-variables.ts";
+
+const TOKEN = "planted-token-4711";
+const SECRET_OUTPUT = "planted-secret-4712";
+const NO_SUCH_PROCESS = 2 ** 22 + 1; // above Linux' greatest
+
+const two = (sizes: { a?: number; b?: number; place?: string } = {}) =>
+  function program() {
+    new Thing("a", { size: sizes.a ?? 1, place: sizes.place ?? "here" });
+    new Thing("b", { size: sizes.b ?? 1, other: pulumi.secret(SECRET_OUTPUT) });
+    const key = pulumi.secret(SECRET_OUTPUT);
+    return Promise.resolve({ url: "https://x", key, deep: { key } });
+  };
+
+describe("a stack's operations, on the real engine", function () {
+  this.timeout(120_000);
+
+  let folder: EngineFolder;
+
+  before(async () => {
+    folder = await makeEngineFolder();
+  });
+
+  after(() => folder.remove());
+
+  /** Runs an operation on a backend of this suite's own. */
+  async function run(
+    operation: typeof up | typeof preview | typeof destroy,
+    stack: string,
+    options: PreviewOptions & DestroyOptions = {},
+    variables: Record<string, string | undefined> = {},
+  ) {
+    const events: OperationEvent[] = [];
+    const environment = { ...folder.variables, GITEA_TOKEN: TOKEN, ...variables };
+    const outcome = await withVariables(environment, () =>
+      operation(stack, {
+        workDir: folder.workDir,
+        program: two(),
+        ...options,
+        onEvent: (event) => {
+          events.push(event);
+          options.onEvent?.(event);
+        },
+      }),
+    );
+    assert.doesNotMatch(JSON.stringify([events, outcome]), /planted-/);
+    return { ...outcome, events };
+  }
+
+  const only = ({ code, message }: { code?: string; message: string }) => ({ code, message });
+  const failure = async (...args: Parameters<typeof run>) => {
+    const { result, errors } = await run(...args);
+    assert.equal(result, "failed");
+    assert.equal(errors.length, 1);
+    return only(errors[0]!);
+  };
+
+  it("up makes a stack, and a second up changes nothing", async () => {
+    const first = await run(up, "made");
+    assert.deepEqual(first.errors, []);
+    assert.equal(first.result, "succeeded");
+    assert.deepEqual(first.changes, { create: 3, update: 0, replace: 0, delete: 0, same: 0 });
+    assert.deepEqual(first.outputs, {
+      url: "https://x",
+      key: "[secret]",
+      deep: { key: "[secret]" },
+    });
+    const a = first.events.filter((event) => "name" in event && event.name === "a");
+    assert.deepEqual(
+      a.map(({ event }) => event),
+      ["resourceStarted", "resourceDone"],
+    );
+    assert.equal(first.events.at(-1)?.event, "summary");
+
+    const second = await run(up, "made");
+    assert.deepEqual(second.changes, { create: 0, update: 0, replace: 0, delete: 0, same: 3 });
+    assert.deepEqual(second.outputs, first.outputs);
+  });
+
+  it("preview tells updates, replacements and deletions, and makes none", async () => {
+    await run(up, "viewed");
+    const changed = await run(preview, "viewed", { program: two({ place: "there", b: 2 }) });
+    assert.deepEqual(changed.changes, { create: 0, update: 1, replace: 1, delete: 0, same: 1 });
+    const gone = await run(preview, "viewed", { program: () => Promise.resolve({}) });
+    assert.equal(gone.changes.delete, 2);
+    const unchanged = await run(preview, "viewed");
+    assert.equal(unchanged.changes.same, 3);
+  });
+
+  it("destroy deletes all, of an empty stack nothing, and removes the record when asked", async () => {
+    await run(up, "short-lived");
+    assert.equal((await run(previewDestroy, "short-lived")).changes.delete, 3);
+    assert.equal((await run(destroy, "short-lived")).changes.delete, 3);
+    const again = await run(destroy, "short-lived", { remove: true });
+    assert.equal(again.result, "succeeded");
+    const { code, message } = await failure(destroy, "short-lived");
+    assert.equal(code, "RDEV_ENGINE");
+    assert.match(message, /"short-lived" does not exist/);
+  });
+
+  it("preview and refresh of a stack that does not exist say so, and make none", async () => {
+    for (const operation of [preview, refresh]) {
+      const { message } = await failure(operation, "nowhere");
+      assert.match(message, /"nowhere" does not exist.*rdev-infra up nowhere/);
+    }
+    const stacks = await readdir(join(folder.state, ".pulumi/stacks/rdev"));
+    assert.ok(!stacks.includes("nowhere.json"));
+  });
+
+  it("a resource that fails gives one error, with its code and without secrets", async () => {
+    const program = () => {
+      new Thing("good");
+      new Thing("bad", { failure: `RDEV_REFUSED: the server said no to ${TOKEN}` });
+      return Promise.resolve({});
+    };
+    const { result, errors, changes, events } = await run(up, "failing", { program });
+    assert.equal(result, "failed");
+    assert.equal(changes.create, 2); // the stack itself, and the good one
+    assert.deepEqual(errors.map(only), [
+      { code: "RDEV_REFUSED", message: "the server said no to [secret]" },
+    ]);
+    assert.match(errors[0]?.urn ?? "", /::bad$/);
+    assert.ok(events.some((event) => event.event === "resourceFailed" && event.name === "bad"));
+  });
+
+  it("an error of the program comes without a stack trace, once", async () => {
+    const told = "RDEV_SETTINGS: not right:\n  - rdev:domain is missing";
+    const refused = () => Promise.reject(new pulumi.RunError(told));
+    assert.deepEqual(await failure(up, "told", { program: refused }), {
+      code: "RDEV_SETTINGS",
+      message: "not right:\n  - rdev:domain is missing",
+    });
+    const broken = () => Promise.reject(new TypeError("a slip"));
+    assert.deepEqual(await failure(up, "told", { program: broken }), {
+      code: undefined,
+      message: "a slip",
+    });
+  });
+
+  it("a locked stack says who holds it", async () => {
+    await run(up, "held");
+    const locks = join(folder.state, ".pulumi/locks/organization/rdev/held");
+    await mkdir(locks, { recursive: true });
+    const lock = (pid: number) =>
+      writeFile(
+        join(locks, "4a7e0a47-1e52-445a-af02-4b89b79ca875.json"),
+        JSON.stringify({
+          pid,
+          username: "alice",
+          hostname: hostname(),
+          timestamp: "2026-11-23T21:02:23.5Z",
+        }),
+      );
+    await lock(process.pid);
+    const busy = await failure(up, "held");
+    assert.equal(busy.code, "RDEV_ENGINE");
+    assert.match(busy.message, new RegExp(`alice@${hostname()}, process ${process.pid}\\. Wait`));
+    await lock(NO_SUCH_PROCESS);
+    const stale = await failure(destroy, "held");
+    assert.match(stale.message, /which no longer runs\. "pulumi cancel held"/);
+  });
+
+  it("a signal finishes what is under way, begins nothing more, and leaves no lock", async () => {
+    const program = () => {
+      const slow = new Thing("slow", { ms: 1_500 });
+      new Thing("next", { other: slow.id });
+      return Promise.resolve({});
+    };
+    const cancel = new AbortController();
+    const { result, errors, events } = await run(up, "stopped", {
+      program,
+      signal: cancel.signal,
+      onEvent: (event) => {
+        if (event.event === "resourceStarted" && event.name === "slow") cancel.abort();
+      },
+    });
+    assert.equal(result, "cancelled");
+    assert.deepEqual(errors, []);
+    const done = events.flatMap((event) => (event.event === "resourceDone" ? event.name : []));
+    assert.ok(done.includes("slow"));
+    assert.ok(!done.includes("next"));
+
+    const resumed = await run(up, "stopped", { program });
+    assert.deepEqual([resumed.result, resumed.changes.create], ["succeeded", 1]);
+  });
+
+  it("a kill does not wait for what is under way", async () => {
+    const cancel = new AbortController();
+    const kill = new AbortController();
+    const { result, durationMs } = await run(up, "killed", {
+      program: () => {
+        new Thing("endless", { ms: 60_000 });
+        return Promise.resolve({});
+      },
+      signal: cancel.signal,
+      kill: kill.signal,
+      onEvent: (event) => {
+        if (event.event !== "resourceStarted" || event.name !== "endless") return;
+        cancel.abort();
+        setTimeout(() => kill.abort(), 200);
+      },
+    });
+    assert.equal(result, "cancelled");
+    assert.ok(durationMs < 30_000);
+  });
+
+  it("a signal that came before the start starts nothing", async () => {
+    const { result, events } = await run(up, "never", { signal: AbortSignal.abort() });
+    assert.deepEqual([result, events], ["cancelled", []]);
+  });
+
+  describe("of a project", () => {
+    const config = { name: "Shop, the: first", sizes: { replicas: 2 } };
+    const settings = () => {
+      const own = new pulumi.Config();
+      const sizes = own.requireObject("sizes");
+      return Promise.resolve({ name: own.require("name"), sizes });
+    };
+
+    it("ask for the platform before the engine starts", async () => {
+      const none = await failure(up, "absent.shop");
+      assert.equal(none.code, "RDEV_PLATFORM");
+      assert.match(none.message, /"absent", whose stack does not exist.*rdev-infra up absent/);
+      await run(up, "bare", { program: () => Promise.resolve({}) });
+      const bare = await failure(preview, "bare.shop");
+      assert.match(bare.message, /"bare", whose stack has no outputs/);
+    });
+
+    it("give the program its config, and keep it until the stack is removed", async () => {
+      await run(up, "base");
+      const made = await run(up, "base.shop", { config, program: settings });
+      assert.deepEqual([made.errors, made.outputs], [[], config]);
+      const again = await run(preview, "base.shop", { program: settings });
+      assert.equal(again.result, "succeeded");
+      const file = join(folder.workDir, "Pulumi.base.shop.yaml");
+      assert.match(await readFile(file, "utf8"), /replicas: 2/);
+      await run(destroy, "base.shop", { remove: true });
+      await assert.rejects(readFile(file), { code: "ENOENT" });
+    });
+
+    it("refuse a setting that is wrong before it is kept", async () => {
+      const wrong = { sizes: { replicas: "many" }, colour: "red" };
+      const { code, message } = await failure(up, "base.wrong", { config: wrong });
+      assert.equal(code, "RDEV_SETTINGS");
+      assert.match(message, /rdev:sizes\.replicas[\s\S]*rdev:colour is no setting/);
+      await assert.rejects(readFile(join(folder.workDir, "Pulumi.base.wrong.yaml")), {
+        code: "ENOENT",
+      });
+    });
+  });
+
+  describe("without what they need", () => {
+    it("name a stack's name that fits neither form", async () => {
+      assert.equal((await failure(up, "Bad_Name")).code, "RDEV_STACK_NAME");
+    });
+
+    it("name the passphrase", async () => {
+      const unset = { PULUMI_CONFIG_PASSPHRASE: undefined };
+      const { code, message } = await failure(up, "made", {}, unset);
+      assert.equal(code, "RDEV_CONNECTION");
+      assert.match(message, /PULUMI_CONFIG_PASSPHRASE is missing/);
+    });
+
+    it("name a backend that is not there", async () => {
+      const gone = { PULUMI_BACKEND_URL: `postgres://u:${TOKEN}@127.0.0.1:1/x` };
+      const { code, message } = await failure(up, "made", {}, gone);
+      assert.equal(code, "RDEV_UNREACHABLE");
+      assert.match(message, /connection refused/);
+    });
+  });
+});

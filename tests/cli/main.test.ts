@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { runCli } from "./run-cli.ts";
+
+const NO_PASSPHRASE = {
+  PULUMI_BACKEND_URL: "file:///nowhere",
+  PULUMI_CONFIG_PASSPHRASE: undefined,
+  PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+};
+
+describe("rdev-infra", () => {
+  it("prints the slug of a name", async () => {
+    const { code, stdout } = await runCli(["slug", "My First Project!"]);
+    assert.deepEqual([code, stdout], [0, "my-first-project\n"]);
+  });
+
+  it("documents its exit codes", async () => {
+    const { code, stdout } = await runCli(["--help"]);
+    assert.equal(code, 0);
+    for (const number of [0, 1, 2, 3, 130])
+      assert.match(stdout, new RegExp(`^ {2}${number} `, "m"));
+  });
+
+  const wrong: [args: string[], said: RegExp][] = [
+    [[], /Usage: rdev-infra/],
+    [["bogus"], /^error: unknown command 'bogus'/],
+    [["up"], /^error: missing required argument 'stack'/],
+    [["up", "staging", "--colour"], /^error: unknown option '--colour'/],
+    [["up", "staging", "--config", "domain"], /not of the form key=value/],
+    [["up", "staging", "--config", "sizes={replicas"], /begins like JSON, but is none/],
+    [["up", "staging"], /^error: there is no terminal to ask on; pass --yes/],
+    [["destroy", "staging", "--json"], /^error: there is no terminal to ask on; pass --yes/],
+    [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no slug/],
+    [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is no stack name/],
+    [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is no slug/],
+    [["up", "a1.my-app", "--yes", "--config", "colour=red"], /^RDEV_SETTINGS: [\s\S]*colour/],
+    [["refresh", "staging"], /^RDEV_CONNECTION: PULUMI_CONFIG_PASSPHRASE is missing/],
+  ];
+  for (const [args, said] of wrong) {
+    it(`exits with 2 on "${args.join(" ")}"`, async () => {
+      const { code, stderr } = await runCli(args, { variables: NO_PASSPHRASE });
+      assert.match(stderr, said);
+      assert.doesNotMatch(stderr, /^\s+at /m);
+      assert.equal(code, 2);
+    });
+  }
+
+  it("gives programs the outcome, also of what did not start", async () => {
+    const { stdout } = await runCli(["preview", "Bad_Name", "--json"]);
+    const lines = stdout.trim().split("\n");
+    assert.equal(lines.length, 1);
+    const { event, operation, stack, result, errors } = JSON.parse(lines[0] ?? "") as {
+      [key: string]: unknown;
+      errors: { code: string }[];
+    };
+    assert.deepEqual(
+      [event, operation, stack, result, errors[0]?.code],
+      ["outcome", "preview", "Bad_Name", "failed", "RDEV_STACK_NAME"],
+    );
+  });
+
+  it("says how to get Pulumi where there is none", async () => {
+    const variables = { ...NO_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE: "x", PATH: "/nonexistent" };
+    const { code, stderr } = await runCli(["refresh", "staging"], { variables });
+    assert.match(stderr, /^RDEV_PREREQUISITE: The command pulumi is not on PATH.*npm run sandbox/);
+    assert.equal(code, 1);
+  });
+
+  it("says which Node it needs when run by one that cannot read TypeScript", async () => {
+    const nodeOptions = ["--no-experimental-strip-types"];
+    const { code, stderr } = await runCli(["--help"], { nodeOptions });
+    assert.match(stderr, /^RDEV_PREREQUISITE: rdev-infra needs Node 22\.18 or newer; this is v/);
+    assert.equal(code, 1);
+  });
+});

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import type { OperationEvent } from "../../automation/engine/events.ts";
+import { up } from "../../automation/engine/stack.ts";
+import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
+import { withVariables } from "../support/with-variables.ts";
+import { runCli, type RunOptions } from "./run-cli.ts";
+
+describe("rdev-infra, on the real engine", function () {
+  this.timeout(120_000);
+
+  let folder: EngineFolder;
+
+  before(async () => {
+    folder = await makeEngineFolder();
+  });
+
+  after(() => folder.remove());
+
+  async function given(stack: string, readMs = 0) {
+    const { workDir, variables } = folder;
+    const program = () => {
+      new Thing("thing", { readMs });
+      return Promise.resolve({});
+    };
+    const { errors } = await withVariables(variables, () => up(stack, { workDir, program }));
+    assert.deepEqual(errors, []);
+  }
+
+  const run = (args: readonly string[], options: RunOptions = {}) =>
+    runCli([...args, "--work-dir", folder.workDir], { ...options, variables: folder.variables });
+
+  it("tells what it did in plain lines without a terminal, and the counts last", async () => {
+    await given("told");
+    const { code, stdout, stderr } = await run(["destroy", "told", "--yes"]);
+    assert.deepEqual([code, stderr], [0, ""]);
+    const [first = "", last = ""] = stdout.trim().split("\n");
+    assert.match(first, /^✓ deleted test:Thing thing {2}\d+\.\d s$/);
+    assert.match(last, /^destroy of told: 2 deleted in \d+\.\d s$/);
+  });
+
+  it("writes a line of JSON for each event, and the outcome last", async () => {
+    await given("counted");
+    const { code, stdout } = await run(["destroy", "counted", "--yes", "--remove", "--json"]);
+    assert.equal(code, 0);
+    const lines = stdout.trim().split("\n");
+    const events = lines.map((line) => JSON.parse(line) as OperationEvent | { event: "outcome" });
+    assert.ok(events.some(({ event }) => event === "resourceDone"));
+    const { durationMs: _, ...outcome } = JSON.parse(lines.at(-1) ?? "") as { durationMs: number };
+    assert.deepEqual(outcome, {
+      event: "outcome",
+      operation: "destroy",
+      stack: "counted",
+      result: "succeeded",
+      changes: { create: 0, update: 0, replace: 0, delete: 2, same: 0 },
+      outputs: {},
+      errors: [],
+    });
+    const again = await run(["destroy", "counted", "--yes"]);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /^RDEV_ENGINE: The stack "counted" does not exist/);
+  });
+
+  it("stops cleanly at an interrupt, exits with 130, and says how to go on", async () => {
+    await given("stopped", 2_000);
+    let interrupted = false;
+    const { code, stdout, stderr } = await run(["refresh", "stopped", "--json"], {
+      onOutput: (text, child) => {
+        if (interrupted || !/resourceStarted.*"thing"/.test(text)) return;
+        interrupted = true;
+        child.kill("SIGINT");
+      },
+    });
+    assert.equal(code, 130);
+    assert.match(stdout, /"result":"cancelled"/);
+    assert.match(stderr, /^Stopping when what is under way is done/);
+    assert.equal((await run(["refresh", "stopped"])).code, 0); // no lock is left
+  });
+});

@@ -1,0 +1,37 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+
+const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  /** Beside this process's own; undefined unsets one. */
+  readonly variables?: Readonly<Record<string, string | undefined>>;
+  readonly nodeOptions?: readonly string[];
+  /** Called with what came on stdout so far. */
+  readonly onOutput?: (stdout: string, child: ChildProcess) => void;
+}
+
+/** Runs `rdev-infra` as a process without a terminal. */
+export function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { variables = {}, nodeOptions = [], onOutput } = options;
+  const child = spawn(process.execPath, [...nodeOptions, COMMAND, ...args], {
+    env: { ...process.env, ...variables },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    onOutput?.(stdout, child);
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject).once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}

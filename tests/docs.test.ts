@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { ERROR_CODES } from "../core/errors.ts";
+import { TEMPLATE_VARIABLES } from "../core/template.ts";
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+
+/** The rows of the Markdown tables in a text, as cells without back-ticks. */
+function rows(text: string): string[][] {
+  return text
+    .split("\n")
+    .filter((line) => /^\| `/.test(line))
+    .map((line) =>
+      line
+        .split("|")
+        .map((cell) => cell.trim().replace(/^`(.*)`$/, "$1"))
+        .slice(1, -1),
+    );
+}
+
+describe("the documents", () => {
+  it("list every error code, in its words", () => {
+    const table = rows(read("README.md"));
+    for (const [code, sentence] of Object.entries(ERROR_CODES)) {
+      assert.ok(
+        table.some(([first, second]) => first === code && second === sentence),
+        code,
+      );
+    }
+  });
+
+  it("list every template variable, in its words", () => {
+    const found = Object.fromEntries(rows(read("docs/templates.md"))) as Record<string, string>;
+    const wanted = Object.fromEntries(
+      Object.entries(TEMPLATE_VARIABLES).map(([name, sentence]) => [`{{${name}}}`, sentence]),
+    );
+    assert.deepEqual(found, wanted);
+  });
+
+  it("name every environment variable of a connection", () => {
+    const readme = read("README.md");
+    const names = read("core/connections.ts").match(/\b[A-Z]+(_[A-Z]+)+(?=:)/g) ?? [];
+    assert.ok(names.length > 15);
+    for (const name of names) assert.ok(readme.includes(`\`${name}\``), name);
+  });
+
+  it("name every setting", () => {
+    const readme = read("README.md");
+    const settings = read("core/settings.ts").match(/^ {2}(\w+)(?=: )/gm) ?? [];
+    assert.ok(settings.length > 20);
+    for (const name of settings) assert.ok(readme.includes(name.trim()), name);
+  });
+});
