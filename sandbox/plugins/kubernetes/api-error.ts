@@ -1,0 +1,68 @@
+/** What the API server answered instead of doing what it was asked. */
+export interface Status {
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: {
+    readonly retryAfterSeconds?: number;
+    readonly causes?: readonly { reason?: string; message?: string; field?: string }[];
+  };
+}
+
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: number;
+  readonly status: Status;
+
+  constructor(code: number, status: Status) {
+    super(status.message ?? `the Kubernetes API server answered ${code}`);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** The API server could not be reached at all. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
+/** The API server does not know the kind: a missing CustomResourceDefinition, mostly. */
+export class UnknownKindError extends Error {
+  override readonly name = "UnknownKindError";
+}
+
+const isReason = (error: unknown, reason: string): error is ApiError =>
+  error instanceof ApiError && error.status.reason === reason;
+
+export const isNotFound = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 404;
+export const isAlreadyExists = (error: unknown): error is ApiError =>
+  isReason(error, "AlreadyExists");
+export const isForbidden = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 403;
+
+/** A conflict of server-side apply, told with the way out; any other error as it is. */
+export function explainConflict(error: unknown, manager: string): unknown {
+  if (!isReason(error, "Conflict")) return error;
+  const causes = error.status.details?.causes ?? [];
+  const fields = causes
+    .filter(({ reason }) => reason === "FieldManagerConflict")
+    .map(({ field, message }) => `\n  ${field ?? "a field"}: ${message ?? "managed by another"}`);
+  if (fields.length === 0) return error;
+  return new Error(
+    `${error.message}\nThe field manager "${manager}" of this resource shares fields with another:` +
+      `${fields.join("")}\n` +
+      "Take them out of the program, name them in ignoreChanges, or take them over with the annotation " +
+      'pulumi.com/patchForce: "true".',
+  );
+}
+
+/** A Patch resource cannot let go of a field that the object must have. */
+export function explainRequiredField(error: unknown): unknown {
+  const causes = error instanceof ApiError ? error.status.details?.causes : undefined;
+  const required = causes?.find(({ reason }) => reason === "FieldValueRequired");
+  if (required === undefined) return error;
+  return new Error(
+    `this Patch resource manages the required field ${required.field ?? ""}, so that it cannot be taken back: ` +
+      "set retainOnDelete, or let another field manager take the field over first",
+  );
+}

@@ -1,0 +1,136 @@
+/** The API server's objects, of every kind that it serves. */
+import { UnknownKindError } from "./api-error.ts";
+import type { Client } from "./client.ts";
+import { metadataOf, type Identity } from "./identity.ts";
+import { textOf, type Json, type Properties } from "../values.ts";
+
+export interface WriteOptions {
+  readonly fieldManager: string;
+  /** Checks and answers, but changes nothing. */
+  readonly dryRun: boolean;
+}
+
+export interface Api {
+  get(identity: Identity): Promise<Properties>;
+  /** Fails where the object exists. */
+  create(object: Properties, options: WriteOptions): Promise<Properties>;
+  /** Server-side apply; `force` takes fields over that another manages. */
+  apply(object: Properties, options: WriteOptions & { force: boolean }): Promise<Properties>;
+  /** Says anew who manages which fields. */
+  setManagedFields(object: Properties, managedFields: Json): Promise<Properties>;
+  delete(identity: Identity, propagationPolicy: string): Promise<void>;
+  /** Lists by label or field selector. */
+  list(
+    of: { apiVersion: string; kind: string; namespace: string },
+    query: Record<string, string>,
+  ): Promise<Properties[]>;
+}
+
+interface Discovered {
+  readonly name: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+}
+
+export function makeApi(client: Client): Api {
+  const known = new Map<string, Promise<readonly Discovered[]>>();
+
+  function discover(apiVersion: string): Promise<readonly Discovered[]> {
+    const cached = known.get(apiVersion);
+    if (cached !== undefined) return cached;
+    const found = client
+      .send({ method: "GET", path: rootOf(apiVersion) })
+      .then(({ resources }) => (resources ?? []) as unknown as Discovered[]);
+    known.set(apiVersion, found);
+    found.catch(() => known.delete(apiVersion));
+    return found;
+  }
+
+  async function collectionOf({ apiVersion, kind, namespace }: Omit<Identity, "name">) {
+    const resources = await discover(apiVersion).catch((error: unknown) => {
+      throw error instanceof Error && "code" in error && error.code === 404
+        ? unknownKind(apiVersion, kind)
+        : error;
+    });
+    const resource = resources.find((item) => item.kind === kind && !item.name.includes("/"));
+    if (resource === undefined) {
+      // The definition of a custom kind may come later in the same run.
+      known.delete(apiVersion);
+      throw unknownKind(apiVersion, kind);
+    }
+    const scope = resource.namespaced
+      ? `namespaces/${encodeURIComponent(namespace ?? client.cluster.namespace)}/`
+      : "";
+    return `${rootOf(apiVersion)}/${scope}${resource.name}`;
+  }
+
+  const pathOf = async (identity: Identity) =>
+    `${await collectionOf(identity)}/${encodeURIComponent(identity.name)}`;
+
+  const identified = (object: Properties): Identity => ({
+    apiVersion: textOf(object["apiVersion"]),
+    kind: textOf(object["kind"]),
+    namespace: metadataOf(object).namespace,
+    name: metadataOf(object).name ?? "",
+  });
+
+  const queryOf = ({ fieldManager, dryRun }: WriteOptions) => ({
+    fieldManager,
+    ...(dryRun && { dryRun: "All" }),
+  });
+
+  return {
+    get: async (identity) => client.send({ method: "GET", path: await pathOf(identity) }),
+    create: async (object, options) =>
+      client.send({
+        method: "POST",
+        path: await collectionOf(identified(object)),
+        query: queryOf(options),
+        body: object,
+      }),
+    apply: async (object, options) =>
+      client.send({
+        method: "PATCH",
+        path: await pathOf(identified(object)),
+        query: { ...queryOf(options), force: String(options.force) },
+        contentType: "application/apply-patch+yaml",
+        body: object,
+      }),
+    setManagedFields: async (object, value) =>
+      client.send({
+        method: "PATCH",
+        path: await pathOf(identified(object)),
+        contentType: "application/json-patch+json",
+        body: [
+          { op: "replace", path: "/metadata/managedFields", value },
+          // Refused where somebody changed the object meanwhile.
+          {
+            op: "replace",
+            path: "/metadata/resourceVersion",
+            value: metadataOf(object).resourceVersion,
+          },
+        ],
+      }),
+    delete: async (identity, propagationPolicy) => {
+      await client.send({
+        method: "DELETE",
+        path: await pathOf(identity),
+        body: { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy },
+      });
+    },
+    list: async (of, query) => {
+      const path = await collectionOf(of);
+      const { items } = await client.send({ method: "GET", path, query });
+      return (items ?? []) as Properties[];
+    },
+  };
+}
+
+const rootOf = (apiVersion: string): string =>
+  apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+
+const unknownKind = (apiVersion: string, kind: string) =>
+  new UnknownKindError(
+    `the Kubernetes API server has no kind "${kind}" in ${apiVersion}: ` +
+      "has its CustomResourceDefinition been created?",
+  );

@@ -1,0 +1,102 @@
+/** JSON over HTTPS to the API server: kept connections, and retries where a repeat is safe. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError, UnreachableError, type Status } from "./api-error.ts";
+import type { Cluster } from "./kubeconfig.ts";
+import type { Properties } from "../values.ts";
+
+export interface Request {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly query?: Record<string, string>;
+  readonly body?: unknown;
+  /** @default application/json */
+  readonly contentType?: string;
+}
+
+export interface Client {
+  readonly cluster: Cluster;
+  /** The answer's body. Throws ApiError where the server refuses, UnreachableError where it is away. */
+  send(request: Request): Promise<Properties>;
+}
+
+const TRIES = 5;
+/** The API server ends a request by itself after 60 s. */
+const TIMEOUT_MS = 70_000;
+
+export async function makeClient(cluster: Cluster): Promise<Client> {
+  // Imported late: a plugin answers the engine before it needs a connection.
+  const { Agent, request: sendRequest } = await import("undici");
+  const dispatcher = new Agent({
+    connect: cluster.tls,
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+  });
+
+  async function once({ method, path, query, body, contentType }: Request) {
+    const authorization = cluster.authorization();
+    const response = await sendRequest(new URL(path, cluster.server), {
+      dispatcher,
+      method,
+      ...(query !== undefined && { query }),
+      headers: {
+        accept: "application/json",
+        ...(body !== undefined && { "content-type": contentType ?? "application/json" }),
+        ...(authorization !== undefined && { authorization }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.body.text();
+    if (response.statusCode < 300) return JSON.parse(text) as Properties;
+    throw new ApiError(response.statusCode, statusOf(text));
+  }
+
+  async function send(request: Request): Promise<Properties> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await once(request);
+      } catch (error) {
+        const wait = attempt < TRIES ? secondsUntilRetry(error, request, attempt) : undefined;
+        if (wait === undefined) throw readable(error, cluster.server);
+        await sleep(wait * 1000);
+      }
+    }
+  }
+  return { cluster, send };
+}
+
+/** An answer that is no Status (a proxy's page, "Unauthorized") is shown as it is, cut short. */
+function statusOf(text: string): Status {
+  try {
+    const status = JSON.parse(text) as Status;
+    if (typeof status === "object" && status !== null) return status;
+  } catch {
+    // Not JSON.
+  }
+  return text.trim() === "" ? {} : { message: text.trim().slice(0, 500) };
+}
+
+function secondsUntilRetry(error: unknown, request: Request, attempt: number): number | undefined {
+  if (error instanceof ApiError) {
+    const isBusy = error.code === 429 || error.code === 503;
+    return isBusy ? (error.status.details?.retryAfterSeconds ?? 1) : undefined;
+  }
+  const code = codeOf(error);
+  const isReset = code === "ECONNRESET" || code === "UND_ERR_SOCKET";
+  // A creation may have been done although its answer was lost.
+  return isReset && request.method !== "POST" ? 0.1 * attempt : undefined;
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : "";
+
+function readable(error: unknown, server: string): unknown {
+  if (error instanceof ApiError) {
+    if (error.code !== 401) return error;
+    return new ApiError(401, {
+      ...error.status,
+      message: `${server} does not accept the kubeconfig's credentials: ${error.message}`,
+    });
+  }
+  const reason = error instanceof Error ? error.message || codeOf(error) : String(error);
+  return new UnreachableError(`the Kubernetes API server ${server} cannot be reached: ${reason}`);
+}

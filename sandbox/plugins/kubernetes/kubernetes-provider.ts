@@ -1,0 +1,402 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { changedInputs } from "../diff.ts";
+import { withAt } from "../property-path.ts";
+import {
+  configText,
+  InitializationError,
+  type CheckRequest,
+  type CheckResult,
+  type CreateRequest,
+  type DeleteRequest,
+  type DiffRequest,
+  type Engine,
+  type Provider,
+  type ReadRequest,
+  type Resource,
+  type UpdateRequest,
+} from "../provider.ts";
+import {
+  hasUnknown,
+  isObject,
+  markSecrets,
+  reveal,
+  textOf,
+  UNKNOWN,
+  without,
+  type Properties,
+} from "../values.ts";
+import { sdkVersion } from "../sdk-version.ts";
+import {
+  explainConflict,
+  explainRequiredField,
+  isAlreadyExists,
+  isForbidden,
+  isNotFound,
+  UnknownKindError,
+  UnreachableError,
+} from "./api-error.ts";
+import { makeApi, type Api } from "./api.ts";
+import {
+  checkpoint,
+  fieldManagerIn,
+  importedInputs,
+  inputsIn,
+  liveIn,
+  objectOf,
+  refreshedInputs,
+  sealed,
+} from "./checkpoint.ts";
+import { makeClient } from "./client.ts";
+import { describe, identityOf, idOf, isNamespaced, isPatch, metadataOf } from "./identity.ts";
+import { replacesOf } from "./immutable.ts";
+import { findCluster, type Cluster } from "./kubeconfig.ts";
+import {
+  CREATOR,
+  hasFieldsToTakeOver,
+  keepIgnored,
+  managedFieldsOf,
+  takeOver,
+} from "./managed-fields.ts";
+import { isAutonamed, withName } from "./naming.ts";
+import { NotReadyError, untilGone, untilReady, type WaitOptions } from "./wait.ts";
+
+const DEFAULT_TIMEOUT_SECONDS = 600;
+/** How often a creation is tried whose namespace or kind may come in the same moment. */
+const CREATE_TRIES = 5;
+
+/** Annotations of the official plugin that say how to treat an object. */
+const ANNOTATIONS = {
+  skipAwait: "pulumi.com/skipAwait",
+  timeout: "pulumi.com/timeoutSeconds",
+  force: "pulumi.com/patchForce",
+  fieldManager: "pulumi.com/patchFieldManager",
+  propagation: "pulumi.com/deletionPropagationPolicy",
+} as const;
+
+interface Settings {
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  readonly namespace: string | undefined;
+  readonly configMapMutable: boolean;
+  readonly secretMutable: boolean;
+  readonly patchForce: boolean;
+}
+
+function readSettings(config: Properties): Settings {
+  const isTrue = (name: string, variable: string) =>
+    textOf(config[name] ?? process.env[variable]).toLowerCase() === "true";
+  return {
+    kubeconfig: configText(config, "kubeconfig"),
+    context: configText(config, "context"),
+    namespace: configText(config, "namespace"),
+    configMapMutable: isTrue("enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
+    secretMutable: isTrue("enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
+    patchForce: isTrue("enablePatchForce", "PULUMI_K8S_ENABLE_PATCH_FORCE"),
+  };
+}
+
+export function kubernetesProvider(engine: Engine): Provider {
+  let settings = readSettings({});
+  let connection: Promise<Api> | undefined;
+
+  async function cluster(): Promise<Cluster> {
+    if (settings.kubeconfig === UNKNOWN) {
+      throw new UnreachableError("the kubeconfig is known only after the update");
+    }
+    return findCluster(settings);
+  }
+
+  /** Connects at the first need; a preview without changes needs no connection. */
+  function api(): Promise<Api> {
+    connection ??= cluster().then(makeClient).then(makeApi);
+    return connection;
+  }
+
+  function waitOptions({ urn }: Resource, object: Properties, timeout?: number): WaitOptions {
+    const annotated = Number(metadataOf(object).annotations[ANNOTATIONS.timeout]);
+    return {
+      timeoutSeconds: timeout ?? (annotated || DEFAULT_TIMEOUT_SECONDS),
+      cancelled: engine.cancelled,
+      onProgress: (message) => engine.status(urn, message),
+    };
+  }
+
+  async function defaultNamespace(): Promise<string> {
+    if (settings.namespace !== undefined && settings.namespace !== UNKNOWN)
+      return settings.namespace;
+    try {
+      return (await cluster()).namespace;
+    } catch {
+      // The preview of a program that makes its own cluster.
+      return "default";
+    }
+  }
+
+  async function check(request: CheckRequest): Promise<CheckResult> {
+    const { type, olds, news, name, proposedName } = request;
+    const inputs = reveal(news);
+    if (!isObject(inputs["metadata"] ?? {})) return { inputs: news };
+    const failures = failuresOf(type, inputs);
+    if (failures.length > 0) return { inputs: news, failures };
+    const named = withName(inputs, reveal(olds), name, proposedName);
+    const placed = await withNamespace(named, defaultNamespace);
+    return { inputs: sealed(markSecrets(placed, news)) };
+  }
+
+  function diff({ type, outputs, oldInputs, news, ignoreChanges }: DiffRequest) {
+    const before = Object.keys(oldInputs).length > 0 ? oldInputs : inputsIn(outputs);
+    const after = reveal(news);
+    const changes = changedInputs(reveal(before), after, ignoreChanges);
+    const replaces = replacesOf(after, isPatch(type, after), settings);
+    const live = metadataOf(liveIn(outputs));
+    const next = metadataOf(after);
+    const keepsName =
+      !isAutonamed(after) &&
+      next.name === live.name &&
+      (next.namespace ?? live.namespace) === live.namespace;
+    return {
+      changes,
+      replaces,
+      deleteBeforeReplace: keepsName && changes.some(({ path }) => replaces(path)),
+    };
+  }
+
+  async function create(request: CreateRequest) {
+    const { type, inputs, preview } = request;
+    const patch = isPatch(type, reveal(inputs));
+    if (preview && (patch || hasUnknown(inputs))) return { id: "", outputs: inputs };
+    const object = objectOf(inputs);
+    const fieldManager = fieldManagerOf(object, {});
+    let live: Properties;
+    try {
+      live = patch
+        ? await applyOnto(object, fieldManager)
+        : await createWithRetries(request, object, preview);
+    } catch (error) {
+      if (preview && isNoProblemInPreview(error)) {
+        if (error instanceof UnreachableError) engine.log("warning", request.urn, error.message);
+        return { id: "", outputs: inputs };
+      }
+      throw explainConflict(isAlreadyExists(error) ? explainExisting(error) : error, fieldManager);
+    }
+    if (preview) {
+      return { id: "", outputs: checkpoint(inputs, without(live, "status"), fieldManager) };
+    }
+    const ready = await whenReady(request, object, live, fieldManager, "created");
+    return { id: idOf(ready), outputs: checkpoint(inputs, ready, fieldManager) };
+  }
+
+  async function createWithRetries({ urn }: Resource, object: Properties, dryRun: boolean) {
+    const server = await api();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await server.create(object, { fieldManager: CREATOR, dryRun });
+      } catch (error) {
+        const mayCome = isNotFound(error) || error instanceof UnknownKindError;
+        if (dryRun || !mayCome || attempt === CREATE_TRIES) throw error;
+        engine.status(urn, `try ${attempt}: ${String((error as Error).message)}`);
+        await sleep(100 * 2 ** attempt);
+      }
+    }
+  }
+
+  /** A Patch resource changes an object that exists, and never makes one. */
+  async function applyOnto(object: Properties, fieldManager: string): Promise<Properties> {
+    const server = await api();
+    const target = await server
+      .get(identityOf("", object, idOf(object)))
+      .catch((error: unknown) => {
+        throw isNotFound(error)
+          ? new Error(`${describe(object)} does not exist, so that it cannot be patched`)
+          : error;
+      });
+    return server.apply(withAt(object, ["metadata", "uid"], metadataOf(target).uid), {
+      fieldManager,
+      dryRun: false,
+      force: isForced(object),
+    });
+  }
+
+  const isForced = (object: Properties): boolean =>
+    settings.patchForce || metadataOf(object).annotations[ANNOTATIONS.force] === "true";
+
+  async function whenReady(
+    request: CreateRequest,
+    object: Properties,
+    live: Properties,
+    fieldManager: string,
+    done: "created" | "updated",
+  ): Promise<Properties> {
+    if (metadataOf(object).annotations[ANNOTATIONS.skipAwait] === "true") return live;
+    const identity = identityOf(request.type, live, idOf(live));
+    try {
+      const options = waitOptions(request, object, request.timeout);
+      return await untilReady(await api(), live, identity, options);
+    } catch (error) {
+      // Whatever ended the wait, the object exists, and must not be lost.
+      const seen = error instanceof NotReadyError ? error.live : live;
+      throw new InitializationError(
+        `${describe(seen)} was ${done}, but did not become ready: ${String((error as Error).message)}`,
+        idOf(seen),
+        checkpoint(request.inputs, seen, fieldManager),
+      );
+    }
+  }
+
+  async function update(request: UpdateRequest): Promise<Properties> {
+    const { type, id, inputs, outputs, preview, ignoreChanges } = request;
+    if (preview && hasUnknown(inputs)) return inputs;
+    const object = objectOf(inputs);
+    const fieldManager = fieldManagerOf(object, outputs);
+    try {
+      const server = await api();
+      const identity = identityOf(type, object, id);
+      let live = await server.get(identity);
+      const patch = isPatch(type, object);
+      const taken = patch ? undefined : takeOver(live, fieldManager);
+      if (taken !== undefined && !preview) live = await server.setManagedFields(live, taken);
+      const force =
+        isForced(object) ||
+        managedFieldsOf(live).length === 0 ||
+        (!patch && preview && hasFieldsToTakeOver(live, fieldManager));
+      const applied = await server.apply(keepIgnored(object, live, ignoreChanges, fieldManager), {
+        fieldManager,
+        dryRun: preview,
+        force,
+      });
+      if (preview) return checkpoint(inputs, applied, fieldManager);
+      const ready = await whenReady(request, object, applied, fieldManager, "updated");
+      const before = fieldManagerIn(outputs);
+      if (before !== undefined && before !== fieldManager) await letGo(server, ready, before);
+      return checkpoint(inputs, ready, fieldManager);
+    } catch (error) {
+      if (preview && isNoProblemInPreview(error) && !isNotFound(error)) return inputs;
+      throw explainConflict(isNotFound(error) ? explainMissing(error) : error, fieldManager);
+    }
+  }
+
+  /** Applies nothing but the identity: what the manager alone had set goes away again. */
+  async function letGo(server: Api, object: Properties, fieldManager: string): Promise<void> {
+    const { name, namespace, uid } = metadataOf(object);
+    const metadata = { name, uid, ...(namespace !== undefined && { namespace }) } as Properties;
+    const { apiVersion = "", kind = "" } = object;
+    await server.apply(
+      { apiVersion, kind, metadata },
+      { fieldManager, dryRun: false, force: false },
+    );
+  }
+
+  async function read({ type, id, inputs, outputs }: ReadRequest) {
+    const server = await api();
+    const before = liveIn(outputs);
+    const known = Object.keys(inputs).length > 0;
+    let live: Properties;
+    try {
+      live = await server.get(identityOf(type, known ? reveal(inputs) : before, id));
+    } catch (error) {
+      if (isNotFound(error) || error instanceof UnknownKindError) return undefined;
+      throw error;
+    }
+    const refreshed = known ? refreshedInputs(inputs, before, live) : importedInputs(live);
+    const fieldManager = fieldManagerOf(reveal(refreshed), outputs);
+    return { id, inputs: refreshed, outputs: checkpoint(refreshed, live, fieldManager) };
+  }
+
+  async function remove(request: DeleteRequest): Promise<void> {
+    const { type, id, outputs } = request;
+    const object = liveIn(outputs);
+    const inputs = reveal(inputsIn(outputs));
+    const server = await api();
+    const identity = identityOf(type, object, id);
+    try {
+      const live = await server.get(identity);
+      if (isPatch(type, object)) {
+        await letGo(server, live, fieldManagerOf(inputs, outputs));
+        return;
+      }
+      const policy = metadataOf(inputs).annotations[ANNOTATIONS.propagation] ?? "foreground";
+      await server.delete(identity, policy.charAt(0).toUpperCase() + policy.slice(1).toLowerCase());
+      if (metadataOf(inputs).annotations[ANNOTATIONS.skipAwait] === "true") return;
+      const options = waitOptions(request, inputs, request.timeout);
+      await untilGone(server, identity, metadataOf(live).uid, options);
+    } catch (error) {
+      if (isNotFound(error) || error instanceof UnknownKindError) return;
+      throw explainRequiredField(error);
+    }
+  }
+
+  return {
+    version: sdkVersion("@pulumi/kubernetes"),
+    previews: true,
+    configure: (config) => {
+      settings = readSettings(config);
+      connection = undefined;
+    },
+    check,
+    diff,
+    create,
+    read,
+    update,
+    delete: remove,
+  };
+}
+
+function failuresOf(type: string, inputs: Properties): { property: string; reason: string }[] {
+  const metadata = isObject(inputs["metadata"]) ? inputs["metadata"] : {};
+  const kind = textOf(inputs["kind"]);
+  if (!isObject(inputs["metadata"] ?? {})) return [];
+  if (kind.endsWith("List") && Array.isArray(inputs["items"])) {
+    return [{ property: "kind", reason: `${kind} is no object of its own: use its items' kinds` }];
+  }
+  if ((metadata["generateName"] ?? null) !== null) {
+    const reason = "is not supported with server-side apply: set metadata.name, or leave both out";
+    return [{ property: "metadata.generateName", reason }];
+  }
+  if (isPatch(type, inputs) && metadataOf(inputs).name === undefined) {
+    const reason = "is required: a Patch resource changes an object that exists";
+    return [{ property: "metadata.name", reason }];
+  }
+  return [];
+}
+
+async function withNamespace(
+  inputs: Properties,
+  defaultNamespace: () => Promise<string>,
+): Promise<Properties> {
+  const { apiVersion, kind } = inputs;
+  if (metadataOf(inputs).namespace !== undefined) return inputs;
+  // Of a custom kind only the server knows; the API gives it the default namespace if it takes one.
+  if (isNamespaced(textOf(apiVersion), textOf(kind)) !== true) return inputs;
+  return withAt(inputs, ["metadata", "namespace"], await defaultNamespace());
+}
+
+/** One manager a resource, so that two Patch resources on one object do not undo each other. */
+function fieldManagerOf(object: Properties, outputs: Properties): string {
+  return (
+    metadataOf(object).annotations[ANNOTATIONS.fieldManager] ??
+    fieldManagerIn(outputs) ??
+    `${CREATOR}-${randomBytes(4).toString("hex")}`
+  );
+}
+
+/**
+ * What a real update may well meet otherwise: the namespace or the kind is made in the same run, an
+ * object in the way is replaced in it, the cluster too, and a dry run may be forbidden.
+ */
+const isNoProblemInPreview = (error: unknown): boolean =>
+  isNotFound(error) ||
+  isForbidden(error) ||
+  isAlreadyExists(error) ||
+  error instanceof UnknownKindError ||
+  error instanceof UnreachableError;
+
+const explainExisting = (error: Error): Error =>
+  new Error(
+    `${error.message}: it was not made by this resource, and is left as it is. To manage it, import it ` +
+      "(the resource option `import`); to manage some of its fields, use a Patch resource; if a resource " +
+      "was renamed, give it an alias.",
+  );
+
+const explainMissing = (error: unknown): Error =>
+  new Error(`${String((error as Error).message)}: it was deleted otherwise; run a refresh first`);

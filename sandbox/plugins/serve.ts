@@ -1,0 +1,272 @@
+/** Puts a provider behind the gRPC protocol of Pulumi's engine, and ends with the engine. */
+import grpc from "@grpc/grpc-js";
+import anyProto from "google-protobuf/google/protobuf/any_pb.js";
+import emptyProto from "google-protobuf/google/protobuf/empty_pb.js";
+import structProto from "google-protobuf/google/protobuf/struct_pb.js";
+import engineRpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
+import engineProto from "@pulumi/pulumi/proto/engine_pb.js";
+import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
+import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
+import statusProto from "@pulumi/pulumi/proto/status_pb.js";
+import type { Change, DiffResult } from "./diff.ts";
+import { formatPath } from "./property-path.ts";
+import { InitializationError, type Engine, type Provider, type Resource } from "./provider.ts";
+import { reveal, type Properties } from "./values.ts";
+
+/** The engine's own limit; a state with big ConfigMaps exceeds gRPC's default of 4 MB. */
+const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+};
+
+/** The engine; read before it can be gone. */
+const PARENT = process.ppid;
+/** How often a plugin looks whether the process that started it still lives. */
+const PARENT_CHECK_MS = 500;
+
+type Struct = structProto.Struct | undefined;
+
+const read = (struct: Struct): Properties => struct?.toJavaScript() ?? {};
+
+function write(properties: Properties): structProto.Struct {
+  // Properties holds JSON only; the typings of the library just do not know the type.
+  return structProto.Struct.fromJavaScript(properties);
+}
+
+/** Answers one call by a promise. An error goes to the engine as its message, without a stack. */
+export function unary<Request, Response>(
+  work: (request: Request) => Response | Promise<Response>,
+): grpc.handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    void (async () => {
+      let response: Response;
+      try {
+        response = await work(call.request);
+      } catch (error) {
+        callback(toStatus(error));
+        return;
+      }
+      callback(null, response);
+    })();
+  };
+}
+
+function toStatus(error: unknown): Partial<grpc.StatusObject> {
+  const message = error instanceof Error ? error.message : String(error);
+  const metadata = new grpc.Metadata();
+  if (error instanceof InitializationError) {
+    const failed = new providerProto.ErrorResourceInitFailed()
+      .setId(error.id)
+      .setProperties(write(error.outputs))
+      .setReasonsList([message]);
+    const detail = new anyProto.Any();
+    detail.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
+    const status = new statusProto.Status().setCode(grpc.status.UNKNOWN).setMessage(message);
+    status.addDetails(detail);
+    // gRPC's own place for structured errors; grpc-js has no other way to send them.
+    metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
+  }
+  return { code: grpc.status.UNKNOWN, details: message, metadata };
+}
+
+/** Serves on a free port, prints the port as the engine expects it, and ends when its parent does. */
+export async function serveOnFreePort(
+  service: grpc.ServiceDefinition,
+  implementation: grpc.UntypedServiceImplementation,
+): Promise<void> {
+  const server = new grpc.Server(CHANNEL_OPTIONS);
+  server.addService(service, implementation);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+  process.stdout.write(`${port}\n`);
+  setInterval(() => {
+    if (process.ppid !== PARENT) process.exit(0);
+  }, PARENT_CHECK_MS);
+}
+
+function connectEngine(address: string | undefined): Engine & { cancel(): void } {
+  const cancellation = new AbortController();
+  const client =
+    address === undefined
+      ? undefined
+      : new engineRpc.EngineClient(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+  const severities = {
+    info: engineProto.LogSeverity.INFO,
+    warning: engineProto.LogSeverity.WARNING,
+  };
+  const send = (severity: "info" | "warning", urn: string, message: string, ephemeral: boolean) => {
+    const request = new engineProto.LogRequest()
+      .setSeverity(severities[severity])
+      .setUrn(urn)
+      .setMessage(message)
+      .setEphemeral(ephemeral);
+    // A message that does not arrive must not fail the work that it is about.
+    client?.log(request, () => undefined);
+  };
+  return {
+    cancelled: cancellation.signal,
+    cancel: () => cancellation.abort(),
+    log: (severity, urn, message) => send(severity, urn, message, false),
+    status: (urn, message) => send("info", urn, message, true),
+  };
+}
+
+/** Runs a plugin: the engine's address is its one argument. */
+export function serveProvider(makeProvider: (engine: Engine) => Provider): Promise<void> {
+  const engine = connectEngine(process.argv[2]);
+  const provider = makeProvider(engine);
+  return serveOnFreePort(providerRpc.ResourceProviderService, handlersOf(provider, engine));
+}
+
+interface ResourceRequest {
+  getUrn(): string;
+  getType(): string;
+  getName(): string;
+}
+
+function resourceOf(request: ResourceRequest): Resource {
+  const urn = request.getUrn();
+  // urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>
+  const [, , types = "", ...name] = urn.split("::");
+  return {
+    urn,
+    type: request.getType() || (types.split("$").at(-1) ?? ""),
+    name: request.getName() || name.join("::"),
+  };
+}
+
+/** Seconds; the engine sends 0 where the program set no timeout. */
+const timeoutOf = (request: { getTimeout(): number }): number | undefined =>
+  request.getTimeout() > 0 ? request.getTimeout() : undefined;
+
+function handlersOf(
+  provider: Provider,
+  engine: Engine & { cancel(): void },
+): grpc.UntypedServiceImplementation {
+  const p = providerProto;
+  return {
+    getPluginInfo: unary(() => new pluginProto.PluginInfo().setVersion(provider.version)),
+    cancel: unary(() => {
+      engine.cancel();
+      return new emptyProto.Empty();
+    }),
+    checkConfig: unary((request: providerProto.CheckRequest) =>
+      new p.CheckResponse().setInputs(request.getNews()),
+    ),
+    diffConfig: unary(() => new p.DiffResponse().setChanges(p.DiffResponse.DiffChanges.DIFF_NONE)),
+    configure: unary((request: providerProto.ConfigureRequest) => {
+      provider.configure(reveal(read(request.getArgs())));
+      return new p.ConfigureResponse().setAcceptsecrets(true).setSupportspreview(provider.previews);
+    }),
+    check: unary(async (request: providerProto.CheckRequest) => {
+      const { inputs, failures = [] } = await provider.check({
+        ...resourceOf(request),
+        olds: read(request.getOlds()),
+        news: read(request.getNews()),
+        proposedName: request.getAutonaming()?.getProposedName() || undefined,
+      });
+      return new p.CheckResponse()
+        .setInputs(write(inputs))
+        .setFailuresList(
+          failures.map(({ property, reason }) =>
+            new p.CheckFailure().setProperty(property).setReason(reason),
+          ),
+        );
+    }),
+    diff: unary(async (request: providerProto.DiffRequest) =>
+      diffResponse(
+        await provider.diff({
+          ...resourceOf(request),
+          id: request.getId(),
+          outputs: read(request.getOlds()),
+          oldInputs: read(request.getOldInputs()),
+          news: read(request.getNews()),
+          ignoreChanges: request.getIgnorechangesList(),
+        }),
+      ),
+    ),
+    create: unary(async (request: providerProto.CreateRequest) => {
+      const { id, outputs } = await provider.create({
+        ...resourceOf(request),
+        inputs: read(request.getProperties()),
+        timeout: timeoutOf(request),
+        preview: request.getPreview(),
+      });
+      return new p.CreateResponse().setId(id).setProperties(write(outputs));
+    }),
+    read: unary(async (request: providerProto.ReadRequest) => {
+      const found = await provider.read({
+        ...resourceOf(request),
+        id: request.getId(),
+        inputs: read(request.getInputs()),
+        outputs: read(request.getProperties()),
+      });
+      // An empty id tells the engine that the resource is gone.
+      if (found === undefined) return new p.ReadResponse();
+      return new p.ReadResponse()
+        .setId(found.id)
+        .setInputs(write(found.inputs))
+        .setProperties(write(found.outputs));
+    }),
+    update: unary(async (request: providerProto.UpdateRequest) => {
+      const outputs = await provider.update({
+        ...resourceOf(request),
+        id: request.getId(),
+        outputs: read(request.getOlds()),
+        oldInputs: read(request.getOldInputs()),
+        inputs: read(request.getNews()),
+        timeout: timeoutOf(request),
+        preview: request.getPreview(),
+        ignoreChanges: request.getIgnorechangesList(),
+      });
+      return new p.UpdateResponse().setProperties(write(outputs));
+    }),
+    delete: unary(async (request: providerProto.DeleteRequest) => {
+      await provider.delete({
+        ...resourceOf(request),
+        id: request.getId(),
+        inputs: read(request.getOldInputs()),
+        outputs: read(request.getProperties()),
+        timeout: timeoutOf(request),
+      });
+      return new emptyProto.Empty();
+    }),
+  };
+}
+
+function diffResponse({ changes, replaces, deleteBeforeReplace }: DiffResult) {
+  const { DIFF_NONE, DIFF_SOME } = providerProto.DiffResponse.DiffChanges;
+  const response = new providerProto.DiffResponse()
+    .setChanges(changes.length === 0 ? DIFF_NONE : DIFF_SOME)
+    .setHasdetaileddiff(true)
+    .setDeletebeforereplace(deleteBeforeReplace ?? false);
+  for (const change of changes) {
+    const path = formatPath(change.path);
+    const replace = replaces(change.path);
+    if (replace) response.addReplaces(path);
+    response.addDiffs(String(change.path[0] ?? ""));
+    response
+      .getDetaileddiffMap()
+      .set(
+        path,
+        new providerProto.PropertyDiff().setKind(kindOf(change, replace)).setInputdiff(true),
+      );
+  }
+  return response;
+}
+
+function kindOf({ kind }: Change, replace: boolean) {
+  const k = providerProto.PropertyDiff.Kind;
+  const kinds = {
+    add: [k.ADD, k.ADD_REPLACE],
+    delete: [k.DELETE, k.DELETE_REPLACE],
+    update: [k.UPDATE, k.UPDATE_REPLACE],
+  } as const;
+  return kinds[kind][replace ? 1 : 0];
+}
