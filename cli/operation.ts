@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type * as engineModule from "../automation/engine/stack.ts";
@@ -17,9 +18,8 @@ export interface CommonOptions {
   readonly workDir?: string;
 }
 
-type Engine = typeof engineModule;
 type Operation = (
-  engine: Engine,
+  engine: typeof engineModule,
   options: Pick<engineModule.OperationOptions, "onEvent" | "signal" | "kill" | "workDir">,
 ) => Promise<Outcome>;
 
@@ -30,6 +30,8 @@ export async function show(
   operation: Operation,
 ): Promise<Outcome> {
   const view = viewOf({ ...subject, diff }, json);
+  // As pulumi does; from elsewhere the engine takes this package.
+  const folder = workDir ?? (existsSync("Pulumi.yaml") ? "." : undefined);
   const outcome = await interruptible(
     (text) => view.note(text),
     async (signals) => {
@@ -37,7 +39,7 @@ export async function show(
       const engine = await import("../automation/engine/stack.ts");
       return operation(engine, {
         ...signals,
-        ...(workDir && { workDir: resolve(workDir) }),
+        ...(folder && { workDir: resolve(folder) }),
         onEvent: (event) => view.event(event),
       });
     },

@@ -2,7 +2,6 @@
  * The main job, before your eyes: a platform and a project made by Pulumi's own engine on the
  * sandbox's servers, proved by looking at those servers, and destroyed without a trace.
  */
-import { join } from "node:path";
 import { styleText } from "node:util";
 import type { Outcome } from "../automation/engine/outcome.ts";
 import { destroy, up } from "../automation/engine/stack.ts";
@@ -22,7 +21,6 @@ import { proveRegistry } from "./proofs/registry.ts";
 import { expect, type Sight, type Stage } from "./proofs/stage.ts";
 import { proveWoodpecker } from "./proofs/woodpecker.ts";
 import { type Sandbox, startSandbox } from "./sandbox.ts";
-import { makeWorkFolder } from "./work-folder.ts";
 
 const NAME = "My First Project!";
 const NEIGHBOUR = "neighbour";
@@ -45,7 +43,11 @@ async function demo(): Promise<void> {
   const slug = slugFromName(NAME);
   const stack = projectStackName(PLATFORM, slug);
 
-  const { env, dns, folder } = await step("the local platform starts", async () => {
+  const {
+    env,
+    dns,
+    workFolder: workDir,
+  } = await step("the local platform starts", async () => {
     sandbox = await startSandbox({
       ...settings,
       onProgress: ({ part, text }) => part !== "sandbox" && text !== "ready" && note(part, text),
@@ -54,7 +56,6 @@ async function demo(): Promise<void> {
   });
   // The engine, its plugins and the providers find the servers by these, and by nothing else.
   Object.assign(process.env, env);
-  const workDir = await makeWorkFolder(join(folder, "work"));
 
   await step(`up ${PLATFORM}`, async () => {
     const outcome = done(await up(PLATFORM, { workDir }));

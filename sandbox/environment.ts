@@ -29,15 +29,18 @@ export async function pulumiEnvironment(
   };
 }
 
-/** Writes `env.sh`, to be sourced by a shell, and returns its path. */
+/** Writes `env.sh`, to be sourced by a shell, and returns its path. It goes to the work folder. */
 export async function writeEnvironmentFile(
   folder: string,
   environment: Readonly<Record<string, string>>,
+  workFolder: string,
 ): Promise<string> {
   const path = join(folder, "env.sh");
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = Object.entries(environment).map(
-    ([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`,
+    ([name, value]) => `export ${name}=${quoted(value)}\n`,
   );
+  lines.push(`cd ${quoted(workFolder)}\n`);
   await writeFile(path, lines.join(""), { mode: 0o600 });
   return path;
 }

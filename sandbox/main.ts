@@ -23,8 +23,8 @@ try {
   process.exitCode = 1;
 }
 
-function asJson({ env, parts, engine, dns, folder, envFile }: Sandbox): string {
-  return JSON.stringify({ env, parts, engine, dns, folder, envFile });
+function asJson({ env, parts, engine, dns, folder, workFolder, envFile }: Sandbox): string {
+  return JSON.stringify({ env, parts, engine, dns, folder, workFolder, envFile });
 }
 
 function asText({ parts, engine, envFile }: Sandbox): string {
@@ -38,8 +38,9 @@ function asText({ parts, engine, envFile }: Sandbox): string {
     "",
     engine.description,
     "",
-    "To use it from another shell, in this folder:",
+    "To use it from another shell (the file goes to a folder that stands in for this one):",
     `  . ${envFile}`,
+    "  npx rdev-infra up staging",
     "Ctrl-C stops everything and removes its data.",
   ].join("\n");
 }

@@ -18,6 +18,7 @@ import { FAMILIES, type ToolFamily } from "./tool-families.ts";
 import { type BuiltFamily, buildTools, missingForBuild, plannedFamily } from "./tools.ts";
 import { startWarden, type Warden } from "./warden.ts";
 import { startWoodpecker } from "./woodpecker/server.ts";
+import { makeWorkFolder } from "./work-folder.ts";
 
 const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
 
@@ -48,7 +49,9 @@ export interface Sandbox {
   readonly dns: string;
   /** The data folder. It, and all servers, go with this process. */
   readonly folder: string;
-  /** A file for a shell to source, with `env`. */
+  /** Stands in for this checkout, so that stacks' config files do not fall into the repository. */
+  readonly workFolder: string;
+  /** A file for a shell to source: it sets `env`, and goes to the work folder. */
   readonly envFile: string;
   /** Ends all servers and removes the folder. Idempotent. */
   stop(): Promise<void>;
@@ -92,10 +95,11 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const ports = await reservePorts();
     atEnd(() => ports.release());
     const context: Context = { folder, warden, ports, secrets: createSecrets(), report };
+    const workFolder = await makeWorkFolder(join(folder, "work"));
     const { env, ...rest } = await startParts(context, options, cli, tools, atEnd);
-    const envFile = await writeEnvironmentFile(folder, env);
+    const envFile = await writeEnvironmentFile(folder, env, workFolder);
     report("sandbox", "ready");
-    return { env, ...rest, folder, envFile, stop };
+    return { env, ...rest, folder, workFolder, envFile, stop };
   } catch (error) {
     await stop();
     throw error;

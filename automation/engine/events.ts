@@ -103,7 +103,9 @@ export class EventReader {
     severity,
     urn,
     message,
+    ephemeral,
   }: NonNullable<EngineEvent["diagnosticEvent"]>): OperationEvent | undefined {
+    if (ephemeral) return undefined; // a word on what is waited for, true for a moment
     // Debug messages hold the plain values of secrets.
     if (severity !== "error" && severity !== "warning" && !severity.startsWith("info")) {
       return undefined;

@@ -25,7 +25,7 @@ export interface OperationOptions {
   readonly signal?: AbortSignal;
   /** Ends it at once. What was under way is in the state as pending. */
   readonly kill?: AbortSignal;
-  /** A folder with a `Pulumi.yaml` and node_modules. Default: this package. */
+  /** Where `Pulumi.yaml`, the stacks' files and node_modules are. Default: this package. */
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
   readonly program?: PulumiFn;

@@ -31,7 +31,9 @@ export function paint(style: Style, text: string): string {
 export function lineFor(event: OperationEvent, { tense, diff }: Subject): string | undefined {
   if (event.event === "diagnostic") {
     if (event.severity === "error") return undefined;
-    return paint(event.severity === "warning" ? "yellow" : "dim", `! ${event.message}`);
+    return event.severity === "warning"
+      ? paint("yellow", `! ${event.message}`)
+      : paint("dim", `· ${event.message}`);
   }
   if (event.event === "summary" || event.event === "resourceStarted" || event.component) {
     return undefined;
