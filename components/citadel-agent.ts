@@ -109,7 +109,8 @@ export class CitadelAgent extends pulumi.ComponentResource {
           },
         },
       },
-      child,
+      // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
+      { parent: this, dependsOn: namespace },
     );
 
     this.namespace = namespace.id;

@@ -2,11 +2,15 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Sizes } from "../core/settings.ts";
+import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
 import { ProjectNamespace } from "./project-namespace.ts";
 
 /** Where the project's process listens; the placeholder does as well. */
 const PORT = 8080;
+
+/** The container whose image CI sets. */
+const CONTAINER = "app";
 
 /** A user that no image needs to know. */
 const NOBODY = 65_532;
@@ -30,8 +34,7 @@ export interface DeploymentArgs {
 
 /**
  * The project, running: a namespace, a ServiceAccount, a Secret, a Deployment whose pods carry the
- * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sets it once and never puts
- * it back. Delete deletes the namespace with everything in it.
+ * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs. Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
@@ -65,6 +68,11 @@ export class Deployment extends pulumi.ComponentResource {
       },
       child,
     );
+    const { image } = new RunningImage(
+      name,
+      { namespace: slug, deployment: slug, container: CONTAINER, fallback: args.placeholderImage },
+      { parent: this },
+    );
     new k8s.apps.v1.Deployment(
       name,
       {
@@ -83,12 +91,17 @@ export class Deployment extends pulumi.ComponentResource {
                 runAsUser: NOBODY,
                 seccompProfile: { type: "RuntimeDefault" },
               },
-              containers: [container(args, secret.metadata.name)],
+              containers: [container(args.sizes, image, secret.metadata.name)],
             },
           },
         },
       },
-      { ...child, ignoreChanges: ["spec.template.spec.containers[0].image"] },
+      {
+        parent: this,
+        dependsOn: space.namespace,
+        // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
+        ignoreChanges: ["spec.template.spec.containers[0].image"],
+      },
     );
     const service = new k8s.core.v1.Service(
       name,
@@ -142,11 +155,14 @@ function podLabels(slug: string, environment: pulumi.Input<string> | undefined) 
     .apply((id) => ({ ...workloadLabels(slug), ...citadelLabels(slug, id) }));
 }
 
-function container(args: DeploymentArgs, secretName: pulumi.Input<string>) {
-  const { sizes } = args;
+function container(
+  sizes: Sizes,
+  image: pulumi.Input<string>,
+  secretName: pulumi.Input<string>,
+): k8s.types.input.core.v1.Container {
   return {
-    name: "app",
-    image: args.placeholderImage,
+    name: CONTAINER,
+    image,
     ports: [{ name: "http", containerPort: PORT }],
     env: [{ name: "PORT", value: String(PORT) }],
     envFrom: [{ secretRef: { name: secretName } }],
@@ -160,5 +176,5 @@ function container(args: DeploymentArgs, secretName: pulumi.Input<string>) {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"] },
     },
-  } satisfies k8s.types.input.core.v1.Container;
+  };
 }

@@ -15,6 +15,8 @@ const BOILERPLATE = [
   /^(update|preview|refresh|destroy|deletion) (failed|cancell?ed)$/,
   /^resource monitor shut down/,
   /^One or more errors occurred/,
+  // Of what depends on a resource that failed, where Pulumi is to continue on errors.
+  /^(error serializing property \S+: )*resource \S+ \[\S+\] failed to register$/,
   // Official plugins and stand-ins alike may come from PATH: the sandbox says which are in use.
   /^using pulumi-(resource|language)-\S+ from \$PATH/,
 ];

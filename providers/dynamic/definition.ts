@@ -49,6 +49,9 @@ export interface Definition<
   /** Rules across properties, or between the last inputs and the new ones. */
   rules?(inputs: z.output<Inputs>, last: Partial<z.output<Inputs>>): Failure[];
 
+  /** Inputs that the server tells, at every preview and up. */
+  lookUp?(client: Client, inputs: z.output<Inputs>): Promise<Partial<z.output<Inputs>>>;
+
   /** What stands under the name that these inputs ask for. On delete the attributes are there too. */
   find(
     client: Client,

@@ -49,15 +49,16 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
   }
 
   return {
-    check(olds: Props | undefined, news: Props) {
+    async check(olds: Props | undefined, news: Props) {
       const { inputs, failures } = checkInputs(definition, news);
-      if (failures.length === 0 && !hasUnknown(inputs)) {
-        failures.push(
-          ...(definition.rules?.(inputs as Inputs, onlyInputs(olds ?? {}) as Partial<Inputs>) ??
-            []),
-        );
-      }
-      return Promise.resolve({ inputs, failures });
+      if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
+      const last = onlyInputs(olds ?? {}) as Partial<Inputs>;
+      failures.push(...(definition.rules?.(inputs as Inputs, last) ?? []));
+      if (failures.length > 0 || !definition.lookUp) return { inputs, failures };
+      const found = await operate([inputs], async (client) =>
+        definition.lookUp?.(client, inputs as Inputs),
+      );
+      return { inputs: { ...inputs, ...found }, failures };
     },
 
     diff(_id, olds: Props, news: Props) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CoreV1Api, KubeConfig, V1Namespace } from "@kubernetes/client-node";
+import type { AppsV1Api, CoreV1Api, KubeConfig, V1Namespace } from "@kubernetes/client-node";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
@@ -27,19 +27,22 @@ export interface LiveNamespace extends NamespaceSettings {
   readonly remains: string;
 }
 
-/** Kubernetes' namespaces, as the kubeconfig's user. */
+/** The Kubernetes API, as far as it is used here, as the kubeconfig's user. */
 export class Kubernetes {
   readonly #api: CoreV1Api;
+  readonly #apps: AppsV1Api;
   readonly #serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1];
   readonly #server: string;
   readonly #secrets: readonly string[];
 
   private constructor(
     api: CoreV1Api,
+    apps: AppsV1Api,
     serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1],
     config: KubeConfig,
   ) {
     this.#api = api;
+    this.#apps = apps;
     this.#serverSideApply = serverSideApply;
     this.#server = config.getCurrentCluster()?.server ?? "";
     const user = config.getCurrentUser();
@@ -74,6 +77,7 @@ export class Kubernetes {
     });
     return new Kubernetes(
       new library.CoreV1Api(configuration),
+      new library.AppsV1Api(configuration),
       library.setHeaderOptions("Content-Type", library.PatchStrategy.ServerSideApply),
       config,
     );
@@ -152,6 +156,16 @@ export class Kubernetes {
       }
       await sleep(POLL);
     }
+  }
+
+  /** The image of a container in a Deployment; undefined where there is none. */
+  async image(namespace: string, deployment: string, container: string) {
+    const found = await this.#unless404(() =>
+      this.#call(`get deployment ${namespace}/${deployment}`, () =>
+        this.#apps.readNamespacedDeployment({ namespace, name: deployment }),
+      ),
+    );
+    return found?.spec?.template.spec?.containers.find(({ name }) => name === container)?.image;
   }
 
   async #call<T>(

@@ -273,6 +273,22 @@ describe("Deployment", () => {
     one("kubernetes:core/v1:LimitRange");
   });
 
+  it("runs what runs already, and the placeholder at first", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    assert.deepEqual(
+      { ...one("kubernetes:RunningImage").inputs, __provider: undefined },
+      {
+        namespace: "my-app",
+        deployment: "my-app",
+        container: "app",
+        fallback: "placeholder:1",
+        __provider: undefined,
+      },
+    );
+    const { spec } = pod(one("kubernetes:apps/v1:Deployment"));
+    assert.equal(spec.containers[0].image, "placeholder:1");
+  });
+
   it("lets in only the ingress and its own pods", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     const spec = one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"];

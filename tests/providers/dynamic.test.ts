@@ -459,6 +459,7 @@ const MODULES = [
   "dns/record",
   "gitea/repository",
   "kubernetes/namespace",
+  "kubernetes/running-image",
   "postgres/database",
   "redis/user",
   "registry/repository",

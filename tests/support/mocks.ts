@@ -129,6 +129,8 @@ function stateOf(
       return { repositoryId: 3 };
     case "woodpecker:Pipeline":
       return { number: 1 };
+    case "kubernetes:RunningImage":
+      return { image: inputs["fallback"] };
     case "citadel:Environment":
       return { tenantId: inputs["enabled"] === true ? TENANT : "" };
     case "kubernetes:core/v1:Secret":

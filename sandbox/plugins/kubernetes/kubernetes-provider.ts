@@ -81,6 +81,8 @@ interface Settings {
   readonly configMapMutable: boolean;
   readonly secretMutable: boolean;
   readonly patchForce: boolean;
+  /** A creation takes an object over that exists, instead of failing. */
+  readonly upsert: boolean;
 }
 
 function readSettings(config: Properties): Settings {
@@ -93,6 +95,7 @@ function readSettings(config: Properties): Settings {
     configMapMutable: isTrue("enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
     secretMutable: isTrue("enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
     patchForce: isTrue("enablePatchForce", "PULUMI_K8S_ENABLE_PATCH_FORCE"),
+    upsert: isTrue("upsertExistingObjects", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"),
   };
 }
 
@@ -172,7 +175,7 @@ export function kubernetesProvider(engine: Engine): Provider {
     try {
       live = patch
         ? await applyOnto(object, fieldManager)
-        : await createWithRetries(request, object, preview);
+        : await createWithRetries(request, object, fieldManager, preview);
     } catch (error) {
       if (preview && isNoProblemInPreview(error)) {
         if (error instanceof UnreachableError) engine.log("warning", request.urn, error.message);
@@ -187,18 +190,33 @@ export function kubernetesProvider(engine: Engine): Provider {
     return { id: idOf(ready), outputs: checkpoint(inputs, ready, fieldManager) };
   }
 
-  async function createWithRetries({ urn }: Resource, object: Properties, dryRun: boolean) {
+  async function createWithRetries(
+    { urn }: Resource,
+    object: Properties,
+    fieldManager: string,
+    dryRun: boolean,
+  ): Promise<Properties> {
     const server = await api();
     for (let attempt = 1; ; attempt++) {
       try {
         return await server.create(object, { fieldManager: CREATOR, dryRun });
       } catch (error) {
+        if (isAlreadyExists(error) && settings.upsert) return adopt(object, fieldManager, dryRun);
         const mayCome = isNotFound(error) || error instanceof UnknownKindError;
         if (dryRun || !mayCome || attempt === CREATE_TRIES) throw error;
         engine.status(urn, `try ${attempt}: ${String((error as Error).message)}`);
         await sleep(100 * 2 ** attempt);
       }
     }
+  }
+
+  /** Takes an object over that exists, with what its creator and kubectl managed. */
+  async function adopt(object: Properties, fieldManager: string, dryRun: boolean) {
+    const server = await api();
+    const live = await server.get(identityOf("", object, idOf(object)));
+    const taken = takeOver(live, fieldManager);
+    if (taken !== undefined && !dryRun) await server.setManagedFields(live, taken);
+    return server.apply(object, { fieldManager, dryRun, force: dryRun || isForced(object) });
   }
 
   /** A Patch resource changes an object that exists, and never makes one. */

@@ -27,6 +27,11 @@ describe("cleanMessage", () => {
     ],
     ["that it failed", "update failed\n", ""],
     ["that it was cancelled", "update canceled\n", ""],
+    [
+      "what follows of another's failure",
+      'error serializing property "spec": error serializing property "x": resource a [b:c:D] failed to register',
+      "",
+    ],
     ["where a plugin is", "using pulumi-resource-x from $PATH at /bin/x\n", ""],
   ];
   for (const [what, text, clean] of cases) {

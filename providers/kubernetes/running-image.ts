@@ -1,0 +1,54 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { define } from "../dynamic/definition.ts";
+import { dynamicProvider } from "../dynamic/provider.ts";
+import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { Kubernetes } from "./client.ts";
+
+const definition = define({
+  module: "kubernetes/running-image",
+  type: "kubernetes:RunningImage",
+  noun: "running image",
+  inputs: z.object({
+    namespace: z.string().min(1),
+    deployment: z.string().min(1),
+    container: z.string().min(1),
+    /** The image where there is no such Deployment yet. */
+    fallback: z.string().min(1),
+    /** Looked up; not for a program to give. */
+    image: z.string().optional(),
+  }),
+  attributes: z.object({}),
+  replaceOn: ["namespace", "deployment", "container"],
+  secrets: [],
+
+  connect: () => Kubernetes.connect(),
+
+  async lookUp(kubernetes, { namespace, deployment, container, fallback }) {
+    return { image: (await kubernetes.image(namespace, deployment, container)) ?? fallback };
+  },
+
+  // It makes nothing, so nothing stands in its way, and nothing is there to delete.
+  find: () => Promise.resolve(undefined),
+  create: (_kubernetes, { namespace, deployment, container }) =>
+    Promise.resolve(`${namespace}/${deployment}/${container}`),
+  apply: () => Promise.resolve({}),
+  read: () => Promise.resolve({}),
+  delete: () => Promise.resolve(),
+});
+
+export const provider = dynamicProvider(definition);
+
+/**
+ * The image that a Deployment's container runs now, looked up in every preview and up. Makes nothing.
+ *
+ * Not `ignoreChanges` on the image: the engine then sends the image of the last `up` with every other
+ * change, and the official Kubernetes provider takes it back from kubectl with it.
+ */
+export class RunningImage extends DynamicResource<typeof definition> {
+  declare readonly image: pulumi.Output<string>;
+
+  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
+    super(definition, name, args, options);
+  }
+}
