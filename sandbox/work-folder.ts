@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, "..");
  * and go do not fall into the repository. Everything is a link, but the config.
  */
 export async function makeWorkFolder(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { mode: 0o700 });
   // A project's config is of whoever runs it; the platform's is a start, to be changed here.
   const names = (await readdir(ROOT)).filter(
     (name) => name !== ".git" && !/^Pulumi\..+\..+\.yaml$/.test(name),

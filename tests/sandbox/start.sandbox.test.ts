@@ -265,8 +265,8 @@ describe("npm run sandbox", () => {
     readonly env: Record<string, string>;
   }
 
-  async function start(args: string[] = []): Promise<Running> {
-    const child = spawn(process.execPath, [MAIN, "--json", ...args], {
+  async function start(): Promise<Running> {
+    const child = spawn(process.execPath, [MAIN, "--json"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     children.push(child);
@@ -301,7 +301,7 @@ describe("npm run sandbox", () => {
   }
 
   it("lets two run side by side, and stops one without the other", async () => {
-    const [first, second] = await Promise.all([start(), start(["--organization", "other"])]);
+    const [first, second] = await Promise.all([start(), start()]);
     const ports = [first, second].map(({ env }) =>
       Object.values(env).flatMap((value) => /127\.0\.0\.1:(\d+)/.exec(value)?.[1] ?? []),
     );

@@ -1,0 +1,56 @@
+import { randomBytes } from "node:crypto";
+import fastify from "fastify";
+import { request } from "undici";
+
+export interface KeyProxy {
+  /** Without a slash at its end. */
+  readonly url: string;
+  /** The one key that is let in. */
+  readonly key: string;
+  /** From now on another key is let in, and that one only. */
+  rotate(): void;
+  close(): Promise<void>;
+}
+
+/** How a server is shown its key: the header's name and value. */
+export type KeyHeader = (key: string) => readonly [name: string, value: string];
+
+/**
+ * A door before an HTTP server that cannot change its own key while it runs: callers must show the
+ * door's key, the server sees its own.
+ */
+export async function startKeyProxy(
+  target: string,
+  serverKey: string,
+  header: KeyHeader,
+  prefix = "",
+): Promise<KeyProxy> {
+  const make = () => `${prefix}${randomBytes(16).toString("hex")}`;
+  let key = make();
+  const app = fastify({ logger: false, forceCloseConnections: true });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.all("/*", async ({ method, url, headers, body }, reply) => {
+    const [name, shown] = header(key);
+    if (headers[name] !== shown) return reply.code(401).send("no such key");
+    const answer = await request(target + url, {
+      method: method as "GET",
+      headers: { ...headers, connection: undefined, [name]: header(serverKey)[1] },
+      body: (body as Buffer | undefined) ?? null,
+    });
+    delete answer.headers["connection"];
+    delete answer.headers["transfer-encoding"];
+    return reply
+      .code(answer.statusCode)
+      .headers(answer.headers)
+      .send(Buffer.from(await answer.body.arrayBuffer()));
+  });
+  return {
+    url: await app.listen({ host: "127.0.0.1", port: 0 }),
+    get key() {
+      return key;
+    },
+    rotate: () => (key = make()),
+    close: () => app.close(),
+  };
+}
