@@ -7,7 +7,7 @@ export const EXIT_HELP = `
 Exit codes:
   0    done
   1    failed, or not confirmed
-  2    wrong use or bad input: a stack name, config or environment variables
+  2    wrong use or bad input: a stack name, config, query or environment variables
   3    preview --expect-no-changes found changes
   130  interrupted; the same command goes on from there`;
 
@@ -17,6 +17,7 @@ const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "RDEV_STACK_NAME",
   "RDEV_CONNECTION",
   "RDEV_SETTINGS",
+  "RDEV_QUERY",
 ]);
 
 export function exitCode({ result, errors }: Pick<Outcome, "result" | "errors">): number {

@@ -1,10 +1,14 @@
 import { Command, CommanderError } from "commander";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
+import { addAudit } from "./commands/audit.ts";
+import { addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
+import { addLogs } from "./commands/logs.ts";
 import { addPreview } from "./commands/preview.ts";
 import { addRefresh } from "./commands/refresh.ts";
 import { addSlug } from "./commands/slug.ts";
+import { addStore } from "./commands/store.ts";
 import { addUp } from "./commands/up.ts";
 import { EXIT, EXIT_HELP, exitCode } from "./exit-codes.ts";
 
@@ -18,7 +22,8 @@ const program = new Command("rdev-infra")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-for (const add of [addUp, addPreview, addDestroy, addRefresh, addSlug]) add(program);
+const operations = [addUp, addPreview, addDestroy, addRefresh];
+for (const add of [...operations, addLogs, addAudit, addCitadel, addStore, addSlug]) add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
 process.stdout.on("error", () => undefined);

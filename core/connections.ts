@@ -97,6 +97,13 @@ const SYSTEMS = {
   postgres: z
     .object({ POSTGRES_ADMIN_URL: url("postgres:", "postgresql:") })
     .transform((v) => ({ url: v.POSTGRES_ADMIN_URL })),
+  /** rdev-infra's own database. The owner makes its tables; without one, the service's role does. */
+  database: z
+    .object({
+      DATABASE_URL: url("postgres:", "postgresql:"),
+      DATABASE_OWNER_URL: url("postgres:", "postgresql:").optional(),
+    })
+    .transform((v) => ({ url: v.DATABASE_URL, ownerUrl: v.DATABASE_OWNER_URL ?? v.DATABASE_URL })),
   redis: z
     .object({ REDIS_ADMIN_URL: url("redis:", "rediss:") })
     .transform((v) => ({ url: v.REDIS_ADMIN_URL })),
@@ -112,6 +119,9 @@ const SYSTEMS = {
     hasAgentKey: v.CITADEL_AGENT_KEY !== undefined,
     tenantId: v.CITADEL_TENANT_ID,
   })),
+  citadelWebhook: z
+    .object({ CITADEL_WEBHOOK_SECRET: credential.min(16, "is shorter than 16 characters") })
+    .transform((v) => ({ secret: v.CITADEL_WEBHOOK_SECRET })),
   citadelEnabled: z
     .object({ CITADEL_ENABLED: flag(true) })
     .transform((v) => ({ enabled: v.CITADEL_ENABLED })),
@@ -156,7 +166,7 @@ export function connection<S extends System>(system: S, environment?: Environmen
 export function connectionSecrets(environment: Environment = process.env): string[] {
   return Object.entries(environment).flatMap(([name, value]) => {
     if (!value) return [];
-    if (/_(TOKEN|KEY|PASSWORD|PASSPHRASE)$/.test(name)) return [value];
+    if (/_(TOKEN|KEY|SECRET|PASSWORD|PASSPHRASE)$/.test(name)) return [value];
     if (/_URL$/.test(name) && URL.canParse(value)) {
       const password = new URL(value).password;
       return password ? [password, decodeURIComponent(password)] : [];

@@ -15,7 +15,13 @@ export const ERROR_CODES = {
   RDEV_REFUSED: "A system understood a request and refused it.",
   RDEV_GONE: "An object that is in the state is no longer on its server.",
   RDEV_TEMPLATE: "A template holds an unknown variable, or cannot be read.",
+  RDEV_TENANT: "A tenant id is no UUID, or Citadel knows no tenant or group of that name.",
+  RDEV_QUERY: "Citadel does not understand a query, its time range or its limit.",
+  RDEV_CONFLICT: "An object of that name exists already in Citadel.",
+  RDEV_TOO_LARGE: "A system refused a request for its size.",
   RDEV_CITADEL_OFF: "CITADEL_ENABLED=false would delete an environment, and its logs.",
+  RDEV_STORE: "The service's database is not as this version needs it: migrate it.",
+  RDEV_AUDIT: "The audit trail is broken, or an action's event could not be written to it.",
   RDEV_ENGINE: "Pulumi's engine could not run, or an operation failed.",
   RDEV_PREREQUISITE: "This machine lacks something that is needed.",
   RDEV_SANDBOX: "A part of the local platform could not be built or started.",
@@ -29,13 +35,25 @@ export class InfraError extends Error {
   readonly code: ErrorCode;
   /** The HTTP status behind it, where there was one. */
   readonly status: number | undefined;
+  /** How long the system asked to wait, in ms, where it did. */
+  readonly retryAfter: number | undefined;
+  /** Where in the text that was refused, from 0, where the system said so. */
+  readonly position: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { status?: number } = {}) {
+  constructor(code: ErrorCode, message: string, options: InfraErrorOptions = {}) {
     super(message, options);
     this.name = code;
     this.code = code;
     this.status = options.status;
+    this.retryAfter = options.retryAfter;
+    this.position = options.position;
   }
+}
+
+export interface InfraErrorOptions extends ErrorOptions {
+  readonly status?: number | undefined;
+  readonly retryAfter?: number | undefined;
+  readonly position?: number | undefined;
 }
 
 /** One error for all problems found: a head line, then a line for each. */

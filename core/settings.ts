@@ -71,6 +71,10 @@ const platformSettings = z.strictObject({
     .partial()
     .default({})
     .transform((given) => ({ ...DEFAULT_SIZES, ...given })),
+  /** Where Citadel tells of new, rising or returning errors; signed with CITADEL_WEBHOOK_SECRET. */
+  alertWebhook: z
+    .strictObject({ url: z.url({ protocol: /^https?$/, error: "is no URL of http or https" }) })
+    .optional(),
   /** Raise it after rotating what CI holds (registry account): every project's next `up` renews it. */
   credentialsVersion: z.int().min(1).default(1),
 });

@@ -1,6 +1,8 @@
-import { Agent, type Dispatcher, interceptors, request } from "undici";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, type Dispatcher, request } from "undici";
 import type { z } from "zod";
-import { type ErrorCode, InfraError, redact } from "../core/errors.ts";
+import { type ErrorCode, InfraError, type InfraErrorOptions, redact } from "../core/errors.ts";
+import { retryAfterOf } from "./retry-after.ts";
 
 /** How a system is spoken to over HTTP. */
 export interface HttpOptions {
@@ -15,7 +17,11 @@ export interface HttpOptions {
   readonly credential: string;
   /** For one call with all its retries, in ms. Default 30 s. */
   readonly deadline?: number;
+  /** What a status means on this system, where that is more than RDEV_REFUSED. */
+  readonly codes?: Codes;
 }
+
+type Codes = Readonly<Partial<Record<number, ErrorCode>>>;
 
 export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean>>;
@@ -24,6 +30,15 @@ export interface CallOptions {
   /** Sent as it is; then `headers` should name its type. */
   readonly body?: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
+  /** In place of the system's, for this call. */
+  readonly deadline?: number;
+  /** Beside the system's, for this call. */
+  readonly codes?: Codes;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** Ends the stream. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a server may have said, in the shapes that the systems here use for errors. */
@@ -31,22 +46,20 @@ const SAID = ["message", "error", "errors", "title"] as const;
 
 /** Safe to send twice. */
 const IDEMPOTENT = {
-  methods: ["GET", "HEAD", "PUT", "DELETE"] as Dispatcher.HttpMethod[],
-  statusCodes: [429, 502, 503, 504],
-  errorCodes: ["ECONNRESET", "ECONNREFUSED", "EPIPE", "UND_ERR_SOCKET"],
+  statuses: [429, 502, 503, 504],
+  errors: ["ECONNRESET", "ECONNREFUSED", "EPIPE", "UND_ERR_SOCKET"],
 };
 
 /** Of what changes something, only what was certainly not done is sent again. */
-const CHANGING = {
-  methods: ["POST", "PATCH"] as Dispatcher.HttpMethod[],
-  statusCodes: [429],
-  errorCodes: ["ECONNREFUSED"],
-};
+const CHANGING = { statuses: [429], errors: ["ECONNREFUSED"] };
 
-/** One pool for the process. The retry interceptor honours Retry-After. */
-const pool = new Agent({ connections: 16 }).compose(
-  interceptors.retry({ throwOnError: false, maxRetries: 4, minTimeout: 200, maxTimeout: 20_000 }),
-);
+const MAX_TRIES = 5;
+/** In ms, where the server does not say how long; doubles with every try. */
+const FIRST_WAIT = 200;
+const DEADLINE = 30_000;
+
+/** One pool for the process. */
+const pool = new Agent({ connections: 16 });
 
 /** An answer that was not asked for as an error: its status, headers and text. */
 export interface Answer {
@@ -91,7 +104,9 @@ export class Http {
     options: CallOptions = {},
   ): Promise<Answer> {
     const answer = await this.raw(method, path, options);
-    if (answer.status < 200 || answer.status > 299) throw this.#failed(method, path, answer);
+    if (answer.status < 200 || answer.status > 299) {
+      throw this.#failed(method, path, answer, options.codes);
+    }
     return answer;
   }
 
@@ -109,52 +124,108 @@ export class Http {
     await this.#unless404(() => this.call("DELETE", path, schema, options));
   }
 
-  /** Whatever the answer's status is. Throws only where there was no answer. */
+  /**
+   * Whatever the answer's status is. Throws only where there was no answer. Tries again itself, as
+   * undici's interceptor sees no answer's body, where some say how long to wait, and would wait
+   * beyond the deadline.
+   */
   async raw(
     method: Dispatcher.HttpMethod,
     path: string,
     options: CallOptions = {},
   ): Promise<Answer> {
-    const { system, url, headers, deadline = 30_000 } = this.#options;
+    const deadline = options.deadline ?? this.#options.deadline ?? DEADLINE;
     const signal = AbortSignal.timeout(deadline);
-    const late = new Promise<never>((_, reject) => {
-      // Between two tries the signal has no request to abort.
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-    });
-    const sent = async (): Promise<Answer> => {
-      const answer = await request(url + path, {
-        method,
-        query: options.query,
-        headers: {
-          ...headers,
-          accept: "application/json",
-          ...(options.json !== undefined && { "content-type": "application/json" }),
-          ...options.headers,
-        },
-        body: options.json === undefined ? options.body : JSON.stringify(options.json),
-        signal,
-        dispatcher: pool,
-        retryOptions: method === "POST" || method === "PATCH" ? CHANGING : IDEMPOTENT,
-      } as Parameters<typeof request>[1]);
-      return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
-    };
-    try {
-      return await Promise.race([sent(), late]);
-    } catch (error) {
-      if (signal.aborted) {
-        throw this.#error(
-          "RDEV_DEADLINE",
-          `did not answer ${method} ${path} within ${deadline / 1000} s.`,
-        );
-      }
-      const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      throw new InfraError(
-        "RDEV_UNREACHABLE",
-        this.#clean(
-          `${system} at ${url} cannot be reached (${reason}). Is it up, and the address right?`,
-        ),
+    const end = performance.now() + deadline;
+    const again = method === "POST" || method === "PATCH" ? CHANGING : IDEMPOTENT;
+    for (let tries = 1; ; tries += 1) {
+      const result = await this.#once(method, path, options, signal).catch(
+        (error: unknown) => error as NodeJS.ErrnoException,
       );
+      const failed = result instanceof Error;
+      if (failed && signal.aborted) throw this.#late(method, path, deadline);
+      const retry = failed
+        ? again.errors.includes(result.code ?? "")
+        : again.statuses.includes(result.status);
+      const wait = (failed ? undefined : retryAfterOf(result)) ?? FIRST_WAIT * 2 ** (tries - 1);
+      if (!retry || tries === MAX_TRIES || performance.now() + wait >= end) {
+        if (failed) throw this.#unreachable(result);
+        return result;
+      }
+      await sleep(wait);
     }
+  }
+
+  /**
+   * The bytes of an answer that has no end of its own, once it has begun. The deadline is for that
+   * beginning. Throws for every status outside 2xx, and from the stream where it breaks.
+   */
+  async stream(path: string, options: StreamOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    const deadline = options.deadline ?? this.#options.deadline ?? DEADLINE;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadline);
+    const signals = [late.signal, ...(options.signal ? [options.signal] : [])];
+    try {
+      const answer = await this.#request("GET", path, options, AbortSignal.any(signals));
+      const { statusCode: status, headers, body } = answer;
+      if (status < 200 || status > 299) {
+        const text = await body.text();
+        throw this.#failed("GET", path, { status, headers, text }, options.codes);
+      }
+      this.#demandType(path, options.headers?.["accept"], headers["content-type"]);
+      return this.#bytes(body);
+    } catch (error) {
+      if (error instanceof InfraError || options.signal?.aborted) throw error;
+      if (late.signal.aborted) throw this.#late("GET", path, deadline);
+      throw this.#unreachable(error as NodeJS.ErrnoException);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #demandType(path: string, wanted: string | undefined, got: unknown): void {
+    if (wanted === undefined || String(got).startsWith(wanted)) return;
+    throw this.#error("RDEV_CONTRACT", `answered GET ${path} with ${String(got)}, not ${wanted}.`);
+  }
+
+  async *#bytes(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      throw this.#unreachable(error as NodeJS.ErrnoException);
+    }
+  }
+
+  async #once(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: CallOptions,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const answer = await this.#request(method, path, options, signal);
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+  }
+
+  #request(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: CallOptions,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const { json, body, query } = options;
+    return request(this.#options.url + path, {
+      method,
+      headers: {
+        ...this.#options.headers,
+        accept: "application/json",
+        ...(json !== undefined && { "content-type": "application/json" }),
+        ...options.headers,
+      },
+      body: (json === undefined ? body : JSON.stringify(json)) ?? null,
+      signal,
+      dispatcher: pool,
+      ...(query && { query }),
+    });
   }
 
   async #unless404<T>(call: () => Promise<T>): Promise<T | undefined> {
@@ -175,23 +246,44 @@ export class Http {
   }
 
   /** The error for an answer outside 2xx. */
-  #failed(method: string, path: string, answer: Answer): InfraError {
+  #failed(method: string, path: string, answer: Answer, codes?: Codes): InfraError {
     const { status } = answer;
     const { credential } = this.#options;
     const said = this.#said(answer.text);
+    const retryAfter = retryAfterOf(answer);
+    const position = positionOf(this.#json(answer.text));
+    const facts = { status, retryAfter, position };
     if (status === 401) {
-      return this.#error("RDEV_UNAUTHORIZED", `refused ${credential}${said}.`, status);
+      return this.#error("RDEV_UNAUTHORIZED", `refused ${credential}${said}.`, facts);
     }
     if (status === 403) {
       return this.#error(
         "RDEV_FORBIDDEN",
         `does not let ${credential} do ${method} ${path}${said}.`,
-        status,
+        facts,
       );
     }
-    const code =
-      status === 429 ? "RDEV_RATE_LIMITED" : status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED";
-    return this.#error(code, `answered ${method} ${path} with ${status}${said}.`, status);
+    const code = { ...this.#options.codes, ...codes }[status] ?? meaningOf(status);
+    const wait = retryAfter === undefined ? "" : ` It asks to wait ${retryAfter / 1000} s.`;
+    return this.#error(code, `answered ${method} ${path} with ${status}${said}.${wait}`, facts);
+  }
+
+  #late(method: string, path: string, deadline: number): InfraError {
+    return this.#error(
+      "RDEV_DEADLINE",
+      `did not answer ${method} ${path} within ${deadline / 1000} s.`,
+    );
+  }
+
+  #unreachable(error: NodeJS.ErrnoException): InfraError {
+    const { system, url } = this.#options;
+    return new InfraError(
+      "RDEV_UNREACHABLE",
+      this.#clean(
+        `${system} at ${url} cannot be reached (${error.code ?? error.message}). ` +
+          "Is it up, and the address right?",
+      ),
+    );
   }
 
   #said(text: string): string {
@@ -208,13 +300,23 @@ export class Http {
     return `: ${line.slice(0, 300).replace(/\.$/, "")}`;
   }
 
-  #error(code: ErrorCode, text: string, status?: number): InfraError {
-    return new InfraError(code, this.#clean(`${this.#options.system} ${text}`), {
-      ...(status !== undefined && { status }),
-    });
+  #error(code: ErrorCode, text: string, facts?: InfraErrorOptions): InfraError {
+    return new InfraError(code, this.#clean(`${this.#options.system} ${text}`), facts);
   }
 
   #clean(text: string): string {
     return redact(text, this.#options.secrets);
   }
+}
+
+function meaningOf(status: number): ErrorCode {
+  if (status === 429) return "RDEV_RATE_LIMITED";
+  if (status === 413) return "RDEV_TOO_LARGE";
+  return status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED";
+}
+
+function positionOf(body: unknown): number | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { position } = body as { position?: unknown };
+  return typeof position === "number" ? position : undefined;
 }

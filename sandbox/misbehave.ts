@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 
@@ -11,6 +12,8 @@ export interface Misbehaviour {
   readonly body?: string;
   /** The connection is reset (ECONNRESET at the caller) and nothing is answered. */
   readonly reset?: boolean;
+  /** Half of the answer, and of a stream half of its first part, is sent; then the connection ends. */
+  readonly truncate?: boolean;
   /** Waits first; without `status` and `reset` the real answer follows. */
   readonly delayMs?: number;
   /** How many requests it meets before all is well again. Default: no end. */
@@ -35,6 +38,7 @@ export function addMisbehaviour(app: FastifyInstance): Misbehave {
       // A server that is closed in the middle of a delay must not wait for its end.
       await sleep(rule.delayMs, undefined, { signal: closing.signal }).catch(() => undefined);
     }
+    if (rule.truncate) truncate(reply.raw);
     if (rule.reset) {
       reply.hijack();
       request.raw.socket.resetAndDestroy();
@@ -50,6 +54,25 @@ export function addMisbehaviour(app: FastifyInstance): Misbehave {
     current = rule;
     left = rule?.times ?? Infinity;
   };
+}
+
+/** The headers promise the whole answer; of an answer without a body nothing is sent. */
+function truncate(response: ServerResponse): void {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  const drop = () => response.destroy();
+  response.end = ((chunk: unknown) => {
+    const half = halfOf(chunk);
+    return half.length === 0 ? drop() : end(half, drop);
+  }) as typeof response.end;
+  // A stream has no length: its end would look like a good one.
+  response.write = ((chunk: unknown) => write(halfOf(chunk), drop)) as typeof response.write;
+}
+
+function halfOf(chunk: unknown): Buffer {
+  const whole =
+    typeof chunk === "string" || chunk instanceof Uint8Array ? Buffer.from(chunk) : null;
+  return whole?.subarray(0, Math.floor(whole.length / 2)) ?? Buffer.alloc(0);
 }
 
 function matches({ match }: Misbehaviour, method: string, url: string): boolean {

@@ -168,7 +168,10 @@ async function startParts(
     return { gitea, woodpecker };
   };
   const logs = async () => {
-    const citadel = await startCitadel({ organization: citadelOrganization });
+    const citadel = await startCitadel({
+      organization: citadelOrganization,
+      file: join(context.folder, "citadel.sqlite"),
+    });
     atEnd(() => citadel.close());
     return citadel;
   };

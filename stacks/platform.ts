@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { AlertWebhook } from "../components/alert-webhook.ts";
 import { CitadelAgent } from "../components/citadel-agent.ts";
 import { CitadelEnvironment } from "../components/citadel-environment.ts";
 import { TenantGroup } from "../components/tenant-group.ts";
@@ -55,6 +56,11 @@ function logCollection(
     apiKey: citadel.agentKey,
     tenantId,
   });
+  if (settings.alertWebhook) {
+    connection("citadelWebhook"); // missing, it should stop a preview already
+    const { alertWebhook, credentialsVersion } = settings;
+    new AlertWebhook("alert-webhook", { ...alertWebhook, credentialsVersion });
+  }
   for (const workload of settings.workloads) {
     const { kind, namespace, name } = workload;
     new WorkloadLabels(`${kind}-${namespace}-${name}`.toLowerCase(), {

@@ -1,39 +1,49 @@
-import { z } from "zod";
 import { connection } from "../../core/connections.ts";
-import type { Ownership } from "../../core/ownership.ts";
+import { InfraError } from "../../core/errors.ts";
 import { Http } from "../http.ts";
+import { annotate } from "./calls/annotate.ts";
+import { environments } from "./calls/environments.ts";
+import { groups } from "./calls/groups.ts";
+import { ingest } from "./calls/ingest.ts";
+import { query } from "./calls/query.ts";
+import { tail } from "./calls/tail.ts";
+import { webhooks } from "./calls/webhooks.ts";
+import type * as port from "./port.ts";
 
-const tenant = z.object({
-  id: z.uuid(),
-  slug: z.string(),
-  name: z.string(),
-  organization: z.string(),
-  metadata: z.record(z.string(), z.string()).default({}),
-});
-const tenants = z.object({ tenants: z.array(tenant) });
-const group = z.object({ name: z.string(), tenants: z.array(z.uuid()) });
-
-export type Tenant = z.output<typeof tenant>;
-
-export interface NewTenant {
-  readonly slug: string;
-  readonly name: string;
-  readonly organization: string;
-  readonly metadata: Ownership;
+export interface CitadelConnection {
+  /** Without a trailing slash. */
+  readonly url: string;
+  readonly apiKey: string;
+  readonly tenantId?: string | undefined;
 }
 
-const NOTHING = z.unknown();
+export interface CitadelOptions {
+  /** For one call with all its retries, in ms. Default: 30 s; ingest has its own. */
+  readonly deadline?: number;
+}
 
 /**
- * Citadel's tenants (environments) and tenant groups. This part of its API is not published: it is
- * this project's assumption. The key needs the scope for environments.
+ * Citadel over HTTP. The key needs the scope for what is called; `environments` and `groups` are
+ * this project's assumption of a part of the API that is not published.
  */
-export class Citadel {
+export class Citadel implements port.Citadel {
   readonly #http: Http;
   /** What CITADEL_TENANT_ID names. */
   readonly platformTenant: string | undefined;
+  readonly environments: port.Environments;
+  readonly groups: port.Groups;
+  readonly webhooks: port.Webhooks;
 
-  constructor({ url, apiKey, tenantId } = connection("citadel")) {
+  constructor(
+    { url, apiKey, tenantId }: CitadelConnection = connection("citadel"),
+    options: CitadelOptions = {},
+  ) {
+    if (!/^ck_[\x21-\x7e]+$/.test(apiKey)) {
+      const text =
+        "The API key of Citadel does not begin with ck_, or holds white space, a line break or a " +
+        "character outside ASCII. Look at CITADEL_API_KEY.";
+      throw new InfraError("RDEV_CONNECTION", text);
+    }
     this.platformTenant = tenantId;
     this.#http = new Http({
       system: "Citadel",
@@ -41,49 +51,38 @@ export class Citadel {
       headers: { authorization: `Bearer ${apiKey}` },
       secrets: [apiKey],
       credential: "CITADEL_API_KEY",
+      ...options,
     });
+    this.environments = environments(this.#http);
+    this.groups = groups(this.#http);
+    this.webhooks = webhooks(this.#http);
   }
 
-  tenant(id: string): Promise<Tenant | undefined> {
-    return this.#http.find(`/tenants/${id}`, tenant);
+  async ingest(
+    tenantId: string,
+    events: readonly port.CitadelEvent[],
+    options?: port.IngestOptions,
+  ): Promise<port.IngestReport> {
+    return ingest(this.#http, tenantId, events, options);
   }
 
-  async tenantBySlug(organization: string, slug: string): Promise<Tenant | undefined> {
-    const found = await this.#http.call("GET", "/tenants", tenants, { query: { slug } });
-    return found.tenants.find((each) => each.slug === slug && each.organization === organization);
+  async query(
+    scope: port.Scope,
+    cpl: string,
+    options?: port.QueryOptions,
+  ): Promise<port.QueryResult> {
+    return query(this.#http, scope, cpl, options);
   }
 
-  createTenant(json: NewTenant): Promise<Tenant> {
-    return this.#http.call("POST", "/tenants", tenant, { json });
+  async tail(
+    scope: port.Scope,
+    cpl: string,
+    options?: port.TailOptions,
+  ): Promise<AsyncIterable<port.Entry>> {
+    return tail(this.#http, scope, cpl, options);
   }
 
-  async renameTenant(id: string, name: string): Promise<void> {
-    await this.#http.call("PATCH", `/tenants/${id}`, NOTHING, { json: { name } });
+  async annotate(annotation: port.Annotation): Promise<void> {
+    await annotate(this.#http, annotation);
   }
-
-  /** Its logs go with it. */
-  deleteTenant(id: string): Promise<void> {
-    return this.#http.remove(`/tenants/${id}`, NOTHING);
-  }
-
-  async putGroup(name: string): Promise<void> {
-    await this.#http.call("PUT", groupPath(name), NOTHING);
-  }
-
-  /** The ids of its tenants. */
-  async members(name: string): Promise<readonly string[] | undefined> {
-    return (await this.#http.find(groupPath(name), group))?.tenants;
-  }
-
-  async addMember(name: string, id: string): Promise<void> {
-    await this.#http.call("PUT", `${groupPath(name)}/tenants/${id}`, NOTHING);
-  }
-
-  removeMember(name: string, id: string): Promise<void> {
-    return this.#http.remove(`${groupPath(name)}/tenants/${id}`, NOTHING);
-  }
-}
-
-function groupPath(name: string): string {
-  return `/tenant-groups/${encodeURIComponent(name)}`;
 }

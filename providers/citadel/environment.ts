@@ -50,7 +50,9 @@ const definition = define({
   async find(citadel, wanted) {
     if (!wanted.enabled) return undefined;
     if (wanted.adopted && wanted.tenantId) {
-      return (await citadel().tenant(wanted.tenantId)) && { id: wanted.tenantId, owned: true };
+      return (
+        (await citadel().environments.get(wanted.tenantId)) && { id: wanted.tenantId, owned: true }
+      );
     }
     const chosen = wanted.usePlatformTenant && !wanted.tenantId && citadel().platformTenant;
     if (chosen) return platformTenant(citadel(), chosen);
@@ -60,9 +62,9 @@ const definition = define({
   async create(citadel, inputs) {
     if (!inputs.enabled) return DISABLED;
     const { slug, name, organization, project } = inputs;
-    const metadata = ownership(project);
+    const metadata = { ...ownership(project) };
     try {
-      return (await citadel().createTenant({ slug, name, organization, metadata })).id;
+      return (await citadel().environments.create({ slug, name, organization, metadata })).id;
     } catch (error) {
       if (!(error instanceof InfraError) || error.status !== 409) throw error;
       // Somebody was faster: another run of ours, perhaps.
@@ -79,16 +81,19 @@ const definition = define({
   async apply(citadel, id, { name, group, enabled, usePlatformTenant }, last) {
     if (!enabled) return { tenantId: "", adopted: false };
     const adopted = last?.adopted ?? (usePlatformTenant && citadel().platformTenant === id);
-    if (!adopted) await citadel().renameTenant(id, name);
-    await citadel().putGroup(group);
-    await citadel().addMember(group, id);
-    if (last?.group && last.group !== group) await citadel().removeMember(last.group, id);
+    if (!adopted) await citadel().environments.rename(id, name);
+    await citadel().groups.put(group);
+    await citadel().groups.add(group, id);
+    if (last?.group && last.group !== group) await citadel().groups.remove(last.group, id);
     return { tenantId: id, adopted };
   },
 
   async read(citadel, id, { name, group, enabled, adopted }) {
     if (!enabled) return {};
-    const [tenant, members] = await Promise.all([citadel().tenant(id), citadel().members(group)]);
+    const [tenant, members] = await Promise.all([
+      citadel().environments.get(id),
+      citadel().groups.members(group),
+    ]);
     return (
       tenant && {
         name: adopted ? name : tenant.name,
@@ -98,16 +103,16 @@ const definition = define({
   },
 
   async delete(citadel, id, { group, adopted, usePlatformTenant }) {
-    if (group) await citadel().removeMember(group, id);
+    if (group) await citadel().groups.remove(group, id);
     // A create that failed half way left no attributes.
     const stays = adopted ?? (usePlatformTenant && citadel().platformTenant === id);
-    if (!stays) await citadel().deleteTenant(id);
+    if (!stays) await citadel().environments.delete(id);
   },
 });
 
 /** Whatever its mark: naming it by its id says that it may be used. */
 async function platformTenant(citadel: Citadel, id: string): Promise<Found> {
-  if (await citadel.tenant(id)) return { id, owned: true };
+  if (await citadel.environments.get(id)) return { id, owned: true };
   throw new InfraError(
     "RDEV_CONNECTION",
     `CITADEL_TENANT_ID is ${id}, but Citadel has no such tenant. Correct it, or unset it: then a ` +
@@ -119,7 +124,7 @@ async function bySlug(
   citadel: Citadel,
   { organization, slug, project }: { organization: string; slug: string; project: string },
 ): Promise<Found | undefined> {
-  const found = await citadel.tenantBySlug(organization, slug);
+  const found = await citadel.environments.find(slug, organization);
   return found && { id: found.id, owned: isOwnedBy(found.metadata, project) };
 }
 

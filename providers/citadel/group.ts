@@ -24,22 +24,24 @@ const definition = define({
 
   async find(citadel, { name, enabled }) {
     // A group holds nothing of its own, so that one made by hand is as good.
-    return enabled && (await citadel().members(name)) ? { id: name, owned: true } : undefined;
+    return enabled && (await citadel().groups.members(name))
+      ? { id: name, owned: true }
+      : undefined;
   },
 
   async create(citadel, { name, enabled }) {
     if (!enabled) return DISABLED;
-    await citadel().putGroup(name);
+    await citadel().groups.put(name);
     return name;
   },
 
   async apply(citadel, _id, { name, enabled }) {
-    if (enabled) await citadel().putGroup(name);
+    if (enabled) await citadel().groups.put(name);
     return {};
   },
 
   async read(citadel, _id, { name, enabled }) {
-    return !enabled || (await citadel().members(name)) ? {} : undefined;
+    return !enabled || (await citadel().groups.members(name)) ? {} : undefined;
   },
 
   async delete() {

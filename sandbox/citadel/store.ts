@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import type { Database, Value } from "./database.ts";
+import type { Events } from "./events.ts";
 
 export interface Tenant {
   readonly id: string;
@@ -10,88 +11,32 @@ export interface Tenant {
   readonly metadata: Record<string, string>;
 }
 
-export interface LogEvent {
-  /** RFC 3339, milliseconds, Z. */
-  readonly timestamp: string;
-  readonly level: string;
-  readonly service: string;
-  readonly message: string;
-  readonly environment: string | null;
-  readonly target: string | null;
-  readonly fields: Record<string, unknown>;
-}
-
-/** An event as a query finds it. */
-export interface StoredEvent extends LogEvent {
-  readonly id: string;
-}
-
 /** Whose logs are searched. */
 export type QueryScope =
   | { readonly kind: "tenant"; readonly id: string }
   | { readonly kind: "group"; readonly name: string }
   | { readonly kind: "organization" };
 
-/** A part of a WHERE clause over `events`, its values bound apart from it. */
-export interface Condition {
-  readonly sql: string;
-  readonly values: readonly SQLInputValue[];
-}
-
-const SCHEMA = `
-  PRAGMA foreign_keys = ON;
-  CREATE TABLE tenants (
-    id TEXT PRIMARY KEY,
-    slug TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    created_at TEXT NOT NULL
-  );
-  CREATE TABLE tenant_groups (name TEXT PRIMARY KEY);
-  CREATE TABLE members (
-    group_name TEXT NOT NULL REFERENCES tenant_groups ON DELETE CASCADE,
-    tenant TEXT NOT NULL REFERENCES tenants ON DELETE CASCADE,
-    PRIMARY KEY (group_name, tenant)
-  );
-  CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant TEXT NOT NULL REFERENCES tenants ON DELETE CASCADE,
-    timestamp TEXT NOT NULL,
-    level TEXT NOT NULL,
-    service TEXT NOT NULL,
-    message TEXT NOT NULL,
-    environment TEXT,
-    target TEXT,
-    fields TEXT NOT NULL
-  );
-  CREATE INDEX events_by_time ON events (tenant, timestamp);
-`;
-
-/** One organization's tenants, groups and logs, in SQLite in memory. All SQL but a query's conditions is here. */
+/** One organization's tenants and groups. */
 export class Store {
   readonly organization: string;
-  readonly #database = new DatabaseSync(":memory:");
+  readonly #database: Database;
+  readonly #events: Events;
 
-  constructor(organization: string) {
+  constructor(organization: string, database: Database, events: Events) {
     this.organization = organization;
-    this.#database.exec(SCHEMA);
-  }
-
-  close(): void {
-    this.#database.close();
+    this.#database = database;
+    this.#events = events;
   }
 
   /** The slug must be free: see `tenantBySlug`. */
   addTenant(slug: string, name: string, metadata: Record<string, string>): Tenant {
     const id = randomUUID();
     const created_at = new Date().toISOString();
-    this.#run("INSERT INTO tenants (id, slug, name, metadata, created_at) VALUES (?, ?, ?, ?, ?)", [
-      id,
-      slug,
-      name,
-      JSON.stringify(metadata),
-      created_at,
-    ]);
+    this.#database.run(
+      "INSERT INTO tenants (id, slug, name, metadata, created_at) VALUES (?, ?, ?, ?, ?)",
+      [id, slug, name, JSON.stringify(metadata), created_at],
+    );
     return { id, slug, name, organization: this.organization, created_at, metadata };
   }
 
@@ -104,82 +49,75 @@ export class Store {
   }
 
   tenants(): Tenant[] {
-    return this.#tenants("ORDER BY slug", []);
+    return this.#tenants("ORDER BY slug");
   }
 
   updateTenant({ id, name, metadata }: Tenant): void {
     const values = [name, JSON.stringify(metadata), id];
-    this.#run("UPDATE tenants SET name = ?, metadata = ? WHERE id = ?", values);
+    this.#database.run("UPDATE tenants SET name = ?, metadata = ? WHERE id = ?", values);
   }
 
-  /** Its logs and memberships go with it. False if there was none. */
-  deleteTenant(id: string): boolean {
-    return this.#run("DELETE FROM tenants WHERE id = ?", [id.toLowerCase()]) > 0;
+  /** Its logs and memberships go with it. */
+  deleteTenant(id: string): void {
+    const [number] = this.numbers({ kind: "tenant", id });
+    if (number === undefined) return;
+    this.#database.transaction(() => {
+      this.#events.deleteAll(number);
+      this.#database.run("DELETE FROM tenants WHERE number = ?", [number]);
+    });
   }
 
   /** True if it is new. */
   putGroup(name: string): boolean {
-    return this.#run("INSERT OR IGNORE INTO tenant_groups (name) VALUES (?)", [name]) > 0;
+    const sql = "INSERT OR IGNORE INTO tenant_groups (name) VALUES (?)";
+    return this.#database.run(sql, [name]).changes > 0;
   }
 
   hasGroup(name: string): boolean {
-    return this.#all("SELECT name FROM tenant_groups WHERE name = ?", [name]).length > 0;
+    const sql = "SELECT name FROM tenant_groups WHERE name = ?";
+    return this.#database.first(sql, [name]) !== undefined;
   }
 
   members(group: string): string[] {
     const sql = "SELECT tenant FROM members WHERE group_name = ? ORDER BY tenant";
-    return this.#all(sql, [group]).map((row) => row["tenant"] as string);
+    return this.#database.all(sql, [group]).map((row) => row["tenant"] as string);
   }
 
   /** Both must exist. */
   putMember(group: string, tenant: string): void {
-    this.#run("INSERT OR IGNORE INTO members (group_name, tenant) VALUES (?, ?)", [group, tenant]);
+    const sql = "INSERT OR IGNORE INTO members (group_name, tenant) VALUES (?, ?)";
+    this.#database.run(sql, [group, tenant]);
   }
 
   deleteMember(group: string, tenant: string): void {
     const sql = "DELETE FROM members WHERE group_name = ? AND tenant = ?";
-    this.#run(sql, [group, tenant.toLowerCase()]);
+    this.#database.run(sql, [group, tenant.toLowerCase()]);
   }
 
-  /** All of them or, on an error, none. */
-  addEvents(tenant: string, events: readonly LogEvent[]): void {
-    const insert = this.#database.prepare(
-      `INSERT INTO events (tenant, timestamp, level, service, message, environment, target, fields)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    );
-    this.#database.exec("BEGIN");
-    try {
-      for (const event of events) {
-        const { timestamp, level, service, message, environment, target } = event;
-        const fields = JSON.stringify(event.fields);
-        insert.run(tenant, timestamp, level, service, message, environment, target, fields);
-      }
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      this.#database.exec("ROLLBACK");
-      throw error;
+  /** The numbers by which `Events` knows the tenants of a scope. */
+  numbers(scope: QueryScope): number[] {
+    return this.#numbers(scope).map((row) => row["number"] as number);
+  }
+
+  #numbers(scope: QueryScope) {
+    switch (scope.kind) {
+      case "tenant":
+        return this.#database.all("SELECT number FROM tenants WHERE id = ?", [
+          scope.id.toLowerCase(),
+        ]);
+      case "group":
+        return this.#database.all(
+          `SELECT number FROM tenants JOIN members ON members.tenant = tenants.id
+           WHERE group_name = ? ORDER BY number`,
+          [scope.name],
+        );
+      case "organization":
+        return this.#database.all("SELECT number FROM tenants ORDER BY number");
     }
   }
 
-  /** Newest first, at most `limit`; `total` counts all that match. */
-  search(
-    scope: QueryScope,
-    conditions: readonly Condition[],
-    limit: number,
-  ): { events: StoredEvent[]; total: number } {
-    const all = [scopeCondition(scope), ...conditions];
-    const where = all.map(({ sql }) => `(${sql})`).join(" AND ");
-    const values = all.flatMap((condition) => condition.values);
-    const rows = this.#all(
-      `SELECT *, count(*) OVER () AS total FROM events WHERE ${where}
-       ORDER BY timestamp DESC, id DESC LIMIT ?`,
-      [...values, limit],
-    );
-    return { events: rows.map(eventOf), total: Number(rows[0]?.["total"] ?? 0) };
-  }
-
-  #tenants(clause: string, values: readonly SQLInputValue[]): Tenant[] {
-    return this.#all(`SELECT * FROM tenants ${clause}`, values).map((row) => ({
+  #tenants(clause: string, values: readonly Value[] = []): Tenant[] {
+    return this.#database.all(`SELECT * FROM tenants ${clause}`, values).map((row) => ({
       id: row["id"] as string,
       slug: row["slug"] as string,
       name: row["name"] as string,
@@ -188,42 +126,4 @@ export class Store {
       metadata: JSON.parse(row["metadata"] as string) as Record<string, string>,
     }));
   }
-
-  #all(sql: string, values: readonly SQLInputValue[]): Row[] {
-    return this.#database.prepare(sql).all(...values);
-  }
-
-  /** How many rows it changed. */
-  #run(sql: string, values: readonly SQLInputValue[]): number {
-    return Number(this.#database.prepare(sql).run(...values).changes);
-  }
-}
-
-type Row = Record<string, unknown>;
-
-function scopeCondition(scope: QueryScope): Condition {
-  switch (scope.kind) {
-    case "tenant":
-      return { sql: "tenant = ?", values: [scope.id] };
-    case "group":
-      return {
-        sql: "tenant IN (SELECT tenant FROM members WHERE group_name = ?)",
-        values: [scope.name],
-      };
-    case "organization":
-      return { sql: "TRUE", values: [] };
-  }
-}
-
-function eventOf(row: Row): StoredEvent {
-  return {
-    id: String(row["id"]),
-    timestamp: row["timestamp"] as string,
-    level: row["level"] as string,
-    service: row["service"] as string,
-    message: row["message"] as string,
-    environment: row["environment"] as string | null,
-    target: row["target"] as string | null,
-    fields: JSON.parse(row["fields"] as string) as Record<string, unknown>,
-  };
 }

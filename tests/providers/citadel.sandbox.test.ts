@@ -36,11 +36,11 @@ describe("Citadel", () => {
   };
 
   const byHand = (metadata: object = {}) =>
-    citadel.createTenant({
+    citadel.environments.create({
       slug,
       name: "By hand",
       organization: "orchard9",
-      metadata: metadata as ReturnType<typeof ownership>,
+      metadata: { ...metadata },
     });
 
   before(async () => {
@@ -64,16 +64,16 @@ describe("Citadel", () => {
     it("makes a marked tenant that is a member of its group", async () => {
       const { id, outs } = await make();
       assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
-      const tenant = await citadel.tenant(id);
+      const tenant = await citadel.environments.get(id);
       assert.equal(tenant?.name, `The ${slug}`);
       assert.deepEqual(tenant?.metadata, ownership(slug));
-      assert((await citadel.members("projects"))?.includes(id));
+      assert((await citadel.groups.members("projects"))?.includes(id));
     });
 
     it("takes up what a killed run left, by its mark", async () => {
       const { id } = await byHand(ownership(slug));
       assert.equal((await make()).id, id);
-      assert.equal((await citadel.tenant(id))?.name, `The ${slug}`);
+      assert.equal((await citadel.environments.get(id))?.name, `The ${slug}`);
     });
 
     it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
@@ -82,7 +82,7 @@ describe("Citadel", () => {
         const before = await byHand(mark);
         await fails(provider.create(inputs()), "RDEV_NOT_OURS");
         await provider.delete(before.id, inputs());
-        assert.deepEqual(await citadel.tenant(before.id), before);
+        assert.deepEqual(await citadel.environments.get(before.id), before);
       }
     });
 
@@ -103,7 +103,7 @@ describe("Citadel", () => {
       const theirs = await byHand();
       firstLookIsTooEarly();
       await fails(provider.create(inputs()), "RDEV_NOT_OURS");
-      assert.deepEqual(await citadel.tenant(theirs.id), theirs);
+      assert.deepEqual(await citadel.environments.get(theirs.id), theirs);
     });
 
     it("renames it and moves it to another group in place", async () => {
@@ -113,16 +113,16 @@ describe("Citadel", () => {
       assert.deepEqual(replaces, []);
       const updated = await provider.update(id, outs, next);
       assert.deepEqual(updated.outs, { ...outs, ...next });
-      assert.equal((await citadel.tenant(id))?.name, "Another name");
-      assert((await citadel.members("archive"))?.includes(id));
-      assert(!(await citadel.members("projects"))?.includes(id));
+      assert.equal((await citadel.environments.get(id))?.name, "Another name");
+      assert((await citadel.groups.members("archive"))?.includes(id));
+      assert(!(await citadel.groups.members("projects"))?.includes(id));
     });
 
     it("finds drift of name and membership, and puts them back", async () => {
       const { id, outs } = await make();
       assert.deepEqual(await provider.read(id, outs), { id, props: outs, inputs: inputs() });
-      await citadel.renameTenant(id, "Renamed");
-      await citadel.removeMember("projects", id);
+      await citadel.environments.rename(id, "Renamed");
+      await citadel.groups.remove("projects", id);
       const { props = {} } = await provider.read(id, outs);
       assert.deepEqual(props, { ...outs, name: "Renamed", group: "" });
       await provider.update(id, props, inputs());
@@ -131,7 +131,7 @@ describe("Citadel", () => {
 
     it("sees that it is gone", async () => {
       const { id, outs } = await make();
-      await citadel.deleteTenant(id);
+      await citadel.environments.delete(id);
       assert.deepEqual(await provider.read(id, outs), { id: "", props: {} });
       await fails(provider.update(id, outs, inputs({ name: "Another" })), "RDEV_GONE");
     });
@@ -139,29 +139,29 @@ describe("Citadel", () => {
     it("deletes membership and tenant, and does so twice", async () => {
       const { id, outs } = await make();
       await provider.delete(id, outs);
-      assert.equal(await citadel.tenant(id), undefined);
-      assert(!(await citadel.members("projects"))?.includes(id));
+      assert.equal(await citadel.environments.get(id), undefined);
+      assert(!(await citadel.groups.members("projects"))?.includes(id));
       await provider.delete(id, outs);
     });
 
     it("leaves another tenant that has the slug now", async () => {
       const { id, outs } = await make();
-      await citadel.deleteTenant(id);
+      await citadel.environments.delete(id);
       const other = await byHand(ownership(slug));
       await provider.delete(id, outs);
-      assert.deepEqual(await citadel.tenant(other.id), other);
+      assert.deepEqual(await citadel.environments.get(other.id), other);
     });
 
     it("keeps what a create made that failed half way, and an update finishes it", async () => {
       server.misbehave({ match: { method: "PUT", path: /tenant-groups/ }, status: 400 });
       const half = await fails(provider.create(inputs()), "RDEV_REFUSED", [server.apiKey]);
-      assert.equal(half.id, (await citadel.tenantBySlug("orchard9", slug))?.id);
+      assert.equal(half.id, (await citadel.environments.find(slug, "orchard9"))?.id);
       assert.deepEqual(half.properties, inputs());
       server.misbehave(undefined);
       const id = half.id ?? "";
       const { outs } = await provider.update(id, half.properties ?? {}, inputs());
       assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
-      assert((await citadel.members("projects"))?.includes(id));
+      assert((await citadel.groups.members("projects"))?.includes(id));
     });
 
     it("tries again where that is safe", async () => {
@@ -170,7 +170,7 @@ describe("Citadel", () => {
       const { id, outs } = await make();
       server.misbehave({ match: { method: "DELETE" }, reset: true, times: 1 });
       await provider.delete(id, outs);
-      assert.equal(await citadel.tenant(id), undefined);
+      assert.equal(await citadel.environments.get(id), undefined);
     });
 
     it("says that the key was refused, may not do this, or the server is down", async () => {
@@ -235,7 +235,7 @@ describe("Citadel", () => {
           adopted: true,
         },
       );
-      assert((await citadel.members("platform"))?.includes(id));
+      assert((await citadel.groups.members("platform"))?.includes(id));
 
       // What was adopted stays so, whatever the variable says later.
       set({ CITADEL_TENANT_ID: undefined });
@@ -247,8 +247,8 @@ describe("Citadel", () => {
       assert.equal(updated["adopted"], true);
       assert.deepEqual((await provider.read(id, updated)).props, updated);
       await provider.delete(id, updated);
-      assert.deepEqual(await citadel.tenant(id), tenant);
-      assert(!(await citadel.members("platform"))?.includes(id));
+      assert.deepEqual(await citadel.environments.get(id), tenant);
+      assert(!(await citadel.groups.members("platform"))?.includes(id));
     });
 
     it("does not concern other environments", async () => {
@@ -277,7 +277,7 @@ describe("Citadel", () => {
       assert.deepEqual(await groups.create(props), { id: slug, outs: props });
       assert.deepEqual(await groups.read(slug, props), { id: slug, props, inputs: props });
       await groups.delete(slug, props);
-      assert.deepEqual(await citadel.members(slug), []);
+      assert.deepEqual(await citadel.groups.members(slug), []);
     });
 
     it("makes nothing without Citadel, and needs no variable", async () => {
@@ -291,7 +291,7 @@ describe("Citadel", () => {
         });
         await groups.delete("disabled", props);
       });
-      assert.equal(await citadel.members(slug), undefined);
+      assert.equal(await citadel.groups.members(slug), undefined);
     });
   });
 });

@@ -456,6 +456,7 @@ describe("providerReference", () => {
 const MODULES = [
   "citadel/environment",
   "citadel/group",
+  "citadel/webhook",
   "dns/record",
   "gitea/repository",
   "kubernetes/namespace",

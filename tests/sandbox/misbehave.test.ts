@@ -64,6 +64,19 @@ describe("faults on demand", () => {
     assert.equal((await call()).status, 200);
   });
 
+  it("cuts an answer in half, after its work is done", async () => {
+    misbehave({ truncate: true, times: 1 });
+    await assert.rejects(call(), /other side closed|terminated|ECONNRESET|socket/i);
+    assert.equal(served, 1);
+    assert.equal((await call()).text, "well");
+  });
+
+  it("cuts also an answer of its own", async () => {
+    misbehave({ truncate: true, status: 200, body: '{"entries":[]}', times: 1 });
+    await assert.rejects(call(), /other side closed|terminated|ECONNRESET|socket/i);
+    assert.equal(served, 0);
+  });
+
   it("is slow, and then right", async () => {
     misbehave({ delayMs: 60 });
     const started = performance.now();

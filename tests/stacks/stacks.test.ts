@@ -80,6 +80,27 @@ describe("the platform stack", () => {
     assert.equal(one("citadel:Environment").inputs["enabled"], false);
   });
 
+  it("registers the webhook for alerts where the setting asks for it, its secret in no input", async () => {
+    assert.equal((await run("staging", CITADEL, { config })).byType("citadel:Webhook").length, 0);
+    const url = "https://alerts.example.test/citadel";
+    const withWebhook = { config: { ...config, alertWebhook: JSON.stringify({ url }) } };
+    const variables = { ...CITADEL, CITADEL_WEBHOOK_SECRET: "planted-webhook-secret" };
+    const { one, all } = await run("staging", variables, withWebhook);
+    assert.equal(one("citadel:Webhook").inputs["url"], url);
+    assert.ok(!JSON.stringify(all).includes("planted-webhook-secret"));
+    await assert.rejects(run("staging", CITADEL, withWebhook), /CITADEL_WEBHOOK_SECRET is missing/);
+    const off = { CITADEL_ENABLED: "false" };
+    assert.equal((await run("staging", off, withWebhook)).byType("citadel:Webhook").length, 0);
+  });
+
+  it("refuses an address for alerts that is none", async () => {
+    const alertWebhook = JSON.stringify({ url: "ftp://alerts.example.test" });
+    await assert.rejects(
+      run("staging", CITADEL, { config: { ...config, alertWebhook } }),
+      /rdev:alertWebhook\.url: is no URL of http or https/,
+    );
+  });
+
   it("names every setting that is missing", async () => {
     await assert.rejects(
       run("staging", CITADEL, { config: { domain: "a.test" } }),

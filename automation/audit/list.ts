@@ -1,0 +1,25 @@
+import type { AuditRow } from "../store/schema.ts";
+import type { Store } from "../store/store.ts";
+
+export interface ListOptions {
+  /** A project's slug. */
+  readonly project?: string;
+  /** The last so many ms. */
+  readonly last?: number;
+  /** The newest so many. */
+  readonly limit: number;
+}
+
+/** Rows of the audit log, oldest first. */
+export async function listAudit(
+  store: Store,
+  { project, last, limit }: ListOptions,
+): Promise<AuditRow[]> {
+  const rows = await store.run((db) => {
+    let query = db.selectFrom("audit_log").selectAll().orderBy("id", "desc").limit(limit);
+    if (project !== undefined) query = query.where("project_id", "=", project);
+    if (last !== undefined) query = query.where("at", ">=", new Date(Date.now() - last));
+    return query.execute();
+  });
+  return rows.reverse();
+}

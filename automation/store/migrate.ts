@@ -1,0 +1,65 @@
+import { type Kysely, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { InfraError } from "../../core/errors.ts";
+import * as projects from "./migrations/001-projects.ts";
+import * as citadelTenantId from "./migrations/002-citadel-tenant-id.ts";
+import * as audit from "./migrations/003-audit.ts";
+import type { Schema } from "./schema.ts";
+import { Store } from "./store.ts";
+
+/** In order. One that was released is never changed: a later one mends it. */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "001-projects": projects,
+  "002-citadel-tenant-id": citadelTenantId,
+  "003-audit": audit,
+};
+
+/** Any number, the same for all. */
+const MIGRATION_LOCK = 7_274_001;
+
+export interface MigrateOptions {
+  /** Of the role that owns the tables. */
+  readonly ownerUrl: string;
+  /** The role that the service works as. It must exist. */
+  readonly serviceRole: string;
+}
+
+/**
+ * Brings the database to what this version needs, all or nothing, and gives the service's role its
+ * rights. Any number may do so at once. Answers with the names of the migrations that it ran.
+ */
+export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promise<string[]> {
+  const store = new Store({ url: ownerUrl, connections: 1 });
+  try {
+    return await store.transaction(async (transaction) => {
+      await sql`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
+      const { error, results = [] } = await new Migrator({
+        db: transaction,
+        provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+      }).migrateToLatest();
+      if (error !== undefined) throw unmigrated(error);
+      await grant(transaction, serviceRole);
+      return results.map(({ migrationName }) => migrationName);
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
+  const role = sql.id(serviceRole);
+  // Not even its owner, which may be the service's role itself on a small platform.
+  await sql`REVOKE ALL ON audit_log FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
+  await sql`GRANT SELECT, INSERT ON audit_log TO CURRENT_USER, ${role}`.execute(db);
+  await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
+  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON projects, audit_outbox TO ${role}`.execute(db);
+}
+
+function unmigrated(error: unknown): unknown {
+  if (!(error instanceof Error) || !/corrupted migrations/.test(error.message)) return error;
+  return new InfraError(
+    "RDEV_STORE",
+    `The database was migrated by another version of rdev-infra (${error.message}). ` +
+      "Use the newest version.",
+  );
+}

@@ -1,0 +1,124 @@
+/**
+ * How quick the audit trail is: events a second that are written to PostgreSQL, and shipped from there
+ * to the stand-in for Citadel by `rdev-infra audit ship`, with its memory; and that none is lost when
+ * that is killed. `node bench/audit.ts [--events 10000] [--kills 50]`.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { MultiWriter } from "../automation/audit/multi-writer.ts";
+import { backlog } from "../automation/audit/outbox.ts";
+import { verifyChain } from "../automation/audit/verify.ts";
+import { createSecrets } from "../sandbox/context.ts";
+import { reservePorts } from "../sandbox/ports.ts";
+import { startPostgres } from "../sandbox/servers/postgres.ts";
+import { startWarden } from "../sandbox/warden.ts";
+import { startIngestRecorder } from "../tests/support/ingest-recorder.ts";
+import { killShipperUnderLoad } from "../tests/support/kill-shipper.ts";
+import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
+
+const WRITERS = 4; // at once
+const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
+
+const { values } = parseArgs({
+  options: {
+    events: { type: "string", default: "10000" },
+    kills: { type: "string", default: "50" },
+  },
+});
+
+const warden = startWarden();
+const folder = await mkdtemp(join(tmpdir(), "bench-audit-"));
+warden.ownFolder(folder);
+await chmod(folder, 0o711); // PostgreSQL does not run as root
+const ports = await reservePorts();
+try {
+  const secrets = createSecrets();
+  const postgres = await startPostgres({ folder, warden, ports, secrets, report: () => undefined });
+  process.env["POSTGRES_ADMIN_URL"] = postgres.url;
+  await throughput(Number(values.events));
+  await kills(Number(values.kills));
+} finally {
+  await warden.end();
+  ports.release();
+}
+
+async function throughput(count: number): Promise<void> {
+  const test = await createTestStore();
+  const citadel = await startIngestRecorder({ pause: 0 });
+  await write(test, count);
+  const child = spawn(process.execPath, [COMMAND, "audit", "ship", "staging"], {
+    env: { ...process.env, ...citadel.variables, DATABASE_URL: test.url },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  await citadel.taken();
+  const [began, before] = [performance.now(), citadel.events.size];
+  while ((await backlog(test.store)).waiting > 0) await sleep(20);
+  const seconds = (performance.now() - began) / 1000;
+  const shipped = citadel.events.size - before;
+  const memory = await peakMemory(child.pid);
+  child.kill();
+  await once(child, "exit");
+  console.log(
+    `shipper: ${shipped} events in ${seconds.toFixed(1)} s, ${Math.round(shipped / seconds)} ` +
+      `events/s, in batches of 100; its memory at most ${memory}`,
+  );
+  await citadel.close();
+  await test.drop();
+}
+
+async function write(test: TestStore, count: number): Promise<void> {
+  const log = new MultiWriter(test.store);
+  let written = 0;
+  const writer = async () => {
+    while (written < count) {
+      written += 1;
+      await log.record({
+        action: "project.update",
+        projectId: `project-${written % 50}`,
+        actor: "ada@example.test",
+        component: "infra",
+        result: "success",
+        durationMs: 1_234,
+        details: { changes: { create: 3, update: 1 }, stack: "staging.my-app" },
+      });
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: WRITERS }, writer));
+  const seconds = (performance.now() - began) / 1000;
+  console.log(
+    `audit log: ${written} events by ${WRITERS} writers in ${seconds.toFixed(1)} s, ` +
+      `${Math.round(written / seconds)} events/s (PostgreSQL without fsync)`,
+  );
+  const start = performance.now();
+  const { rows, broken } = await verifyChain(test.store);
+  if (broken || rows !== written) throw new Error(`the chain is broken: ${broken?.reason}`);
+  console.log(`audit verify: ${Math.round((rows / (performance.now() - start)) * 1000)} events/s`);
+}
+
+async function kills(count: number): Promise<void> {
+  const test = await createTestStore();
+  const citadel = await startIngestRecorder();
+  const recorded = await killShipperUnderLoad({ test, citadel, kills: count });
+  const sent = [...citadel.events.values()].reduce((sum, bodies) => sum + bodies.length, 0);
+  const lost = recorded - citadel.events.size;
+  console.log(
+    `shipper killed ${count} times under load: ${recorded} events written, ${lost} lost, ` +
+      `${sent - citadel.events.size} sent again`,
+  );
+  if (lost !== 0) process.exitCode = 1;
+  await citadel.close();
+  await test.drop();
+}
+
+/** Linux only; elsewhere nobody says. */
+async function peakMemory(pid: number | undefined): Promise<string> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const kibibytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? NaN);
+  return Number.isNaN(kibibytes) ? "unknown" : `${Math.round(kibibytes / 1024)} MiB`;
+}

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { checkCitadel, deleteOrphan, mendLinks } from "../../automation/citadel/check.ts";
+import { Projects } from "../../automation/store/projects.ts";
+import { ownership } from "../../core/ownership.ts";
+import { Citadel } from "../../providers/citadel/client.ts";
+import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
+import { rejected } from "../support/rejected.ts";
+import { createTestStore, type TestStore } from "../support/test-store.ts";
+import { runCli } from "../cli/run-cli.ts";
+
+describe("the check of Citadel", () => {
+  let test: TestStore;
+  let standIn: StandIn;
+  let citadel: Citadel;
+  let projects: Projects;
+
+  beforeEach(async () => {
+    test = await createTestStore();
+    standIn = await startCitadel({ organization: "orchard9" });
+    citadel = new Citadel({ url: standIn.url, apiKey: standIn.apiKey });
+    projects = new Projects(test.store);
+  });
+  afterEach(async () => {
+    await standIn.close();
+    await test.drop();
+  });
+
+  async function environment(slug: string, metadata = { ...ownership(slug) }): Promise<string> {
+    const made = { slug, name: slug, organization: "orchard9", metadata };
+    return (await citadel.environments.create(made)).id;
+  }
+
+  async function project(slug: string, citadelTenantId: string | null): Promise<void> {
+    await projects.put({ slug, platform: "staging", name: slug, citadelTenantId });
+  }
+
+  const check = () => checkCitadel({ citadel, projects });
+
+  it("finds nothing where both agree, and leaves out what is not ours or the platform's", async () => {
+    await project("shop", await environment("shop"));
+    await environment("rdev-platform", { ...ownership("staging") });
+    await citadel.environments.create({
+      ...{ slug: "by-hand", name: "by hand", organization: "orchard9", metadata: {} },
+    });
+    assert.deepEqual(await check(), []);
+  });
+
+  it("finds what is on one side only, and mends what is stored", async () => {
+    const orphan = await environment("old");
+    const blog = await environment("blog");
+    const shop = await environment("shop");
+    const [gone, other] = [randomUUID(), randomUUID()];
+    await project("blog", null);
+    await project("shop", other);
+    await project("gone", gone);
+    await project("new", null);
+    const findings = await check();
+    assert.deepEqual(findings, [
+      { kind: "unlinked", slug: "blog", tenantId: blog, stored: null },
+      { kind: "missing", slug: "gone", stored: gone },
+      { kind: "missing", slug: "new", stored: null },
+      { kind: "orphan", slug: "old", tenantId: orphan },
+      { kind: "unlinked", slug: "shop", tenantId: shop, stored: other },
+    ]);
+    assert.deepEqual(
+      (await mendLinks(projects, findings)).map(({ slug }) => slug),
+      ["blog", "gone", "shop"],
+    );
+    assert.equal((await projects.find("blog"))?.citadelTenantId, blog);
+    assert.equal((await projects.find("gone"))?.citadelTenantId, null);
+    assert.deepEqual(
+      (await check()).map(({ kind, slug }) => [kind, slug]),
+      [
+        ["missing", "gone"],
+        ["missing", "new"],
+        ["orphan", "old"],
+      ],
+    );
+    assert.equal((await citadel.environments.get(orphan))?.slug, "old");
+  });
+
+  it("deletes an orphan that is named, and nothing else", async () => {
+    const shop = await environment("shop");
+    const old = await environment("old");
+    await project("shop", shop);
+    await deleteOrphan({ citadel, projects }, "old");
+    assert.equal(await citadel.environments.get(old), undefined);
+    for (const slug of ["shop", "nothing"]) {
+      const error = await rejected(deleteOrphan({ citadel, projects }, slug), /no orphan/);
+      assert.equal(error.name, "RDEV_NOT_OURS");
+    }
+    assert.ok(await citadel.environments.get(shop));
+  });
+
+  it("is a command that changes nothing unless asked", async () => {
+    const blog = await environment("blog");
+    await environment("old");
+    await project("blog", null);
+    const variables = {
+      ...{ DATABASE_URL: test.url, CITADEL_URL: standIn.url, CITADEL_API_KEY: standIn.apiKey },
+    };
+    const run = (...args: string[]) => runCli(["citadel", "check", ...args], { variables });
+    const first = await run();
+    assert.equal(first.code, 1, first.stderr);
+    assert.match(first.stdout, /^blog: its environment is .*stored is none\.\nold: environment/);
+    assert.equal((await projects.find("blog"))?.citadelTenantId, null);
+    const mended = await run("--mend", "--json");
+    assert.equal(mended.code, 1);
+    assert.deepEqual(
+      mended.stdout
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { mended: boolean }).mended),
+      [true, false],
+    );
+    assert.equal((await projects.find("blog"))?.citadelTenantId, blog);
+    const last = await run("--delete-orphan", "old");
+    assert.deepEqual([last.code, last.stdout], [0, "Citadel and the projects agree.\n"]);
+  });
+});

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { migrate } from "../../automation/store/migrate.ts";
+import { Projects } from "../../automation/store/projects.ts";
+import { Store } from "../../automation/store/store.ts";
+import { rejected } from "../support/rejected.ts";
+import { createTestStore, type TestStore } from "../support/test-store.ts";
+
+describe("the store", () => {
+  let test: TestStore;
+  before(async () => void (test = await createTestStore({ migrated: false })));
+  after(() => test.drop());
+
+  it("says that it is not migrated, and how to mend that", async () => {
+    await rejected(new Projects(test.store).list(), /rdev-infra store migrate/);
+  });
+
+  it("is migrated once by many that start at once", async () => {
+    const { ownerUrl, serviceRole } = test;
+    const all = await Promise.all(
+      Array.from({ length: 8 }, () => migrate({ ownerUrl, serviceRole })),
+    );
+    const names = ["001-projects", "002-citadel-tenant-id", "003-audit"];
+    assert.deepEqual(all.flat(), names);
+    assert.deepEqual(await migrate({ ownerUrl, serviceRole }), []);
+  });
+
+  it("keeps a project with the id of its tenant", async () => {
+    const projects = new Projects(test.store);
+    const project = { slug: "shop", platform: "staging", name: "Shop", citadelTenantId: null };
+    await projects.put(project);
+    assert.deepEqual(await projects.find("shop"), project);
+    const citadelTenantId = randomUUID();
+    await projects.setCitadelTenantId("shop", citadelTenantId);
+    assert.deepEqual(await projects.list(), [{ ...project, citadelTenantId }]);
+    await projects.put({ ...project, name: "The Shop", citadelTenantId });
+    assert.equal((await projects.find("shop"))?.name, "The Shop");
+    await projects.remove("shop");
+    assert.equal(await projects.find("shop"), undefined);
+  });
+
+  it("refuses a database that a newer version migrated", async () => {
+    const { ownerUrl, serviceRole } = test;
+    await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
+    await rejected(migrate({ ownerUrl, serviceRole }), /another version/);
+    await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
+  });
+
+  it("goes on after the server ended its connections", async () => {
+    const projects = new Projects(test.store);
+    await projects.list();
+    await test.admin(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity " +
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    await projects.list().catch(() => undefined);
+    assert.deepEqual(await projects.list(), []);
+  });
+
+  it("names the variable, and no password, where the server is down or refuses", async () => {
+    const down = Object.assign(new URL(test.url), { port: "1" });
+    const wrong = Object.assign(new URL(test.url), { password: "wrong-Passw0rd" });
+    for (const [url, code] of [
+      [down, "RDEV_UNREACHABLE"],
+      [wrong, "RDEV_UNAUTHORIZED"],
+    ] as const) {
+      const store = new Store({ url: url.href });
+      const error = await rejected(new Projects(store).list(), /DATABASE_URL/);
+      assert.equal(error.name, code);
+      assert.ok(!`${error.message} ${error.stack}`.includes("Passw0rd"));
+      await store.close();
+    }
+  });
+});

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { MultiWriter } from "../../automation/audit/multi-writer.ts";
+import { startIngestRecorder } from "../support/ingest-recorder.ts";
+import { createTestStore, type TestStore } from "../support/test-store.ts";
+import { runCli } from "./run-cli.ts";
+
+describe("rdev-infra audit", () => {
+  let test: TestStore;
+  const run = (args: string[], variables: Record<string, string | undefined> = {}) =>
+    runCli(args, { variables: { DATABASE_URL: test.url, ...variables } });
+
+  before(async () => {
+    test = await createTestStore({ migrated: false });
+  });
+  after(() => test.drop());
+
+  it("asks for the database by the name of its variable, and for its migration", async () => {
+    const unset = await run(["audit", "list"], { DATABASE_URL: undefined });
+    assert.equal(unset.code, 2);
+    assert.match(unset.stderr, /DATABASE_URL is missing/);
+    const unmigrated = await run(["audit", "verify"]);
+    assert.equal(unmigrated.code, 1);
+    assert.match(unmigrated.stderr, /^RDEV_STORE: .*rdev-infra store migrate/);
+  });
+
+  it("migrates as the owner, for the role of DATABASE_URL", async () => {
+    const { code, stdout, stderr } = await run(["store", "migrate"], {
+      DATABASE_OWNER_URL: test.ownerUrl,
+    });
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^migrated: 001-projects\nmigrated: 002-citadel-tenant-id\n/);
+  });
+
+  it("lists, ships and verifies, and names the first row that is broken", async () => {
+    const log = new MultiWriter(test.store);
+    const event = { action: "project.create", actor: "ada", component: "infra" };
+    await log.record({ ...event, projectId: "shop", result: "started" });
+    await log.record({ ...event, projectId: "shop", result: "success", durationMs: 2_000 });
+    await log.record({ ...event, projectId: "blog", result: "started" });
+
+    const { stdout } = await run(["audit", "list", "--project", "shop", "--last", "1h"]);
+    assert.match(stdout, /^\S+Z {2}1 {2}project\.create shop: started, by ada\n/);
+    assert.match(stdout, /\n\S+Z {2}2 {2}project\.create shop: success in 2\.0 s, by ada\n$/);
+    const json = await run(["audit", "list", "--limit", "1", "--json"]);
+    assert.equal((JSON.parse(json.stdout) as { project_id: string }).project_id, "blog");
+
+    const citadel = await startIngestRecorder();
+    const waiting = await run(["audit", "outbox"]);
+    assert.match(waiting.stdout, /^3 waiting, the oldest since .* s; 0 refused\n$/);
+    const down = { ...citadel.variables, CITADEL_URL: "http://127.0.0.1:1" };
+    const failed = await run(["audit", "ship", "staging", "--once"], down);
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /^RDEV_UNREACHABLE: /);
+    await test.admin("UPDATE audit_outbox SET next_at = now()");
+    const shipped = await run(["audit", "ship", "staging", "--once"], citadel.variables);
+    assert.deepEqual([shipped.code, shipped.stdout], [0, "3 shipped, 0 refused\n"]);
+    assert.deepEqual([...citadel.events.keys()], [1, 2, 3]);
+    await citadel.close();
+
+    const whole = await run(["audit", "verify"]);
+    assert.equal(whole.code, 0);
+    assert.match(whole.stdout, /^3 events, the chain is whole\. Its end: [0-9a-f]{64}\n$/);
+    await test.admin(
+      "SET session_replication_role = replica; UPDATE audit_log SET actor = 'eve' WHERE id = 2",
+    );
+    const broken = await run(["audit", "verify"]);
+    assert.equal(broken.code, 1);
+    assert.match(broken.stderr, /^RDEV_AUDIT: event 2 is broken: its content is not what/);
+  });
+
+  it("refuses what is no time or no number", async () => {
+    for (const args of [
+      ["--last", "soon"],
+      ["--limit", "0"],
+    ]) {
+      assert.equal((await run(["audit", "list", ...args])).code, 2);
+    }
+  });
+});

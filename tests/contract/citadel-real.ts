@@ -1,0 +1,16 @@
+/** Run by `npm run test:citadel`, against the Citadel that the variables name. */
+import { connection } from "../../core/connections.ts";
+import { itKeepsTheContract } from "./citadel.ts";
+
+describe("the Citadel of CITADEL_URL", () => {
+  itKeepsTheContract(() => {
+    const { url, apiKey, agentKey, hasAgentKey } = connection("citadel");
+    return {
+      url,
+      apiKey,
+      agentKey: hasAgentKey ? agentKey : undefined,
+      organization: process.env["CITADEL_ORGANIZATION"] ?? "orchard9",
+      throwaway: false,
+    };
+  });
+});

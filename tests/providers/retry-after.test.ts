@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { retryAfterOf } from "../../providers/retry-after.ts";
+
+const NOW = Date.parse("2026-01-31T12:00:00Z");
+const of = (header: string | undefined, text = "") =>
+  retryAfterOf({ headers: { "retry-after": header }, text }, NOW);
+
+describe("retryAfterOf", () => {
+  const cases: [header: string | undefined, body: string, ms: number | undefined][] = [
+    ["3", "", 3000],
+    ["0", "", 0],
+    ["Sat, 31 Jan 2026 12:00:05 GMT", "", 5000],
+    ["Sat, 31 Jan 2026 11:00:00 GMT", "", 0],
+    ["soon", "", undefined],
+    ["soon", '{"retry_after":7}', 7000],
+    [undefined, '{"error":"slow down","retry_after":1.5}', 1500],
+    ["2", '{"retry_after":7}', 2000],
+    [undefined, '{"retry_after":"7"}', undefined],
+    [undefined, '{"retry_after":-1}', undefined],
+    [undefined, "null", undefined],
+    [undefined, "<html>", undefined],
+  ];
+  for (const [header, body, ms] of cases) {
+    it(`reads ${ms} of ${header ?? "no header"} and ${body || "no body"}`, () => {
+      assert.equal(of(header, body), ms);
+    });
+  }
+});

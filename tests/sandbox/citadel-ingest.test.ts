@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
+import { CitadelCaller, logEvent } from "../support/citadel-caller.ts";
+
+describe("what the stand-in for Citadel ingests", () => {
+  let citadel: Citadel;
+  let caller: CitadelCaller;
+  let tenant: string;
+
+  beforeEach(async () => {
+    citadel = await startCitadel({ organization: "orchard9" });
+    caller = new CitadelCaller(citadel);
+    tenant = await caller.tenant("my-app");
+  });
+  afterEach(() => citadel.close());
+
+  it("takes gzip, up to 4 MiB when it is unpacked, and no other encoding", async () => {
+    const gzip = { "content-encoding": "gzip" };
+    const pack = (message: string) => gzipSync(JSON.stringify([logEvent(message)]));
+    assert.equal((await caller.ingest(tenant, pack("packed"), gzip)).status, 202);
+    assert.deepEqual(await caller.found("packed"), ["packed"]);
+    assert.equal((await caller.ingest(tenant, pack("x".repeat(5_000_000)), gzip)).status, 413);
+    assert.equal((await caller.ingest(tenant, Buffer.from("[]"), gzip)).status, 400);
+    assert.equal((await caller.ingest(tenant, "[]", { "content-encoding": "br" })).status, 415);
+  });
+
+  it("refuses bytes that are no UTF-8, and half characters, in the message or a field", async () => {
+    const [before, after] = JSON.stringify([logEvent("<here>")]).split("<here>");
+    const broken = Buffer.concat([
+      Buffer.from(before ?? ""),
+      Buffer.from([0xff]),
+      Buffer.from(after ?? ""),
+    ]);
+    const bad = [
+      broken,
+      [logEvent("half \ud800")],
+      [logEvent("good", { fields: { a: { b: "\udc00" } } })],
+      [logEvent("good", { fields: { "\udc00": 1 } })],
+      [logEvent("good", { fields: { a: [{ "\udc00": 1 }] } })],
+      [logEvent("good", { fields: { a: ["\ud800"] } })],
+    ];
+    for (const events of bad) {
+      const answer = await caller.ingest(tenant, events);
+      assert.equal(answer.status, 400);
+      assert.match((answer.body as { error: string }).error, /UTF-8|Unicode/);
+    }
+    assert.equal((await caller.query("level:info")).total, 0);
+  });
+
+  it("takes odd but valid text, numbers and times, and gives them back", async () => {
+    const message = 'NUL \u0000, "quotes", 😀 and\nlines';
+    const fields = { text: "\u0000", big: 1e300, small: -0.5, "": "no name" };
+    const timestamp = "0000-01-01T00:00:00.000Z";
+    assert.equal(
+      (await caller.ingest(tenant, [logEvent(message, { fields, timestamp })])).status,
+      202,
+    );
+    const { entries } = await caller.query(
+      "😀 big:>1 small:<0 timestamp:<1970-01-01T00:00:00Z",
+      {},
+      {
+        range: "999999d",
+      },
+    );
+    assert.equal(entries[0]?.message, message);
+    const entry = entries[0] as unknown as Record<string, unknown>;
+    assert.equal(entry["timestamp"], timestamp);
+    assert.deepEqual(entry["metadata"], { ...fields, environment: "staging", target: "main" });
+  });
+
+  it("takes a message of 1 MiB", async () => {
+    const message = "x".repeat(1024 * 1024);
+    assert.equal((await caller.ingest(tenant, [logEvent(message)])).status, 202);
+    assert.equal((await caller.query("xxx")).entries[0]?.message, message);
+  });
+
+  it("refuses fields that are nested without end, and stands", async () => {
+    const depth = 100_000;
+    const event = JSON.stringify(logEvent("deep", { fields: { a: 0 } }));
+    const nests = [
+      `${'{"a":'.repeat(depth)}0${"}".repeat(depth)}`,
+      "[".repeat(depth) + "]".repeat(depth),
+    ];
+    for (const nest of nests) {
+      const answer = await caller.ingest(tenant, `[${event.replace('"a":0', `"a":${nest}`)}]`);
+      assert.equal(answer.status, 400);
+      assert.match((answer.body as { error: string }).error, /nested/);
+    }
+    assert.equal((await caller.query("deep")).total, 0);
+  });
+
+  it("does not let fields pass for the event's own", async () => {
+    const fields = { level: "error", message: "other", service: "other", timestamp: 1 };
+    await caller.ingest(tenant, [logEvent("plain", { fields })]);
+    for (const q of ["level:error", "message:other", "service:other", "timestamp:1"]) {
+      assert.deepEqual(await caller.found(q), [], q);
+    }
+    assert.deepEqual(await caller.found("level:info message:plain service:rdev-api"), ["plain"]);
+  });
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { request } from "undici";
+import type { Citadel } from "../../sandbox/citadel/server.ts";
+
+export interface Answer {
+  readonly status: number;
+  /** Parsed JSON; undefined where there is none. */
+  readonly body: unknown;
+}
+
+export interface Entry {
+  readonly id: string;
+  readonly message: string;
+}
+
+/** Calls of a stand-in's API as it stands on the wire, past the project's own client. */
+export class CitadelCaller {
+  readonly #citadel: Citadel;
+
+  constructor(citadel: Citadel) {
+    this.#citadel = citadel;
+  }
+
+  async call(
+    method: "GET" | "POST" | "PUT" | "DELETE",
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const answer = await request(`${this.#citadel.url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#citadel.apiKey}`,
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...headers,
+      },
+      body: typeof body === "string" || body instanceof Buffer ? body : JSON.stringify(body),
+    });
+    const text = await answer.body.text();
+    return { status: answer.statusCode, body: text === "" ? undefined : JSON.parse(text) };
+  }
+
+  /** The new tenant's id. */
+  async tenant(slug: string, group?: string): Promise<string> {
+    const wanted = { slug, name: slug, organization: "orchard9" };
+    const { status, body } = await this.call("POST", "/tenants", wanted);
+    assert.equal(status, 201, JSON.stringify(body));
+    const { id } = body as { id: string };
+    if (group) {
+      await this.call("PUT", `/tenant-groups/${group}`);
+      await this.call("PUT", `/tenant-groups/${group}/tenants/${id}`);
+    }
+    return id;
+  }
+
+  ingest(tenant: string, events: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.call("POST", "/ingest", events, { "x-tenant-id": tenant, ...headers });
+  }
+
+  async query(
+    q: string,
+    headers: Record<string, string> = {},
+    more: Record<string, string> = {},
+  ): Promise<{ entries: Entry[]; total: number }> {
+    const path = `/query?${new URLSearchParams({ q, ...more }).toString()}`;
+    const { status, body } = await this.call("GET", path, undefined, headers);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body as { entries: Entry[]; total: number };
+  }
+
+  /** What is found, by its messages, in the order of the alphabet. */
+  async found(...query: Parameters<CitadelCaller["query"]>): Promise<string[]> {
+    return (await this.query(...query)).entries.map(({ message }) => message).sort();
+  }
+}
+
+/** An event, with what must be there. */
+export function logEvent(message: string, more: Record<string, unknown> = {}) {
+  return {
+    message,
+    level: "info",
+    timestamp: new Date().toISOString(),
+    service: "rdev-api",
+    environment: "staging",
+    target: "main",
+    ...more,
+  };
+}

@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MultiWriter } from "../../automation/audit/multi-writer.ts";
+import { backlog } from "../../automation/audit/outbox.ts";
+import type { IngestRecorder } from "./ingest-recorder.ts";
+import type { TestStore } from "./test-store.ts";
+
+const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
+
+export interface KillOptions {
+  readonly test: TestStore;
+  readonly citadel: IngestRecorder;
+  /** How often the shipper is killed while it ships. */
+  readonly kills: number;
+}
+
+/**
+ * Records events of a few projects without a pause while `rdev-infra audit ship` runs, and is killed
+ * (SIGKILL) at random points after it began to ship; then lets it finish. Answers with how many
+ * events were recorded.
+ */
+export async function killShipperUnderLoad(options: KillOptions): Promise<number> {
+  const { test, citadel, kills } = options;
+  const { variables } = citadel;
+  const log = new MultiWriter(test.store);
+  let recorded = 0;
+  let loading = true;
+  const load = (async () => {
+    while (loading) {
+      const projectId = `project-${recorded % 5}`;
+      const actor = "load";
+      await log.record({
+        ...{ action: "load.run", projectId, actor, component: "bench", result: "success" },
+      });
+      recorded += 1;
+      await sleep(2);
+    }
+  })();
+  try {
+    for (let kill = 0; kill < kills; kill += 1) {
+      const shipper = start(test.url, variables);
+      await Promise.race([citadel.taken(), diedAlone(shipper)]);
+      await sleep(Math.random() * 60);
+      shipper.kill("SIGKILL");
+      if (shipper.exitCode === null && shipper.signalCode === null) await once(shipper, "exit");
+    }
+  } finally {
+    loading = false;
+    await load;
+  }
+  const shipper = start(test.url, variables);
+  while ((await backlog(test.store)).waiting > 0 && shipper.exitCode === null) await sleep(50);
+  shipper.kill("SIGTERM");
+  await once(shipper, "exit");
+  return recorded;
+}
+
+function start(url: string, variables: Readonly<Record<string, string>>): ChildProcess {
+  return spawn(process.execPath, [COMMAND, "audit", "ship", "staging"], {
+    env: { ...process.env, ...variables, DATABASE_URL: url },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+}
+
+async function diedAlone(child: ChildProcess): Promise<never> {
+  const [code] = (await once(child, "exit")) as [number | null];
+  throw new Error(`the shipper ended by itself, with ${code}`);
+}
