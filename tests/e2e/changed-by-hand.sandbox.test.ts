@@ -17,6 +17,9 @@ describe("a project that others work on", function () {
     succeeded(await one.up());
   });
 
+  // Destroyed by now, as every project of a suite.
+  after(async () => assert.deepEqual(await one.onServers(), []));
+
   it("keeps the image that CI set, also when something else changes", async () => {
     const image = "registry.example.test/built:42";
     await setImage(one, image);
@@ -50,11 +53,6 @@ describe("a project that others work on", function () {
     const limit = await sql(`SELECT rolconnlimit FROM pg_roles WHERE rolname = '${role}'`);
     assert.deepEqual(limit, [{ rolconnlimit: 20 }]);
     unchanged(await one.refresh());
-  });
-
-  it("goes without a trace", async () => {
-    succeeded(await one.destroy());
-    assert.deepEqual(await one.onServers(), []);
   });
 });
 
