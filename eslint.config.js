@@ -22,4 +22,9 @@ export default tseslint.config(
       eqeqeq: "error",
     },
   },
+  {
+    // Tests take the functions of plain objects apart.
+    files: ["tests/**/*.ts"],
+    rules: { "@typescript-eslint/unbound-method": "off" },
+  },
 );

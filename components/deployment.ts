@@ -34,7 +34,8 @@ export interface DeploymentArgs {
 
 /**
  * The project, running: a namespace, a ServiceAccount, a Secret, a Deployment whose pods carry the
- * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs. Delete deletes the namespace with everything in it.
+ * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs.
+ * Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
@@ -96,12 +97,8 @@ export class Deployment extends pulumi.ComponentResource {
           },
         },
       },
-      {
-        parent: this,
-        dependsOn: space.namespace,
-        // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
-        ignoreChanges: ["spec.template.spec.containers[0].image"],
-      },
+      // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
+      { parent: this, dependsOn: space.namespace },
     );
     const service = new k8s.core.v1.Service(
       name,

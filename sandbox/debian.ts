@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { once } from "node:events";
 import { InfraError } from "../core/errors.ts";
 import type { Report } from "./context.ts";
+import { exists } from "./exists.ts";
 import { findCommand } from "./find-command.ts";
 import { withLock } from "./lock.ts";
 
@@ -31,10 +32,17 @@ const NEEDS: readonly Need[] = [
   command("htpasswd", "apache2-utils"),
 ];
 
+/** What compiles C. */
+const COMPILER: readonly Need[] = [
+  command("gcc"),
+  { name: "libc6-dev", isThere: () => exists("/usr/include/stdio.h") },
+];
+
 /** The Debian packages that are needed and not there. */
-export async function missingPackages(): Promise<string[]> {
-  const there = await Promise.all(NEEDS.map((need) => need.isThere()));
-  return NEEDS.filter((_, index) => !there[index]).map(({ name }) => name);
+export async function missingPackages({ compiler = false } = {}): Promise<string[]> {
+  const needs = compiler ? [...NEEDS, ...COMPILER] : NEEDS;
+  const there = await Promise.all(needs.map((need) => need.isThere()));
+  return needs.filter((_, index) => !there[index]).map(({ name }) => name);
 }
 
 /** True where `installPackages` may be used: Debian or its kin, as root. */

@@ -17,7 +17,9 @@ export async function pulumiEnvironment(
   await symlink(engine.pluginFolder, join(home, "plugins"));
   const allStandIns = engine.plugins.every(({ source }) => source === "stand-in");
   return {
-    PULUMI_BACKEND_URL: `file://${state}`,
+    // Without the files of attributes beside each file: an engine that is killed while it writes one
+    // leaves a stack that cannot be read ("failed to load checkpoint: EOF").
+    PULUMI_BACKEND_URL: `file://${state}?metadata=skip`,
     PULUMI_CONFIG_PASSPHRASE: context.secrets.make(),
     PULUMI_HOME: home,
     PULUMI_SKIP_UPDATE_CHECK: "true",

@@ -15,7 +15,13 @@ import { startPowerDns } from "./servers/powerdns.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startRegistry } from "./servers/registry.ts";
 import { FAMILIES, type ToolFamily } from "./tool-families.ts";
-import { type BuiltFamily, buildTools, missingForBuild, plannedFamily } from "./tools.ts";
+import {
+  type BuiltFamily,
+  buildTools,
+  missingForBuild,
+  needsCompiler,
+  plannedFamily,
+} from "./tools.ts";
 import { startWarden, type Warden } from "./warden.ts";
 import { startWoodpecker } from "./woodpecker/server.ts";
 import { makeWorkFolder } from "./work-folder.ts";
@@ -117,7 +123,7 @@ async function prepare(report: Report, warden: Warden): Promise<{ cli: Cli; tool
     ...(cli ? {} : { pulumi: PULUMI }),
   };
   const [packages, missing, mayInstall] = await Promise.all([
-    missingPackages(),
+    missingPackages({ compiler: await needsCompiler(Object.values(families)) }),
     missingForBuild(Object.values(families)),
     canInstall(),
   ]);

@@ -9,7 +9,6 @@ import { InfraError } from "../core/errors.ts";
 import { cacheFolder } from "./cache.ts";
 import type { Report } from "./context.ts";
 import { exists } from "./exists.ts";
-import { findCommand } from "./find-command.ts";
 import { withLock } from "./lock.ts";
 import type { ToolFamily } from "./tool-families.ts";
 
@@ -70,8 +69,7 @@ export async function missingForBuild(
   families: readonly ToolFamily[],
   options: Pick<BuildOptions, "cache" | "tools"> = {},
 ): Promise<string[]> {
-  const plans = await Promise.all(families.map((family) => plannedFamily(family, options)));
-  const toBuild = families.filter((_, index) => !plans[index]?.isBuilt);
+  const toBuild = await notBuilt(families, options);
   if (toBuild.length === 0) return [];
   const missing: string[] = [];
   const go = await goVersion();
@@ -80,11 +78,23 @@ export async function missingForBuild(
   else if (go.major === OLDEST_GO.major && go.minor < OLDEST_GO.minor) {
     missing.push(`${wanted}: the \`go\` in PATH is ${go.major}.${go.minor}`);
   }
-  const withC = toBuild.filter((family) => family.needsC);
-  if (withC.length > 0 && !(await findCommand("gcc"))) {
-    missing.push(`gcc (Debian: apt-get install gcc libc6-dev), to build ${names(withC)}`);
-  }
   return missing;
+}
+
+/** Whether building these families takes a C compiler. */
+export async function needsCompiler(
+  families: readonly ToolFamily[],
+  options: Pick<BuildOptions, "cache" | "tools"> = {},
+): Promise<boolean> {
+  return (await notBuilt(families, options)).some((family) => family.needsC);
+}
+
+async function notBuilt(
+  families: readonly ToolFamily[],
+  options: Pick<BuildOptions, "cache" | "tools">,
+): Promise<ToolFamily[]> {
+  const plans = await Promise.all(families.map((family) => plannedFamily(family, options)));
+  return families.filter((_, index) => !plans[index]?.isBuilt);
 }
 
 /**

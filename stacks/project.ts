@@ -10,6 +10,7 @@ import { GitRepo } from "../components/git-repo.ts";
 import { ImageRepository } from "../components/image-repository.ts";
 import { TemplateSeed } from "../components/template-seed.ts";
 import { connection, connections } from "../core/connections.ts";
+import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
 import { projectConfig } from "./config.ts";
 import { platformSettings } from "./platform-reference.ts";
@@ -30,6 +31,7 @@ export async function projectStack(platform: string, slug: string) {
     "kubernetes",
     ...(enabled ? (["citadel"] as const) : []),
   ]);
+  readTemplate(project.template); // what is wrong in it stops an up before anything is made
   const settings = await platformSettings(platform);
   const displayName = project.name ?? slug;
   const sizes = { ...settings.sizes, ...project.sizes };

@@ -18,6 +18,9 @@ import { requirePassphrase, requirePlatform } from "./requirements.ts";
 /** The package: here plugins find node_modules, and Pulumi its settings. */
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
+/** What does not depend on what failed is still done, so that all that is wrong is told at once. */
+const GO_ON = { continueOnError: true } as const;
+
 export interface OperationOptions {
   /** Called for each event, in order. Must not throw. */
   readonly onEvent?: (event: OperationEvent) => void;
@@ -49,7 +52,7 @@ export interface DestroyOptions extends OperationOptions {
 /** Brings a stack to what its program says; makes it if there is none. Never throws. */
 export function up(stack: string, options: UpOptions = {}): Promise<Outcome> {
   return operate(stack, { ...options, create: true, runsProgram: true }, (handle, common) =>
-    handle.up(common),
+    handle.up({ ...common, ...GO_ON }),
   );
 }
 
@@ -68,7 +71,7 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 /** Deletes all that a stack made. Of an empty stack it is a success. Never throws. */
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
   return operate(stack, options, async (handle, common, name) => {
-    await handle.destroy(common);
+    await handle.destroy({ ...common, ...GO_ON });
     if (!options.remove) return;
     // A platform's config is written by people, a project's by `up`.
     await handle.workspace.removeStack(stack, { preserveConfig: name.kind === "platform" });

@@ -7,13 +7,13 @@ export interface FollowOptions extends QueryOptions {
   readonly signal: AbortSignal;
   /** A word for the person who waits: the connection is gone, or lines may be missing. */
   readonly note: (text: string) => void;
-  /** In ms, before the first try to connect again; doubles up to 30 s. Default: 500. */
+  /** In ms, before the first try to connect again; doubles up to 5 s. Default: 500. */
   readonly firstWait?: number;
 }
 
 /** Waiting mends these. */
 const PASSING = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
-const LONGEST_WAIT = 30_000;
+const LONGEST_WAIT = 5000;
 /** Citadel's own limit for a query. */
 const MAX_LIMIT = 500;
 /** In ms. What is sent some time after it happened has an older timestamp. */

@@ -105,7 +105,11 @@ describe("rdev-infra logs", () => {
 
   const wrong: [args: string[], code: number, said: RegExp][] = [
     [["level:error"], 2, /^error: say whose logs/],
-    [["level:error", "--all", "--platform"], 2, /option '--platform' cannot be used with option '--all'/],
+    [
+      ["level:error", "--all", "--platform"],
+      2,
+      /option '--platform' cannot be used with option '--all'/,
+    ],
     [["level:error", "--all", "--last", "1 hour"], 2, /It is not like 30m, 1h or 7d/],
     [["level:error", "--all", "--limit", "501"], 2, /It is no number from 1 to 500/],
     [["level:error AND (", "--all"], 2, /^RDEV_QUERY: [\s\S]*\n {2}level:error AND \(\n {2} +\^/],
@@ -167,7 +171,7 @@ describe("rdev-infra logs", () => {
         },
         async () => {
           // Gone for a while: what comes meanwhile is there afterwards.
-          server.misbehave({ match: { path: /\/(tail|query)$/ }, reset: true, times: 7 });
+          server.misbehave({ match: { path: /\/(tail|query)$/ }, reset: true, times: 3 });
           server.cutTails();
           await say(20, 90);
         },

@@ -4,6 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 const SPECIAL = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
+// An output in a string then throws, instead of becoming a sentence about outputs.
+process.env["PULUMI_ERROR_OUTPUT_STRING"] = "true";
+
 export interface Registered {
   readonly type: string;
   readonly name: string;

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { AppsV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+import pg from "pg";
+import { databaseName } from "../../core/slug.ts";
+import { proveDns } from "../../sandbox/proofs/dns.ts";
+import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+
+describe("a project that others work on", function () {
+  this.timeout(120_000);
+  const project = projects();
+  let one: Project;
+
+  before(async () => {
+    one = await project();
+    succeeded(await one.up());
+  });
+
+  // Destroyed by now, as every project of a suite.
+  after(async () => assert.deepEqual(await one.onServers(), []));
+
+  it("keeps the image that CI set, also when something else changes", async () => {
+    const image = "registry.example.test/built:42";
+    await setImage(one, image);
+    const set = await running(one);
+    succeeded(await one.up());
+    assert.deepEqual(await running(one), { ...set, image, replicas: 1 });
+    unchanged(await one.preview());
+
+    succeeded(await one.up({ config: { sizes: { replicas: 2 } } }));
+    const scaled = await running(one);
+    assert.deepEqual([scaled.image, scaled.replicas], [image, 2]);
+    await setImage(one, "registry.example.test/built:43");
+    succeeded(await one.refresh());
+    succeeded(await one.up({ config: { sizes: { replicas: 1 } } }));
+    assert.equal((await running(one)).image, "registry.example.test/built:43");
+    unchanged(await one.preview());
+  });
+
+  it("shows in a refresh what was deleted or changed by hand, and up mends it", async () => {
+    await deleteRecord(one);
+    const role = databaseName(one.slug);
+    await sql(`ALTER ROLE ${role} CONNECTION LIMIT 3`);
+    await assert.rejects(proveDns(one.stage()), /ENOTFOUND/);
+
+    const { changes } = succeeded(await one.refresh());
+    assert.deepEqual([changes.update, changes.delete], [1, 1]);
+    const mended = succeeded(await one.up());
+    assert.deepEqual([mended.changes.create, mended.changes.update], [1, 1]);
+
+    await proveDns(one.stage());
+    const limit = await sql(`SELECT rolconnlimit FROM pg_roles WHERE rolname = '${role}'`);
+    assert.deepEqual(limit, [{ rolconnlimit: 20 }]);
+    unchanged(await one.refresh());
+  });
+});
+
+const apps = ({ place }: Project) => kubeConfig(place).makeApiClient(AppsV1Api);
+
+/** As `kubectl set image`, which a pipeline runs. */
+async function setImage(project: Project, image: string): Promise<void> {
+  const { slug } = project;
+  await apps(project).patchNamespacedDeployment(
+    {
+      namespace: slug,
+      name: slug,
+      body: { spec: { template: { spec: { containers: [{ name: "app", image }] } } } },
+      fieldManager: "kubectl-set",
+    },
+    setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch),
+  );
+}
+
+async function running(project: Project) {
+  const { slug } = project;
+  const found = await apps(project).readNamespacedDeployment({ namespace: slug, name: slug });
+  return {
+    image: found.spec?.template.spec?.containers[0]?.image,
+    replicas: found.spec?.replicas,
+    /** Counts the changes of what is asked for: with each, pods are rolled or counted anew. */
+    generation: found.metadata?.generation,
+  };
+}
+
+async function deleteRecord({ slug, place: { domain } }: Project): Promise<void> {
+  const url = `${variable("POWERDNS_URL")}/api/v1/servers/localhost/zones/${domain}.`;
+  const rrset = { name: `${slug}.${domain}.`, type: "A", changetype: "DELETE" };
+  const headers = { "x-api-key": variable("POWERDNS_API_KEY") };
+  await json(url, headers, { method: "PATCH", status: 204, body: { rrsets: [rrset] } });
+}
+
+async function sql(statement: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: variable("POSTGRES_ADMIN_URL") });
+  await client.connect();
+  const { rows } = await client.query<object>(statement).finally(() => client.end());
+  return rows;
+}

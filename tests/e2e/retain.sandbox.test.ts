@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import pg from "pg";
+import { databaseName } from "../../core/slug.ts";
+import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
+import { json, refusal } from "../../sandbox/proofs/stage.ts";
+import { projects, succeeded, type Project } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+
+describe("a project that retains its data and its repository", function () {
+  this.timeout(120_000);
+  const project = projects();
+
+  it("leaves both behind, locked, and takes both up again when it comes back", async () => {
+    const one = await project();
+    const role = databaseName(one.slug);
+    const retain = { retainData: "true", retainRepository: "true" };
+    succeeded(await one.up({ config: retain }));
+    const seeded = await commits(one);
+    assert.equal(seeded.length, 1);
+    const first = await databaseUrl(one);
+    await sql(first, "CREATE TABLE kept (said text)");
+    await sql(first, "INSERT INTO kept VALUES ('hello')");
+
+    succeeded(await one.destroy());
+    assert.deepEqual((await one.onServers()).sort(), [
+      `Gitea: repository ${one.slug}`,
+      `PostgreSQL: database ${role}`,
+      `PostgreSQL: role ${role}`,
+    ]);
+    assert.equal(await isArchived(one), true);
+    assert.match(
+      await refusal(sql(first, "SELECT 1"), "a login"),
+      /password authentication failed/,
+    );
+    const asAdmin = Object.assign(new URL(variable("POSTGRES_ADMIN_URL")), { pathname: role });
+    assert.deepEqual(await sql(asAdmin.href, "SELECT said FROM kept"), [{ said: "hello" }]);
+
+    succeeded(await one.up({ config: { retainData: "false", retainRepository: "false" } }));
+    assert.equal(await isArchived(one), false);
+    assert.deepEqual(await commits(one), seeded);
+    const second = await databaseUrl(one);
+    assert.notEqual(second, first);
+    assert.deepEqual(await sql(second, "SELECT said FROM kept"), [{ said: "hello" }]);
+
+    succeeded(await one.destroy());
+    assert.deepEqual(await one.onServers(), []);
+  });
+});
+
+async function databaseUrl(project: Project): Promise<string> {
+  return (await applicationEnvironment(project.stage()))["DATABASE_URL"] ?? "";
+}
+
+async function commits(project: Project): Promise<string[]> {
+  const found = await ofRepository<{ sha: string }[]>(project, "/commits");
+  return found.map(({ sha }) => sha);
+}
+
+async function isArchived(project: Project): Promise<boolean> {
+  return (await ofRepository<{ archived: boolean }>(project, "")).archived;
+}
+
+function ofRepository<T>({ slug, place }: Project, path: string): Promise<T> {
+  const url = `${variable("GITEA_URL")}/api/v1/repos/${place.organization}/${slug}${path}`;
+  return json<T>(url, { authorization: `token ${variable("GITEA_TOKEN")}` });
+}
+
+async function sql(url: string, statement: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  try {
+    await client.connect();
+    return (await client.query<object>(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CoreV1Api } from "@kubernetes/client-node";
+import { execa } from "execa";
+import { connectionSecrets } from "../../core/connections.ts";
+import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
+import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { runCli } from "../cli/run-cli.ts";
+import {
+  filesUnder,
+  isOpenToOthers,
+  leaksIn,
+  leaksInArguments,
+  Secrets,
+} from "../support/leaks.ts";
+import { runningSandbox } from "../support/sandbox.ts";
+import { projects, succeeded, type Project } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+
+const POLL_MS = 50;
+
+describe("secrets", function () {
+  this.timeout(180_000);
+  const project = projects();
+
+  it("are found when they are there, whatever they are wrapped in", () => {
+    const secrets = new Secrets({ planted: "planted/4711+secret" });
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    for (const text of [
+      "x planted/4711+secret",
+      "postgres://u:planted%2F4711%2Bsecret@h",
+      ...["", "a", "ab", "abc"].map((before) => base64(`${before}planted/4711+secret/db`)),
+    ]) {
+      assert.deepEqual(secrets.in(text), ["planted"], text);
+    }
+    assert.deepEqual(secrets.in("planted/4712"), []);
+  });
+
+  it("stand in no state, output, argument, and in no file that others can read", async () => {
+    const { folder, workFolder } = runningSandbox();
+    const given = new Secrets(await givenSecrets());
+    const one = await project();
+
+    const [outcome, whileUp] = await watched(given, one.up());
+    succeeded(outcome);
+    const generated = new Secrets(await generatedSecrets(one));
+    const stack = [one.stack, "--work-dir", one.workDir];
+    const [cli, whileCli] = await watched(
+      generated,
+      runCli(["up", ...stack, "--yes", "--diff", "-c", 'sizes={"replicas":2}']),
+    );
+    assert.equal(cli.code, 0, cli.stderr);
+    const pulumi = async (...args: string[]) => {
+      const options = ["--stack", one.stack, "--non-interactive"];
+      return (await execa("pulumi", [...args, ...options], { cwd: one.workDir, all: true })).all;
+    };
+    const told = JSON.stringify([
+      outcome,
+      cli,
+      await runCli(["preview", ...stack, "--json", "-c", "name=Other"]),
+      await pulumi("preview", "--diff"),
+      await pulumi("stack"),
+      await pulumi("stack", "export"),
+    ]);
+    const leaks = async () => [
+      ...(await leaksOf([...(await stateFolders()), workFolder], given, generated)),
+      ...(await leaksOf([folder], given, generated, isOpenToOthers)),
+    ];
+    const whileItStands = await leaks();
+    const destroyed = succeeded(await one.destroy());
+
+    assert.deepEqual([...whileUp, ...whileCli], []);
+    assert.deepEqual([given.in(told), generated.in(told)], [[], []]);
+    assert.deepEqual(whileItStands, []);
+    assert.deepEqual(given.in(JSON.stringify(destroyed)), []);
+    assert.deepEqual(await leaks(), []);
+  });
+});
+
+/** Everything that the sandbox's environment gives access with. */
+async function givenSecrets(): Promise<Record<string, string>> {
+  const { env } = runningSandbox();
+  const kubeconfig = JSON.parse(await readFile(variable("KUBECONFIG"), "utf8")) as {
+    users: { user: { token: string } }[];
+  };
+  const named = Object.keys(env).flatMap((name) =>
+    connectionSecrets({ [name]: env[name] }).map((secret) => [name, secret] as const),
+  );
+  assert.ok(named.length >= 10, "the sandbox has fewer credentials than it should");
+  return { ...Object.fromEntries(named), KUBECONFIG: kubeconfig.users[0]?.user.token ?? "" };
+}
+
+/** What was made for the project alone. */
+async function generatedSecrets(one: Project): Promise<Record<string, string>> {
+  const environment = await applicationEnvironment(one.stage());
+  const passwordIn = (name: string) => new URL(environment[name] ?? "").password;
+  const { data } = await kubeConfig(one.place)
+    .makeApiClient(CoreV1Api)
+    .readNamespacedSecret({ namespace: one.slug, name: "deploy-token" });
+  const secrets = {
+    database: passwordIn("DATABASE_URL"),
+    cache: passwordIn("REDIS_URL"),
+    deploy: Buffer.from(data?.["token"] ?? "", "base64").toString(),
+  };
+  for (const [name, secret] of Object.entries(secrets)) assert.ok(secret.length > 20, name);
+  return secrets;
+}
+
+/** Where Pulumi keeps stacks, their history, their backups, and what it logs. */
+async function stateFolders(): Promise<string[]> {
+  const home = variable("PULUMI_HOME");
+  const state = new URL(variable("PULUMI_BACKEND_URL")).pathname;
+  const names = (await readdir(home)).filter((name) => name !== "plugins");
+  return [state, ...names.map((name) => join(home, name))];
+}
+
+async function leaksOf(
+  folders: readonly string[],
+  given: Secrets,
+  generated: Secrets,
+  isOpen?: typeof isOpenToOthers,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of folders) {
+    for (const secrets of [given, generated]) {
+      found.push(...(await leaksIn(filesUnder(folder, isOpen), secrets)));
+    }
+  }
+  return found;
+}
+
+/** Looks, while `work` goes on, at every process' arguments and at what is new in the temporary folder. */
+async function watched<T>(secrets: Secrets, work: Promise<T>): Promise<[T, string[]]> {
+  const found = new Set<string>();
+  const before = new Set(await readdir(tmpdir()));
+  let isDone = false;
+  const watching = (async () => {
+    while (!isDone) {
+      for (const leak of await leaksInArguments(secrets)) found.add(leak);
+      for (const name of await readdir(tmpdir())) {
+        if (before.has(name)) continue;
+        const files = filesUnder(join(tmpdir(), name), isOpenToOthers);
+        for (const leak of await leaksIn(files, secrets)) found.add(leak);
+      }
+      await sleep(POLL_MS);
+    }
+  })();
+  try {
+    return [await work, [...found]];
+  } finally {
+    isDone = true;
+    await watching;
+  }
+}

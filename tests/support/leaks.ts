@@ -1,0 +1,75 @@
+import type { Dirent } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Larger files are programs and databases. In bytes. */
+const MAX_SIZE = 32 * 1024 * 1024;
+
+/** Finds secrets in texts, also where they stand inside of base64 or of a URL. */
+export class Secrets {
+  readonly #forms: readonly (readonly [name: string, form: Buffer])[];
+
+  /** By the name that a finding is told by. */
+  constructor(secrets: Readonly<Record<string, string>>) {
+    this.#forms = Object.entries(secrets).flatMap(([name, secret]) =>
+      formsOf(secret).map((form) => [name, Buffer.from(form)] as const),
+    );
+  }
+
+  /** The names of the secrets that are in it. */
+  in(text: string | Buffer): string[] {
+    const bytes = Buffer.from(text as string);
+    const found = this.#forms.filter(([, form]) => bytes.includes(form)).map(([name]) => name);
+    return [...new Set(found)];
+  }
+}
+
+/** As it is, escaped, and in base64 at each of the three places that it can have there. */
+function formsOf(secret: string): string[] {
+  const base64 = [0, 1, 2].map((before) => {
+    const text = Buffer.from(" ".repeat(before) + secret).toString("base64");
+    // The first and the last characters depend on what stands around it.
+    return text.slice(before === 0 ? 0 : 4, -4);
+  });
+  return [...new Set([secret, encodeURIComponent(secret), ...base64])];
+}
+
+/** Every file under a folder that `isOpen` lets through, folders and files alike. */
+export async function* filesUnder(
+  folder: string,
+  isOpen: (mode: number, isFolder: boolean) => boolean = () => true,
+): AsyncGenerator<string> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((): Dirent[] => []);
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory() && !entry.isFile()) continue;
+    // It may have gone by now.
+    const found = await stat(path).catch(() => undefined);
+    if (!found || !isOpen(found.mode, entry.isDirectory())) continue;
+    if (entry.isDirectory()) yield* filesUnder(path, isOpen);
+    else if (found.size <= MAX_SIZE) yield path;
+  }
+}
+
+/** What other users may reach: folders that they may pass, files that they may read. */
+export const isOpenToOthers = (mode: number, isFolder: boolean): boolean =>
+  (mode & (isFolder ? 0o001 : 0o004)) !== 0;
+
+/** The secrets in files, as `<file>: <name>`. */
+export async function leaksIn(files: AsyncIterable<string>, secrets: Secrets): Promise<string[]> {
+  const found: string[] = [];
+  for await (const file of files) {
+    const content = await readFile(file).catch(() => "");
+    found.push(...secrets.in(content).map((name) => `${file}: ${name}`));
+  }
+  return found;
+}
+
+/** The secrets in the arguments of processes of this moment, as `<command>: <name>`. */
+export async function leaksInArguments(secrets: Secrets): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+  );
+  return lines.flatMap((line) => secrets.in(line).map((name) => `${line.split("\0")[0]}: ${name}`));
+}

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import type { OperationEvent } from "../../automation/engine/events.ts";
+import type { Outcome } from "../../automation/engine/outcome.ts";
+import {
+  destroy,
+  preview,
+  refresh,
+  up,
+  type OperationOptions,
+  type UpOptions,
+} from "../../automation/engine/stack.ts";
+import { projectStackName } from "../../core/stack-name.ts";
+import type { PlatformSettings } from "../../core/settings.ts";
+import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
+import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
+import { leftovers } from "../../sandbox/proofs/nothing-left.ts";
+import type { Stage } from "../../sandbox/proofs/stage.ts";
+import { afterLastTest, runningSandbox } from "./sandbox.ts";
+import { uniqueSlug } from "./unique-slug.ts";
+
+/** What an operation that succeeded without changing anything has changed. */
+const NOTHING = { create: 0, update: 0, replace: 0, delete: 0 };
+
+interface Platform {
+  readonly settings: PlatformSettings;
+  readonly workDir: string;
+}
+
+let platform: Promise<Platform> | undefined;
+
+/** The platform's stack: brought up by the first test that asks, destroyed after the last one. */
+export function platformStage(): Promise<Platform> {
+  platform ??= bringUp();
+  return platform;
+}
+
+async function bringUp(): Promise<Platform> {
+  const { workFolder: workDir, env } = runningSandbox();
+  const settings = await sandboxPlatform();
+  afterLastTest(async () => {
+    platform = undefined;
+    succeeded(await destroy(PLATFORM, { workDir, remove: true }));
+    const left = await Promise.all(
+      ["rdev-platform", "observability"].map((slug) => leftovers(placeOf(settings, slug))),
+    );
+    assert.deepEqual(left.flat(), []);
+    for (const workload of settings.workloads) {
+      assert.deepEqual(await citadelLabelsOf({ env }, workload), {}, workload.name);
+    }
+  });
+  succeeded(await up(PLATFORM, { workDir }));
+  return { settings, workDir };
+}
+
+export async function previewPlatform(): Promise<Run> {
+  const { workDir } = await platformStage();
+  return recorded((onEvent) => preview(PLATFORM, { workDir, onEvent }));
+}
+
+/** An operation that ended, and all that it told on the way. */
+export interface Run extends Outcome {
+  readonly events: readonly OperationEvent[];
+}
+
+/** A project of one test, on the platform of the run. */
+export interface Project {
+  readonly slug: string;
+  readonly name: string;
+  readonly stack: string;
+  readonly workDir: string;
+  readonly place: ReturnType<typeof placeOf>;
+  up(options?: UpOptions): Promise<Run>;
+  preview(): Promise<Run>;
+  refresh(): Promise<Run>;
+  /** The stack's record goes too. */
+  destroy(): Promise<Run>;
+  /** For looking at it on the servers. It must be up. */
+  stage(): Stage;
+  /** What is of it on the servers, a line each. */
+  onServers(): Promise<string[]>;
+}
+
+async function recorded(
+  operation: (onEvent: (event: OperationEvent) => void) => Promise<Outcome>,
+): Promise<Run> {
+  const events: OperationEvent[] = [];
+  return { ...(await operation((event) => events.push(event))), events };
+}
+
+/** Gives projects to the tests of a suite, and destroys those that a test left behind. */
+export function projects(): () => Promise<Project> {
+  const left = new Set<string>();
+  before(async function () {
+    this.timeout(120_000);
+    await platformStage();
+  });
+  after(async function () {
+    this.timeout(120_000);
+    const { workDir } = await platformStage();
+    for (const stack of left) await destroy(stack, { workDir, remove: true });
+  });
+  return async () => {
+    const { settings, workDir } = await platformStage();
+    const slug = uniqueSlug();
+    const name = `Test ${slug}`;
+    const stack = projectStackName(PLATFORM, slug);
+    const place = placeOf(settings, slug);
+    let tenantId = "";
+    left.add(stack);
+    const run = async (
+      operation: (stack: string, options: UpOptions) => Promise<Outcome>,
+      options: UpOptions = {},
+    ): Promise<Run> => {
+      const result = await recorded((record) =>
+        operation(stack, {
+          ...options,
+          workDir,
+          onEvent: (event) => {
+            record(event);
+            options.onEvent?.(event);
+          },
+        }),
+      );
+      const found = result.outputs["citadelTenantId"];
+      if (typeof found === "string") tenantId = found;
+      return result;
+    };
+    return {
+      slug,
+      name,
+      stack,
+      workDir,
+      place,
+      up: (options = {}) => run(up, { ...options, config: { name, ...options.config } }),
+      preview: () => run(preview),
+      refresh: () => run(refresh),
+      destroy: async () => {
+        const removing = (each: string, options: OperationOptions) =>
+          destroy(each, { ...options, remove: true });
+        const outcome = await run(removing);
+        if (outcome.result === "succeeded") left.delete(stack);
+        return outcome;
+      },
+      stage: () => {
+        assert.notEqual(tenantId, "", `${stack} is not up`);
+        return { ...place, name, tenantId };
+      },
+      onServers: () => leftovers(place),
+    };
+  };
+}
+
+/** The outcome itself, when the operation succeeded. */
+export function succeeded<T extends Outcome>(outcome: T): T {
+  assert.deepEqual(outcome.errors, []);
+  assert.equal(outcome.result, "succeeded");
+  return outcome;
+}
+
+/** The run itself, when the operation succeeded and changed nothing. */
+export function unchanged(run: Run): Run {
+  const { same, ...changes } = succeeded(run).changes;
+  const changed = run.events.filter((event) => "changed" in event);
+  assert.deepEqual(changes, NOTHING, JSON.stringify(changed, undefined, 1));
+  assert.ok(same > 0);
+  return run;
+}
+
+function placeOf({ gitOrganization: organization, domain }: PlatformSettings, slug: string) {
+  const { env, dns } = runningSandbox();
+  return { slug, organization, domain, dns, env };
+}
