@@ -33,6 +33,8 @@ export function tailRoutes(
     const from = lastEventId(request) ?? events.last();
     reply.hijack();
     const response = reply.raw;
+    // Whoever left before would never be noticed to have left.
+    if (response.destroyed) return;
     open.add(response);
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.flushHeaders();
