@@ -107,7 +107,7 @@ export function parsePlatformSettings(values: Values): PlatformSettings {
 }
 
 /** Throws one RDEV_SETTINGS that names every setting that is malformed. */
-export function parseProjectSettings(values: Values): ProjectSettings {
+function parseProjectSettings(values: Values): ProjectSettings {
   return parse(projectSettings, values, "The project's settings");
 }
 

@@ -18,7 +18,7 @@ export function rowHash(row: UnhashedRow): string {
 }
 
 /** JSON with its keys sorted: the same text for what PostgreSQL's jsonb gives back. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -16,7 +16,7 @@ const BLANK = /\s*/y;
 const RUN = /[^\s()"]*/y;
 const OPERATOR = /[<>]=?/y;
 export const FIELD = /^[A-Za-z_@][\w.@/-]*$/;
-export const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** RFC 3339. */
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -20,12 +20,3 @@ export async function installPlugins(pulumiHome: string): Promise<void> {
     await symlink(join(import.meta.dirname, name, program), join(folder, program));
   }
 }
-
-/**
- * The programs that the official CLI brings beside itself: the engine finds them without a warning
- * in the folder of its own executable, and with one on PATH.
- */
-export const BUNDLED_PROGRAMS: readonly string[] = [
-  "pulumi-language-nodejs",
-  "pulumi-resource-pulumi-nodejs",
-].map((name) => join(import.meta.dirname, "nodejs", name));

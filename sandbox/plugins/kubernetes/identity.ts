@@ -33,7 +33,7 @@ export function metadataOf(object: Properties): Metadata {
 }
 
 /** `kubernetes:apps/v1:Deployment` and `kubernetes:core/v1:ConfigMapPatch`, as API version and kind. */
-export function kindOfToken(type: string): { apiVersion: string; kind: string } {
+function kindOfToken(type: string): { apiVersion: string; kind: string } {
   const [, apiVersion = "", kind = ""] = type.split(":");
   return { apiVersion: apiVersion.replace(/^core\//, ""), kind };
 }
