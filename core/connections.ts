@@ -162,6 +162,11 @@ export function connection<S extends System>(system: S, environment?: Environmen
   return connections([system], environment)[system];
 }
 
+/** Whether rdev-infra's own database is named. Without one, operations are done and not recorded. */
+export function hasDatabase(environment: Environment = process.env): boolean {
+  return environment["DATABASE_URL"] !== undefined;
+}
+
 /** Every secret among the variables, for taking it out of a text that came from elsewhere. */
 export function connectionSecrets(environment: Environment = process.env): string[] {
   return Object.entries(environment).flatMap(([name, value]) => {

@@ -1,6 +1,7 @@
 import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { migrate } from "../automation/store/migrate.ts";
 import { problems } from "../core/errors.ts";
 import { startCitadel } from "./citadel/server.ts";
 import { type Context, createSecrets, type Part, type Report } from "./context.ts";
@@ -14,6 +15,7 @@ import { startPostgres } from "./servers/postgres.ts";
 import { startPowerDns } from "./servers/powerdns.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startRegistry } from "./servers/registry.ts";
+import { createStoreDatabase } from "./store-database.ts";
 import { FAMILIES, type ToolFamily } from "./tool-families.ts";
 import {
   type BuiltFamily,
@@ -173,6 +175,12 @@ async function startParts(
     atEnd(() => woodpecker.close());
     return { gitea, woodpecker };
   };
+  const databases = async () => {
+    const postgres = await ready("postgres", startPostgres(context));
+    const own = await createStoreDatabase(postgres.url, "rdev_infra", () => context.secrets.make());
+    await migrate(own);
+    return { postgres, own };
+  };
   const logs = async () => {
     const citadel = await startCitadel({
       organization: citadelOrganization,
@@ -181,17 +189,18 @@ async function startParts(
     atEnd(() => citadel.close());
     return citadel;
   };
-  const [kubernetes, { gitea, woodpecker }, postgres, redis, dns, registry, citadel, engine] =
+  const [kubernetes, forges, { postgres, own }, redis, dns, registry, citadel, engine] =
     await Promise.all([
       ready("kubernetes", startKubernetes(context, tools)),
       forge(),
-      ready("postgres", startPostgres(context)),
+      databases(),
       ready("redis", startRedis(context)),
       ready("powerdns", startPowerDns(context, domain)),
       ready("registry", startRegistry(context, tools.registry)),
       logs(),
       equip(cli, context),
     ]);
+  const { gitea, woodpecker } = forges;
   for (const secret of [woodpecker.token, citadel.apiKey, citadel.agentKey]) {
     context.secrets.add(secret);
   }
@@ -209,6 +218,8 @@ async function startParts(
     REGISTRY_CI_USERNAME: registry.ci.username,
     REGISTRY_CI_PASSWORD: registry.ci.password,
     POSTGRES_ADMIN_URL: postgres.url,
+    DATABASE_URL: own.url,
+    DATABASE_OWNER_URL: own.ownerUrl,
     REDIS_ADMIN_URL: redis.url,
     KUBECONFIG: kubernetes.kubeconfig,
     CITADEL_ENABLED: "true",

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
+import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
   readonly remove?: boolean;
 }
@@ -12,10 +13,12 @@ export function addDestroy(program: Command): void {
     .description("delete all that a stack made")
     .option("-y, --yes", "go ahead without asking")
     .option("--remove", "remove the stack's record too, and a project's config file")
+    .addOption(actorOption())
     .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
     .option("--json", "events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
+      const record = recorder(options);
       process.exitCode = await confirmed(
         options,
         () =>
@@ -24,7 +27,9 @@ export function addDestroy(program: Command): void {
           ),
         () =>
           show({ operation: "destroy", stack, tense: "past" }, options, (engine, common) =>
-            engine.destroy(stack, { ...common, remove }),
+            record({ stack, operation: "destroy", remove }, () =>
+              engine.destroy(stack, { ...common, remove }),
+            ),
           ),
       );
     });

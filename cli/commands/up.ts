@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { collectConfig, type ConfigOption } from "../config-option.ts";
+import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
   readonly config?: ConfigOption;
 }
@@ -13,11 +14,13 @@ export function addUp(program: Command): void {
     .description("bring a stack to what the program says; make it if there is none")
     .option("-y, --yes", "go ahead without asking")
     .option("-c, --config <key=value>", "a setting, kept in the stack's file", collectConfig)
+    .addOption(actorOption())
     .option("--diff", "name the properties that differ")
     .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
     .option("--json", "events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { config } = options;
+      const record = recorder(options);
       process.exitCode = await confirmed(
         options,
         () =>
@@ -26,7 +29,9 @@ export function addUp(program: Command): void {
           ),
         () =>
           show({ operation: "up", stack, tense: "past" }, options, (engine, common) =>
-            engine.up(stack, { ...common, ...(config && { config }) }),
+            record({ stack, operation: "up", ...(config && { details: { config } }) }, () =>
+              engine.up(stack, { ...common, ...(config && { config }) }),
+            ),
           ),
       );
     });

@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
-import pg from "pg";
 import { migrate } from "../../automation/store/migrate.ts";
 import { Store } from "../../automation/store/store.ts";
+import {
+  createStoreDatabase,
+  queryOnce,
+  type StoreDatabase,
+} from "../../sandbox/store-database.ts";
 import { variable } from "./variables.ts";
 
 /** A migrated database of a test's own. */
-export interface TestStore {
+export interface TestStore extends StoreDatabase {
   /** As the service's role. */
   readonly store: Store;
-  readonly url: string;
-  readonly ownerUrl: string;
-  readonly serviceRole: string;
   /** Runs a statement as the administrator of the server, whom nothing holds back. */
   admin(statement: string): Promise<Record<string, unknown>[]>;
   /** Ends all sessions, and drops database and roles. */
@@ -18,37 +19,20 @@ export interface TestStore {
 }
 
 export async function createTestStore({ migrated = true } = {}): Promise<TestStore> {
-  const id = randomBytes(6).toString("hex");
-  const [database, owner, serviceRole] = [`store_${id}`, `owner_${id}`, `service_${id}`];
-  const server = new URL(variable("POSTGRES_ADMIN_URL"));
-  const onServer = (statement: string) => query(server.href, statement);
-  await onServer(`CREATE ROLE ${owner} LOGIN PASSWORD 'owner-Passw0rd'`);
-  await onServer(`CREATE ROLE ${serviceRole} LOGIN PASSWORD 'service-Passw0rd'`);
-  await onServer(`CREATE DATABASE ${database} OWNER ${owner}`);
-  const urlOf = (user: string, password: string) =>
-    `postgres://${user}:${password}@${server.host}/${database}`;
-  const url = urlOf(serviceRole, "service-Passw0rd");
-  const ownerUrl = urlOf(owner, "owner-Passw0rd");
-  if (migrated) await migrate({ ownerUrl, serviceRole });
-  const store = new Store({ url });
-  const inside = Object.assign(new URL(server.href), { pathname: `/${database}` }).href;
+  const name = `store_${randomBytes(6).toString("hex")}`;
+  const server = variable("POSTGRES_ADMIN_URL");
+  const database = await createStoreDatabase(server, name, () => "planted-Passw0rd");
+  if (migrated) await migrate(database);
+  const store = new Store({ url: database.url });
+  const inside = Object.assign(new URL(server), { pathname: `/${name}` }).href;
   return {
-    ...{ store, url, ownerUrl, serviceRole },
-    admin: (statement) => query(inside, statement),
+    ...database,
+    store,
+    admin: (statement) => queryOnce(inside, statement),
     async drop() {
       await store.close();
-      await onServer(`DROP DATABASE ${database} WITH (FORCE)`);
-      await onServer(`DROP ROLE ${owner}, ${serviceRole}`);
+      await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
+      await queryOnce(server, `DROP ROLE ${name}, ${name}_owner`);
     },
   };
-}
-
-async function query(url: string, statement: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(statement)).rows;
-  } finally {
-    await client.end();
-  }
 }
