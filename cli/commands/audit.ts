@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { Comparison } from "../../automation/audit/citadel-copy.ts";
+import type { Store } from "../../automation/store/store.ts";
 import { EXIT } from "../exit-codes.ts";
-import { span } from "../span.ts";
+import { range, span } from "../span.ts";
 import { durationText } from "../text.ts";
 import { withStore } from "../with-store.ts";
 
@@ -11,12 +13,15 @@ export function addAudit(program: Command): void {
     .description("what was done, oldest first")
     .option("--project <slug>", "to one project")
     .option("--last <time>", "as 30m, 1h or 7d", span)
+    .option("--unfinished", "only what began and has not ended: it still runs, or was killed")
     .option("--limit <events>", "the newest so many, 1 to 10000", limitOf, 100)
     .option("--json", "each event as JSON")
     .action(list);
   audit
     .command("verify")
     .description("check that no event was changed or removed; exits with 1 when one was")
+    .option("--citadel <platform>", "compare with what was shipped, which also shows a cut-off end")
+    .option("--last <time>", "how far back Citadel is asked", range, "7d")
     .option("--json", "the result as JSON")
     .action(verify);
   audit
@@ -35,6 +40,7 @@ export function addAudit(program: Command): void {
 interface ListOptions {
   readonly project?: string;
   readonly last?: number;
+  readonly unfinished?: true;
   readonly limit: number;
   readonly json?: true;
 }
@@ -53,15 +59,41 @@ async function list({ json, ...options }: ListOptions): Promise<void> {
   }
 }
 
-async function verify({ json }: { json?: true }): Promise<void> {
+interface VerifyOptions {
+  readonly citadel?: string;
+  readonly last: string;
+  readonly json?: true;
+}
+
+async function verify({ citadel: platform, last, json }: VerifyOptions): Promise<void> {
   const { verifyChain } = await import("../../automation/audit/verify.ts");
-  const { rows, hash, broken } = await withStore(verifyChain);
-  if (json) console.log(JSON.stringify({ rows, hash, broken: broken ?? null }));
-  else if (!broken) console.log(`${rows} events, the chain is whole. Its end: ${hash}`);
-  if (!broken) return;
-  const right = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
-  console.error(`RDEV_AUDIT: event ${broken.id} is broken: ${broken.reason}. ${right} right.`);
-  process.exitCode = EXIT.failed;
+  await withStore(async (store) => {
+    const { rows, hash, broken } = await verifyChain(store);
+    const copy = broken || !platform ? undefined : await compared(store, platform, last);
+    const wrong = broken ?? copy?.broken;
+    if (json) {
+      const counts = { rows, hash, ...(copy && { compared: copy.compared }) };
+      console.log(JSON.stringify({ ...counts, broken: wrong ?? null }));
+    } else if (!wrong) {
+      console.log(`${rows} events, the chain is whole. Its end: ${hash}`);
+      if (copy)
+        console.log(`Citadel has ${copy.compared} of the last ${last}, and they are the same.`);
+    }
+    if (!wrong) return;
+    const right = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
+    const rest = broken ? `${right} right.` : "The chain is whole without it.";
+    console.error(`RDEV_AUDIT: event ${wrong.id} is broken: ${wrong.reason}. ${rest}`);
+    process.exitCode = EXIT.failed;
+  });
+}
+
+async function compared(store: Store, platform: string, last: string): Promise<Comparison> {
+  const { compareWithCitadel } = await import("../../automation/audit/citadel-copy.ts");
+  const { platformTenant } = await import("../../automation/audit/platform-tenant.ts");
+  const { Citadel } = await import("../../providers/citadel/client.ts");
+  const citadel = new Citadel();
+  const tenant = await platformTenant(citadel, citadel.platformTenant);
+  return compareWithCitadel({ store, citadel, tenant, platform, last });
 }
 
 async function outbox(options: { json?: true; retryRefused?: true }): Promise<void> {

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Entry, Subject } from "../../automation/logs/logs.ts";
 import { EXIT } from "../exit-codes.ts";
 import { entryLine } from "../logs/entry-line.ts";
+import { range } from "../span.ts";
 
 interface Options {
   readonly project?: string;
@@ -50,11 +51,6 @@ export function addLogs(program: Command): void {
 function whose(flags: string, description: string): Option {
   const option = new Option(flags, description);
   return option.conflicts(WHOSE.filter((other) => other !== option.attributeName()));
-}
-
-function range(text: string): string {
-  if (/^[1-9]\d{0,5}[mhd]$/.test(text)) return text;
-  throw new InvalidArgumentError("It is not like 30m, 1h or 7d.");
 }
 
 function limitOf(text: string): number {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { audited } from "../../automation/audit/audited.ts";
 import { FIRST_HASH } from "../../automation/audit/chain.ts";
 import { listAudit } from "../../automation/audit/list.ts";
@@ -68,6 +69,41 @@ describe("the audit log", () => {
     assert.deepEqual(await ids({ project: "blog", limit: 2, last: 3_600_000 }), [4]);
     await tamper("UPDATE audit_log SET at = at - interval '2 hours' WHERE id < 4");
     assert.deepEqual(await ids({ limit: 9, last: 3_600_000 }), [4]);
+  });
+
+  it("lists what began and never ended, as after a kill or an outage", async () => {
+    const action = { action: "project.update", actor: "ada", component: "infra" };
+    await audited(log, { ...action, projectId: "done" }, async () => undefined);
+    await rejected(
+      audited(log, { ...action, projectId: "failed" }, () => Promise.reject(new Error("no"))),
+      /no/,
+    );
+    const unfinished = async () =>
+      (await listAudit(test.store, { limit: 9, unfinished: true })).map((row) => row.project_id);
+    assert.deepEqual(await unfinished(), []);
+    await log.record({ ...action, projectId: "killed", result: "started", operation: "op-1" });
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const running = audited(log, { ...action, projectId: "running" }, () => held);
+    while ((await unfinished()).length < 2) await sleep(10);
+    assert.deepEqual(await unfinished(), ["killed", "running"]);
+    release();
+    await running;
+    assert.deepEqual(await unfinished(), ["killed"]);
+  });
+
+  it("finds what never ended among many in time", async function () {
+    this.timeout(20_000);
+    await test.admin(`
+      INSERT INTO audit_log SELECT n, now(), 'project.update', 'shop', 'ada',
+        CASE n % 2 WHEN 1 THEN 'started' ELSE 'success' END, 1, 'infra',
+        jsonb_build_object('operation', 'op-' || (n + 1) / 2), md5(n::text), md5((n + 1)::text)
+      FROM generate_series(1, 99999) n`);
+    const rows = await listAudit(test.store, { limit: 9, unfinished: true });
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      [99_999],
+    );
   });
 
   it("is one chain, also when many write at once", async () => {

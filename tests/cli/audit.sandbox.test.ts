@@ -55,11 +55,23 @@ describe("rdev-infra audit", () => {
     const shipped = await run(["audit", "ship", "staging", "--once"], citadel.variables);
     assert.deepEqual([shipped.code, shipped.stdout], [0, "3 shipped, 0 refused\n"]);
     assert.deepEqual([...citadel.events.keys()], [1, 2, 3]);
-    await citadel.close();
+
+    const unfinished = await run(["audit", "list", "--unfinished"]);
+    assert.match(unfinished.stdout, /^\S+Z {2}1 .*started, by ada\n\S+Z {2}3 .*started, by ada\n$/);
 
     const whole = await run(["audit", "verify"]);
     assert.equal(whole.code, 0);
     assert.match(whole.stdout, /^3 events, the chain is whole\. Its end: [0-9a-f]{64}\n$/);
+    const verifyCopy = ["audit", "verify", "--citadel", "staging"];
+    const direct = { ...citadel.variables, CITADEL_URL: citadel.directUrl };
+    const same = await run(verifyCopy, direct);
+    assert.match(same.stdout, /\nCitadel has 3 of the last 7d, and they are the same\.\n$/);
+    await test.admin("SET session_replication_role = replica; DELETE FROM audit_log WHERE id = 3");
+    assert.equal((await run(["audit", "verify"])).code, 0);
+    const cut = await run(verifyCopy, direct);
+    assert.equal(cut.code, 1);
+    assert.match(cut.stderr, /^RDEV_AUDIT: event 3 is broken: .* gone from here/);
+    await citadel.close();
     await test.admin(
       "SET session_replication_role = replica; UPDATE audit_log SET actor = 'eve' WHERE id = 2",
     );
@@ -70,10 +82,11 @@ describe("rdev-infra audit", () => {
 
   it("refuses what is no time or no number", async () => {
     for (const args of [
-      ["--last", "soon"],
-      ["--limit", "0"],
+      ["list", "--last", "soon"],
+      ["list", "--limit", "0"],
+      ["verify", "--last", "1 week"],
     ]) {
-      assert.equal((await run(["audit", "list", ...args])).code, 2);
+      assert.equal((await run(["audit", ...args])).code, 2);
     }
   });
 });

@@ -7,6 +7,8 @@ import { startCitadel } from "../../sandbox/citadel/server.ts";
 export interface IngestRecorder {
   /** What a process needs to ship to it. */
   readonly variables: Readonly<Record<string, string>>;
+  /** The stand-in's address, past the proxy. */
+  readonly directUrl: string;
   /** By event id, in the order in which each came first: every form in which it was taken. */
   readonly events: ReadonlyMap<number, readonly string[]>;
   /** Resolves when a batch has been taken, after this was called. */
@@ -55,6 +57,7 @@ export async function startIngestRecorder({ pause = 40 } = {}): Promise<IngestRe
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   return {
     variables: { CITADEL_URL: url, CITADEL_API_KEY: standIn.apiKey, CITADEL_TENANT_ID: tenant },
+    directUrl: standIn.url,
     events,
     taken: () => new Promise((resolve) => waiting.push(resolve)),
     async close() {
