@@ -1,11 +1,9 @@
-import { asInfraError, InfraError } from "../../core/errors.ts";
+import { asInfraError, type InfraError } from "../../core/errors.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
 import { IngestError } from "../../providers/citadel/ingest-error.ts";
 import { citadelEvent } from "./citadel-event.ts";
 import type { Queued } from "./outbox.ts";
 
-/** In ms, for one call. */
-const DEADLINE = 10_000;
 /** In ms, for all calls of a batch. The store ends a transaction that is idle for a minute. */
 const BATCH_DEADLINE = 30_000;
 /** So many that fail one after another, whatever they are: it is Citadel's fault, not theirs. */
@@ -16,12 +14,14 @@ export interface Destination {
   readonly tenant: string;
   /** The events' `environment`. */
   readonly platform: string;
+  /** For one call, in ms. */
+  readonly deadline: number;
 }
 
 /** What became of the events of a batch; those that are in no list were not sent. */
 export interface Delivery {
   readonly shipped: readonly Queued[];
-  /** For good. */
+  /** Each by itself: for good, unless Citadel refuses all. */
   readonly refused: readonly { readonly row: Queued; readonly reason: string }[];
   /** Each by itself, while others may have been taken. */
   readonly failed: readonly { readonly row: Queued; readonly error: InfraError }[];
@@ -43,11 +43,6 @@ export async function deliver(to: Destination, rows: readonly Queued[]): Promise
       shipped: [...whole.shipped, ...rest.shipped],
       refused: [...whole.refused, ...rest.refused],
     };
-  }
-  if (whole.refused.length === rows.length && rows.length >= OUTAGE) {
-    // A proxy that lets nothing pass, perhaps: better wait than keep all aside.
-    const text = `Citadel refused all of ${rows.length} events: ${whole.refused[0]?.reason}`;
-    return { shipped: [], refused: [], failed: [], outage: new InfraError("RDEV_REFUSED", text) };
   }
   return whole;
 }
@@ -79,10 +74,10 @@ async function oneByOne(to: Destination, rows: readonly Queued[]): Promise<Deliv
 
 /** One call. */
 async function send(to: Destination, rows: readonly Queued[]): Promise<Delivery> {
-  const { citadel, tenant, platform } = to;
+  const { citadel, tenant, platform, deadline } = to;
   try {
     const events = rows.map((row) => citadelEvent(row, platform));
-    const report = await citadel.ingest(tenant, events, { deadline: DEADLINE });
+    const report = await citadel.ingest(tenant, events, { deadline });
     return sorted(rows, rows.length, report.refused);
   } catch (error) {
     const outage = asInfraError(error);

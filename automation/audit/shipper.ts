@@ -4,12 +4,15 @@ import type { Citadel } from "../../providers/citadel/port.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { backoff } from "./backoff.ts";
 import { deliver, type Delivery } from "./delivery.ts";
+import { Doubts } from "./doubts.ts";
 import { becomeShipper, due, postpone, remove, setAside } from "./outbox.ts";
 
 /** As many as Citadel's own client sends at once. */
 const BATCH = 100;
 /** In ms: how soon a new event is seen. */
 const POLL = 1_000;
+/** In ms, as Citadel's own client has. */
+const DEADLINE = 10_000;
 
 export interface ShipperOptions {
   readonly store: Store;
@@ -22,6 +25,8 @@ export interface ShipperOptions {
   readonly onFailure?: (error: InfraError, wait: number) => void;
   /** In ms. Default: 1 s. */
   readonly poll?: number;
+  /** For one call, in ms. Default: 10 s. */
+  readonly deadline?: number;
 }
 
 /** How one attempt went. */
@@ -30,6 +35,8 @@ export interface Shipped {
   readonly state: "shipped" | "failed" | "busy" | "idle";
   readonly shipped: number;
   readonly refused: number;
+  /** Projects whose events are tried again later, while those of others go on. */
+  readonly putOff: number;
   /** In ms, until another attempt makes sense. */
   readonly wait: number;
 }
@@ -41,6 +48,7 @@ export interface Shipped {
  */
 export class CitadelShipper {
   readonly #options: ShipperOptions;
+  readonly #doubts = new Doubts();
   #tenant: string | undefined;
   /** One after another. */
   #failures = 0;
@@ -59,13 +67,14 @@ export class CitadelShipper {
 
   /** Ships until nothing is due, or nothing can be shipped. Never rejects. */
   async drain(): Promise<Omit<Shipped, "wait">> {
-    let shipped = 0;
-    let refused = 0;
+    const sum = { shipped: 0, refused: 0, putOff: 0 };
     for (;;) {
-      const batch = await this.ship();
-      shipped += batch.shipped;
-      refused += batch.refused;
-      if (batch.state !== "shipped") return { state: batch.state, shipped, refused };
+      const { state, shipped, refused, putOff } = await this.ship();
+      sum.shipped += shipped;
+      sum.refused += refused;
+      sum.putOff += putOff;
+      if (state === "shipped") continue;
+      return { state: state === "idle" && sum.putOff > 0 ? "failed" : state, ...sum };
     }
   }
 
@@ -76,22 +85,25 @@ export class CitadelShipper {
       if (done.state === "shipped") this.#failures = 0;
       return done;
     } catch (error) {
-      return { state: "failed", shipped: 0, refused: 0, wait: this.#failed(asInfraError(error)) };
+      const wait = this.#failed(asInfraError(error));
+      return { state: "failed", shipped: 0, refused: 0, putOff: 0, wait };
     }
   }
 
   async #batch(transaction: StoreTransaction): Promise<Shipped> {
-    const { poll = POLL, citadel, platform } = this.#options;
-    const nothing = { shipped: 0, refused: 0, wait: poll };
+    const { poll = POLL, deadline = DEADLINE, citadel, platform } = this.#options;
+    const nothing = { shipped: 0, refused: 0, putOff: 0, wait: poll };
     if (!(await becomeShipper(transaction))) return { state: "busy", ...nothing };
     const rows = await due(transaction, BATCH);
     const [oldest] = rows;
     if (!oldest) return { state: "idle", ...nothing };
     this.#tenant ??= await this.#options.tenant();
 
-    const delivery = await deliver({ citadel, platform, tenant: this.#tenant }, rows);
+    const to = { citadel, platform, tenant: this.#tenant, deadline };
+    const delivery = this.#doubts.judge(await deliver(to, rows));
     await this.#settle(transaction, delivery);
-    const counts = { shipped: delivery.shipped.length, refused: delivery.refused.length };
+    const { shipped, refused, failed } = delivery;
+    const counts = { shipped: shipped.length, refused: refused.length, putOff: failed.length };
     if (!delivery.outage) return { state: "shipped", ...counts, wait: 0 };
     const wait = this.#failed(delivery.outage);
     if (delivery.outage.code === "RDEV_TENANT") this.#tenant = undefined; // made anew, perhaps

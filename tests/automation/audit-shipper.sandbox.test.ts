@@ -11,6 +11,7 @@ import { InfraError } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import type { CitadelEvent, IngestReport } from "../../providers/citadel/port.ts";
 import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
+import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 
 const EVENT: AuditEvent = {
@@ -98,7 +99,9 @@ describe("the audit shipper", () => {
     await log.record({ ...EVENT, action: "build.run", component: "build", result: "failure" });
     await log.record({ ...EVENT, projectId: "blog", component: "saga", result: "failure" });
     await log.record({ ...EVENT, component: "http", durationMs: 4_000 });
-    assert.deepEqual(await shipper().drain(), { state: "idle", shipped: 4, refused: 0 });
+    assert.deepEqual(await shipper().drain(), {
+      ...{ state: "idle", shipped: 4, refused: 0, putOff: 0 },
+    });
     for (const [cpl, ids] of [
       ["action:project.create", [1, 3, 4]],
       ["project_id:blog", [3]],
@@ -166,7 +169,7 @@ describe("the audit shipper", () => {
     const { wait } = await shipper({ citadel: { ingest: () => Promise.reject(limited) } }).ship();
     assert.equal(wait, 120_000);
     assert.deepEqual(await shipper({ citadel: recorder() }).drain(), {
-      ...{ state: "idle", shipped: 0, refused: 0 }, // the wait holds for others, too
+      ...{ state: "idle", shipped: 0, refused: 0, putOff: 0 }, // the wait holds for others, too
     });
   });
 
@@ -218,7 +221,7 @@ describe("the audit shipper", () => {
       return { accepted: events.length - 1, refused: [{ index, reason: "no good" }] };
     });
     assert.deepEqual(await shipper({ citadel: to }).drain(), {
-      ...{ state: "idle", shipped: 4, refused: 1 },
+      ...{ state: "idle", shipped: 4, refused: 1, putOff: 0 },
     });
     const { waiting, refused } = await backlog(test.store);
     assert.deepEqual({ waiting, refused }, { waiting: 0, refused: 1 });
@@ -230,12 +233,107 @@ describe("the audit shipper", () => {
     assert.deepEqual(await inCitadel(), [3]);
   });
 
-  it("keeps nothing aside where all is refused: it waits", async () => {
-    await record(10);
-    standIn.misbehave({ status: 400, body: '{"error":"no"}', match: { path: /ingest/ } });
-    assert.equal((await shipper().ship()).state, "failed");
-    const { waiting, refused } = await backlog(test.store);
-    assert.deepEqual({ waiting, refused }, { waiting: 10, refused: 0 });
+  for (const count of [1, 2, 10, 120]) {
+    it(`keeps nothing of ${count} events aside where all is refused: it waits, and ships them then`, async () => {
+      await record(count);
+      standIn.misbehave({ status: 400, body: '{"error":"no"}', match: { path: /ingest/ } });
+      const one = shipper();
+      for (let tries = 0; tries < 3; tries += 1) {
+        const { state, shipped, refused } = await one.drain();
+        assert.deepEqual([state, shipped, refused], ["failed", 0, 0]);
+        await hurry();
+      }
+      assert.equal(failures[0]?.code, "RDEV_REFUSED");
+      assert.match(failures[0].message, /^Citadel took none of the events: .*no/);
+      const { waiting, refused } = await backlog(test.store);
+      assert.deepEqual({ waiting, refused }, { waiting: count, refused: 0 });
+      standIn.misbehave(undefined);
+      assert.equal((await one.drain()).shipped, count);
+      assert.equal((await inCitadel()).length, count);
+    });
+  }
+
+  it("believes a refusal once anything else was taken since", async () => {
+    const to = recorder((events) => {
+      const refused = events.flatMap(({ fields }, index) =>
+        fields?.["actor"] === "bad" ? [{ index, reason: "no good" }] : [],
+      );
+      return refused.length > 0 ? { accepted: 0, refused } : undefined;
+    });
+    const one = shipper({ citadel: to });
+    await record(1, { actor: "bad" });
+    assert.equal((await one.drain()).state, "failed");
+    await hurry();
+    assert.equal((await one.drain()).state, "failed");
+    await record(1, { projectId: "blog" }); // goes on, while the other waits
+    assert.deepEqual(await one.drain(), { state: "idle", shipped: 1, refused: 0, putOff: 0 });
+    await hurry();
+    assert.deepEqual(await one.drain(), { state: "idle", shipped: 0, refused: 1, putOff: 0 });
+    assert.equal((await refusedRows(test.store))[0]?.id, 1);
+  });
+
+  describe("whose answers do not arrive as they should", () => {
+    let proxy: FaultyProxy;
+    beforeEach(async () => void (proxy = await startFaultyProxy(standIn.url)));
+    afterEach(() => proxy.close());
+
+    /** Ships all, in as many tries as it takes; answers with what Citadel has by then. */
+    async function shipAll(): Promise<Map<number, string[]>> {
+      const client = new Citadel({ url: proxy.url, apiKey: standIn.apiKey });
+      const one = shipper({ citadel: client, deadline: 500 });
+      for (let tries = 0; tries < 5; tries += 1) {
+        await one.drain();
+        await hurry();
+      }
+      assert.equal((await backlog(test.store)).waiting, 0);
+      const { entries } = await citadel.query({ tenant }, "target:audit", { limit: 500 });
+      const copies = new Map<number, string[]>();
+      for (const { id: _, ...entry } of entries) {
+        const id = Number(entry.metadata["event_id"]);
+        copies.set(id, [...(copies.get(id) ?? []), JSON.stringify(entry)]);
+      }
+      assert.deepEqual(
+        [...copies.keys()].sort((a, b) => a - b),
+        Array.from({ length: 12 }, (_, index) => index + 1),
+      );
+      for (const each of copies.values()) assert.equal(new Set(each).size, 1);
+      return copies;
+    }
+    const most = (copies: Map<number, string[]>) =>
+      Math.max(...[...copies.values()].map(({ length }) => length));
+
+    beforeEach(() => record(12));
+
+    it("loses nothing when Citadel is slower than the deadline", async () => {
+      proxy.misbehave({ match: { path: /ingest/ }, delayMs: 1_500, times: 2 });
+      await shipAll();
+      assert.equal(failures[0]?.code, "RDEV_DEADLINE");
+    });
+
+    it("sends again, with the same ids, what was taken but answered too late", async () => {
+      proxy.loseAnswers("POST", /ingest/, 2, 1_500);
+      assert.equal(most(await shipAll()), 3);
+      assert.equal(failures[0]?.code, "RDEV_DEADLINE");
+    });
+
+    it("sends again, with the same ids, what was taken and the connection was reset", async () => {
+      proxy.loseAnswers("POST", /ingest/, 2);
+      assert.equal(most(await shipAll()), 3);
+      assert.equal(failures[0]?.code, "RDEV_UNREACHABLE");
+    });
+
+    it("sends again, with the same ids, what was taken and the answer cut in half", async () => {
+      standIn.misbehave({ match: { path: /ingest/ }, truncate: true, times: 2 });
+      assert.equal(most(await shipAll()), 3);
+      assert.equal(failures[0]?.code, "RDEV_UNREACHABLE");
+    });
+
+    it("loses nothing when an error is cut in half", async () => {
+      const body = JSON.stringify({ error: "no room", retry_after: 1 });
+      standIn.misbehave({ match: { path: /ingest/ }, status: 503, body, truncate: true, times: 2 });
+      assert.equal(most(await shipAll()), 1);
+      assert.equal(failures[0]?.code, "RDEV_UNREACHABLE");
+    });
   });
 
   it("lets an event on which Citadel falls hold up its own project only", async () => {

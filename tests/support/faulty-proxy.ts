@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import fastify from "fastify";
 import { request } from "undici";
 import { addMisbehaviour, type Misbehave } from "../../sandbox/misbehave.ts";
@@ -9,9 +10,10 @@ export interface FaultyProxy {
   readonly misbehave: Misbehave;
   /**
    * The next `times` requests of this method and path reach the real server, but the connection is
-   * reset in place of its answer: the caller cannot know whether it was done.
+   * reset in place of its answer, at once or after so many ms: the caller cannot know whether it was
+   * done.
    */
-  loseAnswers(method: string, path?: RegExp, times?: number): void;
+  loseAnswers(method: string, path?: RegExp, times?: number, afterMs?: number): void;
   /** Every request that arrived, as `GET /path?query`, oldest first. */
   readonly requests: readonly string[];
   close(): Promise<void>;
@@ -21,7 +23,7 @@ export interface FaultyProxy {
 export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   const app = fastify({ logger: false, forceCloseConnections: true });
   const requests: string[] = [];
-  let losing: { method: string; path: RegExp; left: number } | undefined;
+  let losing: { method: string; path: RegExp; left: number; afterMs: number } | undefined;
   app.addHook("onRequest", ({ method, url }, _reply, done) => {
     requests.push(`${method} ${url}`);
     done();
@@ -42,6 +44,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     if (losing?.method === method && losing.left > 0 && url.search(losing.path) >= 0) {
       losing.left -= 1;
       reply.hijack();
+      if (losing.afterMs > 0) await sleep(losing.afterMs);
       raw.socket.resetAndDestroy();
       return;
     }
@@ -55,8 +58,8 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   return {
     url,
     misbehave,
-    loseAnswers: (method, path = /^/, times = 1) => {
-      losing = { method, path, left: times };
+    loseAnswers: (method, path = /^/, times = 1, afterMs = 0) => {
+      losing = { method, path, left: times, afterMs };
     },
     requests,
     close: () => app.close(),
