@@ -3,8 +3,8 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
-import { CitadelCaller, logEvent } from "../support/citadel-caller.ts";
+import type { Citadel } from "../../sandbox/citadel/server.ts";
+import { type CitadelCaller, logEvent, withStandIn } from "../support/citadel-caller.ts";
 
 const SECRET = "a secret of some length";
 
@@ -13,12 +13,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
   let caller: CitadelCaller;
   let tenant: string;
 
-  beforeEach(async () => {
-    citadel = await startCitadel({ organization: "orchard9" });
-    caller = new CitadelCaller(citadel);
-    tenant = await caller.tenant("my-app");
-  });
-  afterEach(() => citadel.close());
+  withStandIn((given) => ({ citadel, caller, tenant } = given));
 
   describe("a webhook", () => {
     interface Alert {
@@ -91,16 +86,19 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       }
     });
 
-    it("is told again when it failed", async () => {
+    it("is told three times while it fails", async () => {
       await register();
-      statuses = [500];
+      statuses = [500, 500];
       await caller.ingest(tenant, [logEvent("broke", { level: "error" })]);
-      await arrived(2);
-      assert.equal(alerts[0]?.body, alerts[1]?.body);
+      await arrived(3);
+      assert.equal(new Set(alerts.map(({ body }) => body)).size, 1);
+      const { release_version } = JSON.parse(alerts[0]?.body ?? "") as Record<string, unknown>;
+      assert.equal(release_version, null);
     });
 
     it("is there once for each URL, and listed without its secret", async () => {
       const first = await register();
+      assert.deepEqual(Object.keys(first.body as object), ["id", "url", "created_at"]);
       const again = await register({ url, secret: `${SECRET}, another` });
       assert.deepEqual(again, { status: 200, body: first.body });
       const { body } = await caller.call("GET", "/webhooks/deployments");

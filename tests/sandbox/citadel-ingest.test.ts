@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
-import { CitadelCaller, logEvent } from "../support/citadel-caller.ts";
+import { type CitadelCaller, logEvent, withStandIn } from "../support/citadel-caller.ts";
 
 describe("what the stand-in for Citadel ingests", () => {
-  let citadel: Citadel;
   let caller: CitadelCaller;
   let tenant: string;
 
-  beforeEach(async () => {
-    citadel = await startCitadel({ organization: "orchard9" });
-    caller = new CitadelCaller(citadel);
-    tenant = await caller.tenant("my-app");
-  });
-  afterEach(() => citadel.close());
+  withStandIn((given) => ({ caller, tenant } = given));
 
   it("takes gzip, up to 4 MiB when it is unpacked, and no other encoding", async () => {
     const gzip = { "content-encoding": "gzip" };
@@ -88,6 +81,31 @@ describe("what the stand-in for Citadel ingests", () => {
       assert.match((answer.body as { error: string }).error, /nested/);
     }
     assert.equal((await caller.query("deep")).total, 0);
+  });
+
+  it("takes fields that are nested 32 deep, and not 33", async () => {
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) });
+    for (const [depth, status] of [
+      [32, 202],
+      [33, 400],
+    ] as const) {
+      const answer = await caller.ingest(tenant, [logEvent("deep", { fields: nested(depth) })]);
+      assert.equal(answer.status, status, String(depth));
+    }
+  });
+
+  it("dates a single event by its arrival, and takes its attributes for fields", async () => {
+    const attributes = { service: "api", environment: "staging", target: "main", n: 1 };
+    const single = { message: "one", level: "info", attributes };
+    const before = Date.now();
+    await caller.call("POST", "/ingest/event", single, { "x-tenant-id": tenant });
+    const [entry] = (await caller.query("one environment:staging target:main")).entries;
+    const { timestamp, service, metadata } = entry as unknown as Record<string, unknown>;
+    assert.ok(Date.parse(timestamp as string) >= before - 1);
+    assert.deepEqual(
+      [service, metadata],
+      ["api", { n: 1, environment: "staging", target: "main" }],
+    );
   });
 
   it("does not let fields pass for the event's own", async () => {

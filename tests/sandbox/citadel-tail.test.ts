@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { request } from "undici";
 import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
-import { CitadelCaller, logEvent } from "../support/citadel-caller.ts";
+import { type CitadelCaller, logEvent, withStandIn } from "../support/citadel-caller.ts";
 
 describe("the live tail of the stand-in for Citadel", () => {
   let citadel: Citadel;
@@ -9,16 +9,9 @@ describe("the live tail of the stand-in for Citadel", () => {
   let tenant: string;
   let ends: AbortController;
 
-  beforeEach(async () => {
-    citadel = await startCitadel({ organization: "orchard9", heartbeat: 20 });
-    caller = new CitadelCaller(citadel);
-    tenant = await caller.tenant("my-app", "projects");
-    ends = new AbortController();
-  });
-  afterEach(async () => {
-    ends.abort();
-    await citadel.close();
-  });
+  withStandIn((given) => ({ citadel, caller, tenant } = given), { heartbeat: 20 });
+  beforeEach(() => void (ends = new AbortController()));
+  afterEach(() => ends.abort());
 
   interface Frame {
     readonly id: string;
@@ -117,10 +110,10 @@ describe("the live tail of the stand-in for Citadel", () => {
   });
 
   it("does not hold up the end of the server", async () => {
+    citadel = await startCitadel({ organization: "orchard9" });
     const tail = await open("level:info");
     const rejected = assert.rejects(tail.take(1));
     await citadel.close();
     await rejected;
-    citadel = await startCitadel({ organization: "orchard9" });
   });
 });

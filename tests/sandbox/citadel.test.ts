@@ -12,6 +12,10 @@ const tenantSchema = z.strictObject({
   metadata: z.record(z.string(), z.string()),
 });
 const errorSchema = z.object({ error: z.string() });
+const mistakeSchema = z.strictObject({
+  ...errorSchema.shape,
+  ...{ position: z.number(), found: z.string(), expected: z.string() },
+});
 const answerSchema = z.strictObject({
   entries: z.array(
     z.strictObject({
@@ -340,6 +344,12 @@ describe("the stand-in for Citadel", () => {
         ["new", "middle"],
       );
       assert.equal(limited.total, 3);
+      await ingest(
+        id,
+        Array.from({ length: 101 }, (_, n) => event(`many ${n}`)),
+      );
+      const unlimited = await query("many");
+      assert.deepEqual([unlimited.entries.length, unlimited.total], [100, 101]);
     });
 
     it("refuses a range, a limit or a query that is malformed", async () => {
@@ -361,7 +371,7 @@ describe("the stand-in for Citadel", () => {
       for (const [q, position, pattern] of mistakes) {
         const answer = await call("GET", `/query?${new URLSearchParams({ q }).toString()}`);
         assert.equal(answer.status, 400, q);
-        const body = errorSchema.extend({ position: z.number() }).parse(answer.body);
+        const body = mistakeSchema.parse(answer.body);
         assert.equal(body.position, position);
         assert.match(body.error, pattern);
       }

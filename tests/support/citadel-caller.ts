@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { request } from "undici";
-import type { Citadel } from "../../sandbox/citadel/server.ts";
+import { type Citadel, type CitadelOptions, startCitadel } from "../../sandbox/citadel/server.ts";
 
 export interface Answer {
   readonly status: number;
@@ -72,6 +72,27 @@ export class CitadelCaller {
   async found(...query: Parameters<CitadelCaller["query"]>): Promise<string[]> {
     return (await this.query(...query)).entries.map(({ message }) => message).sort();
   }
+}
+
+export interface StandIn {
+  readonly citadel: Citadel;
+  readonly caller: CitadelCaller;
+  /** The id of `my-app`, a member of the group `projects`. */
+  readonly tenant: string;
+}
+
+/** Gives each test of a suite a stand-in for Citadel of its own. */
+export function withStandIn(
+  give: (standIn: StandIn) => void,
+  options: Partial<CitadelOptions> = {},
+): void {
+  let citadel: Citadel;
+  beforeEach(async () => {
+    citadel = await startCitadel({ organization: "orchard9", ...options });
+    const caller = new CitadelCaller(citadel);
+    give({ citadel, caller, tenant: await caller.tenant("my-app", "projects") });
+  });
+  afterEach(() => citadel.close());
 }
 
 /** An event, with what must be there. */
