@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { ERROR_CODES } from "../core/errors.ts";
 import { TEMPLATE_VARIABLES } from "../core/template.ts";
 
@@ -49,5 +49,37 @@ describe("the documents", () => {
     const settings = read("core/settings.ts").match(/^ {2}(\w+)(?=: )/gm) ?? [];
     assert.ok(settings.length > 20);
     for (const name of settings) assert.ok(readme.includes(name.trim()), name);
+  });
+
+  describe("of what Citadel is taken to do", () => {
+    const page = read("docs/citadel.md");
+    const cited = new Set([...page.replace(/\s+/g, " ").matchAll(/“([^”]+)”/g)].map(([, t]) => t));
+    const titles = (...patterns: string[]) =>
+      globSync(patterns, { cwd: new URL("..", import.meta.url) }).flatMap((path) =>
+        [...read(path).matchAll(/\bit\(\s*"([^"]+)"/g)].map(([, title]) => title),
+      );
+
+    it("give each rule its tests, or say that it has none", () => {
+      const rules = page.split(/^(?=- |#)/m).filter((part) => part.startsWith("- "));
+      assert.ok(rules.length > 25);
+      for (const rule of rules) assert.match(rule, /✓ “|[Nn]o test/);
+    });
+
+    it("name no test that there is not", () => {
+      const known = new Set(titles("tests/**/*citadel*.ts", "tests/core/cpl.test.ts"));
+      assert.deepEqual(
+        [...cited].filter((title) => !known.has(title)),
+        [],
+      );
+    });
+
+    it("leave out no test of the contract or of the stand-in", () => {
+      const wanted = titles("tests/contract/citadel.ts", "tests/sandbox/citadel*.test.ts");
+      assert.ok(wanted.length > 60);
+      assert.deepEqual(
+        wanted.filter((title) => !cited.has(title)),
+        [],
+      );
+    });
   });
 });
