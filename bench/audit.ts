@@ -20,6 +20,7 @@ import { startWarden } from "../sandbox/warden.ts";
 import { startIngestRecorder } from "../tests/support/ingest-recorder.ts";
 import { killShipperUnderLoad } from "../tests/support/kill-shipper.ts";
 import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
+import { machine } from "./machine.ts";
 
 const WRITERS = 4; // at once
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
@@ -40,6 +41,7 @@ try {
   const secrets = createSecrets();
   const postgres = await startPostgres({ folder, warden, ports, secrets, report: () => undefined });
   process.env["POSTGRES_ADMIN_URL"] = postgres.url;
+  console.log(machine());
   await throughput(Number(values.events));
   await kills(Number(values.kills));
 } finally {

@@ -1,18 +1,20 @@
 /**
  * How quick the stand-in for Citadel is: events a second that it takes over HTTP, and the plan's
- * queries at 1 million events. `npm run bench:citadel [-- --events 100000] [--rounds 20]`.
+ * queries at 1 million events. `node bench/citadel.ts [--events 100000] [--rounds 20]`.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, stat } from "node:fs/promises";
-import { cpus, loadavg, tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Agent, request } from "undici";
 import { type Citadel, startCitadel } from "../sandbox/citadel/server.ts";
+import { machine } from "./machine.ts";
 
 const BATCH = 100; // what Citadel's own client sends at most
 const SENDERS = 2; // at once
 const PROJECTS = 9; // beside the platform's environment
+const TENTHS = 10;
 const DAY_MS = 86_400_000;
 
 /** The plan's, word for word, with the range that it gives or Citadel's default. */
@@ -88,7 +90,9 @@ async function ingest(server: Citadel, tenants: readonly string[], count: number
   const [platform = "", ...projects] = tenants;
   const start = Date.now() - DAY_MS;
   const latencies: number[] = [];
+  const marks: number[] = []; // when each tenth was there: does it slow down with size?
   let sent = 0;
+  let taken = 0;
   const send = async () => {
     while (sent < count) {
       const from = sent;
@@ -111,6 +115,8 @@ async function ingest(server: Citadel, tenants: readonly string[], count: number
       const text = await answer.body.text();
       if (answer.statusCode !== 202) throw new Error(`ingest: ${answer.statusCode} ${text}`);
       latencies.push(performance.now() - began);
+      taken += BATCH;
+      if (taken >= ((marks.length + 1) * count) / TENTHS) marks.push(performance.now());
     }
   };
   const began = performance.now();
@@ -120,6 +126,11 @@ async function ingest(server: Citadel, tenants: readonly string[], count: number
     `ingest: ${sent} events in ${seconds.toFixed(1)} s, ${Math.round(sent / seconds)} events/s; ` +
       `a batch of ${BATCH}: p50 ${ms(latencies, 0.5)}, p99 ${ms(latencies, 0.99)}`,
   );
+  const rates = marks.map((mark, n) => {
+    const tenth = (mark - (marks[n - 1] ?? began)) / 1000;
+    return Math.round(count / TENTHS / tenth);
+  });
+  console.log(`events/s of each tenth: ${rates.join(" ")}`);
 }
 
 function event(start: number, n: number, count: number) {
@@ -182,13 +193,4 @@ function ms(all: readonly number[], quantile: number): string {
 
 function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 1024 / 1024)} MiB`;
-}
-
-function machine(): string {
-  const [first, ...others] = cpus();
-  const load = loadavg()[0] ?? 0;
-  return (
-    `machine: ${others.length + 1} × ${first?.model.trim()}, ${mebibytes(totalmem())}, ` +
-    `Node ${process.version}, ${process.platform} ${process.arch}, load ${load.toFixed(1)}`
-  );
 }
