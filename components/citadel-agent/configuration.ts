@@ -130,6 +130,8 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
     // Its own lines would come back for ever.
     exclude_path: `${paths.logs}/citadel-agent-*_${args.namespace}_*.log`,
     "multiline.parser": "cri",
+    // Four times a second, in place of after the first line of a trace.
+    inotify_watcher: "off",
     read_from_head: "on",
     refresh_interval: 5,
     rotate_wait: 30,
@@ -151,6 +153,15 @@ function processors(
   kubernetes: AgentKubernetes,
 ): readonly object[] {
   return [
+    {
+      // What one reading of a file holds, and no more: with a buffer, lines that wait for the rest of
+      // their trace would be lost when the agent is killed, as the file's position is past them.
+      name: "multiline",
+      "multiline.parser": "traces",
+      "multiline.key_content": "log",
+      mode: "parser",
+      buffer: "off",
+    },
     {
       name: "kubernetes",
       kube_url: kubernetes.url,
@@ -208,19 +219,6 @@ function citadel(url: string, disk: string) {
     "net.connect_timeout": "10s",
     retry_limit: "no_limits",
     "storage.total_limit_size": disk,
-    processors: {
-      logs: [
-        {
-          name: "multiline",
-          "multiline.parser": "traces",
-          "multiline.key_content": "text",
-          mode: "parser",
-          buffer: "off",
-        },
-        { name: "modify", rename: "text message" },
-        { name: "modify", remove: ["text", "source"] },
-      ],
-    },
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Which lines of text belong to one stack trace, in the words of Fluent Bit's multiline parsers. They
- * are tried on text only, by container and stream (`source`), and on what one chunk holds.
+ * Which lines belong to one stack trace, in the words of Fluent Bit's multiline parsers. Streams are
+ * kept apart, and a JSON object neither begins nor continues a trace.
  */
 export function multilineParsers() {
   return [
@@ -8,8 +8,8 @@ export function multilineParsers() {
       name: "traces",
       type: "regex",
       flush_timeout: 1000, // needed by its schema; without a buffer nothing waits
-      key_content: "text",
-      key_group: "source",
+      key_content: "log",
+      key_group: "stream", // the engine crashes at the seventh group: a pod's name could not be one
       rules: RULES.flatMap(([states, regex, next]) =>
         states.split(" ").map((state) => ({ state, regex: `/${regex}/`, next_state: next })),
       ),
@@ -21,10 +21,10 @@ export function multilineParsers() {
 const RULES: readonly (readonly [states: string, regex: string, next: string])[] = [
   // Go
   ["start_state", "^(?:panic: |fatal error: |unexpected fault address |SIG[A-Z]+: )", "go"],
-  ["start_state", "\\bpanic serving \\S+: ", "go"],
+  ["start_state", "^(?!\\{).*\\bpanic serving \\S+: ", "go"],
   ["go", "^goroutine \\d+ ", "go"],
   ["go", "^(?:\\[signal |created by |exit status \\d|panic: |runtime(?: |:|\\.)|PC=)", "go"],
-  ["go", "^(?:\\s|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
+  ["go", "^(?:\\s(?!\\s*\\{)|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
   ["go", "^[^\\s()]+(?:\\([^()]*\\)[^\\s()]*)*\\(.*\\)$", "go"],
 
   // Python
@@ -36,7 +36,7 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   ["python_next", "^Traceback \\(most recent call last\\):", "python"],
 
   // Java, Kotlin, C#, Node
-  ["start_state", "(?:Exception|Error|Throwable|Fault)\\b", "trace_head"],
+  ["start_state", "^(?!\\s*\\{).*(?:Exception|Error|Throwable|Fault)\\b", "trace_head"],
   ["start_state", "^(?:Uncaught|Unhandled|Caused by:) ", "trace_head"],
   ["trace_head trace", "^\\s+(?:at |\\.\\.\\. \\d+ |Suppressed: |Caused by: |--- End of)", "trace"],
   ["trace_head trace", "^(?:Caused by: |--- End of |\\s+---> )", "trace_head"],

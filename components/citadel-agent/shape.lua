@@ -90,10 +90,9 @@ local function ofObject(fields, line)
   return event
 end
 
--- Lines of text may be parts of one stack trace: the output joins them, and renames `text`.
 local function ofText(line)
   line = text.clean(line)
-  return { text = line, level = level.ofText(line), fields = json.map({}) }
+  return { message = line, level = level.ofText(line), fields = json.map({}) }
 end
 
 local function eventOf(line)
@@ -127,9 +126,6 @@ local function build(tag, ts, record, line, tenant, remarks)
   event.environment = SETTINGS.platform
   event.service = nonEmpty(labels[SERVICE]) or container or "unknown"
   event.target = event.target or container or "unknown"
-  -- What is joined: never two streams' lines, and never objects, which are whole.
-  event.source = event.text and tag .. "/" .. tostring(record.stream) or "object"
-  event.text = event.text or ""
   return event
 end
 
