@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { ownershipLabels } from "../core/labels.ts";
+import { environmentBinding, ownershipLabels } from "../core/labels.ts";
 import type { Sizes } from "../core/settings.ts";
 import { Namespace } from "../providers/kubernetes/namespace.ts";
 
@@ -10,12 +10,15 @@ export interface ProjectNamespaceArgs {
   readonly sizes: Sizes;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
+  /** The project's environment in Citadel. Without Citadel: undefined. */
+  readonly environment?: pulumi.Input<string>;
 }
 
 /**
  * The project's namespace and the rules in it: Pod Security `restricted`, a quota, limits for
  * containers that name none, and a NetworkPolicy that lets in only the ingress and the project's own
- * pods. Delete deletes the namespace with everything in it.
+ * pods. A label binds the pods in it to the project's environment (EnvironmentPolicy). Delete deletes
+ * the namespace with everything in it.
  */
 export class ProjectNamespace extends pulumi.ComponentResource {
   readonly namespace: Namespace;
@@ -31,11 +34,12 @@ export class ProjectNamespace extends pulumi.ComponentResource {
       {
         name: slug,
         project: slug,
-        labels: {
+        labels: pulumi.output(args.environment).apply((id) => ({
           ...ownershipLabels(slug),
+          ...environmentBinding(id),
           "pod-security.kubernetes.io/enforce": "restricted",
           "pod-security.kubernetes.io/warn": "restricted",
-        },
+        })),
       },
       { parent: this },
     );

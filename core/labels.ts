@@ -1,6 +1,9 @@
 import { MANAGED_BY } from "./ownership.ts";
 
-/** The agent routes a pod's output to this environment: a tenant's UUID. */
+/**
+ * On a pod: the agent routes its output to this environment, a tenant's UUID. On a namespace: the
+ * only one that the pods in it may name.
+ */
 export const ENVIRONMENT_LABEL = "citadel.io/environment";
 /** The agent writes this as `service` into every event of the pod. */
 export const SERVICE_LABEL = "citadel.io/service";
@@ -28,4 +31,9 @@ export function ownershipLabels(project: string): Labels {
 /** Where a pod's output goes. Without an environment the agent uses the platform's. */
 export function citadelLabels(service: string, environment?: string): Labels {
   return { ...(environment && { [ENVIRONMENT_LABEL]: environment }), [SERVICE_LABEL]: service };
+}
+
+/** On a namespace. Without an environment its pods may name none, which the empty label says. */
+export function environmentBinding(environment?: string): Labels {
+  return { [ENVIRONMENT_LABEL]: environment ?? "" };
 }

@@ -43,6 +43,18 @@ const DEFAULT_SIZES: Sizes = {
   memoryQuota: "1Gi",
 };
 
+/** How the log agent runs on each node. */
+const agent = z.strictObject({
+  /** Of the image's entry point. An image of one's own may want others. */
+  args: z.array(z.string()).default(["--config=/etc/citadel-agent/fluent-bit.yaml"]),
+  /** The disk that logs which could not be sent may take on one node, in MiB; then the oldest go. */
+  bufferMiB: z.int().min(64).max(1_048_576).default(1024),
+  cpuRequest: quantity.default("50m"),
+  cpuLimit: quantity.default("1"),
+  memoryRequest: quantity.default("64Mi"),
+  memoryLimit: quantity.default("256Mi"),
+});
+
 const platformSettings = z.strictObject({
   /** Projects are served at `<slug>.<domain>`; the DNS zone has this name. */
   domain,
@@ -63,8 +75,12 @@ const platformSettings = z.strictObject({
   citadelOrganization: z.string().min(1),
   /** What a project's Deployment runs until its first build; listens on 8080. */
   placeholderImage: image,
-  /** The log agent's image. */
-  agentImage: image,
+  /**
+   * The log agent's image. A registry can put another image behind a version: add the digest that
+   * yours serves (`fluent/fluent-bit:5.1.1@sha256:…`), and it is refused.
+   */
+  agentImage: image.default("fluent/fluent-bit:5.1.1"),
+  agent: agent.prefault({}),
   /** Workloads that exist already and get the citadel.io labels. */
   workloads: z.array(workload).default([]),
   sizes: sizes
@@ -81,6 +97,7 @@ const platformSettings = z.strictObject({
 
 export type PlatformSettings = z.output<typeof platformSettings>;
 export type Sizes = z.output<typeof sizes>;
+export type AgentSettings = z.output<typeof agent>;
 export type ExistingWorkload = z.output<typeof workload>;
 
 const projectSettings = z.strictObject({

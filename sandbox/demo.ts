@@ -106,7 +106,7 @@ async function demo(): Promise<void> {
   });
   await step("nothing is left", async () => {
     const left = await Promise.all(
-      [slug, NEIGHBOUR, "rdev-platform", "observability"].map((name) =>
+      [slug, NEIGHBOUR, PLATFORM, "rdev-platform", "observability"].map((name) =>
         leftovers({ slug: name, organization, domain, dns, env }),
       ),
     );

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { AlertWebhook } from "../components/alert-webhook.ts";
-import { CitadelAgent } from "../components/citadel-agent.ts";
+import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment } from "../components/citadel-environment.ts";
+import { EnvironmentPolicy } from "../components/environment-policy/environment-policy.ts";
 import { TenantGroup } from "../components/tenant-group.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
 import { connection, connections } from "../core/connections.ts";
@@ -48,14 +49,21 @@ function logCollection(
         "on every node. Make a key that is good for ingest only, and set CITADEL_AGENT_KEY to it.",
     );
   }
-  new CitadelAgent("citadel-agent", {
-    platform,
-    namespace: AGENT_NAMESPACE,
-    image: settings.agentImage,
-    citadelUrl: citadel.url,
-    apiKey: citadel.agentKey,
-    tenantId,
-  });
+  // Whatever believes or sets the label, comes after the rule about it.
+  const policy = new EnvironmentPolicy("environment-policy", { platform, environment: tenantId });
+  new CitadelAgent(
+    "citadel-agent",
+    {
+      platform,
+      namespace: AGENT_NAMESPACE,
+      image: settings.agentImage,
+      settings: settings.agent,
+      citadelUrl: citadel.url,
+      apiKey: citadel.agentKey,
+      tenantId,
+    },
+    { dependsOn: policy },
+  );
   if (settings.alertWebhook) {
     connection("citadelWebhook"); // missing, it should stop a preview already
     const { alertWebhook, credentialsVersion } = settings;
@@ -63,9 +71,10 @@ function logCollection(
   }
   for (const workload of settings.workloads) {
     const { kind, namespace, name } = workload;
-    new WorkloadLabels(`${kind}-${namespace}-${name}`.toLowerCase(), {
-      workload,
-      environment: tenantId,
-    });
+    new WorkloadLabels(
+      `${kind}-${namespace}-${name}`.toLowerCase(),
+      { workload, environment: tenantId },
+      { dependsOn: policy },
+    );
   }
 }

@@ -1,7 +1,12 @@
 import { Resolver } from "node:dns/promises";
-import { CoreV1Api } from "@kubernetes/client-node";
+import {
+  AdmissionregistrationV1Api,
+  CoreV1Api,
+  RbacAuthorizationV1Api,
+} from "@kubernetes/client-node";
 import { Redis } from "ioredis";
 import pg from "pg";
+import { PROJECT_LABEL } from "../../core/labels.ts";
 import { databaseName } from "../../core/slug.ts";
 import { registryTags } from "./registry.ts";
 import { json, kubeConfig, type Stage, variable } from "./stage.ts";
@@ -81,11 +86,25 @@ const LOOKS: Readonly<Record<string, (place: Place) => Promise<string[]>>> = {
   },
 
   async Kubernetes(place) {
-    const core = kubeConfig(place).makeApiClient(CoreV1Api);
-    const { items } = await core.listNamespace();
-    return items
-      .filter(({ metadata }) => metadata?.name === place.slug)
-      .map(({ metadata }) => `namespace ${metadata?.name}`);
+    const config = kubeConfig(place);
+    const { items } = await config.makeApiClient(CoreV1Api).listNamespace();
+    const rbac = config.makeApiClient(RbacAuthorizationV1Api);
+    const admission = config.makeApiClient(AdmissionregistrationV1Api);
+    const marked = { labelSelector: `${PROJECT_LABEL}=${place.slug}` };
+    const clusterWide = await Promise.all([
+      rbac.listClusterRole(marked),
+      rbac.listClusterRoleBinding(marked),
+      admission.listValidatingAdmissionPolicy(marked),
+      admission.listValidatingAdmissionPolicyBinding(marked),
+    ]);
+    return [
+      ...items
+        .filter(({ metadata }) => metadata?.name === place.slug)
+        .map(({ metadata }) => `namespace ${metadata?.name}`),
+      ...clusterWide
+        .flatMap((list) => list.items)
+        .map(({ metadata }) => `${metadata?.name} of the cluster`),
+    ];
   },
 
   async Citadel(place) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { BuildTrigger } from "../../components/build-trigger.ts";
 import { Cache } from "../../components/cache.ts";
 import { CiPipeline } from "../../components/ci-pipeline.ts";
-import { CitadelAgent } from "../../components/citadel-agent.ts";
+import { CitadelAgent } from "../../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment } from "../../components/citadel-environment.ts";
 import { Database } from "../../components/database.ts";
 import { Deployment } from "../../components/deployment.ts";
@@ -13,12 +13,13 @@ import { TemplateSeed } from "../../components/template-seed.ts";
 import { TenantGroup } from "../../components/tenant-group.ts";
 import { WorkloadLabels } from "../../components/workload-labels.ts";
 import * as pulumi from "@pulumi/pulumi";
+import { EnvironmentPolicy } from "../../components/environment-policy/environment-policy.ts";
 import { parsePlatformConfig } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
 import { record, TENANT, valueOf } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
 
-const { sizes } = parsePlatformConfig(PLATFORM);
+const { sizes, agent } = parsePlatformConfig(PLATFORM);
 const values = Object.fromEntries(
   Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
 ) as unknown as TemplateValues;
@@ -73,10 +74,13 @@ const make = {
       platform,
       namespace: "observability",
       image: "agent:1",
+      settings: agent,
       citadelUrl: "https://citadel.test:8443/base",
       apiKey: "ck_planted",
       tenantId: TENANT,
     }),
+  EnvironmentPolicy: (platform: string) =>
+    new EnvironmentPolicy(platform, { platform, environment: TENANT }),
   TenantGroup: (group: string) => new TenantGroup(group, { group, enabled: true }),
   WorkloadLabels: (name: string) =>
     new WorkloadLabels(name, {
@@ -238,7 +242,13 @@ describe("Deployment", () => {
     });
   });
 
-  it("has no environment label without Citadel", async () => {
+  it("binds its namespace to its environment", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    const labels = one("kubernetes:Namespace").inputs["labels"] as Record<string, string>;
+    assert.equal(labels["citadel.io/environment"], TENANT);
+  });
+
+  it("has no environment label without Citadel, and a namespace that allows none", async () => {
     const { one } = await record(
       () =>
         new Deployment("my-app", {
@@ -255,6 +265,8 @@ describe("Deployment", () => {
     const { labels } = pod(one("kubernetes:apps/v1:Deployment")).metadata;
     assert.ok(!("citadel.io/environment" in labels));
     assert.ok("citadel.io/service" in labels);
+    const namespace = one("kubernetes:Namespace").inputs["labels"] as Record<string, string>;
+    assert.equal(namespace["citadel.io/environment"], "");
   });
 
   it("is admitted by Pod Security restricted, and bounded", async () => {
@@ -336,61 +348,6 @@ describe("Deployment", () => {
       },
       { apiGroups: ["apps"], resources: ["deployments"], verbs: ["list", "watch"] },
     ]);
-  });
-});
-
-describe("CitadelAgent", () => {
-  it("has a Secret with exactly the keys api-key and tenant-id", async () => {
-    const { one } = await record(() => make.CitadelAgent("staging"));
-    const secret = one("kubernetes:core/v1:Secret");
-    assert.deepEqual(secret.inputs["stringData"], { "api-key": "ck_planted", "tenant-id": TENANT });
-    assert.ok(secret.secrets.includes("stringData"));
-    assert.deepEqual(
-      [secret.inputs["metadata"]].map((metadata) => {
-        const { name, namespace } = metadata as { name: string; namespace: string };
-        return { name, namespace };
-      }),
-      [{ name: "citadel-agent", namespace: "observability" }],
-    );
-  });
-
-  it("runs on every node, and may get pods, no more", async () => {
-    const { one } = await record(() => make.CitadelAgent("staging"));
-    const { inputs } = one("kubernetes:apps/v1:DaemonSet");
-    const { spec } = (inputs["spec"] as { template: { spec: { tolerations: unknown } } }).template;
-    assert.deepEqual(spec.tolerations, [{ operator: "Exists" }]);
-    assert.deepEqual(one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole").inputs["rules"], [
-      { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
-    ]);
-  });
-
-  it("holds its key in its Secret only", async () => {
-    const { all } = await record(() => make.CitadelAgent("staging"));
-    for (const { type, inputs } of all) {
-      if (type === "kubernetes:core/v1:Secret") continue;
-      assert.ok(!JSON.stringify(inputs).includes("ck_planted"), type);
-    }
-  });
-
-  it("restarts when its key changes", async () => {
-    const annotations = async (apiKey: string) => {
-      const { one } = await record(
-        () =>
-          new CitadelAgent("agent", {
-            platform: "staging",
-            namespace: "observability",
-            image: "agent:1",
-            citadelUrl: "https://citadel.test",
-            apiKey,
-            tenantId: TENANT,
-          }),
-      );
-      const { inputs } = one("kubernetes:apps/v1:DaemonSet");
-      return (inputs["spec"] as { template: { metadata: { annotations: object } } }).template
-        .metadata.annotations;
-    };
-    assert.deepEqual(await annotations("ck_one"), await annotations("ck_one"));
-    assert.notDeepEqual(await annotations("ck_one"), await annotations("ck_two"));
   });
 });
 

@@ -74,9 +74,20 @@ describe("the platform stack", () => {
     assert.ok(!JSON.stringify(all).includes("ck_planted_admin"));
   });
 
+  it("makes the rule about environments before the agent and the labels on what exists", async () => {
+    const { all } = await run("staging", CITADEL, { config });
+    const order = all.filter(({ custom }) => custom).map(({ type }) => type.split(":").at(-1));
+    const last = order.lastIndexOf("ValidatingAdmissionPolicyBinding");
+    assert.notEqual(last, -1);
+    for (const later of ["DaemonSet", "DeploymentPatch", "StatefulSetPatch"]) {
+      assert.ok(order.indexOf(later) > last, later);
+    }
+  });
+
   it("makes no agent and needs no variable when Citadel is switched off", async () => {
     const { byType, one } = await run("staging", { CITADEL_ENABLED: "false" }, { config });
     assert.equal(byType("kubernetes:apps/v1:DaemonSet").length, 0);
+    assert.equal(byType("rdev:components:EnvironmentPolicy").length, 0);
     assert.equal(one("citadel:Environment").inputs["enabled"], false);
   });
 
@@ -105,7 +116,7 @@ describe("the platform stack", () => {
     await assert.rejects(
       run("staging", CITADEL, { config: { domain: "a.test" } }),
       (error: Error) =>
-        ["RDEV_SETTINGS", "rdev:gitOrganization", "rdev:registry", "rdev:agentImage"].every(
+        ["RDEV_SETTINGS", "rdev:gitOrganization", "rdev:registry", "rdev:placeholderImage"].every(
           (word) => error.message.includes(word),
         ),
     );

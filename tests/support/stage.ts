@@ -41,7 +41,9 @@ async function bringUp(): Promise<Platform> {
     platform = undefined;
     succeeded(await destroy(PLATFORM, { workDir, remove: true }));
     const left = await Promise.all(
-      ["rdev-platform", "observability"].map((slug) => leftovers(placeOf(settings, slug))),
+      [PLATFORM, "rdev-platform", "observability"].map((slug) =>
+        leftovers(placeOf(settings, slug)),
+      ),
     );
     assert.deepEqual(left.flat(), []);
     for (const workload of settings.workloads) {

@@ -1,0 +1,61 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+/** Of the cluster, so with a name that nobody else gives: what is found under it is taken over. */
+const CLUSTER_NAME = "rdev-infra:citadel-agent";
+
+export interface AgentAccountArgs {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+}
+
+/**
+ * As whom the agent asks for a pod's labels: a ServiceAccount that may `get` pods, no more: neither
+ * list nor watch them, nor read a Secret. Delete deletes it, its ClusterRole and the binding.
+ */
+export class AgentAccount extends pulumi.ComponentResource {
+  readonly name: pulumi.Output<string>;
+
+  constructor(name: string, { metadata }: AgentAccountArgs, options: pulumi.ResourceOptions) {
+    super("rdev:components:AgentAccount", name, {}, { parent: options.parent });
+    const { dependsOn, deletedWith } = options;
+    const clusterWide = { name: CLUSTER_NAME, labels: metadata.labels };
+
+    const account = new k8s.core.v1.ServiceAccount(
+      name,
+      // Only the agent's pod asks for a token; another pod in its namespace gets none by chance.
+      { metadata, automountServiceAccountToken: false },
+      { parent: this, dependsOn, deletedWith },
+    );
+    const role = new k8s.rbac.v1.ClusterRole(
+      name,
+      { metadata: clusterWide, rules: [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }] },
+      { parent: this },
+    );
+    new k8s.rbac.v1.ClusterRoleBinding(
+      name,
+      {
+        metadata: clusterWide,
+        roleRef: {
+          apiGroup: "rbac.authorization.k8s.io",
+          kind: "ClusterRole",
+          name: role.metadata.name,
+        },
+        subjects: [
+          {
+            kind: "ServiceAccount",
+            name: account.metadata.name,
+            namespace: metadata.namespace,
+          },
+        ],
+      },
+      { parent: this },
+    );
+
+    this.name = account.metadata.name;
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,110 @@
+import type * as k8s from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import type { Labels } from "../../core/labels.ts";
+import type { AgentSettings } from "../../core/settings.ts";
+import { METRICS_PORT } from "./configuration.ts";
+
+type Input = k8s.types.input.core.v1.PodSpec;
+
+/** In seconds: longer than Fluent Bit takes to send what it has in hand (`grace` in its service). */
+const TERMINATION_GRACE = 60;
+
+export interface DaemonSetArgs {
+  /** By which its pods are selected. */
+  readonly labels: Labels;
+  readonly image: string;
+  readonly settings: AgentSettings;
+  /** The names of what it runs as, and of what it reads. */
+  readonly account: pulumi.Input<string>;
+  readonly secret: pulumi.Input<string>;
+  readonly config: pulumi.Input<string>;
+  /** Changes whenever the Secret or the ConfigMap does. */
+  readonly fingerprint: pulumi.Input<string>;
+}
+
+/** The agent on every node, as it is run. */
+export function daemonSetSpec(args: DaemonSetArgs): k8s.types.input.apps.v1.DaemonSetSpec {
+  return {
+    selector: { matchLabels: args.labels },
+    // A configuration that does not start stops here, and not on every node. Logs wait in their files.
+    updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%" } },
+    revisionHistoryLimit: 3,
+    template: {
+      metadata: {
+        labels: args.labels,
+        annotations: {
+          // A new key or configuration restarts the pods.
+          "rdev.io/configuration": args.fingerprint,
+          "prometheus.io/scrape": "true",
+          "prometheus.io/port": String(METRICS_PORT),
+          "prometheus.io/path": "/api/v2/metrics/prometheus",
+        },
+      },
+      spec: podSpec(args),
+    },
+  };
+}
+
+function podSpec({ image, settings, account, secret, config }: DaemonSetArgs): Input {
+  return {
+    serviceAccountName: account,
+    automountServiceAccountToken: true,
+    enableServiceLinks: false,
+    tolerations: [{ operator: "Exists" }],
+    // The last to be evicted, and sure of a place: on a node without it, logs rotate away unsent.
+    priorityClassName: "system-node-critical",
+    terminationGracePeriodSeconds: TERMINATION_GRACE,
+    securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    containers: [container(image, settings, secret)],
+    volumes: [
+      { name: "config", configMap: { name: config } },
+      // /var/log/containers links to /var/log/pods, where containerd (so k3s) keeps the files.
+      { name: "logs", hostPath: { path: "/var/log", type: "Directory" } },
+      // What was read and not sent yet: it must outlive the pod.
+      { name: "state", hostPath: { path: "/var/lib/citadel-agent", type: "DirectoryOrCreate" } },
+    ],
+  };
+}
+
+function container(
+  image: string,
+  { args, cpuRequest, cpuLimit, memoryRequest, memoryLimit }: AgentSettings,
+  secret: pulumi.Input<string>,
+): k8s.types.input.core.v1.Container {
+  const fromSecret = (key: string) => ({ secretKeyRef: { name: secret, key } });
+  return {
+    name: "agent",
+    image,
+    args,
+    env: [
+      { name: "CITADEL_API_KEY", valueFrom: fromSecret("api-key") },
+      { name: "CITADEL_TENANT_ID", valueFrom: fromSecret("tenant-id") },
+      { name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
+    ],
+    ports: [{ name: "metrics", containerPort: METRICS_PORT }],
+    // Both ask whether the agent runs, never whether Citadel answers: restarting helps no outage.
+    livenessProbe: { ...PROBE, periodSeconds: 10, failureThreshold: 6 },
+    readinessProbe: { ...PROBE, periodSeconds: 5 },
+    resources: {
+      requests: { cpu: cpuRequest, memory: memoryRequest },
+      limits: { cpu: cpuLimit, memory: memoryLimit },
+    },
+    securityContext: {
+      // The kubelet's and containerd's log files are root's, and closed to others. Their owner needs
+      // no capability to read them.
+      runAsUser: 0,
+      runAsGroup: 0,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+    volumeMounts: [
+      { name: "config", mountPath: "/etc/citadel-agent", readOnly: true },
+      { name: "logs", mountPath: "/var/log", readOnly: true },
+      { name: "state", mountPath: "/var/lib/citadel-agent" },
+    ],
+  };
+}
+
+const PROBE = { httpGet: { path: "/", port: "metrics" }, timeoutSeconds: 5 };

@@ -1,0 +1,64 @@
+-- Times, as loggers write them, to the event's: RFC 3339 in UTC with milliseconds.
+local when = {}
+
+local floor, format, match = math.floor, string.format, string.match
+
+-- What is outside is no time that a program wrote but a number with another meaning.
+local EARLIEST, LATEST = 946684800, 4102444800 -- 2000 and 2100, in seconds since 1970
+
+local last, lastText
+
+function when.stamp(seconds, milliseconds)
+  if seconds ~= last then
+    last, lastText = seconds, os.date("!%Y-%m-%dT%H:%M:%S", seconds)
+  end
+  return format("%s.%03dZ", lastText, milliseconds)
+end
+
+-- Days since 1970 of a date of the Gregorian calendar; of March first in its years, as leap days end them.
+local function daysOf(year, month, day)
+  if month <= 2 then year, month = year - 1, month + 12 end
+  return 365 * year + floor(year / 4) - floor(year / 100) + floor(year / 400)
+    + floor((153 * (month - 3) + 2) / 5) + day - 1 - 719468
+end
+
+local function stampOf(seconds, milliseconds)
+  if seconds < EARLIEST or seconds >= LATEST then return nil end
+  return when.stamp(floor(seconds), floor(milliseconds))
+end
+
+-- Seconds, milliseconds, micro- or nanoseconds since 1970: in 2000 to 2100 their sizes do not meet.
+local function ofNumber(number)
+  local unit = 1
+  while number / unit >= LATEST and unit < 1e9 do unit = unit * 1000 end
+  local seconds = floor(number / unit)
+  return stampOf(seconds, floor((number / unit - seconds) * 1000 + 1e-4))
+end
+
+local LENGTHS = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+local function ofText(value)
+  local year, month, day, hour, minute, second, rest =
+    match(value, "^(%d%d%d%d)-(%d%d)-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$")
+  if not year then return match(value, "^%d+%.?%d*$") and ofNumber(tonumber(value)) or nil end
+  local fraction, zone = match(rest, "^[.,](%d+)(.*)$")
+  zone = zone or rest
+  local sign, hours, minutes = match(zone, "^([+-])(%d%d):?(%d%d)$")
+  -- Without a zone it could be any hour.
+  if not sign and zone ~= "Z" and zone ~= "z" then return nil end
+  month, day, hour = tonumber(month), tonumber(day), tonumber(hour)
+  if not LENGTHS[month] or day < 1 or day > LENGTHS[month] or hour > 23 then return nil end
+  if tonumber(minute) > 59 or tonumber(second) > 60 then return nil end
+  local offset = sign and (tonumber(hours) * 3600 + tonumber(minutes) * 60) * (sign == "-" and -1 or 1) or 0
+  local seconds = daysOf(tonumber(year), month, day) * 86400 + hour * 3600 + minute * 60 + second - offset
+  return stampOf(seconds, tonumber(string.sub((fraction or "") .. "000", 1, 3)))
+end
+
+-- The event's time of a logger's value, or nil where that is none.
+function when.parse(value)
+  if type(value) == "number" then return ofNumber(value) end
+  if type(value) == "string" and #value < 64 then return ofText(value) end
+  return nil
+end
+
+return when

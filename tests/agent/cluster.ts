@@ -1,0 +1,141 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer, connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
+import type { AgentKubernetes } from "../../components/citadel-agent/configuration.ts";
+
+/** The sandbox's real API server, as an agent sees it. */
+export interface AgentCluster {
+  /** As an account that may do what the agent's may, and through a way that can be cut. */
+  readonly access: AgentKubernetes;
+  /** Pods with these labels in a namespace with those. */
+  namespace(name: string, labels?: Record<string, string>): Promise<void>;
+  pod(namespace: string, name: string, labels?: Record<string, string>): Promise<void>;
+  removePod(namespace: string, name: string): Promise<void>;
+  /** The API server cannot be reached. */
+  cut(): void;
+  restore(): void;
+  close(): Promise<void>;
+}
+
+export async function startCluster(folder: string): Promise<AgentCluster> {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  const core = config.makeApiClient(CoreV1Api);
+  const server = new URL(config.getCurrentCluster()?.server ?? "");
+  const caFile = join(folder, "api-server.crt");
+  const ca = config.getCurrentCluster();
+  await writeFile(
+    caFile,
+    ca?.caData ? Buffer.from(ca.caData, "base64") : await readFile(ca?.caFile ?? ""),
+  );
+
+  const account = `agent-${process.pid}-${Date.now().toString(36)}`;
+  const namespaces: string[] = [];
+  await core.createNamespacedServiceAccount({
+    namespace: "default",
+    body: { metadata: { name: account } },
+  });
+  const rbac = config.makeApiClient(RbacAuthorizationV1Api);
+  await rbac.createClusterRole({
+    body: {
+      metadata: { name: account },
+      rules: [{ apiGroups: [""], resources: ["pods", "namespaces"], verbs: ["get"] }],
+    },
+  });
+  await rbac.createClusterRoleBinding({
+    body: {
+      metadata: { name: account },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: account },
+      subjects: [{ kind: "ServiceAccount", name: account, namespace: "default" }],
+    },
+  });
+  const { status } = await core.createNamespacedServiceAccountToken({
+    name: account,
+    namespace: "default",
+    body: { spec: { audiences: [], expirationSeconds: 7200 } },
+  } as Parameters<CoreV1Api["createNamespacedServiceAccountToken"]>[0]);
+  const tokenFile = join(folder, "token");
+  await writeFile(tokenFile, status?.token ?? "", { mode: 0o600 });
+
+  const way = await startWay(server);
+  return {
+    access: { url: `https://127.0.0.1:${way.port}`, caFile, tokenFile },
+    async namespace(name, labels = {}) {
+      await core.createNamespace({ body: { metadata: { name, labels } } });
+      namespaces.push(name);
+    },
+    async pod(namespace, name, labels = {}) {
+      await core.createNamespacedPod({
+        namespace,
+        body: {
+          metadata: { name, labels },
+          spec: {
+            automountServiceAccountToken: false,
+            nodeSelector: { "no/node": "has-it" },
+            containers: [{ name: "app", image: "app" }],
+          },
+        },
+      });
+    },
+    async removePod(namespace, name) {
+      await core.deleteNamespacedPod({ namespace, name, gracePeriodSeconds: 0 });
+    },
+    cut: () => way.cut(),
+    restore: () => way.restore(),
+    async close() {
+      await way.close();
+      await Promise.all([
+        ...namespaces.map((name) => core.deleteNamespace({ name })),
+        rbac.deleteClusterRole({ name: account }),
+        rbac.deleteClusterRoleBinding({ name: account }),
+        core.deleteNamespacedServiceAccount({ namespace: "default", name: account }),
+      ]);
+    },
+  };
+}
+
+/** A TCP proxy, which refuses while it is cut. */
+async function startWay(target: URL) {
+  const open = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((socket) => {
+    if (isCut) {
+      socket.resetAndDestroy();
+      return;
+    }
+    const other = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [socket, other],
+      [other, socket],
+    ] as const) {
+      open.add(from);
+      from
+        .on("error", () => to.destroy())
+        .on("close", () => {
+          open.delete(from);
+          to.destroy();
+        });
+      from.pipe(to);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const drop = () => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    port: typeof address === "object" && address ? address.port : 0,
+    cut() {
+      isCut = true;
+      drop();
+    },
+    restore() {
+      isCut = false;
+    },
+    close: async () => {
+      drop();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describeEngine } from "./describe-engine.ts";
+import { eventually } from "./engine.ts";
+import { type AgentStage, startStage } from "./stage.ts";
+
+const KILLS = 20;
+
+describeEngine("The agent's delivery", () => {
+  let stage: AgentStage;
+  beforeEach(async () => {
+    stage = await startStage();
+  });
+  afterEach(() => stage.close());
+
+  it(`loses nothing and mixes nothing when it is killed ${KILLS} times under load`, async function () {
+    this.timeout(240_000);
+    const projects = await Promise.all([stage.project(), stage.project(), stage.project()]);
+    let written = 0;
+    let isOver = false;
+    const writing = (async () => {
+      while (!isOver) {
+        for (const { tenant, log } of projects) {
+          const lines = Array.from({ length: 50 }, (_, index) => {
+            const number = written + index;
+            return JSON.stringify({
+              time: new Date().toISOString(),
+              level: "INFO",
+              msg: `${tenant} ${number}`,
+            });
+          });
+          await stage.node.write(log, lines);
+        }
+        written += 50;
+        await sleep(20);
+      }
+    })();
+    await stage.engine.start();
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      await sleep(Math.random() * 2_500);
+      await stage.engine.kill();
+      await stage.engine.start();
+    }
+    isOver = true;
+    await writing;
+    const numbers = Array.from({ length: written }, (_, number) => number);
+    await eventually(
+      () => projects.every(({ tenant }) => new Set(stage.sink.messages(tenant)).size >= written),
+      { what: `all of ${written} lines a tenant`, timeout: 60_000 },
+    );
+    for (const { tenant } of projects) {
+      const got = new Set(stage.sink.messages(tenant));
+      assert.deepEqual(
+        numbers.filter((number) => !got.has(`${tenant} ${number}`)),
+        [],
+      );
+      assert.equal(
+        [...got].every((message) => message.startsWith(tenant)),
+        true,
+      );
+    }
+    assert.deepEqual(
+      [...stage.sink.taken.keys()].toSorted(),
+      projects.map(({ tenant }) => tenant).toSorted(),
+    );
+  });
+
+  for (const [what, rule] of [
+    [
+      "429 with a time to wait",
+      { status: 429, body: '{"error":"slow down","retry_after":1}', times: 2 },
+    ],
+    ["500", { status: 500, times: 2 }],
+    ["a connection that breaks", { reset: true, times: 2 }],
+    [
+      "an answer that is larger than the engine reads",
+      { status: 500, body: "x".repeat(10_000), times: 2 },
+    ],
+  ] as const) {
+    it(`sends again after ${what}`, async () => {
+      const { tenant, log } = await stage.project();
+      stage.sink.misbehave(rule);
+      await stage.node.write(log, ["patient"]);
+      await stage.engine.start();
+      await eventually(() => stage.sink.taken.has(tenant), { what: "the line" });
+      assert.deepEqual([...new Set(stage.sink.messages(tenant))], ["patient"]);
+    });
+  }
+
+  it("keeps everything while Citadel is away, and its own memory bounded", async () => {
+    const { tenant, log } = await stage.project();
+    stage.sink.misbehave({ reset: true });
+    await stage.engine.start();
+    await stage.node.write(
+      log,
+      Array.from({ length: 20_000 }, (_, number) => `line ${number} ${"x".repeat(200)}`),
+    );
+    await eventually(
+      async () => (await stage.engine.metric("fluentbit_output_retries_total")) > 0,
+      { what: "a retry" },
+    );
+    await stage.engine.kill();
+    await stage.engine.start();
+    stage.sink.misbehave(undefined);
+    await eventually(() => new Set(stage.sink.messages(tenant)).size === 20_000, {
+      what: "all lines",
+      timeout: 90_000,
+    });
+  });
+
+  for (const status of [401, 413] as const) {
+    it(`keeps aside, and counts, what is answered ${status}`, async () => {
+      const { tenant, log } = await stage.project();
+      stage.sink.misbehave({ status });
+      await stage.node.write(log, ["not now"]);
+      await stage.engine.start();
+      await eventually(
+        async () => (await stage.engine.metric("fluentbit_output_dropped_records_total")) === 1,
+        { what: "the count" },
+      );
+      stage.sink.misbehave(undefined);
+      const kept = await readdir(join(stage.engine.state, "chunks/rejected"));
+      assert.equal(kept.length, 1);
+      assert.match(kept[0] ?? "", new RegExp(`^${tenant}_`));
+    });
+  }
+
+  it("follows a file that is rotated while it is written", async () => {
+    const { tenant, log } = await stage.project();
+    await stage.engine.start();
+    for (let file = 0; file < 3; file += 1) {
+      const lines = Array.from({ length: 500 }, (_, number) => `${file} ${number}`);
+      await stage.node.write(log, lines);
+      await stage.node.rotate(log);
+      await stage.node.write(log, [`begin ${file}`]);
+      // The kubelet looks every 10 s whether a file is to be rotated, so each lives as long.
+      await eventually(() => stage.sink.messages(tenant).includes(`begin ${file}`));
+    }
+    await stage.node.write(log, ["end"]);
+    await eventually(() => new Set(stage.sink.messages(tenant)).size === 1_504, {
+      what: "all lines",
+    });
+  });
+});

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { ENVIRONMENT_LABEL } from "../../core/labels.ts";
+import { describeEngine } from "./describe-engine.ts";
+import { eventually } from "./engine.ts";
+import { type AgentStage, startStage } from "./stage.ts";
+
+describeEngine("The agent's routing", () => {
+  let stage: AgentStage;
+  before(async () => {
+    stage = await startStage();
+  });
+  after(() => stage.close());
+
+  it("sends each of three projects' lines, and the platform's, with its own tenant", async () => {
+    const projects = await Promise.all([stage.project(), stage.project(), stage.project()]);
+    const plain = { namespace: stage.name("plain"), pod: "tool", container: "app" };
+    await stage.cluster.namespace(plain.namespace);
+    await stage.cluster.pod(plain.namespace, "tool");
+    await stage.node.create(plain);
+    const odd = { namespace: plain.namespace, pod: "odd", container: "app" };
+    await stage.cluster.pod(plain.namespace, "odd", { [ENVIRONMENT_LABEL]: "not-a-tenant" });
+    await stage.node.create(odd);
+    for (const { tenant, log } of projects) await stage.node.write(log, [`of ${tenant}`]);
+    await stage.node.write(plain, ["of nobody"]);
+    await stage.node.write(odd, ["of a label that is none"]);
+
+    await stage.engine.start();
+    await eventually(() => stage.sink.taken.size === 4, { what: "four tenants" });
+    for (const { tenant } of projects) {
+      const [event] = stage.sink.taken.get(tenant) ?? [];
+      assert.deepEqual(stage.sink.messages(tenant), [`of ${tenant}`]);
+      assert.equal(event?.service, "shop");
+      assert.equal(event?.environment, "staging");
+    }
+    const platform = stage.sink.taken.get(stage.platform) ?? [];
+    assert.deepEqual(platform.map(({ message }) => message).toSorted(), [
+      "of a label that is none",
+      "of nobody",
+    ]);
+    const marked = platform.find(({ message }) => message.startsWith("of a label"));
+    assert.equal(marked?.fields.k8s["malformed_environment"], "not-a-tenant");
+  });
+
+  it("believes the namespace, not a pod that names another tenant", async () => {
+    const { tenant, log } = await stage.project();
+    const stranger = { ...log, pod: "stranger" };
+    const victim = randomUUID();
+    await stage.cluster.pod(log.namespace, "stranger", { [ENVIRONMENT_LABEL]: victim });
+    await stage.node.create(stranger);
+    await stage.node.write(stranger, ["into another's logs"]);
+    await eventually(() => stage.sink.taken.has(tenant), { what: "the namespace's tenant" });
+    assert.equal(stage.sink.taken.get(tenant)?.[0]?.fields.k8s["refused_environment"], victim);
+    assert.equal(stage.sink.taken.has(victim), false);
+  });
+
+  it("asks the namespace for a pod that was gone before its labels were read", async () => {
+    const { tenant, log } = await stage.project();
+    const gone = { ...log, pod: "gone" };
+    await stage.node.create(gone);
+    await stage.node.write(gone, ["last words"]);
+    await eventually(() => stage.sink.taken.has(tenant), { what: "the namespace's tenant" });
+    assert.equal(stage.sink.taken.get(tenant)?.[0]?.fields.k8s["labels"], "namespace");
+  });
+
+  it("keeps lines while the API server is away, and sends them to their tenant when it is back", async () => {
+    const { tenant, log } = await stage.project();
+    stage.cluster.cut();
+    await stage.node.write(log, ["early"]);
+    await eventually(
+      async () =>
+        (await stage.engine.metric("fluentbit_output_proc_records_total", 'name="held"')) > 0,
+      { what: "a held line" },
+    );
+    await stage.engine.kill();
+    await stage.engine.start();
+    assert.equal(stage.sink.taken.has(tenant), false);
+    stage.cluster.restore();
+    await eventually(() => stage.sink.taken.has(tenant), { what: "the late line" });
+    assert.deepEqual([...new Set(stage.sink.messages(tenant))], ["early"]);
+    assert.equal(stage.sink.messages(stage.platform).includes("early"), false);
+  });
+});

@@ -1,0 +1,58 @@
+import fastify from "fastify";
+import { addMisbehaviour, type Misbehave } from "../../sandbox/misbehave.ts";
+
+export interface TakenEvent {
+  readonly message: string;
+  readonly level: string;
+  readonly timestamp: string;
+  readonly service: string;
+  readonly environment: string;
+  readonly target: string;
+  readonly fields: Record<string, unknown> & { readonly k8s: Record<string, string> };
+}
+
+/** What takes the place of Citadel where every event must be counted. */
+export interface Sink {
+  readonly url: string;
+  readonly misbehave: Misbehave;
+  /** By the tenant of the request's header, in the order in which they came. */
+  readonly taken: ReadonlyMap<string, readonly TakenEvent[]>;
+  readonly requests: { readonly tenant: string; readonly bytes: number; readonly status: number }[];
+  /** The key that is good; any other is answered 401. */
+  key: string;
+  messages(tenant: string): readonly string[];
+  close(): Promise<void>;
+}
+
+export async function startSink(key: string): Promise<Sink> {
+  const app = fastify({ logger: false, forceCloseConnections: true, bodyLimit: 4 * 2 ** 20 });
+  const taken = new Map<string, TakenEvent[]>();
+  const requests: { tenant: string; bytes: number; status: number }[] = [];
+  app.addHook("onResponse", ({ headers }, { statusCode }, done) => {
+    requests.push({
+      tenant: String(headers["x-tenant-id"]),
+      bytes: Number(headers["content-length"]),
+      status: statusCode,
+    });
+    done();
+  });
+  const misbehave = addMisbehaviour(app);
+  app.post("/api/v1/ingest", async ({ headers, body }, reply) => {
+    if (headers.authorization !== `Bearer ${sink.key}`) return reply.code(401).send({});
+    const tenant = String(headers["x-tenant-id"]);
+    const events = taken.get(tenant) ?? [];
+    taken.set(tenant, events);
+    events.push(...(body as TakenEvent[]));
+    return reply.code(202).send({});
+  });
+  const sink: Sink = {
+    url: await app.listen({ host: "127.0.0.1", port: 0 }),
+    misbehave,
+    taken,
+    requests,
+    key,
+    messages: (tenant) => (taken.get(tenant) ?? []).map(({ message }) => message),
+    close: () => app.close(),
+  };
+  return sink;
+}
