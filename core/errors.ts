@@ -110,10 +110,16 @@ export function problems(code: ErrorCode, head: string, lines: readonly string[]
   return new InfraError(code, [head, ...lines.map((line) => `  - ${line}`)].join("\n"));
 }
 
+/** Any thrown value, as an InfraError: what is none is a mistake of ours. */
+export function asInfraError(error: unknown): InfraError {
+  if (error instanceof InfraError) return error;
+  return new InfraError("RDEV_INTERNAL", error instanceof Error ? error.message : String(error));
+}
+
 /** What a user may read of any thrown value: `CODE: message`, never a stack. */
 export function userMessage(error: unknown): string {
-  if (error instanceof InfraError) return `${error.code}: ${error.message}`;
-  return `RDEV_INTERNAL: ${error instanceof Error ? error.message : String(error)}`;
+  const { code, message } = asInfraError(error);
+  return `${code}: ${message}`;
 }
 
 /** Takes secrets out of a text that came from elsewhere. Shorter than 4 characters is left alone. */

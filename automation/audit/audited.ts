@@ -1,30 +1,41 @@
+import { randomUUID } from "node:crypto";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import type { AuditEvent, AuditLog } from "./port.ts";
 
 export type AuditedAction = Omit<AuditEvent, "result" | "durationMs">;
 
+/** How work ended that did not throw. */
+export interface Ending {
+  readonly result: "success" | "failure";
+  /** Beside those of the action. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
 /**
- * Does the work only once its intent is in the audit log, and writes there how it ended. Rejects with
- * what the work throws; with RDEV_AUDIT where the work ended, but its end could not be written.
+ * Does the work only once its intent is in the audit log, and writes there how it ended: as `ending`
+ * judges its value, and as a failure where it throws. Rejects with what the work throws; with
+ * RDEV_AUDIT where the work ended, but its end could not be written.
  */
 export async function audited<T>(
   log: AuditLog,
-  action: AuditedAction,
+  given: AuditedAction,
   work: () => Promise<T>,
+  ending: (value: T) => Ending = () => ({ result: "success" }),
 ): Promise<T> {
+  const action = { ...given, operation: given.operation ?? randomUUID() };
   await log.record({ ...action, result: "started" });
   const start = performance.now(); // not the clock, which may jump
-  const ended = async (result: "success" | "failure", error?: unknown) => {
+  const ended = async ({ result, details: more }: Ending) => {
     const durationMs = performance.now() - start;
-    const details = { ...action.details, ...(error !== undefined && { error }) };
     try {
-      await log.record({ ...action, result, durationMs, details });
+      await log.record({ ...action, result, durationMs, details: { ...action.details, ...more } });
     } catch (unwritten) {
+      const why = more?.["error"] === undefined ? "" : ` (${userMessage(more["error"])})`;
       throw new InfraError(
         "RDEV_AUDIT",
-        `${action.action} ended with ${result}${error === undefined ? "" : ` (${userMessage(error)})`}, ` +
-          `but that could not be written to the audit log: ${userMessage(unwritten)}`,
-        { cause: error ?? unwritten },
+        `${action.action} ended with ${result}${why}, but that could not be written to the audit ` +
+          `log: ${userMessage(unwritten)}`,
+        { cause: more?.["error"] ?? unwritten },
       );
     }
   };
@@ -32,9 +43,9 @@ export async function audited<T>(
   try {
     value = await work();
   } catch (error) {
-    await ended("failure", error ?? "nothing");
+    await ended({ result: "failure", details: { error: error ?? "nothing" } });
     throw error;
   }
-  await ended("success");
+  await ended(ending(value));
   return value;
 }

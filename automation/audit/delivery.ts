@@ -1,4 +1,4 @@
-import { InfraError } from "../../core/errors.ts";
+import { asInfraError, InfraError } from "../../core/errors.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
 import { IngestError } from "../../providers/citadel/ingest-error.ts";
 import { citadelEvent } from "./citadel-event.ts";
@@ -85,7 +85,7 @@ async function send(to: Destination, rows: readonly Queued[]): Promise<Delivery>
     const report = await citadel.ingest(tenant, events, { deadline: DEADLINE });
     return sorted(rows, rows.length, report.refused);
   } catch (error) {
-    const outage = infraError(error);
+    const outage = asInfraError(error);
     if (!(error instanceof IngestError)) return { shipped: [], refused: [], failed: [], outage };
     return { ...sorted(rows, error.done, error.report.refused), outage };
   }
@@ -105,9 +105,4 @@ function sorted(
     }),
     failed: [],
   };
-}
-
-export function infraError(error: unknown): InfraError {
-  if (error instanceof InfraError) return error;
-  return new InfraError("RDEV_INTERNAL", error instanceof Error ? error.message : String(error));
 }

@@ -13,6 +13,8 @@ export interface AuditEvent {
   readonly result: AuditResult;
   /** How long it took; whole once it is written. */
   readonly durationMs?: number;
+  /** The same in the intent and in the end of an operation; kept among the details. */
+  readonly operation?: string;
   /** Any JSON. Secrets are taken out, and what is too long is cut. */
   readonly details?: Readonly<Record<string, unknown>>;
 }

@@ -24,6 +24,7 @@ const wellFormed = z.object({
   projectId: name.nullable().default(null),
   actor: name,
   component: name,
+  operation: name.optional(),
   result: z.enum(["started", "success", "failure"]),
   // A clock that jumped back gives less than nothing.
   durationMs: z
@@ -52,7 +53,7 @@ export class PostgresAuditLog implements AuditLog {
 
 /** Adds a row as part of a transaction, and answers with it. Others wait until that has ended. */
 export async function append(transaction: StoreTransaction, event: AuditEvent): Promise<AuditRow> {
-  const { projectId, durationMs, details, ...given } = checked(event);
+  const { projectId, durationMs, operation, details, ...given } = checked(event);
   await sql`SELECT pg_advisory_xact_lock(${CHAIN_LOCK})`.execute(transaction);
   // After the lock, and in a statement of its own, which sees what the one before committed.
   const { rows } = await sql<{ id: number; last: string | null }>`
@@ -62,7 +63,8 @@ export async function append(transaction: StoreTransaction, event: AuditEvent): 
   const unhashed = {
     ...given,
     ...{ id, at: new Date(), project_id: projectId, duration_ms: durationMs },
-    ...{ details: cleanDetails(details), prev_hash: last ?? FIRST_HASH },
+    details: { ...cleanDetails(details), ...(operation !== undefined && { operation }) },
+    prev_hash: last ?? FIRST_HASH,
   };
   const row = { ...unhashed, hash: rowHash(unhashed) };
   await transaction

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type InfraError, userMessage } from "../../core/errors.ts";
+import { asInfraError, type InfraError, userMessage } from "../../core/errors.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { backoff } from "./backoff.ts";
-import { deliver, type Delivery, infraError } from "./delivery.ts";
+import { deliver, type Delivery } from "./delivery.ts";
 import { becomeShipper, due, postpone, remove, setAside } from "./outbox.ts";
 
 /** As many as Citadel's own client sends at once. */
@@ -76,7 +76,7 @@ export class CitadelShipper {
       if (done.state === "shipped") this.#failures = 0;
       return done;
     } catch (error) {
-      return { state: "failed", shipped: 0, refused: 0, wait: this.#failed(infraError(error)) };
+      return { state: "failed", shipped: 0, refused: 0, wait: this.#failed(asInfraError(error)) };
     }
   }
 

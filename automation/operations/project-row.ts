@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { connection } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
+import { isOwnedBy } from "../../core/ownership.ts";
+import { Citadel } from "../../providers/citadel/client.ts";
+import type { Outcome } from "../engine/outcome.ts";
+import { Projects, type Project } from "../store/projects.ts";
+import type { Store } from "../store/store.ts";
+
+/** In ms. The person waits for it. */
+const PATIENCE = { deadline: 5_000 };
+
+/** What is known of a project, kept right around an operation of its stack. */
+export class ProjectRow {
+  readonly #projects: Projects;
+  readonly #slug: string;
+  readonly #platform: string;
+  #known: Project | undefined;
+
+  constructor(store: Store, slug: string, platform: string) {
+    this.#projects = new Projects(store);
+    this.#slug = slug;
+    this.#platform = platform;
+  }
+
+  /** Rejects with RDEV_NOT_OURS where the project is another platform's. */
+  async read(): Promise<void> {
+    this.#known = await this.#projects.find(this.#slug);
+    const { platform } = this.#known ?? {};
+    if (platform === undefined || platform === this.#platform) return;
+    throw new InfraError(
+      "RDEV_NOT_OURS",
+      `The database of DATABASE_URL knows "${this.#slug}" as a project of the platform ` +
+        `"${platform}". Each platform has a database of its own.`,
+    );
+  }
+
+  /** Before anything is made: from then on, an environment of the project's is no orphan. */
+  async beforeUp(): Promise<void> {
+    if (!this.#known) await this.#put({});
+  }
+
+  async afterUp({ result, changes, outputs }: Outcome): Promise<void> {
+    const told = z.uuid().safeParse(outputs["citadelTenantId"]).data;
+    const nothingMade = result === "failed" && changes.create === 0;
+    if (!this.#known && nothingMade) return this.#projects.remove(this.#slug);
+    const name = outputs["name"];
+    await this.#put({
+      ...(typeof name === "string" && { name }),
+      citadelTenantId: told ?? (result === "succeeded" ? null : await this.#environment()),
+    });
+  }
+
+  /** `removed`: the stack's record is gone, too. */
+  async afterDestroy({ result }: Outcome, removed: boolean): Promise<void> {
+    if (result !== "succeeded") return;
+    if (removed) await this.#projects.remove(this.#slug);
+    else await this.#projects.setCitadelTenantId(this.#slug, null);
+  }
+
+  /** Of an up that failed: one output that is missing, and the engine tells none. */
+  async #environment(): Promise<string | null> {
+    const known = this.#known?.citadelTenantId ?? null;
+    if (known !== null || !connection("citadelEnabled").enabled) return known;
+    try {
+      const found = await new Citadel(undefined, PATIENCE).environments.find(this.#slug);
+      return found && isOwnedBy(found.metadata, this.#slug) ? found.id : null;
+    } catch {
+      return null; // as long as Citadel is down; `citadel check --mend` finds it
+    }
+  }
+
+  #put(changes: Partial<Project>): Promise<void> {
+    const slug = this.#slug;
+    const unknown = { slug, platform: this.#platform, name: slug, citadelTenantId: null };
+    return this.#projects.put({ ...unknown, ...this.#known, ...changes });
+  }
+}
