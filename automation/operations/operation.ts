@@ -10,12 +10,7 @@ export type OperationKind = "up" | "preview" | "refresh" | "destroy";
  * ends.
  */
 export type OperationState =
-  | "queued"
-  | "running"
-  | "cancelling"
-  | "succeeded"
-  | "failed"
-  | "cancelled";
+  "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
 
 /** What a caller asks for. Settings that are not named stay as they are. */
 export type OperationRequest =

@@ -17,7 +17,12 @@ export interface Schema {
   audit_log: AuditLogTable;
   audit_outbox: AuditOutboxTable;
   api_keys: ApiKeysTable;
+  operations: OperationsTable;
+  operation_events: OperationEventsTable;
 }
+
+/** Read as what it holds, written as JSON text: a list would be taken for an array of PostgreSQL's. */
+type Json<T> = ColumnType<T, string, string>;
 
 interface ProjectsTable {
   slug: string;
@@ -93,6 +98,8 @@ interface OperationsTable {
   settings: Json<Partial<ProjectSettings>>;
   state: OperationState;
   actor: string;
+  /** Who asked it to stop. */
+  cancelled_by: string | null;
   created_at: Generated<Date>;
   started_at: Date | null;
   ended_at: Date | null;

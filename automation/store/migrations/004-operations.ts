@@ -18,6 +18,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       state text NOT NULL CHECK
         (state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')),
       actor text NOT NULL,
+      cancelled_by text,
       created_at timestamptz NOT NULL DEFAULT now(),
       started_at timestamptz,
       ended_at timestamptz,
