@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { fileURLToPath } from "node:url";
 import {
   LocalWorkspace,
   Stack,
@@ -11,12 +10,16 @@ import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
 import { EventReader, type OperationEvent } from "./events.ts";
-import { commandFailure, isStackNotFound, type LockHolder } from "./messages.ts";
+import {
+  commandFailure,
+  isLocked,
+  isStackNotFound,
+  lockHolders,
+  type LockHolder,
+} from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
+import { PACKAGE } from "./package.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
-
-/** The package: here plugins find node_modules, and Pulumi its settings. */
-const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
 const GO_ON = { continueOnError: true } as const;
@@ -32,6 +35,15 @@ export interface OperationOptions {
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
   readonly program?: PulumiFn;
+  /** Told the process id of each command of the engine's, as soon as it runs. */
+  readonly onStart?: (pid: number) => void;
+  /** Told when something else ended the engine: what was under way is in the state as pending. */
+  readonly onKilled?: () => void;
+  /**
+   * Asked, once, when the stack is locked: true breaks the locks, and the operation goes on. Only
+   * for holders that are dead: an engine that lives would write over what this one does.
+   */
+  readonly mayBreakLocks?: (holders: readonly LockHolder[]) => Promise<boolean>;
 }
 
 export interface UpOptions extends OperationOptions {
@@ -47,6 +59,8 @@ export interface PreviewOptions extends UpOptions {
 export interface DestroyOptions extends OperationOptions {
   /** Remove the empty stack's record too, and a project's config file. Default: false. */
   readonly remove?: boolean;
+  /** There may be no such stack, which is a success then. Default: false, an error. */
+  readonly mayBeMissing?: boolean;
 }
 
 /** Brings a stack to what its program says; makes it if there is none. Never throws. */
@@ -70,11 +84,17 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 
 /** Deletes all that a stack made. Of an empty stack it is a success. Never throws. */
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
+  const { remove = false, mayBeMissing = false } = options;
   return operate(stack, options, async (handle, common, name) => {
-    await handle.destroy({ ...common, ...GO_ON });
-    if (!options.remove) return;
-    // A platform's config is written by people, a project's by `up`.
-    await handle.workspace.removeStack(stack, { preserveConfig: name.kind === "platform" });
+    try {
+      await handle.destroy({ ...common, ...GO_ON });
+      if (!remove) return;
+      // A platform's config is written by people, a project's by `up`.
+      await handle.workspace.removeStack(stack, { preserveConfig: name.kind === "platform" });
+    } catch (error) {
+      const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
+      if (!isMissing || !mayBeMissing) throw error;
+    }
   });
 }
 
@@ -115,8 +135,11 @@ async function operate(
   try {
     const name = parseStackName(stack);
     const handle = await open(name, stack, options);
-    await withStack(handle, options, () => work(handle, common, name));
+    await unlocked(handle, options, () =>
+      withStack(handle, options, () => work(handle, common, name)),
+    );
   } catch (error) {
+    if (error instanceof CommandFailure && error.killed) options.onKilled?.();
     failure =
       error instanceof CommandFailure
         ? commandFailure(error.stderr, stack, secrets, isGone)
@@ -137,7 +160,7 @@ async function open(
   stack: string,
   options: UpOptions & { readonly runsProgram?: boolean },
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, signal, kill } = options;
+  const { workDir = PACKAGE, config, runsProgram, signal } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
@@ -148,7 +171,7 @@ async function open(
   const workspace = await LocalWorkspace.create({
     workDir,
     program,
-    pulumiCommand: pulumiFor(pulumi, kill),
+    pulumiCommand: pulumiFor(pulumi, options),
   });
   return Stack.select(stack, workspace);
 }
@@ -182,6 +205,23 @@ async function withStack(
     const init = ["stack", "init", "--no-select", handle.name];
     await runPulumi(init, { workDir: workspace.workDir });
     await run();
+  }
+}
+
+/** Where the stack is locked, by holders that are dead: breaks the locks, and works once more. */
+async function unlocked(
+  handle: Stack,
+  { mayBreakLocks }: OperationOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailure) || !isLocked(error.stderr)) throw error;
+    if (!(await mayBreakLocks?.(lockHolders(error.stderr)))) throw error;
+    const { workDir } = handle.workspace;
+    await runPulumi(["cancel", "--yes", "--stack", handle.name], { workDir });
+    await work();
   }
 }
 
