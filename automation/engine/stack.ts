@@ -9,6 +9,7 @@ import { connectionSecrets } from "../../core/connections.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
+import { takeUpCutShort } from "./cut-short.ts";
 import { EventReader, type OperationEvent } from "./events.ts";
 import {
   commandFailure,
@@ -19,6 +20,7 @@ import {
 } from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
 import { PACKAGE } from "./package.ts";
+import { StackState, type StateProperty } from "./state.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
@@ -61,6 +63,8 @@ export interface DestroyOptions extends OperationOptions {
   readonly remove?: boolean;
   /** There may be no such stack, which is a success then. Default: false, an error. */
   readonly mayBeMissing?: boolean;
+  /** What the deletes are to find in the state, whatever the last `up` put there. */
+  readonly properties?: readonly StateProperty[];
 }
 
 /** Brings a stack to what its program says; makes it if there is none. Never throws. */
@@ -84,17 +88,29 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 
 /** Deletes all that a stack made. Of an empty stack it is a success. Never throws. */
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
-  const { remove = false, mayBeMissing = false } = options;
+  const { remove = false, properties = [] } = options;
   return operate(stack, options, async (handle, common, name) => {
-    try {
-      await handle.destroy({ ...common, ...GO_ON });
-      if (!remove) return;
-      // A platform's config is written by people, a project's by `up`.
-      await handle.workspace.removeStack(stack, { preserveConfig: name.kind === "platform" });
-    } catch (error) {
-      const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
-      if (!isMissing || !mayBeMissing) throw error;
+    const lost = await takeUpCutShort(handle).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    if (properties.length > 0) {
+      const state = await StackState.read(stack, handle.workspace.workDir);
+      for (const each of properties) state.set(each);
+      await state.save();
     }
+    await handle.destroy({ ...common, ...GO_ON });
+    if (lost) throw lost.error; // the record stays: it names what may be left
+    // A platform's config is written by people, a project's by `up`.
+    const preserveConfig = name.kind === "platform";
+    if (remove) await handle.workspace.removeStack(stack, { preserveConfig });
+  });
+}
+
+/** Removes the record of a stack that is empty; of none it is a success. Never throws. */
+export function removeRecord(stack: string, options: OperationOptions = {}): Promise<Outcome> {
+  return operate(stack, { ...options, mayBeMissing: true }, async ({ workspace }) => {
+    await workspace.removeStack(stack);
   });
 }
 
@@ -113,7 +129,7 @@ type Work = (handle: Stack, common: Common, name: StackName) => Promise<unknown>
 
 async function operate(
   stack: string,
-  options: PreviewOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & DestroyOptions & { readonly runsProgram?: boolean },
   work: Work,
 ): Promise<Outcome> {
   const begin = Date.now();
@@ -140,10 +156,13 @@ async function operate(
     );
   } catch (error) {
     if (error instanceof CommandFailure && error.killed) options.onKilled?.();
-    failure =
-      error instanceof CommandFailure
-        ? commandFailure(error.stderr, stack, secrets, isGone)
-        : error;
+    const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
+    if (!isMissing || !options.mayBeMissing) {
+      failure =
+        error instanceof CommandFailure
+          ? commandFailure(error.stderr, stack, secrets, isGone)
+          : error;
+    }
   }
   return outcome({
     events,

@@ -2,18 +2,25 @@ import { type Kysely, sql } from "kysely";
 import type { Listener } from "../store/listener.ts";
 import type { Schema } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
+import type { OperationState } from "./operation.ts";
 
 const CHANNEL = "rdev_operations";
 
-/** Tells all replicas, once this transaction is committed, that something of an operation is new. */
-export async function ring(db: Kysely<Schema>, id: string): Promise<void> {
-  await sql`SELECT pg_notify(${CHANNEL}, ${id})`.execute(db);
+/** Something of an operation is new: an event, and with it maybe its state. */
+export interface News {
+  readonly id: string;
+  readonly state: OperationState | undefined;
 }
 
-/** Wakes those who wait for news of an operation. It may miss some: whoever waits looks again by itself. */
+/** Tells all replicas, once this transaction is committed. */
+export async function ring(db: Kysely<Schema>, id: string, state?: OperationState): Promise<void> {
+  await sql`SELECT pg_notify(${CHANNEL}, ${JSON.stringify({ id, state })})`.execute(db);
+}
+
+/** Wakes those who wait for news. It may miss some: whoever waits looks again by itself. */
 export class Bell {
   readonly #store: Store;
-  readonly #waiting = new Set<(id: string) => void>();
+  readonly #waiting = new Set<(news: News) => void>();
   #listener: Listener | undefined;
 
   constructor(store: Store) {
@@ -21,9 +28,10 @@ export class Bell {
   }
 
   /** Calls back at any news. Answers with what ends that. */
-  onRing(hear: (id: string) => void): () => void {
-    this.#listener ??= this.#store.listen(CHANNEL, (id) => {
-      for (const each of [...this.#waiting]) each(id);
+  onNews(hear: (news: News) => void): () => void {
+    this.#listener ??= this.#store.listen(CHANNEL, (text) => {
+      const news = JSON.parse(text) as News;
+      for (const each of [...this.#waiting]) each(news);
     });
     this.#waiting.add(hear);
     return () => this.#waiting.delete(hear);

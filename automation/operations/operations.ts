@@ -1,9 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
-import { fromKysely, PgBoss } from "pg-boss";
+import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
 import type { ProjectSettings } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
-import { QUEUE, QUEUE_SCHEMA } from "../store/queue.ts";
+import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { Bell } from "./bell.ts";
@@ -23,6 +23,8 @@ export interface SubmitInput {
   readonly actor: string;
   /** When another operation of the project runs or waits: wait in order, or be refused. */
   readonly ifBusy: "wait" | "refuse";
+  /** Refuse with RDEV_CONFLICT where the project is known already. Default: false. */
+  readonly mustBeNew?: boolean;
   /** A key of the actor's own, and what it stands for: the same again gives the first operation. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }
@@ -47,18 +49,7 @@ export class Operations {
   constructor(store: Store) {
     this.#store = store;
     this.#bell = new Bell(store);
-    // It only adds jobs to the store's own transactions and takes them out: nothing of it runs.
-    this.#boss = new PgBoss({
-      db: {
-        executeSql: (text, values) => store.run((db) => fromKysely(db).executeSql(text, values)),
-      },
-      schema: QUEUE_SCHEMA,
-      migrate: false,
-      supervise: false,
-      schedule: false,
-      registerInstance: false,
-    });
-    this.#boss.on("error", () => undefined);
+    this.#boss = openQueue(store);
   }
 
   /**
@@ -140,8 +131,8 @@ export class Operations {
     let last = after;
     let isNew = true;
     let wake = () => undefined as void;
-    const stop = this.#bell.onRing((rung) => {
-      if (rung !== id) return;
+    const stop = this.#bell.onNews((news) => {
+      if (news.id !== id) return;
       isNew = true;
       wake();
     });
@@ -191,11 +182,6 @@ export class Operations {
     });
   }
 
-  /** Calls back with the id of an operation of which something is new. Answers with what ends that. */
-  onNews(hear: (id: string) => void): () => void {
-    return this.#bell.onRing(hear);
-  }
-
   async close(): Promise<void> {
     await this.#bell.close();
     await this.#boss.stop({ graceful: false });
@@ -242,7 +228,7 @@ async function refuseIfBusy(
 /** What the stack is to run with. An `up` makes it the project's. */
 async function wantedSettings(
   transaction: StoreTransaction,
-  { platform, slug, request }: SubmitInput,
+  { platform, slug, request, mustBeNew }: SubmitInput,
 ): Promise<Partial<ProjectSettings>> {
   const project = await transaction
     .selectFrom("projects")
@@ -253,6 +239,12 @@ async function wantedSettings(
     throw new InfraError(
       "RDEV_CONFLICT",
       `"${slug}" is a project of the platform "${project.platform}", not of "${platform}".`,
+    );
+  }
+  if (project && mustBeNew) {
+    throw new InfraError(
+      "RDEV_CONFLICT",
+      `There is a project "${slug}" already. Choose another name, or change that one.`,
     );
   }
   if (!project && (request.kind === "refresh" || request.kind === "destroy")) {

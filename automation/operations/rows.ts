@@ -44,7 +44,8 @@ export async function addEvents(
       })),
     )
     .execute();
-  await ring(transaction, id);
+  const last = events.at(-1)!.event;
+  await ring(transaction, id, last.event === "state" ? last.state : undefined);
 }
 
 /** Tells of an operation's state, as it is now. */

@@ -59,7 +59,9 @@ async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
   await sql`REVOKE ALL ON audit_log FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT SELECT, INSERT ON audit_log TO CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
-  const changed = sql.raw("projects, audit_outbox, api_keys, operations, operation_events");
+  const changed = sql.raw(
+    "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
+  );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${changed} TO ${role}`.execute(db);
   const queue = sql.id(QUEUE_SCHEMA);
   await sql`GRANT USAGE ON SCHEMA ${queue} TO ${role}`.execute(db);

@@ -18,6 +18,7 @@ export interface Schema {
   audit_outbox: AuditOutboxTable;
   api_keys: ApiKeysTable;
   operations: OperationsTable;
+  operation_attempts: OperationAttemptsTable;
   operation_events: OperationEventsTable;
 }
 
@@ -111,8 +112,17 @@ interface OperationsTable {
   idempotency_key: string | null;
   /** Of the request that the key came with. */
   fingerprint: string | null;
-  /** Where the last attempt runs, or ran. */
-  runner: ColumnType<RunnerIdentity | null, string | undefined, string | null>;
+}
+
+interface OperationAttemptsTable {
+  operation_id: string;
+  /** From 1. */
+  attempt: number;
+  started_at: Generated<Date>;
+  /** Which process runs it, or ran. */
+  runner: Json<RunnerIdentity>;
+  /** The process ids of its engines. */
+  engines: Generated<number[]>;
 }
 
 interface OperationEventsTable {

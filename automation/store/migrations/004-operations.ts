@@ -27,9 +27,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       remaining jsonb NOT NULL DEFAULT '[]',
       last_event integer NOT NULL DEFAULT 0,
       idempotency_key text,
-      fingerprint text,
-      -- Where the last attempt runs, or ran: see automation/operations/runner-identity.ts.
-      runner jsonb
+      fingerprint text
     )`.execute(db);
   await sql`CREATE INDEX operations_by_project ON operations (slug, id)`.execute(db);
   // One that waits or runs is looked for at every request, among all that ever were.
@@ -39,6 +37,18 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     CREATE UNIQUE INDEX operations_by_idempotency_key ON operations (actor, idempotency_key)
     WHERE idempotency_key IS NOT NULL`.execute(db);
+
+  await sql`
+    CREATE TABLE operation_attempts (
+      operation_id uuid NOT NULL REFERENCES operations ON DELETE CASCADE,
+      attempt integer NOT NULL,
+      started_at timestamptz NOT NULL DEFAULT now(),
+      -- Which process runs it, or ran: see automation/operations/runner-identity.ts.
+      runner jsonb NOT NULL,
+      -- The process ids of its engines.
+      engines integer[] NOT NULL DEFAULT '{}',
+      PRIMARY KEY (operation_id, attempt)
+    )`.execute(db);
 
   await sql`
     CREATE TABLE operation_events (
