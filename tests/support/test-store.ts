@@ -13,6 +13,9 @@ export interface TestStore {
   readonly serviceRole: string;
   /** Runs a statement as the administrator of the server, whom nothing holds back. */
   admin(statement: string): Promise<Record<string, unknown>[]>;
+  /** Lets nobody but the administrator connect, and ends all sessions. */
+  cutOff(): Promise<void>;
+  reconnect(): Promise<void>;
   /** Ends all sessions, and drops database and roles. */
   drop(): Promise<void>;
 }
@@ -35,6 +38,15 @@ export async function createTestStore({ migrated = true } = {}): Promise<TestSto
   return {
     ...{ store, url, ownerUrl, serviceRole },
     admin: (statement) => query(inside, statement),
+    async cutOff() {
+      await onServer(`ALTER ROLE ${serviceRole} NOLOGIN`);
+      await onServer(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${serviceRole}'`,
+      );
+    },
+    async reconnect() {
+      await onServer(`ALTER ROLE ${serviceRole} LOGIN`);
+    },
     async drop() {
       await store.close();
       await onServer(`DROP DATABASE ${database} WITH (FORCE)`);
