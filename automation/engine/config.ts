@@ -21,7 +21,7 @@ export async function storeConfig(
   config: StackConfig,
 ): Promise<void> {
   const { name: project } = await workspace.projectSettings();
-  const file = await workspace.stackSettings(stack).catch(() => undefined);
+  const file = await workspace.stackSettings(stack).catch((): undefined => undefined);
   if (!file) {
     // Without the command, which would take a third of a second.
     const named = Object.entries(config).map(([key, value]) => [`${project}:${key}`, value]);

@@ -11,7 +11,7 @@ import { EventLog } from "./event-log.ts";
 import { Lease } from "./lease.ts";
 import { isHolderDead } from "./lock-owner.ts";
 import { recorded } from "./recorded.ts";
-import type { RunnerLog } from "./runner.ts";
+import type { RunnerLog } from "./runner-log.ts";
 
 /** In ms: how long what is under way may take after a cancel, before it is killed. */
 const CANCEL_GRACE = 120_000;

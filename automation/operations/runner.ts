@@ -11,18 +11,12 @@ import { type Office, requeue } from "./attempt.ts";
 import { Bell } from "./bell.ts";
 import { Execution } from "./execution.ts";
 import { OPEN } from "./rows.ts";
+import type { RunnerLog } from "./runner-log.ts";
 import { isProvedDead, thisRunner } from "./runner-identity.ts";
 
 /** In ms: how long a new operation may stay unseen when the database's notification was lost. */
 const POLL_MS = 2_000;
 const SWEEP_MS = 5_000;
-
-/** The part of a pino logger that is used. */
-export interface RunnerLog {
-  info(fields: object, text: string): void;
-  warn(fields: object, text: string): void;
-  error(fields: object, text: string): void;
-}
 
 export interface RunnerOptions {
   readonly store: Store;

@@ -12,7 +12,7 @@ import { killMarked, memoryOf, processesMarked } from "./processes.ts";
 import { makeWorkFolder } from "./work-folder.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
-const MEMORY_LOOK_MS = 2_000;
+const MEMORY_LOOK_MS = 1_000;
 
 export interface WorkerOptions {
   /** Names its processes: nobody else's begins so. */

@@ -11,7 +11,10 @@ export default function program(): Promise<Record<string, unknown>> {
   new Thing("first");
   if (word === "slow") new Thing("slow", { ms: Number(value) });
   if (word === "fail") new Thing("bad", { failure: value ?? "" });
-  if (word === "memory") hog.push(...Array.from({ length: Number(value) }, () => megabyte()));
+  if (word === "memory") {
+    hog.push(...Array.from({ length: Number(value) }, () => megabyte()));
+    new Thing("slow", { ms: 5_000 });
+  }
   return Promise.resolve({ name, key: pulumi.secret(process.env["GITEA_TOKEN"]) });
 }
 

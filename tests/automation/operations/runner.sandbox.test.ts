@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { up } from "../../../automation/engine/stack.ts";
 import type { Operation } from "../../../automation/operations/operation.ts";
-import { processesMarked } from "../../../automation/worker/processes.ts";
+import { begunAt, processesMarked } from "../../../automation/worker/processes.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";
 import { Thing } from "../../support/engine-folder.ts";
 import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
@@ -122,7 +122,7 @@ describe("operations and their runners", function () {
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=3000");
     await stage.until(slow, isSlow);
-    const [{ runner }] = (await attemptOf(slow.id)) as [{ runner: { id: string } }];
+    const { runner } = await attemptAt(slow);
     for (const pid of processesMarked(runner.id)) process.kill(pid, "SIGKILL");
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
@@ -139,9 +139,7 @@ describe("operations and their runners", function () {
     const slow = await stage.up(slug, "slow=5000");
     const replica = await stage.replica(STEERED);
     await stage.until(slow, isSlow);
-    const [{ runner, engines }] = (await attemptOf(slow.id)) as [
-      { runner: { id: string }; engines: number[] },
-    ];
+    const { runner, engines } = await attemptAt(slow);
     assert.ok(engines.length > 0);
     await stage.runner();
     replica.kill("SIGKILL");
@@ -175,7 +173,7 @@ describe("operations and their runners", function () {
     const slug = uniqueSlug();
     const { workDir } = await platformStage();
     const name = `${PLATFORM}.${slug}`;
-    const program = () => Promise.resolve({ made: String(new Thing("slow", { ms: 6_000 }).urn) });
+    const program = () => Promise.resolve({ made: new Thing("slow", { ms: 6_000 }).urn });
     let begun: () => void = () => undefined;
     const isBegun = new Promise<void>((resolve) => (begun = resolve));
     const other = up(name, { workDir, program, onEvent: (event) => isSlow(event) && begun() });
@@ -205,12 +203,11 @@ describe("operations and their runners", function () {
   it("ends what the database is gone for too long from, and begins it again", async () => {
     await stage.runner();
     const slug = uniqueSlug();
-    const slow = await stage.up(slug, "slow=3000");
+    const slow = await stage.up(slug, "slow=12000");
     await stage.until(slow, isSlow);
-    const { runner } = await attemptAt(slow);
+    const { engines } = await attemptAt(slow);
     await stage.test.cutOff();
-    // One worker waits for its first job, and is no engine's.
-    while (processesMarked(runner.id).length > 2) await sleep(100);
+    while (engines.some((pid) => begunAt(pid) !== undefined)) await sleep(100);
     await stage.test.reconnect();
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
@@ -224,5 +221,25 @@ describe("operations and their runners", function () {
     assert.equal(greedy.state, "failed");
     assert.equal(greedy.attempts, 1);
     assert.match(greedy.outcome?.errors[0]?.message ?? "", /MiB of memory, of 700/);
+  });
+
+  it("the real program: what is to be kept is said at the delete, and named by it", async () => {
+    await stage.replica();
+    const slug = uniqueSlug();
+    const made = await stage.end(await stage.up(slug, "A shop"));
+    assert.deepEqual(made.outcome?.errors, []);
+    assert.equal(made.outcome?.outputs["databaseUrl"], "[secret]");
+    const destroy = { kind: "destroy", retainData: true, retainRepository: true } as const;
+    const gone = await stage.end(await stage.submit(slug, destroy));
+    assert.deepEqual(gone.outcome?.errors, []);
+    assert.deepEqual(gone.remaining.map(({ system, why }) => `${system} ${why}`).sort(), [
+      "gitea retained",
+      "postgres retained",
+    ]);
+    assert.deepEqual(await stage.test.admin("SELECT slug FROM projects"), []);
+    // What was kept is taken up again.
+    assert.equal((await stage.end(await stage.up(slug, "A shop"))).state, "succeeded");
+    const all = { kind: "destroy", retainData: false, retainRepository: false } as const;
+    assert.deepEqual((await stage.end(await stage.submit(slug, all))).remaining, []);
   });
 });
