@@ -24,9 +24,9 @@ export async function storeConfig(
   const file = await workspace.stackSettings(stack).catch((): undefined => undefined);
   if (!file) {
     // Without the command, which would take a third of a second.
-    const named = Object.entries(config).map(([key, value]) => [`${project}:${key}`, value]);
-    const settings: StackSettings = { config: Object.fromEntries(named) };
-    return workspace.saveStackSettings(stack, settings);
+    const named: StackSettings["config"] = {};
+    for (const [key, value] of Object.entries(config)) named[`${project}:${key}`] = value;
+    return workspace.saveStackSettings(stack, { config: named });
   }
   const stored = file.config ?? {};
   const wanted = Object.entries(config).filter(

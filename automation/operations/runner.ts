@@ -9,6 +9,7 @@ import { Pool } from "../worker/pool.ts";
 import { killMarked } from "../worker/processes.ts";
 import { type Office, requeue } from "./attempt.ts";
 import { Bell } from "./bell.ts";
+import { forgetOld } from "./forget.ts";
 import { Execution } from "./execution.ts";
 import { OPEN } from "./rows.ts";
 import type { RunnerLog } from "./runner-log.ts";
@@ -17,6 +18,7 @@ import { isProvedDead, thisRunner } from "./runner-identity.ts";
 /** In ms: how long a new operation may stay unseen when the database's notification was lost. */
 const POLL_MS = 2_000;
 const SWEEP_MS = 5_000;
+const FORGET_MS = 3_600_000;
 
 export interface RunnerOptions {
   readonly store: Store;
@@ -140,8 +142,13 @@ export class Runner {
 
   /** Takes up at once what ran in a process of this machine that is gone; a silent one takes longer. */
   async #sweep(): Promise<void> {
+    let forgotten = -Infinity;
     while (!this.#stopping.signal.aborted) {
       await this.#takeFromDead().catch(() => undefined); // tried again
+      if (performance.now() - forgotten > FORGET_MS) {
+        forgotten = performance.now();
+        await forgetOld(this.#office.store).catch(() => undefined);
+      }
       await sleep(SWEEP_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }

@@ -215,6 +215,16 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
+  it("forgets what is long over, but not the last of its kind", async () => {
+    const slug = uniqueSlug();
+    const [old, last] = [await stage.up(slug, "one"), await stage.up(slug, "two")];
+    for (const { id } of [old, last]) await stage.operations.cancel(id, "ada");
+    await stage.test.admin("UPDATE operations SET ended_at = now() - interval '91 days'");
+    await stage.runner();
+    while (await stage.operations.find(old.id)) await sleep(50);
+    assert.ok(await stage.operations.find(last.id));
+  });
+
   it("ends what uses more memory than it may, and says so", async () => {
     await stage.runner({ memoryMb: 700 });
     const greedy = await stage.end(await stage.up(uniqueSlug(), "memory=900"));
