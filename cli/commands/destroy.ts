@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { EXIT } from "../exit-codes.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 
 interface Options extends CommonOptions {
@@ -11,12 +12,15 @@ export function addDestroy(program: Command): void {
     .command("destroy <stack>")
     .description("delete all that a stack made")
     .option("-y, --yes", "go ahead without asking")
-    .option("--remove", "remove the stack's record too, and a project's config file")
+    .option(
+      "--remove",
+      "remove the stack's record too, and a project's config file; then ask the servers what is left",
+    )
     .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
     .option("--json", "events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
-      process.exitCode = await confirmed(
+      const code = await confirmed(
         options,
         () =>
           show({ operation: "destroy", stack, tense: "would" }, options, (engine, common) =>
@@ -27,5 +31,11 @@ export function addDestroy(program: Command): void {
             engine.destroy(stack, { ...common, remove }),
           ),
       );
+      process.exitCode = code === EXIT.done && remove ? await whatIsLeft(stack, options) : code;
     });
+}
+
+async function whatIsLeft(stack: string, options: Options): Promise<number> {
+  const { tellWhatIsLeft } = await import("../what-is-left.ts"); // with Pulumi's SDK, which loads slowly
+  return (await tellWhatIsLeft(stack, options)) ? EXIT.done : EXIT.failed;
 }
