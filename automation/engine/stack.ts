@@ -6,6 +6,7 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { connectionSecrets } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
@@ -150,12 +151,16 @@ async function operate(
   let failure: unknown;
   try {
     const name = parseStackName(stack);
+    if (options.runsProgram) requireWholeSdk();
     const handle = await open(name, stack, options);
     await unlocked(handle, options, () =>
       withStack(handle, options, () => work(handle, common, name)),
     );
   } catch (error) {
-    if (error instanceof CommandFailure && error.killed) options.onKilled?.();
+    if (error instanceof CommandFailure && error.killed) {
+      hasLostEngine = true;
+      options.onKilled?.();
+    }
     const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
     if (!isMissing || !options.mayBeMissing) {
       failure =
@@ -171,6 +176,22 @@ async function operate(
     failure,
     cancelled: options.signal?.aborted === true,
   });
+}
+
+let hasLostEngine = false;
+
+/**
+ * Pulumi's SDK shares its connection to the engine between all runs of a process. What is left of a
+ * run whose engine was killed can close that of the next, and the SDK takes a program that lost its
+ * connection for one that has ended: to the engine, all that it had yet to name is to be deleted.
+ */
+function requireWholeSdk(): void {
+  if (!hasLostEngine) return;
+  throw new InfraError(
+    "RDEV_ENGINE",
+    "Pulumi's engine was killed in the middle of an earlier operation of this process. No program " +
+      "can be run safely in it any more: run this again in a process of its own.",
+  );
 }
 
 /** Checks what can be checked before the engine starts, and gives the SDK's handle of the stack. */

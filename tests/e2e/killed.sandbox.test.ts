@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import type { OperationEvent } from "../../automation/engine/events.ts";
+import { runCli, type Ran } from "../cli/run-cli.ts";
 import { killEngine, type Killed } from "../support/kill-engine.ts";
 import { proveAlone } from "../support/proofs.ts";
 import { seeded } from "../support/random.ts";
@@ -77,8 +77,10 @@ describe("an operation whose engine is killed", function () {
           unchanged(await one.preview());
         }
         // Of half a project a destroy takes less than half of the time.
-        killed.push(await kill("destroy", isFinished ? atDestroy : (atDestroy * atUp) / 2));
-        succeeded(await one.destroy());
+        if (isFinished || (await hasRecord(one))) {
+          killed.push(await kill("destroy", isFinished ? atDestroy : (atDestroy * atUp) / 2));
+          succeeded(await one.destroy());
+        }
         for (const { killPlugins } of killed) await killPlugins();
         assert.deepEqual(await one.onServers(), []);
       });
@@ -86,12 +88,23 @@ describe("an operation whose engine is killed", function () {
   });
 });
 
+/** An up that was killed at its very beginning made none. */
+async function hasRecord({ stack, workDir }: Project): Promise<boolean> {
+  const { stdout } = await execa("pulumi", ["stack", "ls", "--json"], { cwd: workDir });
+  return (JSON.parse(stdout) as { name: string }[]).some(({ name }) => name === stack);
+}
+
 function percent(part: number): string {
   return `${Math.round(part * 100)} %`;
 }
 
 async function breakLock({ stack, workDir }: Project): Promise<void> {
-  await execa("pulumi", ["cancel", "--yes", stack], { cwd: workDir });
+  const { exitCode, stderr } = await execa("pulumi", ["cancel", "--yes", stack], {
+    cwd: workDir,
+    reject: false,
+  });
+  // Killed at once, it had not even made its record.
+  assert.ok(exitCode === 0 || /no stack named/.test(stderr), stderr);
 }
 
 /** Kills the engine that many ms after the operation began; one that was faster is undone, and again. */
@@ -105,17 +118,29 @@ async function killedAfter(
     () => killWhenItRuns(one.stack, killing.signal),
     () => undefined,
   );
-  const { result } = await one[operation]();
+  const { code } = await command(one, operation);
   killing.abort();
   const killer = await killed;
   if (!killer) {
+    assert.equal(code, 0);
     succeeded(await one[operation === "up" ? "destroy" : "up"]());
     return killedAfter(one, operation, { ms: ms / 2, plugins });
   }
-  assert.equal(result, "failed");
+  assert.equal(code, 1);
   if (plugins === "dead") await killer.killPlugins();
   await breakLock(one);
   return killer;
+}
+
+/** In a process of its own, as an engine that is killed always has one. */
+function command(
+  { stack, name, workDir }: Project,
+  operation: "up" | "destroy",
+  onOutput: (stdout: string) => void = () => undefined,
+): Promise<Ran> {
+  const config = operation === "up" ? ["--config", `name=${name}`] : ["--remove"];
+  const args = [operation, stack, "--yes", "--json", "--work-dir", workDir, ...config];
+  return runCli(args, { onOutput });
 }
 
 async function killWhenItRuns(stack: string, signal: AbortSignal): Promise<Killed | undefined> {
@@ -133,14 +158,12 @@ async function killedAt(
   type: string,
   { pluginsLiveOn = false } = {},
 ): Promise<Killed> {
+  const begun = new RegExp(`"resourceStarted"[^\\n]*${type}"[^\\n]*"op":"create"`);
   let killing: Promise<Killed | undefined> | undefined;
-  const onEvent = (event: OperationEvent) => {
-    if (event.event === "resourceStarted" && event.op === "create" && event.type.endsWith(type)) {
-      killing ??= killEngine(one.stack);
-    }
+  const onOutput = (stdout: string) => {
+    if (begun.test(stdout)) killing ??= killEngine(one.stack);
   };
-  const { result } = await one.up({ onEvent });
-  assert.equal(result, "failed");
+  assert.equal((await command(one, "up", onOutput)).code, 1);
   const killed = await killing;
   assert.ok(killed, `${type} was not begun`);
   if (!pluginsLiveOn) await killed.killPlugins();
