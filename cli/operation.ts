@@ -30,8 +30,7 @@ export async function show(
   operation: Operation,
 ): Promise<Outcome> {
   const view = viewOf({ ...subject, diff }, json);
-  // As pulumi does; from elsewhere the engine takes this package.
-  const folder = workDir ?? (existsSync("Pulumi.yaml") ? "." : undefined);
+  const folder = workFolder(workDir);
   const outcome = await interruptible(
     (text) => view.note(text),
     async (signals) => {
@@ -39,7 +38,7 @@ export async function show(
       const engine = await import("../automation/engine/stack.ts");
       return operation(engine, {
         ...signals,
-        ...(folder && { workDir: resolve(folder) }),
+        ...(folder && { workDir: folder }),
         onEvent: (event) => view.event(event),
       });
     },
@@ -47,6 +46,12 @@ export async function show(
   view.end(outcome);
   for (const error of outcome.errors) console.error(errorText(error));
   return outcome;
+}
+
+/** The one that was named, or as pulumi takes it; undefined: the engine takes this package. */
+export function workFolder(named: string | undefined): string | undefined {
+  const folder = named ?? (existsSync("Pulumi.yaml") ? "." : undefined);
+  return folder && resolve(folder);
 }
 
 /** Shows the preview of an operation and asks; then runs it. Answers with the exit code. */

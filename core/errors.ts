@@ -20,6 +20,15 @@ export const ERROR_CODES = {
   RDEV_CONFLICT: "An object of that name exists already in Citadel.",
   RDEV_TOO_LARGE: "A system refused a request for its size.",
   RDEV_CITADEL_OFF: "CITADEL_ENABLED=false would delete an environment, and its logs.",
+  RDEV_REQUEST: "A request to the API is malformed; its problem names all that is wrong.",
+  RDEV_KEY: "The API key is missing, unknown, expired or revoked.",
+  RDEV_ROLE: "The API key's role, or the project that it is bound to, does not allow this.",
+  RDEV_NOT_FOUND: "The API knows no such project, operation or address.",
+  RDEV_METHOD: "The address exists, but not with this method.",
+  RDEV_MEDIA_TYPE: "A request's body is not application/json.",
+  RDEV_BUSY: "Another operation of the project runs or waits.",
+  RDEV_IDEMPOTENCY: "An Idempotency-Key was used before, for another request.",
+  RDEV_REMAINS: "A destroy left something; the next one goes on from there.",
   RDEV_STORE: "The service's database is not as this version needs it: migrate it.",
   RDEV_AUDIT: "The audit trail is broken, or an action's event could not be written to it.",
   RDEV_ENGINE: "Pulumi's engine could not run, or an operation failed.",
@@ -29,6 +38,48 @@ export const ERROR_CODES = {
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * With which HTTP status the API tells of an error. What a system behind it did is no fault of who
+ * asked: RDEV_UNAUTHORIZED, say, is of credentials that the service itself holds.
+ */
+export const HTTP_STATUS = {
+  RDEV_SLUG: 400,
+  RDEV_STACK_NAME: 400,
+  RDEV_CONNECTION: 500,
+  RDEV_SETTINGS: 400,
+  RDEV_PLATFORM: 409,
+  RDEV_NOT_OURS: 409,
+  RDEV_UNAUTHORIZED: 503,
+  RDEV_FORBIDDEN: 503,
+  RDEV_RATE_LIMITED: 429,
+  RDEV_UNREACHABLE: 503,
+  RDEV_DEADLINE: 504,
+  RDEV_CONTRACT: 502,
+  RDEV_REFUSED: 502,
+  RDEV_GONE: 409,
+  RDEV_TEMPLATE: 400,
+  RDEV_TENANT: 502,
+  RDEV_QUERY: 400,
+  RDEV_CONFLICT: 409,
+  RDEV_TOO_LARGE: 413,
+  RDEV_CITADEL_OFF: 409,
+  RDEV_REQUEST: 400,
+  RDEV_KEY: 401,
+  RDEV_ROLE: 403,
+  RDEV_NOT_FOUND: 404,
+  RDEV_METHOD: 405,
+  RDEV_MEDIA_TYPE: 415,
+  RDEV_BUSY: 409,
+  RDEV_IDEMPOTENCY: 422,
+  RDEV_REMAINS: 409,
+  RDEV_STORE: 503,
+  RDEV_AUDIT: 503,
+  RDEV_ENGINE: 502,
+  RDEV_PREREQUISITE: 500,
+  RDEV_SANDBOX: 500,
+  RDEV_INTERNAL: 500,
+} as const satisfies Record<ErrorCode, number>;
 
 /** An error for a user: a stable code, and a text that names the way out. Holds no secret. */
 export class InfraError extends Error {

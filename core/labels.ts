@@ -9,7 +9,7 @@ export const ENVIRONMENT_LABEL = "citadel.io/environment";
 export const SERVICE_LABEL = "citadel.io/service";
 
 /** The namespace's mark, in Kubernetes' own words. */
-export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
+const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 export const PROJECT_LABEL = "rdev.io/project";
 
 export type Labels = Readonly<Record<string, string>>;
@@ -26,6 +26,11 @@ export function workloadLabels(name: string, component?: string): Labels {
 /** The mark on a namespace, and on what is in it. */
 export function ownershipLabels(project: string): Labels {
   return { [MANAGED_BY_LABEL]: MANAGED_BY, [PROJECT_LABEL]: project };
+}
+
+/** The project that a mark names. */
+export function markedProject(labels: Labels): string | undefined {
+  return labels[MANAGED_BY_LABEL] === MANAGED_BY ? labels[PROJECT_LABEL] : undefined;
 }
 
 /** Where a pod's output goes. Without an environment the agent uses the platform's. */

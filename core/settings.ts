@@ -100,20 +100,31 @@ export type Sizes = z.output<typeof sizes>;
 export type AgentSettings = z.output<typeof agent>;
 export type ExistingWorkload = z.output<typeof workload>;
 
+/** Some of a project's settings: what is left out stays as it is. */
+export const projectChanges = z
+  .strictObject({
+    name: z.string().min(1).max(100).meta({ description: "For people; any text." }),
+    template: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]*$/, "is no template's name")
+      .meta({ description: "A folder under `templates/`.", examples: ["skeleton"] }),
+    sizes: sizes.partial().meta({ description: "Overrides the platform's, one by one." }),
+    retainData: z.boolean().meta({ description: "On delete: keep the database." }),
+    retainRepository: z.boolean().meta({
+      description: "On delete: archive the repository instead of deleting it.",
+    }),
+  })
+  .partial();
+
+const { name, template, sizes: ownSizes, retainData, retainRepository } = projectChanges.shape;
+
 const projectSettings = z.strictObject({
-  /** For people; any text. Default: the slug. */
-  name: z.string().min(1).max(100).optional(),
-  /** A folder under `templates/`. */
-  template: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]*$/, "is no template's name")
-    .default("skeleton"),
-  /** Overrides the platform's, one by one. */
-  sizes: sizes.partial().default({}),
-  /** On delete: keep the database. */
-  retainData: z.boolean().default(false),
-  /** On delete: archive the repository instead of deleting it. */
-  retainRepository: z.boolean().default(false),
+  /** Default: the slug. */
+  name,
+  template: template.unwrap().default("skeleton"),
+  sizes: ownSizes.unwrap().default({}),
+  retainData: retainData.unwrap().default(false),
+  retainRepository: retainRepository.unwrap().default(false),
 });
 
 export type ProjectSettings = z.output<typeof projectSettings>;

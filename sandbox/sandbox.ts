@@ -26,7 +26,7 @@ import {
 } from "./tools.ts";
 import { startWarden, type Warden } from "./warden.ts";
 import { startWoodpecker } from "./woodpecker/server.ts";
-import { makeWorkFolder } from "./work-folder.ts";
+import { makeWorkFolder } from "../automation/worker/work-folder.ts";
 
 const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
 

@@ -5,10 +5,13 @@ import { InfraError } from "../../core/errors.ts";
 /** Pulumi's CLI ended with another exit code than 0. Its text is not for users: see messages.ts. */
 export class CommandFailure extends Error {
   readonly stderr: string;
+  /** It did not end by itself: something ended it. */
+  readonly killed: boolean;
 
-  constructor(stderr: string) {
+  constructor(stderr: string, killed: boolean) {
     super("Pulumi's CLI failed");
     this.stderr = stderr;
+    this.killed = killed;
   }
 }
 
@@ -20,12 +23,14 @@ export interface CommandOptions {
   readonly signal?: AbortSignal;
   /** Stops it at once: what is under way is lost. */
   readonly kill?: AbortSignal;
+  /** Told its process id as soon as it runs. */
+  readonly onStart?: (pid: number) => void;
 }
 
 /** Runs Pulumi's CLI and answers with what it wrote to stdout. Throws CommandFailure. */
 export async function runPulumi(
   args: readonly string[],
-  { workDir, env, signal, kill }: CommandOptions,
+  { workDir, env, signal, kill, onStart }: CommandOptions,
 ): Promise<string> {
   signal?.throwIfAborted();
   const child = spawn("pulumi", [...args, "--non-interactive"], {
@@ -35,6 +40,7 @@ export async function runPulumi(
     // Out of the terminal's group: Ctrl-C would reach it beside our own signal, and two are a kill.
     detached: true,
   });
+  if (child.pid !== undefined) onStart?.(child.pid);
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -46,7 +52,7 @@ export async function runPulumi(
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once("error", reject).once("close", resolve);
     });
-    if (code !== 0) throw new CommandFailure(stderr);
+    if (code !== 0) throw new CommandFailure(stderr, code === null);
     return stdout;
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "ENOENT" ? notInstalled() : error;
@@ -75,7 +81,10 @@ const NEEDLESS: Readonly<Record<string, string>> = {
 };
 
 /** The CLI as the SDK is to use it in one operation: `run` is the one method that it calls. */
-export function pulumiFor(pulumi: PulumiCommand, kill: AbortSignal | undefined): PulumiCommand {
+export function pulumiFor(
+  pulumi: PulumiCommand,
+  { kill, onStart }: Pick<CommandOptions, "kill" | "onStart">,
+): PulumiCommand {
   const run = async (
     args: string[],
     workDir: string,
@@ -91,6 +100,7 @@ export function pulumiFor(pulumi: PulumiCommand, kill: AbortSignal | undefined):
         env: { ...env, PULUMI_AUTOMATION_API: "true" },
         ...(signal && { signal }),
         ...(kill && { kill }),
+        ...(onStart && { onStart }),
       }));
     return { stdout, stderr: "", code: 0 };
   };

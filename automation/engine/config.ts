@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
+import type { LocalWorkspace, StackSettings } from "@pulumi/pulumi/automation/index.js";
 import { parseProjectConfig } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
 
@@ -21,10 +21,14 @@ export async function storeConfig(
   config: StackConfig,
 ): Promise<void> {
   const { name: project } = await workspace.projectSettings();
-  const stored = await workspace.stackSettings(stack).then(
-    (settings) => settings.config ?? {},
-    (): Record<string, unknown> => ({}), // no file yet
-  );
+  const file = await workspace.stackSettings(stack).catch((): undefined => undefined);
+  if (!file) {
+    // Without the command, which would take a third of a second.
+    const named: StackSettings["config"] = {};
+    for (const [key, value] of Object.entries(config)) named[`${project}:${key}`] = value;
+    return workspace.saveStackSettings(stack, { config: named });
+  }
+  const stored = file.config ?? {};
   const wanted = Object.entries(config).filter(
     ([key, value]) => !isDeepStrictEqual(stored[`${project}:${key}`], value),
   );

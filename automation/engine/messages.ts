@@ -68,7 +68,7 @@ export function commandFailure(
   secrets: Iterable<string>,
   isGone: (holder: LockHolder) => boolean = () => false,
 ): InfraError {
-  if (stderr.includes("the stack is currently locked by")) {
+  if (isLocked(stderr)) {
     return new InfraError("RDEV_ENGINE", lockedMessage(stderr, stack, isGone));
   }
   if (isStackNotFound(stderr)) {
@@ -105,6 +105,17 @@ export function commandFailure(
   );
 }
 
+export function isLocked(stderr: string): boolean {
+  return stderr.includes("the stack is currently locked by");
+}
+
+/** Who holds the stack's locks, from what the CLI wrote: there can be several. */
+export function lockHolders(stderr: string): LockHolder[] {
+  return [...stderr.matchAll(/created by (.+)@(\S+) \(pid (\d+)\) at (\S+)/g)].map(
+    ([, user = "", host = "", pid = "", since = ""]) => ({ user, host, pid: Number(pid), since }),
+  );
+}
+
 export function isStackNotFound(stderr: string): boolean {
   return /no stack named .* found/.test(stderr);
 }
@@ -122,13 +133,13 @@ function lockedMessage(
   stack: string,
   isGone: (holder: LockHolder) => boolean,
 ): string {
-  const found = /created by (.+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr);
-  const [, user = "", host = "", pid = "", since = ""] = found ?? [];
-  const holder = { user, host, pid: Number(pid), since };
+  const [holder] = lockHolders(stderr);
   const breakIt =
     `"pulumi cancel ${stack}" removes the lock; ` +
     `then run "rdev-infra refresh ${stack}", and this again.`;
-  if (!found) return `The stack "${stack}" is locked. Wait for the other operation, or: ${breakIt}`;
+  if (!holder)
+    return `The stack "${stack}" is locked. Wait for the other operation, or: ${breakIt}`;
+  const { user, host, pid, since } = holder;
   const who = `${user}@${host}, process ${pid}`;
   return isGone(holder)
     ? `The stack "${stack}" is locked since ${since} by ${who}, which no longer runs. ${breakIt}`

@@ -1,12 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InfraError } from "../../core/errors.ts";
+import { parsePlatformSettings, type PlatformSettings } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
 import { CommandFailure, runPulumi } from "./command.ts";
 import { isStackNotFound, missingPassphrase } from "./messages.ts";
+import { PACKAGE } from "./package.ts";
 
 /** Backends that leave the encryption of secrets to a passphrase, unless the stack says otherwise. */
 const PASSPHRASE_BACKEND = /^(file|s3|gs|azblob|postgres|postgresql):/;
+
+type ProjectStack = Extract<StackName, { kind: "project" }>;
 
 /** Throws RDEV_CONNECTION when the stack's secrets need a passphrase and none is given. */
 export async function requirePassphrase(workDir: string, stack: string): Promise<void> {
@@ -25,7 +29,23 @@ export async function requirePlatform(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (name.kind === "platform") return;
-  const { platform, slug } = name;
+  await platformOutputs(name, workDir, signal);
+}
+
+/** The settings of a project's platform. Throws RDEV_PLATFORM when it was never brought up. */
+export async function platformSettingsOf(
+  name: ProjectStack,
+  workDir: string = PACKAGE,
+): Promise<PlatformSettings> {
+  const { settings } = await platformOutputs(name, workDir);
+  return parsePlatformSettings((settings ?? {}) as Record<string, unknown>);
+}
+
+async function platformOutputs(
+  { platform, slug }: ProjectStack,
+  workDir: string,
+  signal?: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
   const missing = (what: string) =>
     new InfraError(
       "RDEV_PLATFORM",
@@ -34,8 +54,10 @@ export async function requirePlatform(
     );
   try {
     const command = ["stack", "output", "--json", "--stack", platform];
-    const outputs = await runPulumi(command, { workDir, ...(signal && { signal }) });
-    if (Object.keys(JSON.parse(outputs) as object).length === 0) throw missing("has no outputs");
+    const text = await runPulumi(command, { workDir, ...(signal && { signal }) });
+    const outputs = JSON.parse(text) as Record<string, unknown>;
+    if (Object.keys(outputs).length === 0) throw missing("has no outputs");
+    return outputs;
   } catch (error) {
     if (error instanceof CommandFailure && isStackNotFound(error.stderr)) {
       throw missing("does not exist in this backend");

@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { fileURLToPath } from "node:url";
 import {
   LocalWorkspace,
   Stack,
@@ -7,16 +6,23 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { connectionSecrets } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
+import { takeUpCutShort } from "./cut-short.ts";
 import { EventReader, type OperationEvent } from "./events.ts";
-import { commandFailure, isStackNotFound, type LockHolder } from "./messages.ts";
+import {
+  commandFailure,
+  isLocked,
+  isStackNotFound,
+  lockHolders,
+  type LockHolder,
+} from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
+import { PACKAGE } from "./package.ts";
+import { StackState, type StateProperty } from "./state.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
-
-/** The package: here plugins find node_modules, and Pulumi its settings. */
-const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
 const GO_ON = { continueOnError: true } as const;
@@ -32,6 +38,15 @@ export interface OperationOptions {
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
   readonly program?: PulumiFn;
+  /** Told the process id of each command of the engine's, as soon as it runs. */
+  readonly onStart?: (pid: number) => void;
+  /** Told when something else ended the engine: what was under way is in the state as pending. */
+  readonly onKilled?: () => void;
+  /**
+   * Asked, once, when the stack is locked: true breaks the locks, and the operation goes on. Only
+   * for holders that are dead: an engine that lives would write over what this one does.
+   */
+  readonly mayBreakLocks?: (holders: readonly LockHolder[]) => Promise<boolean>;
 }
 
 export interface UpOptions extends OperationOptions {
@@ -47,6 +62,10 @@ export interface PreviewOptions extends UpOptions {
 export interface DestroyOptions extends OperationOptions {
   /** Remove the empty stack's record too, and a project's config file. Default: false. */
   readonly remove?: boolean;
+  /** There may be no such stack, which is a success then. Default: false, an error. */
+  readonly mayBeMissing?: boolean;
+  /** What the deletes are to find in the state, whatever the last `up` put there. */
+  readonly properties?: readonly StateProperty[];
 }
 
 /** Brings a stack to what its program says; makes it if there is none. Never throws. */
@@ -70,11 +89,29 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 
 /** Deletes all that a stack made. Of an empty stack it is a success. Never throws. */
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
+  const { remove = false, properties = [] } = options;
   return operate(stack, options, async (handle, common, name) => {
+    const lost = await takeUpCutShort(handle).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    if (properties.length > 0) {
+      const state = await StackState.read(stack, handle.workspace.workDir);
+      for (const each of properties) state.set(each);
+      await state.save();
+    }
     await handle.destroy({ ...common, ...GO_ON });
-    if (!options.remove) return;
+    if (lost) throw lost.error; // the record stays: it names what may be left
     // A platform's config is written by people, a project's by `up`.
-    await handle.workspace.removeStack(stack, { preserveConfig: name.kind === "platform" });
+    const preserveConfig = name.kind === "platform";
+    if (remove) await handle.workspace.removeStack(stack, { preserveConfig });
+  });
+}
+
+/** Removes the record of a stack that is empty; of none it is a success. Never throws. */
+export function removeRecord(stack: string, options: OperationOptions = {}): Promise<Outcome> {
+  return operate(stack, { ...options, mayBeMissing: true }, async ({ workspace }) => {
+    await workspace.removeStack(stack);
   });
 }
 
@@ -93,7 +130,7 @@ type Work = (handle: Stack, common: Common, name: StackName) => Promise<unknown>
 
 async function operate(
   stack: string,
-  options: PreviewOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & DestroyOptions & { readonly runsProgram?: boolean },
   work: Work,
 ): Promise<Outcome> {
   const begin = Date.now();
@@ -114,13 +151,23 @@ async function operate(
   let failure: unknown;
   try {
     const name = parseStackName(stack);
+    if (options.runsProgram) requireWholeSdk();
     const handle = await open(name, stack, options);
-    await withStack(handle, options, () => work(handle, common, name));
+    await unlocked(handle, options, () =>
+      withStack(handle, options, () => work(handle, common, name)),
+    );
   } catch (error) {
-    failure =
-      error instanceof CommandFailure
-        ? commandFailure(error.stderr, stack, secrets, isGone)
-        : error;
+    if (error instanceof CommandFailure && error.killed) {
+      hasLostEngine = true;
+      options.onKilled?.();
+    }
+    const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
+    if (!isMissing || !options.mayBeMissing) {
+      failure =
+        error instanceof CommandFailure
+          ? commandFailure(error.stderr, stack, secrets, isGone)
+          : error;
+    }
   }
   return outcome({
     events,
@@ -131,13 +178,29 @@ async function operate(
   });
 }
 
+let hasLostEngine = false;
+
+/**
+ * Pulumi's SDK shares its connection to the engine between all runs of a process. What is left of a
+ * run whose engine was killed can close that of the next, and the SDK takes a program that lost its
+ * connection for one that has ended: to the engine, all that it had yet to name is to be deleted.
+ */
+function requireWholeSdk(): void {
+  if (!hasLostEngine) return;
+  throw new InfraError(
+    "RDEV_ENGINE",
+    "Pulumi's engine was killed in the middle of an earlier operation of this process. No program " +
+      "can be run safely in it any more: run this again in a process of its own.",
+  );
+}
+
 /** Checks what can be checked before the engine starts, and gives the SDK's handle of the stack. */
 async function open(
   name: StackName,
   stack: string,
   options: UpOptions & { readonly runsProgram?: boolean },
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, signal, kill } = options;
+  const { workDir = PACKAGE, config, runsProgram, signal } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
@@ -148,7 +211,7 @@ async function open(
   const workspace = await LocalWorkspace.create({
     workDir,
     program,
-    pulumiCommand: pulumiFor(pulumi, kill),
+    pulumiCommand: pulumiFor(pulumi, options),
   });
   return Stack.select(stack, workspace);
 }
@@ -182,6 +245,23 @@ async function withStack(
     const init = ["stack", "init", "--no-select", handle.name];
     await runPulumi(init, { workDir: workspace.workDir });
     await run();
+  }
+}
+
+/** Where the stack is locked, by holders that are dead: breaks the locks, and works once more. */
+async function unlocked(
+  handle: Stack,
+  { mayBreakLocks }: OperationOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailure) || !isLocked(error.stderr)) throw error;
+    if (!(await mayBreakLocks?.(lockHolders(error.stderr)))) throw error;
+    const { workDir } = handle.workspace;
+    await runPulumi(["cancel", "--yes", "--stack", handle.name], { workDir });
+    await work();
   }
 }
 

@@ -4,6 +4,9 @@ import { InfraError } from "../../core/errors.ts";
 import * as projects from "./migrations/001-projects.ts";
 import * as citadelTenantId from "./migrations/002-citadel-tenant-id.ts";
 import * as audit from "./migrations/003-audit.ts";
+import * as operations from "./migrations/004-operations.ts";
+import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
+import * as apiKeys from "./migrations/005-api-keys.ts";
 import type { Schema } from "./schema.ts";
 import { Store } from "./store.ts";
 
@@ -12,6 +15,8 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "001-projects": projects,
   "002-citadel-tenant-id": citadelTenantId,
   "003-audit": audit,
+  "004-operations": operations,
+  "005-api-keys": apiKeys,
 };
 
 /** Any number, the same for all. */
@@ -38,6 +43,8 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
         provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
       }).migrateToLatest();
       if (error !== undefined) throw unmigrated(error);
+      // On a connection of its own, for it commits; others wait for the lock that is held here.
+      await installQueue(ownerUrl);
       await grant(transaction, serviceRole);
       return results.map(({ migrationName }) => migrationName);
     });
@@ -52,7 +59,15 @@ async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
   await sql`REVOKE ALL ON audit_log FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT SELECT, INSERT ON audit_log TO CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
-  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON projects, audit_outbox TO ${role}`.execute(db);
+  const changed = sql.raw(
+    "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
+  );
+  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${changed} TO ${role}`.execute(db);
+  const queue = sql.id(QUEUE_SCHEMA);
+  await sql`GRANT USAGE ON SCHEMA ${queue} TO ${role}`.execute(db);
+  await sql`
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${queue} TO ${role}`.execute(db);
+  await sql`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${queue} TO ${role}`.execute(db);
 }
 
 function unmigrated(error: unknown): unknown {

@@ -34,7 +34,7 @@ export class Projects {
     return row && project(row);
   }
 
-  /** Adds it, or replaces what is known of it. */
+  /** Adds it, or replaces what is known of it. Its settings and outputs stay. */
   async put({ slug, platform, name, citadelTenantId }: Project): Promise<void> {
     const values = { platform, name, citadel_tenant_id: citadelTenantId };
     await this.#store.run((db) =>

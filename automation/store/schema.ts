@@ -1,11 +1,29 @@
 import type { ColumnType, Generated, Insertable, Selectable } from "kysely";
+import type { ProjectSettings } from "../../core/settings.ts";
+import type { Outcome } from "../engine/outcome.ts";
+import type {
+  NumberedEvent,
+  OperationKind,
+  OperationRequest,
+  OperationState,
+  Remaining,
+} from "../operations/operation.ts";
+import type { RunnerIdentity } from "../operations/runner-identity.ts";
+import type { Role } from "../keys/key.ts";
 
 /** The service's own tables. `migrations/` makes them. */
 export interface Schema {
   projects: ProjectsTable;
   audit_log: AuditLogTable;
   audit_outbox: AuditOutboxTable;
+  api_keys: ApiKeysTable;
+  operations: OperationsTable;
+  operation_attempts: OperationAttemptsTable;
+  operation_events: OperationEventsTable;
 }
+
+/** Read as what it holds, written as JSON text: a list would be taken for an array of PostgreSQL's. */
+type Json<T> = ColumnType<T, string, string>;
 
 interface ProjectsTable {
   slug: string;
@@ -14,6 +32,10 @@ interface ProjectsTable {
   name: string;
   /** Its environment in Citadel; null until it has one. */
   citadel_tenant_id: string | null;
+  /** As it is wanted: of the last request, whether or not it was done. */
+  settings: ColumnType<Partial<ProjectSettings>, string | undefined, string>;
+  /** Of the last `up` that succeeded; secrets are the text "[secret]". */
+  outputs: ColumnType<Readonly<Record<string, unknown>>, string | undefined, string>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }
@@ -51,6 +73,67 @@ interface AuditOutboxTable {
   reason: string | null;
 }
 
+interface ApiKeysTable {
+  /** What a key is looked up by: no secret. */
+  id: string;
+  name: string;
+  role: Role;
+  /** The only project that it is good for; null: all. */
+  project: string | null;
+  /** SHA-256 of the secret. */
+  hash: Buffer;
+  created_at: Generated<Date>;
+  expires_at: Date | null;
+  last_used_at: ColumnType<Date | null, never, Date>;
+  revoked_at: ColumnType<Date | null, never, Date>;
+}
+
+export type ApiKeyRow = Selectable<ApiKeysTable>;
+interface OperationsTable {
+  id: string;
+  platform: string;
+  slug: string;
+  kind: OperationKind;
+  request: Json<OperationRequest>;
+  /** What the stack runs with. */
+  settings: Json<Partial<ProjectSettings>>;
+  state: OperationState;
+  actor: string;
+  /** Who asked it to stop. */
+  cancelled_by: string | null;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  ended_at: Date | null;
+  attempts: Generated<number>;
+  outcome: ColumnType<Outcome | null, string | undefined, string | null>;
+  remaining: ColumnType<readonly Remaining[], string | undefined, string>;
+  /** The number of its last event. */
+  last_event: Generated<number>;
+  idempotency_key: string | null;
+  /** Of the request that the key came with. */
+  fingerprint: string | null;
+}
+
+interface OperationAttemptsTable {
+  operation_id: string;
+  /** From 1. */
+  attempt: number;
+  started_at: Generated<Date>;
+  /** Which process runs it, or ran. */
+  runner: Json<RunnerIdentity>;
+  /** The process ids of its engines. */
+  engines: Generated<number[]>;
+}
+
+interface OperationEventsTable {
+  operation_id: string;
+  /** From 1, without gaps. */
+  number: number;
+  at: Date;
+  event: Json<NumberedEvent["event"]>;
+}
+
+export type OperationRow = Selectable<OperationsTable>;
 export type ProjectRow = Selectable<ProjectsTable>;
 export type AuditRow = Selectable<AuditLogTable>;
 export type NewAuditRow = Insertable<AuditLogTable>;

@@ -1,7 +1,8 @@
-import { Kysely, PostgresDialect, type Transaction } from "kysely";
+import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
 import { connection } from "../../core/connections.ts";
 import { storeError } from "./errors.ts";
+import { Listener } from "./listener.ts";
 import type { Schema } from "./schema.ts";
 
 export type StoreTransaction = Transaction<Schema>;
@@ -16,8 +17,10 @@ export interface StoreOptions {
 export class Store {
   readonly #db: Kysely<Schema>;
   readonly #address: string;
+  readonly #url: string;
 
   constructor({ url, connections = 8 }: StoreOptions = connection("database")) {
+    this.#url = url;
     const { hostname, port } = new URL(url);
     this.#address = `${hostname}:${port || 5432}`;
     this.#db = new Kysely<Schema>({
@@ -37,6 +40,26 @@ export class Store {
   /** All of the work or none of it. Rejects as `run`, and with what `work` throws. */
   transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
     return this.run((db) => db.transaction().execute(work));
+  }
+
+  /** As `transaction`, and no two of one name at once, whoever works on this database. */
+  exclusively<T>(name: string, work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
+    return this.run((db) =>
+      db.connection().execute(async (one) => {
+        // Before the transaction begins: its time then tells the order.
+        await sql`SELECT pg_advisory_lock(hashtextextended(${name}, 0))`.execute(one);
+        try {
+          return await one.transaction().execute(work);
+        } finally {
+          await sql`SELECT pg_advisory_unlock(hashtextextended(${name}, 0))`.execute(one);
+        }
+      }),
+    );
+  }
+
+  /** Hears what `pg_notify` tells on a channel, on a connection of its own. */
+  listen(channel: string, hear: (payload: string) => void): Listener {
+    return new Listener(this.#url, channel, hear);
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { EXIT } from "../exit-codes.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
 
@@ -12,14 +13,17 @@ export function addDestroy(program: Command): void {
     .command("destroy <stack>")
     .description("delete all that a stack made")
     .option("-y, --yes", "go ahead without asking")
-    .option("--remove", "remove the stack's record too, and a project's config file")
+    .option(
+      "--remove",
+      "remove the stack's record too, and a project's config file; then ask the servers what is left",
+    )
     .addOption(actorOption())
     .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
     .option("--json", "events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
       const record = recorder(options);
-      process.exitCode = await confirmed(
+      const code = await confirmed(
         options,
         () =>
           show({ operation: "destroy", stack, tense: "would" }, options, (engine, common) =>
@@ -32,5 +36,11 @@ export function addDestroy(program: Command): void {
             ),
           ),
       );
+      process.exitCode = code === EXIT.done && remove ? await whatIsLeft(stack, options) : code;
     });
+}
+
+async function whatIsLeft(stack: string, options: Options): Promise<number> {
+  const { tellWhatIsLeft } = await import("../what-is-left.ts"); // with Pulumi's SDK, which loads slowly
+  return (await tellWhatIsLeft(stack, options)) ? EXIT.done : EXIT.failed;
 }

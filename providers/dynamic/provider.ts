@@ -20,6 +20,11 @@ export interface Provider extends dynamic.ResourceProvider<Props, Props> {
   /** With an empty id where the object is gone. */
   read(id: string, props?: Props): Promise<{ id: string; props: Props; inputs?: Props }>;
   delete(id: string, props: Props): Promise<void>;
+  /**
+   * The id of the object of these inputs that carries this project's mark, for rdev-infra itself: the
+   * engine does not know of it. Secret inputs may be missing.
+   */
+  find(inputs: Props): Promise<string | undefined>;
 }
 
 /** Pulumi's provider for a definition. Stateless: one serves every resource of its type. */
@@ -124,6 +129,13 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
           return;
         }
         await definition.delete(client, id, state);
+      });
+    },
+
+    async find(props: Props) {
+      return operate([props], async (client) => {
+        const found = await definition.find(client, onlyInputs(props) as Wanted);
+        return found?.owned ? found.id : undefined;
       });
     },
   };

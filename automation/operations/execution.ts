@@ -1,0 +1,236 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { userMessage } from "../../core/errors.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import { NO_CHANGES } from "../engine/events.ts";
+import type { Outcome } from "../engine/outcome.ts";
+import type { Job } from "../worker/job.ts";
+import type { Done } from "../worker/messages.ts";
+import type { Ending, Worker } from "../worker/worker.ts";
+import { Attempt, LostAttempt, type Office, type Ticket } from "./attempt.ts";
+import { EventLog } from "./event-log.ts";
+import { Lease } from "./lease.ts";
+import { isHolderDead } from "./lock-owner.ts";
+import { recorded } from "./recorded.ts";
+import type { RunnerLog } from "./runner-log.ts";
+
+/** In ms: how long what is under way may take after a cancel, before it is killed. */
+const CANCEL_GRACE = 120_000;
+const HAND_BACK_GRACE = 10_000;
+const RETRY_MS = 500;
+
+export interface ExecutionOptions {
+  readonly office: Office;
+  readonly worker: () => Worker;
+  readonly log: RunnerLog;
+  readonly maxAttempts: number;
+  readonly deadline: number;
+  readonly leaseSeconds: number;
+}
+
+/** A job of the queue, from its beginning here to its end, or until another runner has it. */
+export class Execution {
+  /** Resolves when nothing of it runs here any more. */
+  readonly ended: Promise<void>;
+  readonly #ticket: Ticket;
+  readonly #options: ExecutionOptions;
+  #worker: Worker | undefined;
+  #lease: Lease | undefined;
+  #isHandingBack = false;
+  #isLate = false;
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(ticket: Ticket, options: ExecutionOptions) {
+    this.#ticket = ticket;
+    this.#options = options;
+    this.ended = this.#run().catch((error: unknown) => {
+      // The database is gone: the queue gives the job to whoever is there when it is back.
+      this.#tell("warn", { error: userMessage(error) }, "operation left");
+    });
+  }
+
+  get id(): string {
+    return this.#ticket.id;
+  }
+
+  /** It may have been asked to stop. */
+  look(): void {
+    void this.#lease?.look().catch(() => undefined); // asked again at the next heartbeat
+  }
+
+  /** Stops it where it can go on from, and gives it back to the queue. */
+  handBack(): void {
+    this.#isHandingBack = true;
+    this.#cancel(HAND_BACK_GRACE);
+  }
+
+  async #run(): Promise<void> {
+    const attempt = await Attempt.begin(this.#options.office, this.#ticket);
+    if (!attempt) return;
+    const { log, maxAttempts, leaseSeconds, deadline } = this.#options;
+    const { attempts, kind } = attempt.row;
+    this.#tell("info", { kind, attempts, project_id: attempt.row.slug }, "operation begun");
+    const worker = this.#options.worker();
+    this.#worker = worker;
+    const events = new EventLog((each) => attempt.addEvents(each));
+    const lease = new Lease(attempt, {
+      seconds: leaseSeconds,
+      onRenewed: (ms) => worker.renew(ms),
+      onLost: () => void worker.kill(),
+      onCancelling: () => this.#cancel(CANCEL_GRACE),
+    });
+    this.#lease = lease;
+    const late = setTimeout(() => {
+      this.#isLate = true;
+      this.#cancel(CANCEL_GRACE);
+    }, deadline);
+    try {
+      const ending = await this.#recorded(attempt, () => this.#work(attempt, worker, events));
+      await this.#persist(() => events.flush());
+      const again = ending.killed && attempts < maxAttempts;
+      if (again || (this.#isHandingBack && ending.outcome.result === "cancelled")) {
+        await this.#persist(() => attempt.handBack());
+        this.#tell("warn", { attempts, ...whyOf(ending.outcome) }, "operation given back");
+        return;
+      }
+      await this.#persist(() => attempt.end(ending));
+      logEnd(log, attempt, ending.outcome);
+    } catch (error) {
+      if (!(error instanceof LostAttempt)) throw error;
+      this.#tell("warn", { attempts }, "operation lost to another runner");
+    } finally {
+      clearTimeout(late);
+      clearTimeout(this.#grace);
+      events.end();
+      lease.end();
+      await worker.kill();
+    }
+  }
+
+  /** With its intent and its end in the audit trail, where it changes something. */
+  async #recorded(attempt: Attempt, work: () => Promise<Done>): Promise<Done> {
+    const { kind, actor, id, request } = attempt.row;
+    if (kind === "preview") return work();
+    let done: Done | undefined;
+    const recording = {
+      ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation: kind, id },
+      ...{ remove: true, details: { request } },
+    } as const;
+    const outcome = await recorded(recording, async () => {
+      done = await work();
+      // The end is to be recorded: a database that is gone for a moment is no reason to fail.
+      await this.#persist(() => attempt.isCancelling()).catch(() => undefined);
+      return done.outcome;
+    });
+    return { ...(done ?? dead(outcome)), outcome, killed: done?.killed ?? false };
+  }
+
+  async #work(attempt: Attempt, worker: Worker, events: EventLog): Promise<Done> {
+    const ending = await worker.run(await this.#job(attempt), {
+      onEvent: (event) => events.add(event),
+      onEngine: (pid) => void this.#persist(() => attempt.addEngine(pid)).catch(() => undefined),
+      mayBreakLocks: async (holders) => {
+        const past = await attempt.past().catch(() => []);
+        return holders.length > 0 && holders.every((holder) => isHolderDead(holder, past));
+      },
+    });
+    return this.#judged(ending);
+  }
+
+  async #job(attempt: Attempt): Promise<Job> {
+    const { platform, slug, settings, request } = attempt.row;
+    const outputs = await this.#persist(() => attempt.outputs());
+    return { platform, slug, ...jobOf(request, settings, outputs) };
+  }
+
+  /** What its end means for the operation. */
+  #judged(ending: Ending): Done {
+    if (ending.type === "done") {
+      if (!this.#isLate || ending.outcome.result !== "cancelled") return ending;
+      const hours = this.#options.deadline / 3_600_000;
+      const message = `It was stopped after ${hours.toFixed(1)} hours; the same again goes on from there.`;
+      return { ...ending, outcome: failed("RDEV_DEADLINE", message, ending.outcome) };
+    }
+    if (this.#grace !== undefined && !this.#isLate) return dead(STOPPED);
+    const { how, final } = ending;
+    const message =
+      `The process that did it died (${how}). What was made is known, or is found by its mark: ` +
+      "the same again goes on from there.";
+    return { ...dead(failed("RDEV_ENGINE", message)), killed: !final };
+  }
+
+  #cancel(grace: number): void {
+    this.#worker?.cancel();
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => void this.#worker?.kill(), grace);
+  }
+
+  /** Tries until it is done, or until the operation is not this one's any more. */
+  async #persist<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof LostAttempt) throw error;
+        if (this.#lease?.isLost !== false) throw new LostAttempt();
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+
+  #tell(level: "info" | "warn", fields: object, text: string): void {
+    this.#options.log[level]({ component: "saga", operation_id: this.id, ...fields }, text);
+  }
+}
+
+function jobOf(
+  request: Attempt["row"]["request"],
+  settings: Attempt["row"]["settings"],
+  outputs: Readonly<Record<string, unknown>> | undefined,
+): Pick<Job, "task" | "settings"> {
+  if (request.kind === "up") {
+    const isFirst = Object.keys(outputs ?? {}).length === 0;
+    return { settings, task: { kind: "up", isFirst, rollback: request.onFailure === "rollback" } };
+  }
+  if (request.kind === "preview") {
+    return { settings, task: { kind: "preview", of: request.of, ofNothing: !outputs } };
+  }
+  if (request.kind === "refresh") return { settings, task: { kind: "refresh" } };
+  const { retainData = settings.retainData, retainRepository = settings.retainRepository } =
+    request;
+  const kept = {
+    ...(retainData !== undefined && { retainData }),
+    ...(retainRepository !== undefined && { retainRepository }),
+  };
+  return { settings: { ...settings, ...kept }, task: { kind: "destroy" } };
+}
+
+const STOPPED: Outcome = {
+  ...{ result: "cancelled", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors: [] },
+};
+
+function failed(code: ErrorCode, message: string, outcome: Outcome = STOPPED): Outcome {
+  return { ...outcome, result: "failed", errors: [...outcome.errors, { code, message }] };
+}
+
+function dead(outcome: Outcome): Done {
+  return { type: "done", outcome, remaining: [], gone: false, killed: false };
+}
+
+function whyOf({ errors }: Outcome): object {
+  return errors.length > 0 ? { error: errors.map(({ message }) => message).join("\n") } : {};
+}
+
+/** In the fields that the platform's queries use: `component:saga result:failure`. */
+function logEnd(log: RunnerLog, { row }: Attempt, outcome: Outcome): void {
+  const { result, durationMs } = outcome;
+  const fields = {
+    ...{ component: "saga", project_id: row.slug, operation_id: row.id, kind: row.kind },
+    ...{ duration_ms: Math.round(durationMs), attempts: row.attempts },
+  };
+  if (result === "failed") {
+    log.error({ ...fields, result: "failure", ...whyOf(outcome) }, "operation failed");
+  } else {
+    const word = result === "succeeded" ? "success" : "cancelled";
+    log.info({ ...fields, result: word }, `operation ${result}`);
+  }
+}

@@ -1,0 +1,38 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+import { begunAt } from "../worker/processes.ts";
+
+/** Which process runs an operation, so that another can tell whether it is still there. */
+export interface RunnerIdentity {
+  /** A UUID of this one life of the process. */
+  readonly id: string;
+  readonly host: string;
+  /** Within which `pid` means something: one boot of a kernel, and a namespace of processes on it. */
+  readonly machine: string;
+  readonly pid: number;
+  /** When the process began, as its kernel counts: another process may have its number later. */
+  readonly begun: string;
+}
+
+export function thisRunner(): RunnerIdentity {
+  return {
+    ...{ id: randomUUID(), host: hostname(), machine: thisMachine(), pid: process.pid },
+    begun: begunAt(process.pid) ?? "",
+  };
+}
+
+/** Only where that can be known for sure: it ran on this machine, and its process is gone. */
+export function isProvedDead({ machine, pid, begun }: RunnerIdentity): boolean {
+  return machine !== "" && machine === thisMachine() && begunAt(pid) !== begun;
+}
+
+/** Empty where it cannot be told: then nothing is proved by a process id. */
+export function thisMachine(): string {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return `${boot}/${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return "";
+  }
+}

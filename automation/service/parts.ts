@@ -1,0 +1,53 @@
+import type { FastifyBaseLogger } from "fastify";
+import type { Registry } from "prom-client";
+import type { AuditLog } from "../audit/port.ts";
+import type { AuditPage } from "../audit/pages.ts";
+import type { Keys } from "../keys/keys.ts";
+import type { Operations } from "../operations/operations.ts";
+import type { ProjectRecords } from "../store/project-records.ts";
+import type { AuditRow } from "../store/schema.ts";
+
+/** What the HTTP service stands on. */
+export interface ServiceParts {
+  /** The platform that its projects are on, as `staging`. */
+  readonly platform: string;
+  readonly operations: Pick<
+    Operations,
+    "submit" | "find" | "list" | "events" | "follow" | "cancel"
+  >;
+  readonly projects: Pick<ProjectRecords, "find" | "list">;
+  readonly keys: Pick<Keys, "authenticate">;
+  readonly audit: AuditLog;
+  readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
+  /** Rejects as long as the service cannot work. */
+  readonly checkReady: () => Promise<void>;
+  readonly metrics: Registry;
+  readonly logger: FastifyBaseLogger;
+  readonly limits?: Partial<Limits>;
+  /** Addresses or networks of proxies that are believed about a client's address. Default: none. */
+  readonly trustedProxies?: string | undefined;
+}
+
+export interface Limits {
+  /** Of one key, a minute. */
+  readonly requests: number;
+  /** That an address may send without a good key, a minute. */
+  readonly strangers: number;
+  /** Of a body, in bytes. */
+  readonly body: number;
+  /** In ms: for a request to arrive whole. */
+  readonly arrival: number;
+  /** In ms: between signs of life on a stream of events. */
+  readonly heartbeat: number;
+  /** In ms: after which a client that reads nothing is cut off. */
+  readonly unread: number;
+}
+
+export const LIMITS: Limits = {
+  requests: 6_000,
+  strangers: 60,
+  body: 64 * 1024,
+  arrival: 30_000,
+  heartbeat: 15_000,
+  unread: 60_000,
+};

@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { projectChanges } from "../../core/settings.ts";
+
+/** One operation, as a worker is to do it. */
+export const job = z.strictObject({
+  platform: z.string(),
+  slug: z.string(),
+  /** What the stack runs with; for a destroy, also what is to be kept. */
+  settings: projectChanges,
+  task: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("up"),
+      /** No `up` of the project has ever succeeded. */
+      isFirst: z.boolean(),
+      /** When the first one fails: delete again what it made. */
+      rollback: z.boolean(),
+    }),
+    z.strictObject({
+      kind: z.literal("preview"),
+      of: z.enum(["up", "destroy"]),
+      /** There is no such project: nothing of the preview stays. */
+      ofNothing: z.boolean(),
+    }),
+    z.strictObject({ kind: z.literal("refresh") }),
+    z.strictObject({ kind: z.literal("destroy") }),
+  ]),
+});
+
+export type Job = z.output<typeof job>;

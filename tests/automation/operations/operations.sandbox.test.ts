@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { Operations, type SubmitInput } from "../../../automation/operations/operations.ts";
+import { openQueue, QUEUE } from "../../../automation/store/queue.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
+
+describe("operations that are asked for", function () {
+  this.timeout(120_000);
+  let test: TestStore;
+  let operations: Operations;
+
+  beforeEach(async () => {
+    test = await createTestStore();
+    operations = new Operations(test.store);
+  });
+  afterEach(async () => {
+    await operations.close();
+    await test.drop();
+  });
+
+  const up = (name: string, more: Partial<SubmitInput> = {}) =>
+    operations.submit({
+      ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+      request: { kind: "up", settings: { name }, onFailure: "keep" },
+      ...more,
+    });
+
+  it("a thousand at once for one project are done one by one, in the order of their ids", async () => {
+    const other = new Operations(test.store);
+    const all = await Promise.all(
+      Array.from({ length: 1000 }, (_, index) =>
+        (index % 2 ? other : operations).submit({
+          ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+          request: { kind: "up", settings: { name: `n${index}` }, onFailure: "keep" },
+        }),
+      ),
+    );
+    await other.close();
+    assert.equal(new Set(all.map(({ operation }) => operation.id)).size, 1000);
+    const [shop] = await test.admin("SELECT settings FROM projects");
+    const [last] = await test.admin(
+      "SELECT settings FROM operations ORDER BY created_at DESC, id DESC",
+    );
+    assert.deepEqual(shop, last); // the one that runs last leaves what is wanted
+
+    const boss = openQueue(test.store);
+    await boss.start();
+    const order: string[] = [];
+    for (let round = 0; round < 20; round++) {
+      const jobs = await boss.fetch(QUEUE, { batchSize: 10 });
+      assert.equal(jobs.length, 1);
+      assert.deepEqual(await boss.fetch(QUEUE, { batchSize: 10 }), []);
+      order.push(jobs[0]!.id);
+      await boss.complete(QUEUE, jobs[0]!);
+    }
+    await boss.stop({ graceful: false });
+    const first = await test.admin("SELECT id FROM operations ORDER BY created_at, id LIMIT 20");
+    assert.deepEqual(
+      order,
+      first.map(({ id }) => id),
+    );
+  });
+
+  it("are refused while another waits, by its id, when asked so; other projects are not", async () => {
+    const { operation } = await up("Shop");
+    await assert.rejects(up("Shop", { ifBusy: "refuse" }), (error: Error) => {
+      assert.equal(error.name, "RDEV_BUSY");
+      assert.ok(error.message.includes(operation.id));
+      return true;
+    });
+    await up("Other", { slug: "other", ifBusy: "refuse" });
+  });
+
+  it("are the same for the same key and request, and refused for another one", async () => {
+    const idempotency = { key: "k1", fingerprint: "a" };
+    const all = await Promise.all(Array.from({ length: 20 }, () => up("Shop", { idempotency })));
+    assert.equal(new Set(all.map(({ operation }) => operation.id)).size, 1);
+    assert.equal(all.filter(({ replayed }) => !replayed).length, 1);
+    await assert.rejects(up("Shop", { idempotency: { key: "k1", fingerprint: "b" } }), {
+      code: "RDEV_IDEMPOTENCY",
+    });
+    const twice = await Promise.allSettled(
+      ["one", "two", "three"].map((slug) =>
+        up("Shop", { slug, idempotency: { key: "k2", fingerprint: slug } }),
+      ),
+    );
+    assert.equal(twice.filter(({ status }) => status === "fulfilled").length, 1);
+    // The key is the actor's own.
+    assert.equal((await up("Shop", { idempotency, actor: "bob" })).replayed, false);
+  });
+
+  it("keep the settings that are not named, and leave nothing of what was refused", async () => {
+    await up("Shop", {
+      request: { kind: "up", settings: { name: "Shop", retainData: true }, onFailure: "keep" },
+    });
+    await up("The Shop");
+    const [shop] = await test.admin("SELECT name, settings FROM projects");
+    assert.deepEqual(shop, { name: "The Shop", settings: { name: "The Shop", retainData: true } });
+    await assert.rejects(up("Shop", { platform: "production" }), { code: "RDEV_CONFLICT" });
+    for (const request of [{ kind: "refresh" }, { kind: "destroy" }] as const) {
+      await assert.rejects(up("", { slug: "nowhere", request }), { code: "RDEV_NOT_FOUND" });
+    }
+    assert.equal((await operations.list({ limit: 10 })).length, 2);
+  });
+
+  it("are listed, newest first, by page and by what they are", async () => {
+    for (const slug of ["one-app", "two-app"])
+      for (const name of ["a", "b"]) await up(name, { slug });
+    const all = await operations.list({ limit: 10 });
+    assert.deepEqual(
+      all.map(({ slug }) => slug),
+      ["two-app", "two-app", "one-app", "one-app"],
+    );
+    assert.deepEqual(await operations.list({ limit: 2, before: all[1]!.id }), all.slice(2));
+    assert.deepEqual(await operations.list({ limit: 10, slug: "one-app" }), all.slice(2));
+    assert.deepEqual(await operations.list({ limit: 10, state: "running" }), []);
+    assert.deepEqual(await operations.latest("two-app"), all[0]);
+  });
+
+  it("one that waits is cancelled at once, and who follows it hears of it", async () => {
+    const { operation } = await up("Shop");
+    const followed = (async () => {
+      const states = [];
+      for await (const { event } of operations.follow(operation.id, 0, AbortSignal.timeout(20_000)))
+        states.push("state" in event && event.state);
+      return states;
+    })();
+    assert.equal((await operations.cancel(operation.id, "bob")).state, "cancelled");
+    assert.deepEqual(await followed, ["queued", "cancelled"]);
+    assert.equal((await operations.cancel(operation.id, "bob")).state, "cancelled");
+    await up("Shop", { ifBusy: "refuse" });
+  });
+});

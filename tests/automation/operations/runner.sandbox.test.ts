@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { up } from "../../../automation/engine/stack.ts";
+import type { Operation } from "../../../automation/operations/operation.ts";
+import { begunAt, processesMarked } from "../../../automation/worker/processes.ts";
+import { PLATFORM } from "../../../sandbox/platform.ts";
+import { Thing } from "../../support/engine-folder.ts";
+import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
+import { platformStage } from "../../support/stage.ts";
+import { uniqueSlug } from "../../support/unique-slug.ts";
+
+const isSlow = (event: object) =>
+  "name" in event && event.name === "slow" && "event" in event && event.event === "resourceStarted";
+
+describe("operations and their runners", function () {
+  this.timeout(120_000);
+  let stage: OperationsStage;
+
+  before(() => platformStage());
+  beforeEach(async () => {
+    stage = await OperationsStage.open();
+  });
+  afterEach(() => stage.close());
+
+  /** The first attempt at it. */
+  const attemptAt = async ({ id }: Operation) => {
+    const [attempt] = await stage.test.admin(
+      `SELECT runner, engines FROM operation_attempts WHERE operation_id = '${id}' ORDER BY attempt`,
+    );
+    return attempt as { runner: { id: string }; engines: number[] };
+  };
+
+  it("run a project's life, and tell of it without gaps or secrets", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const made = await stage.end(await stage.up(slug, "plain"));
+    assert.deepEqual(made.outcome?.errors, []);
+    assert.equal(made.state, "succeeded");
+    assert.equal(made.outcome?.outputs["key"], "[secret]");
+    const events = await stage.operations.events(made.id, 0, 1000);
+    assert.deepEqual(
+      events.map(({ number }) => number),
+      events.map((_, index) => index + 1),
+    );
+    const states = events.flatMap(({ event }) => (event.event === "state" ? [event.state] : []));
+    assert.deepEqual(states, ["queued", "running", "succeeded"]);
+
+    const view = { kind: "preview", settings: {}, of: "up" } as const;
+    assert.equal((await stage.end(await stage.submit(slug, view))).outcome?.changes.create, 0);
+    assert.equal(
+      (await stage.end(await stage.submit(slug, { kind: "refresh" }))).state,
+      "succeeded",
+    );
+    const gone = await stage.end(await stage.submit(slug, { kind: "destroy" }));
+    assert.deepEqual(gone.outcome?.errors, []);
+    assert.deepEqual(gone.remaining, []);
+    assert.deepEqual(await stage.test.admin("SELECT slug FROM projects"), []);
+    await assert.rejects(stage.submit(slug, { kind: "destroy" }), { code: "RDEV_NOT_FOUND" });
+
+    const dump = JSON.stringify([
+      stage.log,
+      await stage.test.admin("SELECT * FROM operations"),
+      await stage.test.admin("SELECT * FROM operation_events"),
+      await stage.test.admin("SELECT * FROM projects"),
+      await stage.test.admin("SELECT * FROM audit_log"),
+    ]);
+    for (const name of ["GITEA_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "CITADEL_API_KEY"]) {
+      assert.ok(!dump.includes(process.env[name]!), name);
+    }
+    const last = stage.log.at(-1)!;
+    assert.equal(last["component"], "saga");
+    assert.equal(last["result"], "success");
+    assert.equal(last["project_id"], slug);
+  });
+
+  it("is asked to stop, and stops; the next one goes on from there", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=4000");
+    const waiting = await stage.up(slug, "plain");
+    await stage.until(slow, isSlow);
+    assert.equal((await stage.operations.cancel(waiting.id, "ada")).state, "cancelled");
+    assert.equal((await stage.operations.cancel(slow.id, "ada")).state, "cancelling");
+    assert.equal((await stage.end(slow)).state, "cancelled");
+    const next = await stage.end(await stage.up(slug, "plain"));
+    assert.equal(next.state, "succeeded");
+    assert.equal(
+      (await stage.end(await stage.submit(slug, { kind: "destroy" }))).state,
+      "succeeded",
+    );
+  });
+
+  it("a failed first up keeps what was made and says so; with rollback nothing stays", async () => {
+    await stage.runner();
+    const kept = uniqueSlug();
+    const failed = await stage.end(await stage.up(kept, "fail=RDEV_REFUSED: no"));
+    assert.equal(failed.state, "failed");
+    assert.deepEqual(
+      failed.outcome?.errors.map(({ code, message }) => ({ code, message })),
+      [{ code: "RDEV_REFUSED", message: "no" }],
+    );
+    assert.equal(stage.log.at(-1)?.["result"], "failure");
+    assert.equal(stage.log.at(-1)?.["level"], "error");
+    assert.equal((await stage.end(await stage.up(kept, "plain"))).state, "succeeded");
+    assert.equal(
+      (await stage.end(await stage.submit(kept, { kind: "destroy" }))).state,
+      "succeeded",
+    );
+
+    const undone = uniqueSlug();
+    const back = await stage.end(await stage.up(undone, "fail=no", "rollback"));
+    assert.equal(back.state, "failed");
+    assert.ok(back.outcome!.changes.delete > 0);
+    assert.deepEqual(await stage.test.admin("SELECT slug FROM projects"), []);
+    assert.equal((await stage.end(await stage.up(undone, "plain", "rollback"))).state, "succeeded");
+    await stage.end(await stage.submit(undone, { kind: "destroy" }));
+  });
+
+  it("a worker that is killed is followed by another, which breaks the lock it left", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=3000");
+    await stage.until(slow, isSlow);
+    const { runner } = await attemptAt(slow);
+    for (const pid of processesMarked(runner.id)) process.kill(pid, "SIGKILL");
+    const ended = await stage.end(slow);
+    assert.deepEqual(ended.outcome?.errors, []);
+    assert.equal(ended.state, "succeeded");
+    assert.equal(ended.attempts, 2);
+    assert.equal(
+      (await stage.end(await stage.submit(slug, { kind: "destroy" }))).state,
+      "succeeded",
+    );
+  });
+
+  it("of a service that is killed nothing goes on, and another one takes up what it did", async () => {
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=5000");
+    const replica = await stage.replica(STEERED);
+    await stage.until(slow, isSlow);
+    const { runner, engines } = await attemptAt(slow);
+    assert.ok(engines.length > 0);
+    await stage.runner();
+    replica.kill("SIGKILL");
+    await once(replica, "exit");
+    const ended = await stage.end(slow);
+    assert.deepEqual(processesMarked(runner.id), []);
+    assert.deepEqual(ended.outcome?.errors, []);
+    assert.equal(ended.attempts, 2);
+    assert.equal(
+      (await stage.end(await stage.submit(slug, { kind: "destroy" }))).state,
+      "succeeded",
+    );
+  });
+
+  it("a service that ends gives back what it cannot finish", async () => {
+    const slug = uniqueSlug();
+    const replica = await stage.replica(STEERED);
+    const slow = await stage.up(slug, "slow=5000");
+    await stage.until(slow, isSlow);
+    replica.send("stop");
+    await once(replica, "exit");
+    assert.equal((await stage.operations.find(slow.id))?.state, "queued");
+    await stage.runner();
+    const ended = await stage.end(slow);
+    assert.equal(ended.state, "succeeded");
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
+  it("waits for a lock whose holder lives, and breaks none of a stranger's", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const { workDir } = await platformStage();
+    const name = `${PLATFORM}.${slug}`;
+    const program = () => Promise.resolve({ made: new Thing("slow", { ms: 6_000 }).urn });
+    let begun: () => void = () => undefined;
+    const isBegun = new Promise<void>((resolve) => (begun = resolve));
+    const other = up(name, { workDir, program, onEvent: (event) => isSlow(event) && begun() });
+    await isBegun;
+    const refused = await stage.end(await stage.up(slug, "plain"));
+    assert.equal(refused.state, "failed");
+    assert.match(refused.outcome?.errors[0]?.message ?? "", /is being worked on since/);
+    assert.equal((await other).result, "succeeded");
+    assert.equal((await stage.end(await stage.up(slug, "plain"))).state, "succeeded");
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
+  it("goes on while the database is gone for a moment", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=4000");
+    await stage.until(slow, isSlow);
+    await stage.test.cutOff();
+    await sleep(5_000); // past the end of the engine's work, within the lease
+    await stage.test.reconnect();
+    const ended = await stage.end(slow);
+    assert.deepEqual(ended.outcome?.errors, []);
+    assert.equal(ended.attempts, 1);
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
+  it("ends what the database is gone for too long from, and begins it again", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=12000");
+    await stage.until(slow, isSlow);
+    const { engines } = await attemptAt(slow);
+    await stage.test.cutOff();
+    while (engines.some((pid) => begunAt(pid) !== undefined)) await sleep(100);
+    await stage.test.reconnect();
+    const ended = await stage.end(slow);
+    assert.deepEqual(ended.outcome?.errors, []);
+    assert.equal(ended.attempts, 2);
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
+  it("forgets what is long over, but not the last of its kind", async () => {
+    const slug = uniqueSlug();
+    const [old, last] = [await stage.up(slug, "one"), await stage.up(slug, "two")];
+    for (const { id } of [old, last]) await stage.operations.cancel(id, "ada");
+    await stage.test.admin("UPDATE operations SET ended_at = now() - interval '91 days'");
+    await stage.runner();
+    while (await stage.operations.find(old.id)) await sleep(50);
+    assert.ok(await stage.operations.find(last.id));
+  });
+
+  it("ends what uses more memory than it may, and says so", async () => {
+    await stage.runner({ memoryMb: 700 });
+    const greedy = await stage.end(await stage.up(uniqueSlug(), "memory=900"));
+    assert.equal(greedy.state, "failed");
+    assert.equal(greedy.attempts, 1);
+    assert.match(greedy.outcome?.errors[0]?.message ?? "", /MiB of memory, of 700/);
+  });
+
+  it("the real program: what is to be kept is said at the delete, and named by it", async () => {
+    await stage.replica();
+    const slug = uniqueSlug();
+    const made = await stage.end(await stage.up(slug, "A shop"));
+    assert.deepEqual(made.outcome?.errors, []);
+    assert.equal(made.outcome?.outputs["databaseUrl"], "[secret]");
+    const destroy = { kind: "destroy", retainData: true, retainRepository: true } as const;
+    const gone = await stage.end(await stage.submit(slug, destroy));
+    assert.deepEqual(gone.outcome?.errors, []);
+    const kept = gone.remaining.map(({ system, why }) => `${system} ${why}`);
+    assert.deepEqual(new Set(kept), new Set(["gitea retained", "postgres retained"]));
+    assert.deepEqual(await stage.test.admin("SELECT slug FROM projects"), []);
+    // What was kept is taken up again.
+    assert.equal((await stage.end(await stage.up(slug, "A shop"))).state, "succeeded");
+    const all = { kind: "destroy", retainData: false, retainRepository: false } as const;
+    assert.deepEqual((await stage.end(await stage.submit(slug, all))).remaining, []);
+  });
+});

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import type { InjectOptions } from "fastify";
+import type { Problem } from "../../../automation/service/schemas/problem.ts";
+import { bearer, fakeService, OPERATION } from "../../support/fake-service.ts";
+
+const ROUTES: [needed: string, method: string, url: string][] = [
+  ["viewer", "GET", "/v1/projects"],
+  ["viewer", "GET", "/v1/projects/my-app"],
+  ["viewer", "GET", "/v1/operations"],
+  ["viewer", "GET", `/v1/operations/${OPERATION.id}`],
+  ["viewer", "GET", `/v1/operations/${OPERATION.id}/events`],
+  ["viewer", "GET", "/metrics"],
+  ["operator", "POST", "/v1/projects"],
+  ["operator", "PUT", "/v1/projects/my-app"],
+  ["operator", "POST", "/v1/projects/my-app/preview"],
+  ["operator", "POST", "/v1/projects/my-app/refresh"],
+  ["operator", "POST", `/v1/operations/${OPERATION.id}/cancel`],
+  ["admin", "DELETE", "/v1/projects/my-app"],
+  ["admin", "GET", "/v1/audit"],
+];
+
+describe("access to the HTTP service", () => {
+  it("is by role: each may do what is its own and what is below", async () => {
+    const { app, key, audit } = await fakeService();
+    const roles = ["viewer", "operator", "admin"] as const;
+    for (const role of roles) {
+      const headers = bearer(key(role));
+      for (const [needed, method, url] of ROUTES) {
+        const payload = method === "GET" ? {} : { payload: { name: "My App" } };
+        const options = { method, url, headers, ...(url === "/v1/projects" && payload) };
+        const { statusCode } = await app.inject(options as InjectOptions);
+        const may = roles.indexOf(role) >= roles.indexOf(needed as never);
+        assert.equal(statusCode !== 403, may, `${role} ${method} ${url}: ${statusCode}`);
+        assert.ok(statusCode < 500, `${method} ${url}: ${statusCode}`);
+      }
+    }
+    const refused = audit.filter(({ action }) => action === "api.refuse");
+    assert.equal(refused.length, 7 + 2, "each refusal is in the audit trail");
+    const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
+    assert.deepEqual(
+      [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],
+      ["a-viewer", "my-app", "http", "failure"],
+    );
+    await app.close();
+  });
+
+  it("needs a key on every route but the health's and the document's", async () => {
+    const { app } = await fakeService();
+    for (const [, method, url] of ROUTES) {
+      const answer = await app.inject({ method: method as "GET", url });
+      assert.equal(answer.statusCode, 401, url);
+      assert.equal(answer.headers["www-authenticate"], 'Bearer realm="rdev-infra"');
+      assert.equal(answer.json<Problem>().code, "RDEV_KEY");
+    }
+    for (const url of ["/healthz", "/readyz", "/openapi.json"]) {
+      assert.equal((await app.inject(url)).statusCode, 200, url);
+    }
+    await app.close();
+  });
+
+  it("keeps a project's key to its project", async () => {
+    const { app, key, submitted } = await fakeService();
+    const mine = bearer(key("admin", { project: "my-app" }));
+    const other = bearer(key("admin", { project: "other" }));
+    const on = (headers: Record<string, string>, method: string, url: string, payload?: object) =>
+      app
+        .inject({ method: method as "GET", url, headers, ...(payload && { payload }) })
+        .then(({ statusCode }) => statusCode);
+    assert.equal(await on(mine, "GET", "/v1/projects/my-app"), 200);
+    assert.equal(await on(other, "GET", "/v1/projects/my-app"), 403);
+    assert.equal(await on(other, "DELETE", "/v1/projects/my-app"), 403);
+    assert.equal(await on(other, "GET", `/v1/operations/${OPERATION.id}`), 403);
+    assert.equal(await on(other, "GET", `/v1/operations/${OPERATION.id}/events`), 403);
+    assert.equal(await on(other, "POST", `/v1/operations/${OPERATION.id}/cancel`), 403);
+    assert.equal(await on(other, "GET", "/v1/operations?slug=my-app"), 403);
+    assert.equal(await on(other, "GET", "/v1/audit?project=my-app"), 403);
+    assert.equal(await on(other, "POST", "/v1/projects", { name: "My App" }), 403);
+    assert.equal(await on(other, "GET", "/metrics"), 403);
+    assert.equal(await on(mine, "POST", "/v1/projects", { name: "My App" }), 202);
+    assert.deepEqual(
+      submitted.map(({ slug }) => slug),
+      ["my-app"],
+    );
+    await app.close();
+  });
+
+  it("shows a project's key only its own in lists", async () => {
+    const asked: unknown[] = [];
+    const list = async (query: unknown) => {
+      asked.push(query);
+      return [];
+    };
+    const { app, key } = await fakeService({
+      projects: { list } as never,
+      operations: { list } as never,
+      auditPage: list,
+    });
+    const headers = bearer(key("admin", { project: "my-app" }));
+    for (const url of ["/v1/projects", "/v1/operations", "/v1/audit"]) {
+      assert.equal((await app.inject({ url, headers })).statusCode, 200);
+    }
+    assert.deepEqual(
+      asked.map((query) => {
+        const { slug, project } = query as { slug?: string; project?: string };
+        return slug ?? project;
+      }),
+      ["my-app", "my-app", "my-app"],
+    );
+    await app.close();
+  });
+
+  it("is limited for each key, and says how long to wait", async () => {
+    const { app, key, audit } = await fakeService({ limits: { requests: 3 } });
+    const [one, other] = [bearer(key("viewer", { name: "one" })), bearer(key("viewer"))];
+    const statusOf = async (headers: Record<string, string>) =>
+      (await app.inject({ url: "/v1/projects", headers })).statusCode;
+    const statuses = [];
+    for (let i = 0; i < 6; i += 1) statuses.push(await statusOf(one));
+    assert.deepEqual(statuses, [200, 200, 200, 429, 429, 429]);
+    assert.equal(await statusOf(other), 200);
+    const answer = await app.inject({ url: "/v1/projects", headers: one });
+    assert.ok(Number(answer.headers["retry-after"]) >= 1);
+    assert.equal(answer.json<Problem>().code, "RDEV_RATE_LIMITED");
+    assert.deepEqual(
+      audit.map(({ actor }) => actor),
+      ["one"],
+      "one event a minute",
+    );
+    await app.close();
+  });
+
+  it("is closed to who knocks without a key again and again, but not to a good key beside", async () => {
+    const { app, key, audit } = await fakeService({ limits: { strangers: 5 } });
+    const good = bearer(key("viewer"));
+    const list = (headers: Record<string, string>) => app.inject({ url: "/v1/projects", headers });
+    assert.equal((await list(good)).statusCode, 200);
+    const statuses = [];
+    for (let i = 0; i < 200; i += 1) {
+      statuses.push((await list(bearer(`rdk_${"0".repeat(16)}_${"A".repeat(43)}`))).statusCode);
+    }
+    assert.deepEqual([...new Set(statuses.slice(0, 5))], [401]);
+    assert.deepEqual([...new Set(statuses.slice(5))], [429]);
+    assert.equal((await list(good)).statusCode, 200);
+    assert.equal(audit.length, 1, "a flood does not fill the audit trail");
+    assert.deepEqual([audit[0]?.actor, audit[0]?.details?.["code"]], ["unknown", "RDEV_KEY"]);
+    await app.close();
+  });
+});

@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import type { InjectOptions } from "fastify";
+import { InfraError } from "../../../core/errors.ts";
+import type { Problem } from "../../../automation/service/schemas/problem.ts";
+import { bearer, type FakeService, fakeService, OPERATION } from "../../support/fake-service.ts";
+
+describe("the HTTP service", () => {
+  let service: FakeService;
+  let admin: Record<string, string>;
+
+  beforeEach(async () => {
+    service = await fakeService();
+    admin = bearer(service.key("admin"));
+  });
+  afterEach(() => service.app.close());
+
+  async function problem(options: InjectOptions, status: number, code: string): Promise<Problem> {
+    const answer = await service.app.inject({ headers: admin, ...options });
+    assert.equal(answer.statusCode, status, answer.body);
+    assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
+    const found = answer.json<Problem>();
+    assert.deepEqual([found.code, found.status, found.type], [code, status, `/problems/${code}`]);
+    assert.equal(found.instance, `urn:uuid:${String(answer.headers["x-request-id"])}`);
+    assert.doesNotMatch(answer.body, /node_modules|\bat .*\.ts|zod|fastify/i);
+    return found;
+  }
+
+  it("starts an operation, and says where it is followed", async () => {
+    const answer = await service.app.inject({
+      method: "PUT",
+      url: "/v1/projects/my-app?ifBusy=refuse",
+      headers: { ...admin, "idempotency-key": "one" },
+      payload: { name: "My App", sizes: { replicas: 2 }, onFailure: "rollback" },
+    });
+    assert.equal(answer.statusCode, 202, answer.body);
+    assert.equal(answer.headers.location, `/v1/operations/${OPERATION.id}`);
+    const [input] = service.submitted;
+    assert.deepEqual(input?.request, {
+      kind: "up",
+      settings: { name: "My App", sizes: { replicas: 2 } },
+      onFailure: "rollback",
+    });
+    assert.deepEqual(
+      [input?.platform, input?.slug, input?.actor, input?.ifBusy, input?.idempotency?.key],
+      ["staging", "my-app", "a-admin", "refuse", "one"],
+    );
+  });
+
+  it("takes the same request for the same, however it is written", async () => {
+    const put = (payload: string) =>
+      service.app.inject({
+        method: "PUT",
+        url: "/v1/projects/my-app",
+        headers: { ...admin, "idempotency-key": "one", "content-type": "application/json" },
+        payload,
+      });
+    await put('{"name":"A","sizes":{"replicas":1,"cpuLimit":"1"}}');
+    await put('{"sizes": {"cpuLimit":"1", "replicas":1}, "name":"A", "onFailure": "keep"}');
+    await put('{"name":"B","sizes":{"replicas":1,"cpuLimit":"1"}}');
+    const [one, same, other] = service.submitted.map(({ idempotency }) => idempotency?.fingerprint);
+    assert.equal(one, same);
+    assert.notEqual(one, other);
+  });
+
+  it("makes the slug of a name, and refuses a name that gives none", async () => {
+    const url = "/v1/projects";
+    const made = { method: "POST", url, headers: admin, payload: { name: "My First Project!" } };
+    assert.equal((await service.app.inject(made as InjectOptions)).statusCode, 202);
+    assert.deepEqual(
+      service.submitted.map(({ slug, mustBeNew }) => [slug, mustBeNew]),
+      [["my-first-project", true]],
+    );
+    await problem({ method: "POST", url, payload: { name: "!!" } }, 400, "RDEV_SLUG");
+  });
+
+  it("deletes as it is asked, and only tells where it is a dry run", async () => {
+    const headers = admin;
+    const url = "/v1/projects/my-app";
+    await service.app.inject({ method: "DELETE", url: `${url}?retainData=true`, headers });
+    await service.app.inject({ method: "DELETE", url: `${url}?dryRun=true`, headers });
+    assert.deepEqual(
+      service.submitted.map(({ request: asked }) => asked),
+      [
+        { kind: "destroy", retainData: true },
+        { kind: "preview", of: "destroy", settings: {} },
+      ],
+    );
+    await problem({ method: "DELETE", url: "/v1/projects/other" }, 404, "RDEV_NOT_FOUND");
+  });
+
+  it("names all that is wrong with a request, in all of its parts, with the values", async () => {
+    const { errors, detail } = await problem(
+      {
+        method: "PUT",
+        url: "/v1/projects/-Bad-?ifBusy=maybe&color=red",
+        payload: { name: 7, sizes: { replicas: 21, colour: "red" }, "a/b": 1 },
+      },
+      400,
+      "RDEV_REQUEST",
+    );
+    const found = errors?.map(({ in: part, pointer, value }) => [part, pointer, value]);
+    for (const wanted of [
+      ["path", "#/slug", "-Bad-"],
+      ["query", "#/ifBusy", "maybe"],
+      ["query", "#/color", undefined],
+      ["body", "#/name", "7"],
+      ["body", "#/sizes/replicas", "21"],
+      ["body", "#/sizes/colour", undefined],
+      ["body", "#/a~1b", undefined],
+    ]) {
+      assert.ok(
+        found?.some((one) => JSON.stringify(one) === JSON.stringify(wanted)),
+        `${JSON.stringify(wanted)} is not in ${JSON.stringify(found)}`,
+      );
+    }
+    assert.match(detail, /^\d+ things are wrong: /);
+    assert.deepEqual(service.submitted, []);
+  });
+
+  const bad: [what: string, options: InjectOptions, status: number, code: string][] = [
+    ["a body that is no JSON", { payload: '{"name":' }, 400, "RDEV_REQUEST"],
+    ["a body that is a list", { payload: "[]" }, 400, "RDEV_REQUEST"],
+    ["a body that is null", { payload: "null" }, 202, ""],
+    ["a prototype", { payload: '{"__proto__":{"admin":true}}' }, 400, "RDEV_REQUEST"],
+    ["10 MiB", { payload: `{"name":"${"x".repeat(10 * 2 ** 20)}"}` }, 413, "RDEV_TOO_LARGE"],
+    [
+      "a form",
+      { payload: "a=b", headers: { "content-type": "text/plain" } },
+      415,
+      "RDEV_MEDIA_TYPE",
+    ],
+  ];
+  for (const [what, options, status, code] of bad) {
+    it(`answers ${status} to ${what}`, async () => {
+      const headers = { ...admin, "content-type": "application/json", ...options.headers };
+      const put = { ...options, method: "PUT", url: "/v1/projects/my-app", headers } as const;
+      if (code) await problem(put, status, code);
+      else assert.equal((await service.app.inject(put)).statusCode, status);
+    });
+  }
+
+  const tricks = [
+    "..%2f..%2fetc",
+    "%2e%2e",
+    "my-app%00",
+    "my_app",
+    "MY-APP",
+    "a".repeat(150),
+    "my-app%2fx",
+  ];
+  for (const slug of tricks) {
+    it(`refuses the slug ${slug.slice(0, 20)}`, async () => {
+      const answer = await service.app.inject({
+        method: "PUT",
+        url: `/v1/projects/${slug}`,
+        headers: admin,
+        payload: {},
+      });
+      assert.ok([400, 404, 405].includes(answer.statusCode), answer.body);
+      assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
+      assert.deepEqual(service.submitted, []);
+    });
+  }
+
+  it("answers problems to addresses, methods and signs that are none", async () => {
+    await problem({ url: "/v1/nothing" }, 404, "RDEV_NOT_FOUND");
+    await problem({ url: "/v1/projects/%zz" }, 400, "RDEV_REQUEST");
+    await problem({ method: "PATCH", url: "/v1/projects/my-app" }, 405, "RDEV_METHOD");
+    const answer = await service.app.inject({ method: "PATCH", url: "/v1/projects/my-app" });
+    assert.equal(answer.headers.allow, "DELETE, GET, HEAD, PUT");
+    const headers = { ...admin, "idempotency-key": "x".repeat(201) };
+    const put = { method: "PUT", url: "/v1/projects/my-app", payload: {}, headers } as const;
+    const { errors } = await problem(put, 400, "RDEV_REQUEST");
+    assert.deepEqual([errors?.[0]?.in, errors?.[0]?.value], ["header", undefined]);
+    for (const cursor of [
+      "x",
+      "b3BlcmF0aW9uOjE",
+      Buffer.from("project:../x").toString("base64url"),
+    ]) {
+      await problem({ url: `/v1/projects?cursor=${cursor}` }, 400, "RDEV_REQUEST");
+    }
+    await problem({ url: "/v1/operations/1" }, 400, "RDEV_REQUEST");
+  });
+
+  it("answers a problem to what is no HTTP at all", async () => {
+    await service.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = service.app.server.address() as AddressInfo;
+    const raw = (text: string) =>
+      new Promise<string>((resolve, reject) => {
+        let all = "";
+        const socket = connect(port, "127.0.0.1", () => socket.write(text));
+        socket.on("data", (data) => (all += data.toString()));
+        socket.on("end", () => resolve(all)).on("error", reject);
+      });
+    assert.match(await raw("HELLO\r\n\r\n"), /^HTTP\/1\.1 400 [\s\S]*"code":"RDEV_REQUEST"/);
+    const large = `GET / HTTP/1.1\r\nhost: a\r\nx: ${"x".repeat(20_000)}\r\n\r\n`;
+    assert.match(await raw(large), /^HTTP\/1\.1 431 [\s\S]*application\/problem\+json/);
+  });
+
+  it("cuts off a request that does not arrive in time", async () => {
+    const slow = await fakeService({ limits: { arrival: 300 } });
+    await slow.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = slow.app.server.address() as AddressInfo;
+    const headers = { ...bearer(slow.key("admin")), "content-type": "application/json" };
+    const answer = await new Promise<number | undefined>((resolve) => {
+      const sent = request({ port, method: "PUT", path: "/v1/projects/my-app", headers });
+      sent.on("response", (response) => resolve(response.statusCode));
+      sent.on("error", () => resolve(undefined));
+      sent.write('{"name":');
+    });
+    assert.ok(answer === 408 || answer === undefined, String(answer));
+    await slow.app.close();
+  });
+
+  it("tells nothing of what went wrong inside, but the log does", async () => {
+    const inner = async () => {
+      throw new Error("password=hunter2 at 10.0.0.7");
+    };
+    const down = async () => {
+      throw new InfraError("RDEV_UNREACHABLE", "PostgreSQL at 10.0.0.7:5432 cannot be reached.");
+    };
+    const operations = { list: inner, find: down } as never;
+    const broken = await fakeService({ operations });
+    const headers = bearer(broken.key("viewer"));
+    const internal = await broken.app.inject({ url: "/v1/operations", headers });
+    assert.deepEqual([internal.statusCode, internal.json<Problem>().code], [500, "RDEV_INTERNAL"]);
+    const gone = await broken.app.inject({ url: `/v1/operations/${OPERATION.id}`, headers });
+    assert.deepEqual([gone.statusCode, gone.json<Problem>().code], [503, "RDEV_UNREACHABLE"]);
+    assert.doesNotMatch(internal.body + gone.body, /hunter2|10\.0\.0\.7|stack/);
+    const log = JSON.stringify(broken.lines);
+    assert.match(log, /hunter2/);
+    assert.ok(log.includes(internal.json<Problem>().instance.slice("urn:uuid:".length)));
+    await broken.app.close();
+  });
+
+  it("is alive, and ready only as long as it can work", async () => {
+    let error: Error | undefined = new InfraError("RDEV_STORE", "not migrated");
+    const starting = await fakeService({
+      checkReady: async () => {
+        if (error) throw error;
+      },
+    });
+    const statusOf = async (url: string) => (await starting.app.inject(url)).statusCode;
+    assert.deepEqual([await statusOf("/healthz"), await statusOf("/readyz")], [200, 503]);
+    error = undefined;
+    assert.equal(await statusOf("/readyz"), 200);
+    await starting.app.close();
+  });
+
+  it("logs each request in the fields of the platform's queries, without what is secret", async () => {
+    const text = service.key("operator", { name: "ci" });
+    await service.app.inject({
+      method: "PUT",
+      url: "/v1/projects/my-app?secret=hunter2",
+      headers: bearer(text),
+      payload: { name: "hunter2" },
+    });
+    await service.app.inject({
+      method: "PUT",
+      url: "/v1/projects/my-app",
+      headers: bearer(text),
+      payload: { name: "hunter2" },
+    });
+    const line = service.lines.find(({ status }) => status === 202);
+    const { level, component, project_id, operation_id, key, route, duration_ms, time, msg } =
+      line!;
+    assert.deepEqual(
+      [level, component, project_id, operation_id, key, route],
+      ["info", "http", "my-app", OPERATION.id, "ci", "/v1/projects/:slug"],
+    );
+    assert.equal(typeof duration_ms, "number");
+    assert.ok(!Number.isNaN(Date.parse(String(time))) && msg);
+    const all = JSON.stringify(service.lines);
+    assert.ok(!all.includes(text.slice(21)) && !all.includes("hunter2"));
+    assert.ok(Object.values(line!).every((value) => typeof value !== "object"));
+  });
+
+  it("measures requests by route", async () => {
+    await service.app.inject({ url: "/v1/projects/my-app", headers: admin });
+    const { body } = await service.app.inject({ url: "/metrics", headers: admin });
+    assert.match(
+      body,
+      /rdev_http_request_duration_seconds_count\{[^}]*route="\/v1\/projects\/:slug"/,
+    );
+    assert.equal((await service.app.inject("/metrics")).statusCode, 401);
+  });
+
+  it("says what each code means, where a problem's type points to", async () => {
+    const answer = await service.app.inject("/problems/RDEV_BUSY");
+    assert.equal(answer.json<{ status: number }>().status, 409);
+  });
+});

@@ -1,0 +1,179 @@
+import { CoreV1Api } from "@kubernetes/client-node";
+import { Redis } from "ioredis";
+import pg from "pg";
+import { ownershipLabels } from "../../core/labels.ts";
+import { ownership, ownershipText } from "../../core/ownership.ts";
+import { databaseName } from "../../core/slug.ts";
+import { Registry } from "../../providers/registry/client.ts";
+import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import type { Project } from "./stage.ts";
+import { variable } from "./variables.ts";
+
+/** An object that was made by hand, of the name that a project has or wants. */
+export interface ByHand {
+  make(): Promise<unknown>;
+  /** All that its server says of it. */
+  look(): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+/**
+ * One of each kind, by raw calls. `project`: whose mark they carry; without one they are a
+ * stranger's.
+ */
+export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, project?: string) {
+  const { domain, organization } = place;
+  const mark = project === undefined ? undefined : ownershipText(project);
+  const gitea = `${variable("GITEA_URL")}/api/v1`;
+  const giteaHeaders = { authorization: `token ${variable("GITEA_TOKEN")}` };
+  const woodpecker = `${variable("WOODPECKER_URL")}/api/repos`;
+  const woodpeckerHeaders = { authorization: `Bearer ${variable("WOODPECKER_TOKEN")}` };
+  const citadel = `${variable("CITADEL_URL")}/api/v1/tenants`;
+  const citadelHeaders = { authorization: `Bearer ${variable("CITADEL_API_KEY")}` };
+  const zone = `${variable("POWERDNS_URL")}/api/v1/servers/localhost/zones/${domain}.`;
+  const dnsHeaders = { "x-api-key": variable("POWERDNS_API_KEY") };
+  const rrset = { name: `${slug}.${domain}.`, type: "A" };
+  const changeRecord = (change: object) =>
+    json(zone, dnsHeaders, { method: "PATCH", status: 204, body: { rrsets: [change] } });
+  const core = kubeConfig(place).makeApiClient(CoreV1Api);
+  const registry = new Registry();
+  const role = databaseName(slug);
+  const comment = (kind: "ROLE" | "DATABASE") =>
+    mark ? sql(`COMMENT ON ${kind} ${role} IS '${mark}'`) : undefined;
+  const repository = () =>
+    json<{ id: number }>(`${gitea}/repos/${organization}/${slug}`, giteaHeaders);
+  const inCi = () =>
+    json<{ id: number }>(`${woodpecker}/lookup/${organization}/${slug}`, woodpeckerHeaders);
+  const tenants = () =>
+    json<{ tenants: { id: string }[] }>(`${citadel}?slug=${slug}`, citadelHeaders);
+
+  return {
+    repository: {
+      make: () =>
+        json(`${gitea}/orgs/${organization}/repos`, giteaHeaders, {
+          method: "POST",
+          status: 201,
+          body: { name: slug, description: mark ? `mine (${mark})` : "mine", auto_init: true },
+        }),
+      look: repository,
+      remove: () =>
+        json(`${gitea}/repos/${organization}/${slug}`, giteaHeaders, {
+          method: "DELETE",
+          status: 204,
+        }),
+    },
+    /** Of the repository, which must be there. */
+    ci: {
+      make: async () =>
+        json(`${woodpecker}?forge_remote_id=${(await repository()).id}`, woodpeckerHeaders, {
+          method: "POST",
+        }),
+      look: inCi,
+      remove: async () =>
+        json(`${woodpecker}/${(await inCi()).id}?remove=true`, woodpeckerHeaders, {
+          method: "DELETE",
+        }),
+    },
+    record: {
+      make: () =>
+        changeRecord({
+          ...rrset,
+          changetype: "REPLACE",
+          ttl: 60,
+          records: [{ content: "198.51.100.7", disabled: false }],
+          ...(mark && { comments: [{ content: mark, account: "" }] }),
+        }),
+      look: async () => {
+        const { rrsets } = await json<{ rrsets: { name: string }[] }>(zone, dnsHeaders);
+        return rrsets.filter(({ name }) => name === rrset.name);
+      },
+      remove: () => changeRecord({ ...rrset, changetype: "DELETE" }),
+    },
+    database: {
+      make: async () => {
+        await sql(`CREATE ROLE ${role} LOGIN PASSWORD 'mine'`);
+        await comment("ROLE");
+        await sql(`CREATE DATABASE ${role} OWNER ${role}`);
+        await comment("DATABASE");
+      },
+      look: () =>
+        sql(
+          `SELECT a.*, d.*, shobj_description(a.oid, 'pg_authid') AS comment
+           FROM pg_authid a JOIN pg_database d ON d.datdba = a.oid WHERE rolname = '${role}'`,
+        ),
+      remove: async () => {
+        await sql(`DROP DATABASE IF EXISTS ${role}`);
+        await sql(`DROP ROLE IF EXISTS ${role}`);
+      },
+    },
+    cache: {
+      make: async () => {
+        await redis("ACL", "SETUSER", slug, "on", ">mine", "~mine:*", "+get");
+        if (mark) await redis("HSET", "rdev-infra:owners", slug, mark);
+      },
+      look: () => redis("ACL", "GETUSER", slug),
+      remove: async () => {
+        await redis("ACL", "DELUSER", slug);
+        await redis("HDEL", "rdev-infra:owners", slug);
+      },
+    },
+    namespace: {
+      make: () =>
+        core.createNamespace({
+          body: {
+            metadata: {
+              name: slug,
+              ...(project !== undefined && { labels: { ...ownershipLabels(project) } }),
+            },
+          },
+        }),
+      look: async () => (await core.readNamespace({ name: slug })).metadata?.uid,
+      remove: () => core.deleteNamespace({ name: slug }),
+    },
+    images: {
+      make: async () => {
+        await registry.pushEmpty(slug, "1", "application/vnd.example.image", { made: "by hand" });
+        if (project === undefined) return;
+        const annotations = { ...ownership(project) };
+        await registry.pushEmpty(slug, "rdev-infra", "application/vnd.example.mark", annotations);
+      },
+      look: async () => [await registry.tags(slug), await registry.digest(slug, "1")],
+      remove: async () => {
+        for (const tag of await registry.tags(slug)) {
+          const digest = await registry.digest(slug, tag);
+          if (digest) await registry.deleteManifest(slug, digest);
+        }
+      },
+    },
+    tenant: {
+      make: () =>
+        json(citadel, citadelHeaders, {
+          method: "POST",
+          status: 201,
+          body: {
+            ...{ slug, name: "mine", organization: "orchard9" },
+            ...(project !== undefined && { metadata: ownership(project) }),
+          },
+        }),
+      look: tenants,
+      id: async () => (await tenants()).tenants[0]?.id,
+      remove: async () => {
+        for (const { id } of (await tenants()).tenants) {
+          await json(`${citadel}/${id}`, citadelHeaders, { method: "DELETE", status: 204 });
+        }
+      },
+    },
+  };
+}
+
+async function sql(statement: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: variable("POSTGRES_ADMIN_URL") });
+  await client.connect();
+  const { rows } = await client.query<object>(statement).finally(() => client.end());
+  return rows;
+}
+
+async function redis(...words: [string, ...string[]]): Promise<unknown> {
+  const client = new Redis(variable("REDIS_ADMIN_URL"));
+  return client.call(...words).finally(() => client.disconnect());
+}

@@ -1,0 +1,88 @@
+import { Writable } from "node:stream";
+import type { FastifyInstance } from "fastify";
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import type { AuditEvent } from "../../automation/audit/port.ts";
+import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
+import type { NumberedEvent, Operation } from "../../automation/operations/operation.ts";
+import type { SubmitInput } from "../../automation/operations/operations.ts";
+import type { ServiceParts } from "../../automation/service/parts.ts";
+import { createService } from "../../automation/service/service.ts";
+import type { ProjectRecord } from "../../automation/store/project-records.ts";
+import { logOptions } from "../../automation/service/log.ts";
+
+export interface FakeService {
+  readonly app: FastifyInstance;
+  readonly audit: AuditEvent[];
+  readonly submitted: SubmitInput[];
+  /** What was logged, as objects. */
+  readonly lines: Record<string, unknown>[];
+  readonly metrics: Registry;
+  /** A key's text. */
+  key(role: Role, more?: Partial<Key>): string;
+}
+
+export const OPERATION: Operation = {
+  id: "0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11",
+  ...{ platform: "staging", slug: "my-app", request: { kind: "refresh" }, state: "queued" },
+  ...{ actor: "rdev", createdAt: new Date(0), startedAt: null, endedAt: null, attempts: 0 },
+  ...{ outcome: null, remaining: [] },
+};
+
+export const PROJECT: ProjectRecord = {
+  ...{ slug: "my-app", platform: "staging", name: "My App", citadelTenantId: null, settings: {} },
+  ...{ outputs: { url: "https://my-app.example.test" }, status: "ready", lastOperation: OPERATION },
+  ...{ createdAt: new Date(0), updatedAt: new Date(0) },
+};
+
+/** The service over HTTP alone: what is behind it is in memory, and knows the project `my-app`. */
+export async function fakeService(parts: Partial<ServiceParts> = {}): Promise<FakeService> {
+  const keys = new Map<string, Key>();
+  const audit: AuditEvent[] = [];
+  const submitted: SubmitInput[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const metrics = new Registry();
+  const output = new Writable({
+    write(line: Buffer, _encoding, done) {
+      lines.push(JSON.parse(line.toString()) as Record<string, unknown>);
+      done();
+    },
+  });
+  const app = await createService({
+    platform: "staging",
+    operations: {
+      async submit(input) {
+        submitted.push(input);
+        const { slug, request, actor } = input;
+        return { operation: { ...OPERATION, slug, request, actor }, replayed: false };
+      },
+      find: async (id) => (id === OPERATION.id ? OPERATION : undefined),
+      list: async () => [OPERATION],
+      events: async () => [],
+      async *follow(): AsyncGenerator<NumberedEvent> {},
+      cancel: async () => ({ ...OPERATION, state: "cancelled" }),
+    },
+    projects: {
+      find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
+      list: async () => [PROJECT],
+    },
+    keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },
+    audit: { record: async (event) => void audit.push(event) },
+    auditPage: async () => [],
+    checkReady: async () => undefined,
+    metrics,
+    logger: pino(logOptions("info"), output),
+    ...parts,
+  });
+  return {
+    ...{ app, audit, submitted, lines, metrics },
+    key(role, more = {}) {
+      const { id, text } = newKeyText();
+      const none = { project: null, expiresAt: null, lastUsedAt: null, revokedAt: null };
+      keys.set(id, { id, name: `a-${role}`, role, createdAt: new Date(), ...none, ...more });
+      return text;
+    },
+  };
+}
+
+export const bearer = (text: string) => ({ authorization: `Bearer ${text}` });

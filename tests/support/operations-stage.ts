@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { NumberedEvent, Operation } from "../../automation/operations/operation.ts";
+import { Operations, type SubmitInput } from "../../automation/operations/operations.ts";
+import { Runner, type RunnerOptions } from "../../automation/operations/runner.ts";
+import { PLATFORM } from "../../sandbox/platform.ts";
+import { createTestStore, type TestStore } from "./test-store.ts";
+
+export const STEERED = fileURLToPath(new URL("steered-program.ts", import.meta.url));
+const REPLICA = fileURLToPath(new URL("runner-process.ts", import.meta.url));
+
+/** What a runner logs, as lines of JSON. */
+export type Log = Record<string, unknown>[];
+
+/** A database with operations on it, and runners that are ended with it. */
+export class OperationsStage {
+  readonly test: TestStore;
+  readonly operations: Operations;
+  readonly log: Log = [];
+  readonly #runners: Runner[] = [];
+  readonly #replicas: ChildProcess[] = [];
+
+  private constructor(test: TestStore) {
+    this.test = test;
+    this.operations = new Operations(test.store);
+  }
+
+  static async open(): Promise<OperationsStage> {
+    const test = await createTestStore();
+    // The least that pg-boss allows: a test is not to wait for a minute.
+    await test.admin("UPDATE pgboss.queue SET heartbeat_seconds = 10");
+    return new OperationsStage(test);
+  }
+
+  async runner(options: Partial<RunnerOptions> = {}): Promise<Runner> {
+    const write = (level: string) => (fields: object, text: string) =>
+      void this.log.push({ level, ...fields, text });
+    const log = { info: write("info"), warn: write("warn"), error: write("error") };
+    const runner = new Runner({ store: this.test.store, log, program: STEERED, ...options });
+    this.#runners.push(runner);
+    await runner.start();
+    return runner;
+  }
+
+  /** A runner in a process of its own. */
+  async replica(program?: string): Promise<ChildProcess> {
+    const child = fork(REPLICA, [], {
+      env: {
+        ...process.env,
+        DATABASE_URL: this.test.url,
+        ...(program && { RUNNER_PROGRAM: program }),
+      },
+    });
+    this.#replicas.push(child);
+    await once(child, "message");
+    return child;
+  }
+
+  async submit(slug: string, request: SubmitInput["request"]): Promise<Operation> {
+    const { operation } = await this.operations.submit({
+      ...{ platform: PLATFORM, slug, request, actor: "ada", ifBusy: "wait" },
+    });
+    return operation;
+  }
+
+  up(slug: string, name: string, onFailure: "keep" | "rollback" = "keep"): Promise<Operation> {
+    return this.submit(slug, { kind: "up", settings: { name }, onFailure });
+  }
+
+  /** Its events, up to the first one that is looked for. */
+  async until(
+    { id }: Operation,
+    found: (event: NumberedEvent["event"]) => boolean,
+  ): Promise<NumberedEvent[]> {
+    const events: NumberedEvent[] = [];
+    for await (const event of this.operations.follow(id, 0, AbortSignal.timeout(90_000))) {
+      events.push(event);
+      if (found(event.event)) return events;
+    }
+    assert.fail(`it did not come, but ${JSON.stringify(events.at(-1))}`);
+  }
+
+  async end({ id }: Operation): Promise<Operation> {
+    for await (const _ of this.operations.follow(id, 0, AbortSignal.timeout(90_000)));
+    const operation = await this.operations.find(id);
+    assert.ok(operation?.endedAt, "it has not ended");
+    return operation;
+  }
+
+  async close(): Promise<void> {
+    for (const replica of this.#replicas) replica.kill("SIGKILL");
+    await Promise.all(this.#runners.map((runner) => runner.stop({ deadline: 0 })));
+    await this.operations.close();
+    await this.test.drop();
+  }
+}

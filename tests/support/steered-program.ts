@@ -1,0 +1,25 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Thing } from "./engine-folder.ts";
+
+/**
+ * A program whose project's name says what happens in it, as `slow=3000` or `fail=why`: it stands in
+ * for the real one where only its course matters.
+ */
+export default function program(): Promise<Record<string, unknown>> {
+  const name = new pulumi.Config().get("name") ?? "";
+  const [word, value] = name.split("=");
+  new Thing("first");
+  if (word === "slow") new Thing("slow", { ms: Number(value) });
+  if (word === "fail") new Thing("bad", { failure: value ?? "" });
+  if (word === "memory") {
+    hog.push(...Array.from({ length: Number(value) }, () => megabyte()));
+    new Thing("slow", { ms: 5_000 });
+  }
+  return Promise.resolve({ name, key: pulumi.secret(process.env["GITEA_TOKEN"]) });
+}
+
+const hog: Buffer[] = [];
+
+function megabyte(): Buffer {
+  return Buffer.alloc(2 ** 20, 1);
+}
