@@ -7,6 +7,7 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { connectionSecrets } from "../../core/connections.ts";
+import type { Step } from "../../core/previews/step.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
@@ -14,6 +15,7 @@ import { EventReader, type OperationEvent } from "./events.ts";
 import { commandFailure, isStackNotFound, type LockHolder } from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
+import { toStep } from "./steps.ts";
 
 /** The package: here plugins find node_modules, and Pulumi its settings. */
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
@@ -32,6 +34,8 @@ export interface OperationOptions {
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
   readonly program?: PulumiFn;
+  /** For Pulumi's CLI and its plugins, beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface UpOptions extends OperationOptions {
@@ -42,6 +46,13 @@ export interface UpOptions extends OperationOptions {
 export interface PreviewOptions extends UpOptions {
   /** Make the stack's (empty) record if there is none, as `up` does. Default: false, an error. */
   readonly create?: boolean;
+  /**
+   * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
+   * for users: secrets are marked by the engine, but what a connection's variable holds may be in them.
+   */
+  readonly onStep?: (step: Step) => void;
+  /** The project's platform is known to be up: it is not asked for again. Default: false. */
+  readonly platformIsUp?: boolean;
 }
 
 export interface DestroyOptions extends OperationOptions {
@@ -103,6 +114,8 @@ async function operate(
   const common: Common = {
     color: "never",
     onEvent: (raw) => {
+      const step = options.onStep && toStep(raw);
+      if (step) options.onStep?.(step);
       const event = reader.read(raw);
       if (!event) return;
       events.push(event);
@@ -135,20 +148,21 @@ async function operate(
 async function open(
   name: StackName,
   stack: string,
-  options: UpOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & { readonly runsProgram?: boolean },
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, signal, kill } = options;
+  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, kill, env } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
   const [pulumi] = await Promise.all([
     installedPulumi(),
-    runsProgram ? requirePlatform(name, workDir, signal) : undefined,
+    runsProgram && !platformIsUp ? requirePlatform(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
     program,
     pulumiCommand: pulumiFor(pulumi, kill),
+    ...(env && { envVars: { ...env } }),
   });
   return Stack.select(stack, workspace);
 }
