@@ -50,7 +50,15 @@ async function changedFiles(root: string, base: string): Promise<string[]> {
   const git = async (...args: string[]) =>
     (await run("git", args, { cwd: root, maxBuffer: MAX_OUTPUT })).stdout;
   const parted = (await git("merge-base", "--end-of-options", base, "HEAD")).trim();
-  const changed = await git("diff", "--name-only", "--no-renames", "--relative", "-z", parted, "--");
+  const changed = await git(
+    "diff",
+    "--name-only",
+    "--no-renames",
+    "--relative",
+    "-z",
+    parted,
+    "--",
+  );
   const added = await git("ls-files", "--others", "--exclude-standard", "-z");
   return [...changed.split("\0"), ...added.split("\0")].filter((file) => file !== "");
 }
@@ -63,9 +71,12 @@ async function templatesOf(
   const found = new Map<string, string>();
   const projects = stacks.filter((stack) => parseStackName(stack).kind === "project");
   for (const stack of projects) {
-    const text = await readFile(join(workDir, `Pulumi.${stack}.yaml`), "utf8").catch(() => undefined);
+    const text = await readFile(join(workDir, `Pulumi.${stack}.yaml`), "utf8").catch(
+      () => undefined,
+    );
     if (text === undefined) continue;
-    const [, template = "skeleton"] = /^\s+rdev:template:\s*["']?([a-z0-9-]+)["']?\s*$/m.exec(text) ?? [];
+    const [, template = "skeleton"] =
+      /^\s+rdev:template:\s*["']?([a-z0-9-]+)["']?\s*$/m.exec(text) ?? [];
     found.set(stack, template);
   }
   return found;

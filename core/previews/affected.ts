@@ -46,7 +46,10 @@ export function affectedStacks(
     const [, stack] = STACK_FILE.exec(file) ?? [];
     const isSource = SOURCE.test(file) || file === "index.ts";
     if (template !== undefined) {
-      touch(`template ${template}`, (name) => !isPlatform(name) && usesTemplate(program, name, template));
+      touch(
+        `template ${template}`,
+        (name) => !isPlatform(name) && usesTemplate(program, name, template),
+      );
     } else if (stack !== undefined) {
       // A platform's settings are its projects' as well.
       touch(`config of ${stack}`, (name) => name === stack || name.startsWith(`${stack}.`));
@@ -57,7 +60,8 @@ export function affectedStacks(
       return { stacks, why: `all: ${file} may touch any` };
     }
   }
-  const why = reasons.size > 0 ? [...reasons].toSorted().join(", ") : "nothing that a stack is made of";
+  const why =
+    reasons.size > 0 ? [...reasons].toSorted().join(", ") : "nothing that a stack is made of";
   return { stacks: stacks.filter((stack) => touched.has(stack)), why: `changed: ${why}` };
 }
 

@@ -38,7 +38,8 @@ export class GiteaPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head.sha;
+    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head
+      .sha;
   }
 
   /** Gitea gives all of them at once, and heeds no page (1.26, routers/api/v1/repo/issue_comment.go). */
@@ -58,7 +59,9 @@ export class GiteaPullRequests implements PullRequests {
   }
 
   remove(id: number): Promise<boolean> {
-    return unlessNotOurs(() => this.#http.remove(`${this.#repository}/issues/comments/${id}`, NOTHING));
+    return unlessNotOurs(() =>
+      this.#http.remove(`${this.#repository}/issues/comments/${id}`, NOTHING),
+    );
   }
 
   async setStatus(commit: string, { state, context, description, url }: CommitStatus) {

@@ -50,7 +50,8 @@ export class GithubPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head.sha;
+    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head
+      .sha;
   }
 
   async comments(): Promise<Comment[]> {
