@@ -1,7 +1,15 @@
 import type { ErrorCode } from "../core/errors.ts";
 import type { Outcome } from "../automation/engine/outcome.ts";
 
-export const EXIT = { done: 0, failed: 1, usage: 2, changes: 3, interrupted: 130 } as const;
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  changes: 3,
+  destructive: 4,
+  blocked: 5,
+  interrupted: 130,
+} as const;
 
 export const EXIT_HELP = `
 Exit codes:
@@ -9,6 +17,8 @@ Exit codes:
   1    failed, or not confirmed
   2    wrong use or bad input: a stack name, config, query or environment variables
   3    preview --expect-no-changes found changes
+  4    the same of many stacks, and something would be replaced or deleted
+  5    preview of many stacks found what --block names
   130  interrupted; the same command goes on from there`;
 
 /** Errors that the caller can mend without looking at any server. */

@@ -1,5 +1,6 @@
 import type { Changes, ResourceStep } from "../automation/engine/events.ts";
 import type { OperationError } from "../automation/engine/messages.ts";
+import { typeText } from "../core/resource-type.ts";
 
 /** How an operation is told: `past` when it is being done, `would` in a preview. */
 export type Tense = "past" | "would";
@@ -30,13 +31,6 @@ export function durationText(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-/** `gitea:Repository` for `pulumi-nodejs:dynamic/gitea:Repository`. */
-export function typeText(type: string): string {
-  const [provider = "", ...rest] = type.replace(/^pulumi-nodejs:dynamic\//, "").split(":");
-  const kind = rest.at(-1);
-  return kind === undefined ? provider : `${provider}:${kind}`;
 }
 
 export function resourceText({ type, name }: Pick<ResourceStep, "type" | "name">): string {

@@ -45,6 +45,17 @@ const SYSTEMS = {
   gitea: z
     .object({ GITEA_URL: httpUrl, GITEA_TOKEN: credential })
     .transform((v) => ({ url: v.GITEA_URL, token: v.GITEA_TOKEN })),
+  /** What comments on pull requests: good for that alone, where there is such a token. */
+  giteaComments: z
+    .object({ GITEA_COMMENT_TOKEN: credential.optional(), GITEA_TOKEN: credential.optional() })
+    .refine((v) => v.GITEA_COMMENT_TOKEN ?? v.GITEA_TOKEN, {
+      path: ["GITEA_COMMENT_TOKEN"],
+      error: "is missing, and so is GITEA_TOKEN",
+    })
+    .transform((v) => ({ token: v.GITEA_COMMENT_TOKEN ?? v.GITEA_TOKEN ?? "" })),
+  githubComments: z
+    .object({ GITHUB_TOKEN: credential })
+    .transform((v) => ({ token: v.GITHUB_TOKEN })),
   woodpecker: z
     .object({ WOODPECKER_URL: httpUrl, WOODPECKER_TOKEN: credential })
     .transform((v) => ({ url: v.WOODPECKER_URL, token: v.WOODPECKER_TOKEN })),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { ERROR_CODES } from "../core/errors.ts";
+import { DEFAULT_BLOCK, POLICIES } from "../core/previews/policies.ts";
 import { TEMPLATE_VARIABLES } from "../core/template.ts";
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
@@ -35,6 +36,12 @@ describe("the documents", () => {
       Object.entries(TEMPLATE_VARIABLES).map(([name, sentence]) => [`{{${name}}}`, sentence]),
     );
     assert.deepEqual(found, wanted);
+  });
+
+  it("list every policy of previews, in its words, and what blocks by default", () => {
+    const text = read("docs/previews.md");
+    assert.deepEqual(Object.fromEntries(rows(text)), POLICIES);
+    assert.ok(text.includes(`\`${DEFAULT_BLOCK}\``));
   });
 
   it("name every environment variable of a connection", () => {

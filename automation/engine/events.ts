@@ -4,6 +4,7 @@ import type {
   OpType,
   StepEventMetadata,
 } from "@pulumi/pulumi/automation/index.js";
+import { mask } from "../../core/engine-values.ts";
 import { cleanMessage, toError, type OperationError } from "./messages.ts";
 
 /** A resource that the engine works on. */
@@ -134,17 +135,4 @@ function changedProperties({ op, detailedDiff, diffs }: StepEventMetadata): stri
   if (op === "same" || op === "create" || op === "delete") return [];
   const paths = detailedDiff ? Object.keys(detailedDiff) : (diffs ?? []);
   return paths.filter((path) => path !== "__provider");
-}
-
-/** Pulumi's mark on a value that is not a plain one: https://www.pulumi.com/docs/iac/concepts/ */
-const SIGNATURE = "4dabf18193072939515e22adb298388d";
-const SECRET = "1b47061264138c4ac30d75fd1eb44270";
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-
-function mask(value: unknown): unknown {
-  if (value === UNKNOWN) return "[unknown]";
-  if (Array.isArray(value)) return value.map(mask);
-  if (typeof value !== "object" || value === null) return value;
-  if ((value as Record<string, unknown>)[SIGNATURE] === SECRET) return "[secret]";
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mask(inner)]));
 }

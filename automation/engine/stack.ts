@@ -7,6 +7,7 @@ import {
 } from "@pulumi/pulumi/automation/index.js";
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import type { Step } from "../../core/previews/step.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
@@ -23,6 +24,7 @@ import { outcome, type Outcome } from "./outcome.ts";
 import { PACKAGE } from "./package.ts";
 import { StackState, type StateProperty } from "./state.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
+import { toStep } from "./steps.ts";
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
 const GO_ON = { continueOnError: true } as const;
@@ -47,6 +49,8 @@ export interface OperationOptions {
    * for holders that are dead: an engine that lives would write over what this one does.
    */
   readonly mayBreakLocks?: (holders: readonly LockHolder[]) => Promise<boolean>;
+  /** For Pulumi's CLI and its plugins, beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface UpOptions extends OperationOptions {
@@ -57,6 +61,13 @@ export interface UpOptions extends OperationOptions {
 export interface PreviewOptions extends UpOptions {
   /** Make the stack's (empty) record if there is none, as `up` does. Default: false, an error. */
   readonly create?: boolean;
+  /**
+   * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
+   * for users: secrets are marked by the engine, but what a connection's variable holds may be in them.
+   */
+  readonly onStep?: (step: Step) => void;
+  /** The project's platform is known to be up: it is not asked for again. Default: false. */
+  readonly platformIsUp?: boolean;
 }
 
 export interface DestroyOptions extends OperationOptions {
@@ -140,6 +151,8 @@ async function operate(
   const common: Common = {
     color: "never",
     onEvent: (raw) => {
+      const step = options.onStep && toStep(raw);
+      if (step) options.onStep?.(step);
       const event = reader.read(raw);
       if (!event) return;
       events.push(event);
@@ -198,20 +211,21 @@ function requireWholeSdk(): void {
 async function open(
   name: StackName,
   stack: string,
-  options: UpOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & { readonly runsProgram?: boolean },
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, signal } = options;
+  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
   const [pulumi] = await Promise.all([
     installedPulumi(),
-    runsProgram ? requirePlatform(name, workDir, signal) : undefined,
+    runsProgram && !platformIsUp ? requirePlatform(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
     program,
     pulumiCommand: pulumiFor(pulumi, options),
+    ...(env && { envVars: { ...env } }),
   });
   return Stack.select(stack, workspace);
 }

@@ -16,7 +16,7 @@ describe("rdev-infra", () => {
   it("documents its exit codes", async () => {
     const { code, stdout } = await runCli(["--help"]);
     assert.equal(code, 0);
-    for (const number of [0, 1, 2, 3, 130])
+    for (const number of [0, 1, 2, 3, 4, 5, 130])
       assert.match(stdout, new RegExp(`^ {2}${number} `, "m"));
   });
 
@@ -29,6 +29,11 @@ describe("rdev-infra", () => {
     [["up", "staging", "--config", "sizes={replicas"], /begins like JSON, but is none/],
     [["up", "staging"], /^error: there is no terminal to ask on; pass --yes/],
     [["destroy", "staging", "--json"], /^error: there is no terminal to ask on; pass --yes/],
+    [["preview"], /^error: say which: <stack>, --all, --changed <base> or --stacks <names>/],
+    [["preview", "staging", "--all"], /^error: say which/],
+    [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is nothing that can block/],
+    [["preview", "--stacks", "Bad_Name"], /^RDEV_STACK_NAME/],
+    [["preview", "--all", "--comment", "--commit", "x"], /^RDEV_SETTINGS: [\s\S]*--commit: "x"/],
     [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no slug/],
     [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is no stack name/],
     [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is no slug/],

@@ -5,7 +5,7 @@ import type { WriteStream } from "node:tty";
 import type { OperationEvent } from "../../automation/engine/events.ts";
 import type { Outcome } from "../../automation/engine/outcome.ts";
 import { exitCode } from "../../cli/exit-codes.ts";
-import { changesText, countOfChanges, durationText, errorText, typeText } from "../../cli/text.ts";
+import { changesText, countOfChanges, durationText, errorText } from "../../cli/text.ts";
 import { linesView } from "../../cli/views/lines.ts";
 import { liveView } from "../../cli/views/live.ts";
 import type { Subject } from "../../cli/views/view.ts";
@@ -37,12 +37,6 @@ describe("texts", () => {
   it("tell a time as a person reads it", () => {
     const told = [40, 9_949, 9_950, 59_600, 125_000].map(durationText);
     assert.deepEqual(told, ["0.0 s", "9.9 s", "10 s", "1 min 0 s", "2 min 5 s"]);
-  });
-
-  it("shorten a type to who makes it and what it is", () => {
-    assert.equal(typeText(THING.type), "gitea:Repository");
-    assert.equal(typeText("kubernetes:apps/v1:Deployment"), "kubernetes:Deployment");
-    assert.equal(typeText("random:index/randomPassword:RandomPassword"), "random:RandomPassword");
   });
 
   it("tell an error with its code and its resource", () => {

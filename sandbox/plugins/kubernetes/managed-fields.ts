@@ -1,5 +1,6 @@
 /** Who manages which field of an object, by the API server's records (metadata.managedFields). */
-import { getAt, parsePath, withAt, type Path } from "../property-path.ts";
+import { parsePath, type Path } from "../../../core/property-path.ts";
+import { getAt, withAt } from "../property-path.ts";
 import { isObject, same, type Json, type Properties } from "../values.ts";
 
 interface Entry extends Properties {

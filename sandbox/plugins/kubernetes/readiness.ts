@@ -1,5 +1,6 @@
 /** Whether an object has become what its spec says; pure, by what the API server shows of it. */
-import { getAt, parsePath } from "../property-path.ts";
+import { parsePath } from "../../../core/property-path.ts";
+import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
 
 export type Readiness =

@@ -1,0 +1,120 @@
+import { availableParallelism } from "node:os";
+import { parseStackName } from "../../core/stack-name.ts";
+import type { StackPreview } from "../../core/previews/model.ts";
+import { requirePlatform } from "../engine/requirements.ts";
+import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
+import { OTHER_CONFIG } from "./plugin-proxy.ts";
+import { startSharedPlugins } from "./shared-plugins.ts";
+
+/** One more than there are cores: an engine also waits, for files and for its plugins. */
+export const DEFAULT_CONCURRENCY = availableParallelism() + 1;
+
+/** So many that fail a second time in a row say that the others would, too. */
+const ENOUGH = 3;
+
+export interface Progress {
+  readonly done: number;
+  readonly failed: number;
+  readonly total: number;
+  /** In ms, as far as can be told; undefined at the beginning. */
+  readonly left: number | undefined;
+}
+
+export interface PreviewStacksOptions extends Omit<PreviewStackOptions, "env" | "platformIsUp"> {
+  readonly workDir: string;
+  /** How many at once. Default: DEFAULT_CONCURRENCY. */
+  readonly concurrency?: number;
+  /** Called when a stack is done. Must not throw. */
+  readonly onDone?: (preview: StackPreview, progress: Progress) => void;
+}
+
+/**
+ * Previews many stacks, each in an engine of its own, all by one program and one set of plugins. Takes
+ * no lock and changes nothing. Never throws: what fails is in the stack's preview.
+ */
+export async function previewStacks(
+  stacks: readonly string[],
+  { concurrency = DEFAULT_CONCURRENCY, onDone, ...options }: PreviewStacksOptions,
+): Promise<StackPreview[]> {
+  const { workDir, signal } = options;
+  const previews = new Map<string, StackPreview>();
+  const begin = performance.now();
+  const tell = (preview: StackPreview) => {
+    previews.set(preview.stack, preview);
+    const done = previews.size;
+    const failed = [...previews.values()].filter(({ result }) => result !== "succeeded").length;
+    const left = ((performance.now() - begin) / done) * (stacks.length - done);
+    onDone?.(preview, { done, failed, total: stacks.length, left: Math.round(left) });
+  };
+
+  const plugins = await startSharedPlugins(workDir);
+  try {
+    const isPlatformUp = platformChecks(workDir, signal);
+    await eachOf(stacks, concurrency, async (stack) => {
+      const platformIsUp = await isPlatformUp(stack);
+      tell(await previewStack(stack, { ...options, env: plugins.env, platformIsUp }));
+    });
+  } finally {
+    plugins.close();
+  }
+  await againAlone([...previews.values()], options, tell);
+  return stacks.map((stack) => previews.get(stack)!);
+}
+
+/**
+ * What failed without a cause of its own may owe it to a neighbour (the SDK gives a stray rejection of
+ * one program to all that run) or to a plugin that it shared: that is tried again by itself.
+ */
+async function againAlone(
+  previews: readonly StackPreview[],
+  options: PreviewStackOptions,
+  tell: (preview: StackPreview) => void,
+): Promise<void> {
+  let inVain = 0;
+  for (const { stack } of previews.filter(mayBeOfOthers)) {
+    if (inVain === ENOUGH || options.signal?.aborted) return;
+    const again = await previewStack(stack, options);
+    inVain = again.result === "succeeded" ? 0 : inVain + 1;
+    tell(again);
+  }
+}
+
+function mayBeOfOthers({ result, errors }: StackPreview): boolean {
+  if (result !== "failed") return false;
+  return errors.every(
+    ({ code, message }) =>
+      code === undefined || code === "RDEV_ENGINE" || message.includes(OTHER_CONFIG),
+  );
+}
+
+/** Looks once for each platform whether it is up. Where it is not, each project's preview says why. */
+function platformChecks(workDir: string, signal: AbortSignal | undefined) {
+  const known = new Map<string, Promise<boolean>>();
+  const check = async (stack: string) => {
+    try {
+      await requirePlatform(parseStackName(stack), workDir, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return (stack: string): Promise<boolean> => {
+    const [platform = ""] = stack.split(".");
+    const isUp = known.get(platform) ?? check(stack);
+    if (stack !== platform) known.set(platform, isUp);
+    return isUp;
+  };
+}
+
+/** Works on all, so many at once. */
+async function eachOf<T>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
+}

@@ -1,0 +1,68 @@
+import type { Change, Operation } from "./model.ts";
+import { runningImages, withoutRunningImage } from "./noise.ts";
+import { propertyChanges } from "./property-changes.ts";
+import { safeText } from "./sensitive.ts";
+import { nameOf, type Step } from "./step.ts";
+
+/** What a preview of one stack would do, and how many resources it would leave as they are. */
+export interface StackChanges {
+  readonly changes: Change[];
+  readonly unchanged: number;
+}
+
+/** A replacement is told in up to three steps, of which `replace` is the whole. */
+const OPERATION: Readonly<Partial<Record<string, Operation>>> = {
+  create: "create",
+  update: "update",
+  delete: "delete",
+  import: "import",
+  replace: "replace",
+  "create-replacement": "replace",
+  "delete-replaced": "replace",
+  "import-replacement": "replace",
+};
+
+/** Sorted by what it means: replacements and deletions first. */
+const ORDER: readonly Operation[] = ["replace", "delete", "create", "import", "update"];
+
+/** The changes of one stack, from the steps of its preview, without secrets and without noise. */
+export function stackChanges(steps: readonly Step[], secrets: readonly string[]): StackChanges {
+  const objects = realSteps(steps);
+  const images = runningImages(objects);
+  const changes: Change[] = [];
+  for (const step of objects) {
+    const op = OPERATION[step.op];
+    if (!op) continue;
+    const change = withoutRunningImage(changeOf(step, op, secrets), images);
+    if (change) changes.push(change);
+  }
+  changes.sort((a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op) || compareText(a.urn, b.urn));
+  return { changes, unchanged: objects.length - changes.length };
+}
+
+/** One step a resource; neither components nor the engine's own resources. */
+export function realSteps(steps: readonly Step[]): Step[] {
+  const byUrn = new Map<string, Step>();
+  for (const step of steps) {
+    if (!step.custom || step.type.startsWith("pulumi:")) continue;
+    const known = byUrn.get(step.urn);
+    if (known?.op === "replace") continue;
+    if (!known || step.op === "replace" || (step.old && step.new)) byUrn.set(step.urn, step);
+  }
+  return [...byUrn.values()];
+}
+
+function changeOf(step: Step, op: Operation, secrets: readonly string[]): Change {
+  const differs = op === "update" || op === "replace";
+  const { properties, moreProperties } = differs
+    ? propertyChanges(step, secrets)
+    : { properties: [], moreProperties: 0 };
+  const urn = safeText(step.urn, secrets);
+  const type = safeText(step.type, secrets);
+  return { op, urn, type, name: nameOf(urn), properties, moreProperties };
+}
+
+/** By code units: the same on every machine. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

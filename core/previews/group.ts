@@ -1,0 +1,124 @@
+import { databaseName } from "../slug.ts";
+import type { Change, Finding, PreviewError, Report, StackPreview } from "./model.ts";
+import { compareText } from "./changes.ts";
+
+/** Stacks in which the same happens. */
+export interface Group {
+  /** Sorted. */
+  readonly stacks: readonly string[];
+  /** Of each of the stacks. Where they differ only by their slugs, `<slug>` stands for it. */
+  readonly changes: readonly Change[];
+  readonly findings: readonly Finding[];
+  readonly errors: readonly PreviewError[];
+}
+
+export interface Groups {
+  /** With a replacement, a deletion, or something that blocks. The gravest first. */
+  readonly grave: readonly Group[];
+  /** Failed or cancelled. */
+  readonly failed: readonly Group[];
+  /** All other changes. The most stacks first. */
+  readonly changed: readonly Group[];
+  readonly unchanged: readonly string[];
+}
+
+/** Shows each change once. Every stack of the report is in exactly one group, or unchanged. */
+export function groupStacks({ stacks }: Pick<Report, "stacks">): Groups {
+  const ended = stacks.filter(({ result }) => result === "succeeded");
+  const told = ended.filter(({ changes, findings }) => changes.length + findings.length > 0);
+  const groups = alike(told);
+  return {
+    grave: groups.filter(isGrave).toSorted((a, b) => gravity(b) - gravity(a) || bySize(a, b)),
+    failed: alike(stacks.filter(({ result }) => result !== "succeeded")).toSorted(bySize),
+    changed: groups.filter((group) => !isGrave(group)).toSorted(bySize),
+    unchanged: ended
+      .filter((stack) => !told.includes(stack))
+      .map(({ stack }) => stack)
+      .toSorted(compareText),
+  };
+}
+
+export function isDestructive({ op }: Change): boolean {
+  return op === "replace" || op === "delete";
+}
+
+function isGrave({ changes, findings }: Group): boolean {
+  return changes.some(isDestructive) || findings.some(({ blocks }) => blocks);
+}
+
+function gravity({ findings }: Group): number {
+  return findings.some(({ blocks }) => blocks) ? 1 : 0;
+}
+
+function bySize(a: Group, b: Group): number {
+  return b.stacks.length - a.stacks.length || compareText(a.stacks[0] ?? "", b.stacks[0] ?? "");
+}
+
+/**
+ * Two stacks are alike when what happens is the same to the letter, or the same but for their slugs.
+ * To ask for one alone would part them: a slug may be a word that stands in all of them, as `app`.
+ */
+function alike(stacks: readonly StackPreview[]): Group[] {
+  const groups: { members: string[]; first: Content; neutral: Content; exact: Set<string> }[] = [];
+  const byKey = new Map<string, (typeof groups)[number]>();
+  for (const preview of stacks) {
+    const { stack } = preview;
+    const first = contentOf(preview);
+    const neutral = mapTexts(first, neutralFor(stack));
+    const exact = JSON.stringify(first);
+    const keys = [`=${exact}`, `~${JSON.stringify(neutral)}`];
+    let group = keys.map((key) => byKey.get(key)).find(Boolean);
+    if (!group) groups.push((group = { members: [], first, neutral, exact: new Set() }));
+    group.members.push(stack);
+    group.exact.add(exact);
+    for (const key of keys) if (!byKey.has(key)) byKey.set(key, group);
+  }
+  return groups.map(({ members, first, neutral, exact }) => ({
+    stacks: members.toSorted(compareText),
+    ...(exact.size === 1 ? first : neutral),
+  }));
+}
+
+type Content = Omit<Group, "stacks">;
+
+/** What happens to a stack, without its own name, which every URN begins with. */
+function contentOf({ stack, changes, findings, errors }: StackPreview): Content {
+  const own = `urn:pulumi:${stack}::`;
+  return mapTexts({ changes, findings, errors }, (text) =>
+    text.startsWith(own) ? `urn:pulumi:<stack>::${text.slice(own.length)}` : text,
+  );
+}
+
+/** Maps every text that comes from a stack. */
+function mapTexts({ changes, findings, errors }: Content, map: (text: string) => string): Content {
+  const withUrn = ({ urn }: { urn?: string | undefined }) =>
+    urn === undefined ? {} : { urn: map(urn) };
+  return {
+    changes: changes.map((change) => ({
+      ...change,
+      urn: map(change.urn),
+      name: map(change.name),
+      properties: change.properties.map((property) => ({
+        ...property,
+        path: map(property.path),
+        ...(property.old !== undefined && { old: map(property.old) }),
+        ...(property.new !== undefined && { new: map(property.new) }),
+      })),
+    })),
+    findings: findings.map((finding) => ({
+      ...finding,
+      urn: map(finding.urn),
+      message: map(finding.message),
+    })),
+    errors: errors.map((error) => ({ ...error, ...withUrn(error), message: map(error.message) })),
+  };
+}
+
+/** Replaces the slug where it stands as a word of its own, and the database's name as well. */
+function neutralFor(stack: string): (text: string) => string {
+  const [, slug = ""] = stack.split(".");
+  if (!/^[a-z0-9-]+$/.test(slug)) return (text) => text;
+  const names = [...new Set([slug, databaseName(slug)])].join("|");
+  const word = new RegExp(`(?<![A-Za-z0-9])(${names})(?![A-Za-z0-9])`, "g");
+  return (text) => text.replace(word, "<slug>");
+}

@@ -1,0 +1,83 @@
+import { z } from "zod";
+
+/** What an `up` would do to a resource. */
+export const OPERATIONS = ["replace", "delete", "create", "update", "import"] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** Text of a property's value: a secret is `[secret]`, what only the update tells is `computed`. */
+const value = z.string().meta({ description: "as text, cut in its middle where it is long" });
+
+const property = z.object({
+  path: z.string().meta({ description: "as spec.template.spec.containers[0].image" }),
+  kind: z.enum(["add", "update", "delete"]),
+  replaces: z.boolean().meta({ description: "this change is why the resource is replaced" }),
+  old: value.optional(),
+  new: value.optional(),
+});
+
+const change = z.object({
+  op: z.enum(OPERATIONS),
+  urn: z.string(),
+  type: z.string(),
+  name: z.string(),
+  properties: z.array(property).meta({ description: "of an update or a replacement" }),
+  moreProperties: z.int().min(0).meta({ description: "how many more differ than are listed" }),
+});
+
+const error = z.object({
+  code: z.string().optional().meta({ description: "RDEV_…, where it is one of rdev-infra's own" }),
+  urn: z.string().optional(),
+  message: z.string(),
+});
+
+const finding = z.object({
+  rule: z.string().meta({ description: "a rule's name, or <operation>:<type>" }),
+  urn: z.string(),
+  message: z.string(),
+  blocks: z.boolean().meta({ description: "fails the command and the commit's status" }),
+});
+
+const stack = z.object({
+  stack: z.string(),
+  result: z.enum(["succeeded", "failed", "cancelled"]),
+  durationMs: z.number(),
+  unchanged: z.int().min(0).meta({ description: "resources that stay as they are" }),
+  changes: z.array(change),
+  findings: z.array(finding),
+  errors: z.array(error).meta({ description: "why it failed; changes may then be in part" }),
+});
+
+const totals = z.object({
+  stacks: z.int(),
+  changed: z.int(),
+  unchanged: z.int(),
+  failed: z.int(),
+  cancelled: z.int(),
+  create: z.int(),
+  update: z.int(),
+  replace: z.int(),
+  delete: z.int(),
+  import: z.int(),
+  findings: z.int(),
+  blocking: z.int(),
+});
+
+/** The report of many previews, as `--json` writes it. docs/previews.md describes it. */
+export const reportSchema = z.object({
+  version: z.literal(1),
+  verdict: z.enum(["unchanged", "changed", "destructive", "blocked", "failed"]),
+  commit: z.string().optional(),
+  selection: z.string().meta({ description: "which stacks were previewed, and why" }),
+  durationMs: z.number(),
+  totals,
+  stacks: z.array(stack),
+});
+
+export type Report = z.output<typeof reportSchema>;
+export type Totals = Report["totals"];
+export type Verdict = Report["verdict"];
+export type StackPreview = z.output<typeof stack>;
+export type Change = z.output<typeof change>;
+export type PropertyChange = z.output<typeof property>;
+export type Finding = z.output<typeof finding>;
+export type PreviewError = z.output<typeof error>;

@@ -1,0 +1,57 @@
+import type { Path } from "../property-path.ts";
+import type { Change } from "./model.ts";
+import { isRecord } from "../engine-values.ts";
+import type { Step } from "./step.ts";
+
+/** What servers write into Kubernetes objects, and no program does. */
+const SERVER_SIDE = [
+  "creationTimestamp",
+  "generation",
+  "managedFields",
+  "resourceVersion",
+  "selfLink",
+  "uid",
+];
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+
+/** A property that is generated, and says nothing to a reader. */
+export function isNoise(type: string, path: Path): boolean {
+  const [first, second, third] = path;
+  if (typeof first === "string" && first.startsWith("__")) return true; // Pulumi's own
+  if (!type.startsWith("kubernetes:")) return false;
+  if (first === "status") return true;
+  if (first !== "metadata" || second === undefined) return false;
+  return (
+    SERVER_SIDE.includes(String(second)) || (second === "annotations" && third === LAST_APPLIED)
+  );
+}
+
+const RUNNING_IMAGE = "pulumi-nodejs:dynamic/kubernetes:RunningImage";
+const IMAGE = /^spec\.template\.spec\.containers\[\d+\]\.image$/;
+
+/** The images that CI has set since the last `up`: it sends the one that runs (docs/decisions.md). */
+export function runningImages(steps: readonly Step[]): Set<string> {
+  const images = steps
+    .filter(({ type, op }) => type === RUNNING_IMAGE && op === "update")
+    .map(({ new: state }) => (isRecord(state?.inputs) ? state.inputs["image"] : undefined));
+  return new Set(images.filter((image) => typeof image === "string"));
+}
+
+/**
+ * The change without what no `up` would change: the look-up of the running image, and that image.
+ * Undefined where nothing is left.
+ */
+export function withoutRunningImage(
+  change: Change,
+  images: ReadonlySet<string>,
+): Change | undefined {
+  if (change.op !== "update" || images.size === 0) return change;
+  const onlyImage = change.properties.every(({ path }) => path === "image");
+  if (change.type === RUNNING_IMAGE) return onlyImage ? undefined : change;
+  if (!/^kubernetes:apps\/v1:Deployment$/.test(change.type)) return change;
+  const properties = change.properties.filter(
+    (property) => !(IMAGE.test(property.path) && images.has(property.new ?? "")),
+  );
+  if (properties.length === 0 && change.moreProperties === 0) return undefined;
+  return { ...change, properties };
+}

@@ -1,0 +1,172 @@
+import { isRecord, isUnknown } from "../engine-values.ts";
+import { InfraError } from "../errors.ts";
+import { ENVIRONMENT_LABEL, SERVICE_LABEL } from "../labels.ts";
+import { typeText } from "../resource-type.ts";
+import { realSteps } from "./changes.ts";
+import type { Finding } from "./model.ts";
+import { plainSecrets, safeText } from "./sensitive.ts";
+import { nameOf, type Properties, type Step } from "./step.ts";
+
+/** What must never happen by accident. The names are for `--block`; docs/previews.md lists them. */
+export const POLICIES = {
+  "database-lost": "A Database is deleted or replaced, and its data with it.",
+  "repository-lost": "A GitRepo is deleted or replaced, and its history with it.",
+  "plain-secret": "A secret stands in plain text among a resource's inputs.",
+  "unlabelled-pod": "A project's pod has no citadel.io labels: its logs go to the platform.",
+  "unlimited-container": "A container has no limit of CPU or memory.",
+} as const;
+
+export type PolicyName = keyof typeof POLICIES;
+
+/** What blocks where nothing else is said. */
+export const DEFAULT_BLOCK = "database-lost,repository-lost,plain-secret";
+
+/** A policy's name, or an operation on a type as `replace:Database`. */
+export interface BlockRules {
+  readonly policies: ReadonlySet<PolicyName>;
+  readonly operations: readonly { readonly op: string; readonly type: string }[];
+}
+
+const BLOCKING_OPERATIONS = ["replace", "delete", "create", "update"];
+
+/**
+ * Reads `database-lost,delete:Ingress`; `none` is none. A type is named in full
+ * (`kubernetes:networking.k8s.io/v1:Ingress`), short (`kubernetes:Ingress`) or by its last part.
+ * Throws RDEV_SETTINGS.
+ */
+export function parseBlockRules(text: string): BlockRules {
+  const policies = new Set<PolicyName>();
+  const operations: { op: string; type: string }[] = [];
+  const parts = text.split(",").map((part) => part.trim());
+  for (const part of parts) {
+    const [, op = "", type = ""] = /^([a-z]+):(.+)$/.exec(part) ?? [];
+    if (part in POLICIES) policies.add(part as PolicyName);
+    else if (BLOCKING_OPERATIONS.includes(op)) operations.push({ op, type });
+    else if (parts.length > 1 || part !== "none") {
+      throw new InfraError(
+        "RDEV_SETTINGS",
+        `"${part}" is nothing that can block. It is one of ${Object.keys(POLICIES).join(", ")}, ` +
+          `or an operation (${BLOCKING_OPERATIONS.join(", ")}) on a type, as replace:Database; ` +
+          'or "none" alone.',
+      );
+    }
+  }
+  return { policies, operations };
+}
+
+interface Context {
+  readonly secrets: readonly string[];
+  /** A project's pods bear labels; the platform's own need none. */
+  readonly isProject: boolean;
+  readonly rules: BlockRules;
+}
+
+/** What the policies say to the steps of one stack's preview. Only of what would change. */
+export function findings(steps: readonly Step[], context: Context): Finding[] {
+  const { secrets, rules } = context;
+  return realSteps(steps).flatMap((step) => {
+    const urn = safeText(step.urn, secrets);
+    const told = judge(step, context).map(([rule, message]) => ({
+      rule,
+      urn,
+      message: safeText(message, secrets),
+      blocks: rules.policies.has(rule),
+    }));
+    const blocked = rules.operations
+      .filter(({ op, type }) => op === operationOf(step) && isType(step.type, type))
+      .map(({ op, type }) => ({
+        rule: `${op}:${type}`,
+        urn,
+        message: `${typeText(step.type)} ${nameOf(urn)}: ${op} is set to block.`,
+        blocks: true,
+      }));
+    return [...told, ...blocked];
+  });
+}
+
+type Judgement = readonly [rule: PolicyName, message: string];
+
+function judge(step: Step, { secrets, isProject }: Context): Judgement[] {
+  const op = operationOf(step);
+  const what = `${typeText(step.type)} ${nameOf(step.urn)}`;
+  const found: Judgement[] = [];
+  if (op === "replace" || op === "delete") found.push(...lost(step, op, what));
+  const inputs = step.new?.inputs;
+  if (!inputs || op === "same" || op === "delete") return found;
+  for (const path of plainSecrets(step.type, inputs, secrets)) {
+    found.push(["plain-secret", `${what}: ${path} holds a secret in plain text.`]);
+  }
+  const pod = podOf(step.type, inputs);
+  if (!pod) return found;
+  const missing = isProject ? missingLabels(pod.metadata) : [];
+  if (missing.length > 0) {
+    found.push(["unlabelled-pod", `${what}: its pods lack ${missing.join(" and ")}.`]);
+  }
+  for (const [name, limits] of unlimited(pod.spec)) {
+    const message = `${what}: container ${name} has no limit of ${limits.join(" and ")}.`;
+    found.push(["unlimited-container", message]);
+  }
+  return found;
+}
+
+/** Types whose loss is the loss of data. */
+const DATA: Readonly<Partial<Record<string, Judgement>>> = {
+  "pulumi-nodejs:dynamic/postgres:Database": ["database-lost", "its data is lost."],
+  "pulumi-nodejs:dynamic/gitea:Repository": ["repository-lost", "its history is lost."],
+};
+
+function lost(step: Step, op: string, what: string): Judgement[] {
+  const data = DATA[step.type];
+  // Retained, the data is kept: the change is told all the same, as every deletion is.
+  if (!data || step.old?.inputs["retain"] === true) return [];
+  return [[data[0], `${what} would be ${op}d: ${data[1]}`]];
+}
+
+function operationOf({ op }: Step): string {
+  return op.includes("replace") ? "replace" : op;
+}
+
+function isType(type: string, wanted: string): boolean {
+  return [type, typeText(type), type.split(":").at(-1)].includes(wanted);
+}
+
+interface Pod {
+  readonly metadata: unknown;
+  readonly spec: unknown;
+}
+
+/** Where a pod's template is in the workloads of Kubernetes; undefined in what is none. */
+function podOf(type: string, inputs: Properties): Pod | undefined {
+  const [, kind] = /^kubernetes:(?:apps|batch|core)\/v1:(\w+)$/.exec(type) ?? [];
+  if (kind === "Pod") return { metadata: inputs["metadata"], spec: inputs["spec"] };
+  const isWorkload = /^(Deployment|StatefulSet|DaemonSet|ReplicaSet|Job)$/.test(kind ?? "");
+  if (!isWorkload && kind !== "CronJob") return undefined;
+  const job = isWorkload ? inputs : inside(inputs["spec"], "jobTemplate");
+  const template = inside(inside(job, "spec"), "template");
+  return { metadata: inside(template, "metadata"), spec: inside(template, "spec") };
+}
+
+function missingLabels(metadata: unknown): string[] {
+  const labels = inside(metadata, "labels");
+  if (isUnknown(metadata) || isUnknown(labels)) return [];
+  return [ENVIRONMENT_LABEL, SERVICE_LABEL].filter((label) => inside(labels, label) === undefined);
+}
+
+function unlimited(spec: unknown): (readonly [name: string, limits: string[]])[] {
+  return ["initContainers", "containers"].flatMap((key) => {
+    const containers = inside(spec, key);
+    if (!Array.isArray(containers)) return [];
+    return containers.flatMap((container: unknown) => {
+      const resources = inside(container, "resources");
+      const limits = inside(resources, "limits");
+      if ([container, resources, limits].some(isUnknown)) return [];
+      const without = ["cpu", "memory"].filter((limit) => inside(limits, limit) === undefined);
+      const name = inside(container, "name");
+      return without.length > 0 ? [[typeof name === "string" ? name : "?", without] as const] : [];
+    });
+  });
+}
+
+function inside(value: unknown, key: string): unknown {
+  return isRecord(value) ? value[key] : undefined;
+}

@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from "node:util";
+import { isRecord, isSecret, SECRET_TEXT } from "../engine-values.ts";
+import { formatPath, parsePath, type Path } from "../property-path.ts";
+import type { PropertyChange } from "./model.ts";
+import { isNoise } from "./noise.ts";
+import { safeText, safeValue } from "./sensitive.ts";
+import type { Properties, Step } from "./step.ts";
+import { cutMiddle, cutPair, MAX_VALUE } from "./text.ts";
+
+/** How many properties of one resource a report lists. */
+const MAX_PROPERTIES = 200;
+const MAX_PATH = 300;
+
+export interface PropertyChanges {
+  readonly properties: PropertyChange[];
+  /** How many more there are. */
+  readonly moreProperties: number;
+}
+
+interface Difference extends Pick<PropertyChange, "kind"> {
+  readonly path: Path;
+  readonly replaces: boolean;
+  readonly old: unknown;
+  readonly new: unknown;
+}
+
+/** What differs in a resource, with values that may be shown. */
+export function propertyChanges(step: Step, secrets: readonly string[]): PropertyChanges {
+  const all = differences(step).filter(({ path }) => !isNoise(step.type, path));
+  return {
+    properties: all
+      .slice(0, MAX_PROPERTIES)
+      .map((difference) => propertyChange(step.type, difference, secrets)),
+    moreProperties: Math.max(0, all.length - MAX_PROPERTIES),
+  };
+}
+
+function differences(step: Step): Difference[] {
+  const told = Object.entries(step.detailedDiff ?? {});
+  if (told.length > 0) {
+    return told.map(([text, { diffKind, inputDiff }]) => {
+      const path = parsed(text);
+      const [first, second] = [step.old?.outputs, step.old?.inputs];
+      const [before, other] = inputDiff ? [second, first] : [first, second];
+      return {
+        path,
+        kind: kindOf(diffKind),
+        replaces: diffKind.endsWith("-replace"),
+        old: diffKind.startsWith("add") ? undefined : (at(before, path) ?? at(other, path)),
+        new: diffKind.startsWith("delete")
+          ? undefined
+          : (at(step.new?.inputs, path) ?? at(step.new?.outputs, path)),
+      };
+    });
+  }
+  const replaces = (path: Path) => step.replaceKeys.includes(String(path[0]));
+  const [before, after] = [step.old?.inputs ?? {}, step.new?.inputs ?? {}];
+  const found = compare([], before, after);
+  const differ = found.length > 0 ? found : secretsOf(before, after);
+  return differ.map((difference) => ({ ...difference, replaces: replaces(difference.path) }));
+}
+
+type Compared = Omit<Difference, "replaces">;
+
+function compare(path: Path, before: unknown, after: unknown): Compared[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  const inside = isRecord(before) && isRecord(after) && !isSecret(before) && !isSecret(after);
+  if (inside) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...keys].flatMap((key) => compare([...path, key], before[key], after[key]));
+  }
+  if (Array.isArray(before) && Array.isArray(after)) {
+    const length = Math.max(before.length, after.length);
+    return Array.from({ length }, (_, index) => index).flatMap((index) =>
+      compare([...path, index], before[index], after[index]),
+    );
+  }
+  const kind = before === undefined ? "add" : after === undefined ? "delete" : "update";
+  return [{ path, kind, old: before, new: after }];
+}
+
+/**
+ * The engine's events hold no secret, not even a sign of which one differs. Where nothing else does,
+ * it is one of these.
+ */
+function secretsOf(before: Properties, after: Properties): Compared[] {
+  return Object.keys(after)
+    .filter((key) => isSecret(before[key]) && isSecret(after[key]))
+    .map((key) => ({ path: [key], kind: "update", old: before[key], new: after[key] }));
+}
+
+function propertyChange(
+  type: string,
+  { path, kind, replaces, old: before, new: after }: Difference,
+  secrets: readonly string[],
+): PropertyChange {
+  const [a, b] = [before, after].map((value) => safeValue(type, path, value, secrets));
+  const shown = texts(a, b);
+  return {
+    path: cutMiddle(safeText(formatPath(path), secrets), MAX_PATH),
+    kind,
+    replaces,
+    ...(kind !== "add" && before !== undefined && { old: shown[0] }),
+    ...(kind !== "delete" && after !== undefined && { new: shown[1] }),
+  };
+}
+
+/** Texts stand without quotes, unless they would then look like the other value. */
+function texts(a: unknown, b: unknown): readonly [string, string] {
+  const bare = [a, b].map((value) => (typeof value === "string" ? value : json(value)));
+  const [first = "", second = ""] = bare;
+  const alike = first === second && first !== SECRET_TEXT && typeof a !== typeof b;
+  return alike ? cutPair(json(a), json(b), MAX_VALUE) : cutPair(first, second, MAX_VALUE);
+}
+
+function json(value: unknown): string {
+  return value === undefined ? "" : JSON.stringify(value);
+}
+
+/** What is inside of a secret is that secret. */
+function at(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((inner, part) => {
+    if (isSecret(inner)) return inner;
+    if (Array.isArray(inner)) return (inner as unknown[])[Number(part)];
+    return isRecord(inner) && Object.hasOwn(inner, part) ? inner[part] : undefined;
+  }, value);
+}
+
+function kindOf(diffKind: string): PropertyChange["kind"] {
+  if (diffKind.startsWith("add")) return "add";
+  return diffKind.startsWith("delete") ? "delete" : "update";
+}
+
+/** A path that cannot be read is shown as it is. */
+function parsed(text: string): Path {
+  try {
+    return parsePath(text);
+  } catch {
+    return [text];
+  }
+}

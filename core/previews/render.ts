@@ -1,0 +1,215 @@
+import { typeText } from "../resource-type.ts";
+import { groupStacks, isDestructive, type Group } from "./group.ts";
+import { code, link } from "./markdown.ts";
+import type { Change, Finding, PropertyChange, Report, Verdict } from "./model.ts";
+import { summaryLine } from "./report.ts";
+import { count, cutMiddle } from "./text.ts";
+
+/** How much of a group is shown in full; docs/previews.md says what the JSON has beyond it. */
+const MAX = {
+  stacks: 20,
+  changes: 30,
+  properties: 12,
+  errors: 5,
+  findings: 20,
+  name: 120,
+} as const;
+const MAX_VALUE = 200;
+const MAX_ERROR = 1_000;
+
+/** In characters: the least that a report needs, whatever is in it. */
+export const MIN_LIMIT = 4_000;
+
+export interface RenderOptions {
+  /** In characters (UTF-16). Default: none. At least MIN_LIMIT. */
+  readonly limit?: number;
+  /** Where the whole report is. */
+  readonly reportUrl?: string | undefined;
+}
+
+/**
+ * The report as Markdown for a comment: the summary first, then what is grave, what failed, and what
+ * else changes. Never longer than `limit`: whole groups are left out, and counted.
+ */
+export function renderReport(report: Report, options: RenderOptions = {}): string {
+  const { limit = Infinity, reportUrl } = options;
+  const groups = groupStacks(report);
+  const sections: readonly [title: string, groups: readonly Group[], open: boolean][] = [
+    ["⛔ Replacements, deletions and what blocks", groups.grave, true],
+    ["❌ Failed", groups.failed, true],
+    ["Changes", groups.changed, false],
+  ];
+  const head = `## ${SIGN[report.verdict]} Preview: ${summaryLine(report)}\n`;
+  const foot = (leftOut: readonly Group[]) => footer(report, groups.unchanged, leftOut, reportUrl);
+
+  const parts: string[] = [];
+  const leftOut: Group[] = [];
+  let room = limit - head.length - foot(sections.flatMap(([, each]) => each)).length;
+  for (const [title, each, open] of sections) {
+    let heading = `\n### ${title}\n\n`;
+    for (const group of each) {
+      const full = heading + groupText(group, open);
+      const text = full.length <= Math.min(room, limit / 4) ? full : heading + briefText(group);
+      if (text.length > room) {
+        leftOut.push(group);
+        continue;
+      }
+      parts.push(text);
+      room -= text.length;
+      heading = "";
+    }
+  }
+  return head + parts.join("") + foot(leftOut);
+}
+
+const SIGN: Readonly<Record<Verdict, string>> = {
+  unchanged: "✅",
+  changed: "🟡",
+  destructive: "⛔",
+  blocked: "⛔",
+  failed: "❌",
+};
+
+function footer(
+  { commit, selection, stacks }: Report,
+  unchanged: readonly string[],
+  leftOut: readonly Group[],
+  reportUrl: string | undefined,
+): string {
+  const whole = reportUrl === undefined ? undefined : link("the whole report", reportUrl);
+  const names = leftOut.flatMap((group) => group.stacks);
+  const lines = [
+    ...(leftOut.length > 0
+      ? [
+          `**${count(leftOut.length, "more group")} of changes, of ${count(names.length, "stack")}, ` +
+            `${leftOut.length === 1 ? "is" : "are"} left out here**: ` +
+            `${whole ?? "the whole report is in the run's files"}.`,
+        ]
+      : []),
+    unchanged.length > 0 ? `${count(unchanged.length, "stack")} unchanged.` : "",
+    [
+      ...(commit === undefined ? [] : [`commit ${code(commit.slice(0, 40))}`]),
+      `${count(stacks.length, "stack")}: ${code(cutMiddle(selection, 300))}`,
+      ...(whole === undefined || leftOut.length > 0 ? [] : [whole]),
+    ].join(" · "),
+  ];
+  return `\n${lines.filter((line) => line !== "").join("\n\n")}\n`;
+}
+
+/** A group with all that a reader may want, folded but for what is grave. */
+function groupText(group: Group, open: boolean): string {
+  const summary = `<summary>${headline(group)}</summary>`;
+  const body = [
+    group.stacks.length > 1 ? `${stackNames(group)}\n` : "",
+    ...some(group.findings, MAX.findings, findingText),
+    ...some(group.errors, MAX.errors, ({ code: kind, message, urn }) => {
+      const where = urn === undefined ? "" : ` (${resource(urn)})`;
+      const said = code(cutMiddle(message, MAX_ERROR));
+      return `- ${kind === undefined ? "" : `${code(kind)} `}${said}${where}`;
+    }),
+    ...some(group.changes, MAX.changes, changeText),
+  ].filter((line) => line !== "");
+  return `<details${open ? " open" : ""}>${summary}\n\n${body.join("\n")}\n\n</details>\n`;
+}
+
+/** A group in one line. */
+function briefText(group: Group): string {
+  const grave = group.changes.filter(isDestructive).slice(0, 3).map(changeTitle);
+  const told = grave.length > 0 ? ` (${grave.join(", ")})` : "";
+  return `- ${headline(group)}${told}\n`;
+}
+
+/** `37 stacks: 1 replaced, 2 updated`. HTML, as Markdown is not read inside of a summary. */
+function headline(group: Group): string {
+  const [first = ""] = group.stacks;
+  const who =
+    group.stacks.length === 1 ? name(first) : `<b>${count(group.stacks.length, "stack")}</b>`;
+  return `${who}: ${what(group)}`;
+}
+
+function what({ changes, findings, errors }: Group): string {
+  if (errors.length > 0) {
+    const [{ code: kind, message } = { message: "" }] = errors;
+    return code(kind ?? cutMiddle(message.split("\n")[0] ?? "", MAX.name));
+  }
+  const blocking = findings.filter(({ blocks }) => blocks).length;
+  const counts = (["replace", "delete", "create", "import", "update"] as const).flatMap((op) => {
+    const number = changes.filter((change) => change.op === op).length;
+    if (number === 0) return [];
+    const text = `${number} ${DONE[op]}`;
+    return [op === "replace" || op === "delete" ? `<b>${text.toUpperCase()}</b>` : text];
+  });
+  const [only] = changes;
+  const single = changes.length === 1 && only ? `, ${type(only)} ${name(only.name)}` : "";
+  const parts = [...(blocking > 0 ? [`<b>${blocking} blocking</b>`] : []), ...counts];
+  return parts.length > 0 ? parts.join(", ") + single : count(findings.length, "finding");
+}
+
+const DONE: Readonly<Record<Change["op"], string>> = {
+  replace: "replaced",
+  delete: "deleted",
+  create: "created",
+  import: "imported",
+  update: "updated",
+};
+
+function stackNames({ stacks }: Group): string {
+  const shown = stacks.slice(0, MAX.stacks).map(name).join(", ");
+  const more = stacks.length - MAX.stacks;
+  return more > 0 ? `${shown} and ${more} more` : shown;
+}
+
+function findingText({ rule, message, blocks }: Finding): string {
+  const sign = blocks ? "⛔ **blocks**" : "⚠️";
+  return `- ${sign} ${name(rule)}: ${code(cutMiddle(message, MAX_ERROR))}`;
+}
+
+function changeText(change: Change): string {
+  const { properties, moreProperties } = change;
+  const lines = properties.slice(0, MAX.properties).map((each) => `  - ${propertyText(each)}`);
+  const more = properties.length - lines.length + moreProperties;
+  return [
+    `- ${changeTitle(change)}`,
+    ...lines,
+    ...(more > 0 ? [`  - and ${count(more, "more property").replace(/ys$/, "ies")}`] : []),
+  ].join("\n");
+}
+
+function changeTitle(change: Change): string {
+  const { op, name: called } = change;
+  const verb = isDestructive(change) ? `⛔ <b>${op.toUpperCase()}</b>` : op;
+  return `${verb} ${type(change)} ${name(called)}`;
+}
+
+function propertyText({ path, kind, replaces, old: before, new: after }: PropertyChange): string {
+  const from = value(before);
+  const to = value(after);
+  const why = replaces ? " **(replaces)**" : "";
+  if (kind === "add") return `${code(path)} added: ${to}${why}`;
+  if (kind === "delete") return `${code(path)} removed, was ${from}${why}`;
+  return `${code(path)}: ${from} → ${to}${why}`;
+}
+
+function value(text: string | undefined): string {
+  return code(cutMiddle(text ?? "", MAX_VALUE));
+}
+
+function type(change: Pick<Change, "type">): string {
+  return code(cutMiddle(typeText(change.type), MAX.name));
+}
+
+function name(text: string): string {
+  return code(cutMiddle(text, MAX.name));
+}
+
+/** The type and the name in a URN. */
+function resource(urn: string): string {
+  const [, , types = "", ...rest] = urn.split("::");
+  return `${type({ type: types.split("$").at(-1) ?? "" })} ${name(rest.join("::"))}`;
+}
+
+function some<T>(items: readonly T[], max: number, text: (item: T) => string): string[] {
+  const more = items.length - max;
+  const lines = items.slice(0, max).map(text);
+  return more > 0 ? [...lines, `- and ${more} more`] : lines;
+}

@@ -1,0 +1,54 @@
+import { InfraError } from "../core/errors.ts";
+
+/** A pull request at its host, as far as a report on it needs. */
+export interface PullRequests {
+  /** The longest comment that the host takes, in characters (UTF-16, so never too many). */
+  readonly maxComment: number;
+  /** The commit that the pull request's branch is at now. */
+  head(): Promise<string>;
+  /** All comments, of all pages, the oldest first. */
+  comments(): Promise<Comment[]>;
+  /** Throws RDEV_FORBIDDEN where the token may not comment. */
+  post(body: string): Promise<Comment>;
+  /** False where there is no such comment any more, or it is another's. */
+  edit(id: number, body: string): Promise<boolean>;
+  /** Done as well where it is gone. False where it is another's. */
+  remove(id: number): Promise<boolean>;
+  /** Sets the one status of a commit that goes by this context. */
+  setStatus(commit: string, status: CommitStatus): Promise<void>;
+}
+
+export interface Comment {
+  readonly id: number;
+  readonly body: string;
+}
+
+export interface CommitStatus {
+  readonly state: "pending" | "success" | "failure";
+  /** What tells it from other statuses of the commit. */
+  readonly context: string;
+  /** At most 140 characters: GitHub's limit. */
+  readonly description: string;
+  readonly url?: string | undefined;
+}
+
+/** Which pull request, and where. */
+export interface PullRequest {
+  /** The API's address, without a trailing slash. */
+  readonly url: string;
+  readonly token: string;
+  readonly owner: string;
+  readonly repository: string;
+  readonly number: number;
+}
+
+/** False where the object is gone, or another's. */
+export async function unlessNotOurs(change: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await change();
+    return true;
+  } catch (error) {
+    if (error instanceof InfraError && (error.status === 403 || error.status === 404)) return false;
+    throw error;
+  }
+}

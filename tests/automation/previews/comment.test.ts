@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { ReportComment } from "../../../automation/previews/comment.ts";
+import { InfraError } from "../../../core/errors.ts";
+import { makeReport } from "../../../core/previews/report.ts";
+import type { Comment, CommitStatus, PullRequests } from "../../../providers/pull-requests.ts";
+
+const [FIRST, SECOND] = ["a".repeat(40), "b".repeat(40)];
+
+/** A pull request in memory, in which each call can be made to fail. */
+class Pull implements PullRequests {
+  readonly maxComment = 65_536;
+  branch = FIRST;
+  list: Comment[] = [];
+  readonly statuses: (CommitStatus & { commit: string })[] = [];
+  /** Answers with 502 so many times, after the work is done. */
+  failures = 0;
+  forbidden = false;
+  #id = 0;
+
+  head = () => this.#answer(() => this.branch);
+  comments = () => this.#answer(() => [...this.list]);
+  post = (body: string) =>
+    this.#answer(() => {
+      if (this.forbidden) throw new InfraError("RDEV_FORBIDDEN", "no", { status: 403 });
+      const made = { id: (this.#id += 1), body };
+      this.list.push(made);
+      return made;
+    });
+  edit = (id: number, body: string) =>
+    this.#answer(() => {
+      const found = this.list.some((each) => each.id === id);
+      this.list = this.list.map((each) => (each.id === id ? { id, body } : each));
+      return found;
+    });
+  remove = (id: number) =>
+    this.#answer(() => {
+      this.list = this.list.filter((each) => each.id !== id);
+      return true;
+    });
+  setStatus = (commit: string, status: CommitStatus) =>
+    this.#answer(() => void this.statuses.push({ commit, ...status }));
+
+  async #answer<T>(work: () => T): Promise<T> {
+    const result = work();
+    await Promise.resolve();
+    if (this.failures > 0) {
+      this.failures -= 1;
+      throw new InfraError("RDEV_UNREACHABLE", "502", { status: 502 });
+    }
+    return result;
+  }
+}
+
+const run = (pull: Pull, commit: string) => new ReportComment(pull, { commit, settle: 5 });
+const report = (selection: string) =>
+  makeReport({ stacks: [], selection, durationMs: 0, commit: FIRST });
+
+describe("ReportComment", () => {
+  let pull: Pull;
+  beforeEach(() => (pull = new Pull()));
+  const only = () => {
+    assert.equal(pull.list.length, 1);
+    return pull.list[0]!.body;
+  };
+
+  it("is one comment, edited in place, that keeps the old report until there is a new one", async () => {
+    const first = run(pull, FIRST);
+    await first.begin();
+    assert.match(only(), /is being previewed/);
+    await first.finish(report("one"));
+    assert.match(only(), /<code>one<\/code>/);
+    pull.branch = SECOND;
+    const second = run(pull, SECOND);
+    await second.begin();
+    assert.match(
+      only(),
+      /being previewed[^]*below is the preview of <code>a+[^]*<code>one<\/code>/,
+    );
+    await second.finish(report("two"));
+    assert.doesNotMatch(only(), /being previewed|Outdated|one/);
+    assert.deepEqual(
+      pull.statuses.map(({ commit, state }) => [commit[0], state]),
+      [
+        ["a", "pending"],
+        ["a", "success"],
+        ["b", "pending"],
+        ["b", "success"],
+      ],
+    );
+  });
+
+  it("is the newest commit's, whichever run ends last", async () => {
+    const [old, next] = [run(pull, FIRST), run(pull, SECOND)];
+    await old.begin();
+    pull.branch = SECOND;
+    await next.begin();
+    await next.finish(report("new"));
+    await old.finish(report("old"));
+    assert.match(only(), /<code>new<\/code>/);
+  });
+
+  it("says that it is outdated after a force-push that nobody previews yet", async () => {
+    const old = run(pull, FIRST);
+    await old.begin();
+    pull.branch = SECOND;
+    await old.finish(report("old"));
+    assert.match(only(), /\*\*Outdated\*\*[^]*<code>old<\/code>/);
+  });
+
+  it("is one, of the later run, where two runs of a commit work at once", async () => {
+    const runs = [run(pull, FIRST)];
+    await new Promise((resolve) => setTimeout(resolve, 2)); // runs are told apart by their ms
+    runs.push(run(pull, FIRST));
+    await Promise.all(runs.map((each) => each.begin()));
+    await Promise.all(runs.map((each, index) => each.finish(report(`run${index}`))));
+    assert.match(only(), /<code>run1<\/code>/);
+  });
+
+  it("comes back when it was deleted, and takes what a person wrote into it away", async () => {
+    const first = run(pull, FIRST);
+    await first.begin();
+    pull.list = [];
+    await first.finish(report("again"));
+    assert.match(only(), /again/);
+    pull.list = pull.list.map(({ id, body }) => ({ id, body: `${body}\r\nby hand` }));
+    await first.finish(report("once more"));
+    assert.doesNotMatch(only(), /by hand/);
+  });
+
+  it("leaves the comments of others alone", async () => {
+    await pull.post("looks good");
+    await run(pull, FIRST).finish(report("x"));
+    assert.equal(pull.list[0]?.body, "looks good");
+    assert.equal(pull.list.length, 2);
+  });
+
+  it("is still one where the host answers 502 to what it did", async () => {
+    pull.failures = 4;
+    await run(pull, FIRST).finish(report("x"));
+    assert.match(only(), /<code>x<\/code>/);
+  });
+
+  it("says that the token may not comment, and sets the status all the same", async () => {
+    pull.forbidden = true;
+    await assert.rejects(run(pull, FIRST).finish(report("x")), { code: "RDEV_FORBIDDEN" });
+    assert.equal(pull.statuses.length, 1);
+  });
+});
