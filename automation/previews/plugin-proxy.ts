@@ -104,6 +104,7 @@ function configureOnce(): Rule {
 /** What an engine is told whose stack configures a shared plugin in its own way. */
 export const OTHER_CONFIG = "this plugin is shared with stacks of another configuration";
 
-function unimplemented(): Partial<grpc.ServiceError> {
-  return { code: grpc.status.UNIMPLEMENTED, details: "not by a shared plugin" };
+function unimplemented(): Error & Partial<grpc.ServiceError> {
+  const details = "not by a shared plugin";
+  return Object.assign(new Error(details), { code: grpc.status.UNIMPLEMENTED, details });
 }

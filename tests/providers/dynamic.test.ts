@@ -447,7 +447,7 @@ describe("providerReference", () => {
       env: { ...process.env, REFERENCES: JSON.stringify(MODULES.map(providerReference)) },
       encoding: "utf8",
     });
-    const operations = "check,diff,create,update,read,delete\n";
+    const operations = "check,diff,create,update,read,delete,find\n";
     assert.equal(stdout, operations.repeat(MODULES.length), stderr);
   }).timeout(30_000);
 });
