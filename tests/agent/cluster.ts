@@ -54,7 +54,7 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
     name: account,
     namespace: "default",
     body: { spec: { audiences: [], expirationSeconds: 7200 } },
-  } as Parameters<CoreV1Api["createNamespacedServiceAccountToken"]>[0]);
+  });
   const tokenFile = join(folder, "token");
   await writeFile(tokenFile, status?.token ?? "", { mode: 0o600 });
 
