@@ -13,7 +13,8 @@ export interface AgentAccountArgs {
 }
 
 /**
- * As whom the agent asks for a pod's labels: a ServiceAccount that may `get` pods, no more: neither
+ * As whom the agent asks for a pod's labels, and for its namespace's, which speak for a pod that is
+ * gone: a ServiceAccount that may `get` pods and namespaces, no more: neither
  * list nor watch them, nor read a Secret. Delete deletes it, its ClusterRole and the binding.
  */
 export class AgentAccount extends pulumi.ComponentResource {
@@ -32,7 +33,10 @@ export class AgentAccount extends pulumi.ComponentResource {
     );
     const role = new k8s.rbac.v1.ClusterRole(
       name,
-      { metadata: clusterWide, rules: [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }] },
+      {
+        metadata: clusterWide,
+        rules: [{ apiGroups: [""], resources: ["pods", "namespaces"], verbs: ["get"] }],
+      },
       { parent: this },
     );
     new k8s.rbac.v1.ClusterRoleBinding(

@@ -27,7 +27,7 @@ export interface CitadelAgentArgs {
 
 /**
  * The log agent, on every node whatever its taints: namespace, Secret `citadel-agent` (keys
- * `api-key` and `tenant-id`), ConfigMap, ServiceAccount, RBAC (`get` on pods, no more) and DaemonSet.
+ * `api-key` and `tenant-id`), ConfigMap, ServiceAccount, RBAC (`get` on pods and namespaces, no more) and DaemonSet.
  * It sends a container's output to the environment that its pod names, else to the platform's. It
  * believes the pods' labels, so an EnvironmentPolicy must stand before it runs.
  *

@@ -8,9 +8,24 @@ local EARLIEST, LATEST = 946684800, 4102444800 -- 2000 and 2100, in seconds sinc
 
 local last, lastText
 
+-- Of whole seconds since 1970, by Howard Hinnant's civil_from_days: not every Lua's os.date knows UTC.
+local function civil(seconds)
+  local days = floor(seconds / 86400) + 719468
+  local rest = seconds % 86400
+  local era = floor(days / 146097)
+  local day = days % 146097
+  local year = floor((day - floor(day / 1460) + floor(day / 36524) - floor(day / 146096)) / 365)
+  local ofYear = day - (365 * year + floor(year / 4) - floor(year / 100))
+  local month = floor((5 * ofYear + 2) / 153)
+  day = ofYear - floor((153 * month + 2) / 5) + 1
+  month = month < 10 and month + 3 or month - 9
+  year = year + era * 400 + (month <= 2 and 1 or 0)
+  return format("%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, floor(rest / 3600), floor(rest / 60) % 60, rest % 60)
+end
+
 function when.stamp(seconds, milliseconds)
   if seconds ~= last then
-    last, lastText = seconds, os.date("!%Y-%m-%dT%H:%M:%S", seconds)
+    last, lastText = seconds, civil(seconds)
   end
   return format("%s.%03dZ", lastText, milliseconds)
 end

@@ -56,11 +56,11 @@ describe("CitadelAgent", () => {
     }
   });
 
-  it("may get pods, no more, under a name of the cluster that is ours", async () => {
+  it("may get pods and namespaces, no more, under a name of the cluster that is ours", async () => {
     const { one } = await make();
     const role = one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole");
     assert.deepEqual(role.inputs["rules"], [
-      { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
+      { apiGroups: [""], resources: ["pods", "namespaces"], verbs: ["get"] },
     ]);
     const binding = one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding").inputs;
     for (const { metadata } of [role.inputs, binding] as { metadata: { name: string } }[]) {

@@ -1,0 +1,127 @@
+import { createRequire } from "node:module";
+import { type LuaSettings, luaProgram } from "../../../components/citadel-agent/lua-program.ts";
+
+/** What fengari, which has no types, is used for here. */
+interface Fengari {
+  lua: Record<string, (...args: unknown[]) => unknown> & { LUA_OK: number };
+  lauxlib: Record<string, (...args: unknown[]) => unknown>;
+  lualib: { luaL_openlibs(state: unknown): void };
+  to_luastring(text: string): Uint8Array;
+}
+const { lua, lauxlib, lualib, to_luastring } = createRequire(import.meta.url)("fengari") as Fengari;
+
+/** A value of a log record; text may also be bytes, as it is in Lua. */
+export type LuaValue =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly LuaValue[]
+  | { readonly [key: string]: LuaValue };
+
+export interface Shaped {
+  /** Fluent Bit's: 2 takes the record, 0 leaves it as it was, -1 drops it. */
+  readonly code: number;
+  readonly record: unknown;
+}
+
+export interface ShapeOptions {
+  readonly tag: string;
+  /** When the container runtime took the line, in ms since 1970. */
+  readonly time: number;
+  readonly record: Readonly<Record<string, LuaValue>>;
+}
+
+/** The script as Fluent Bit runs it: its global null, and the types by which it packs tables. */
+export function startLua(
+  variables: Readonly<Record<string, string>>,
+  settings: LuaSettings = { platform: "staging", hold: 300 },
+): (options: ShapeOptions) => Shaped {
+  const state = lauxlib["luaL_newstate"]?.();
+  lualib.luaL_openlibs(state);
+  // The environment is the process's own, which tests share.
+  const named = Object.entries(variables).map(([name, value]) => `[ "${name}" ] = "${value}"`);
+  run(state, `local e = { ${named.join(", ")} } os.getenv = function(name) return e[name] end`);
+  run(state, "flb_null = setmetatable({}, { type = 0 })");
+  run(state, luaProgram(settings));
+  return ({ tag, time, record }) => {
+    lua["lua_settop"]?.(state, 0); // what a failure has left
+    lua["lua_checkstack"]?.(state, 1000);
+    lua["lua_getglobal"]?.(state, to_luastring("shape"));
+    push(state, tag);
+    push(state, { sec: Math.floor(time / 1000), nsec: (time % 1000) * 1e6 });
+    push(state, record);
+    if (lua["lua_pcall"]?.(state, 3, 3, 0) !== lua.LUA_OK) throw new Error(textAt(state, -1));
+    return { code: lua["lua_tonumber"]?.(state, -3) as number, record: read(state, -1) };
+  };
+}
+
+function run(state: unknown, code: string): void {
+  const failed = lauxlib["luaL_dostring"]?.(state, to_luastring(code));
+  if (failed) throw new Error(textAt(state, -1));
+}
+
+function push(state: unknown, value: LuaValue): void {
+  if (value === null) lua["lua_getglobal"]?.(state, to_luastring("flb_null"));
+  else if (typeof value === "boolean") lua["lua_pushboolean"]?.(state, value);
+  // Every number is a double in LuaJIT.
+  else if (typeof value === "number") lua["lua_pushnumber"]?.(state, value);
+  else if (typeof value === "string") lua["lua_pushstring"]?.(state, to_luastring(value));
+  else if (value instanceof Uint8Array) lua["lua_pushlstring"]?.(state, value, value.length);
+  else {
+    lua["lua_newtable"]?.(state);
+    const entries = Array.isArray(value)
+      ? value.map((inner: LuaValue, index) => [index + 1, inner] as const)
+      : Object.entries(value);
+    for (const [key, inner] of entries) {
+      push(state, key);
+      push(state, inner);
+      lua["lua_rawset"]?.(state, -3);
+    }
+  }
+}
+
+/** As Fluent Bit packs it and writes it as JSON. */
+function read(state: unknown, index: number): unknown {
+  const at = lua["lua_absindex"]?.(state, index);
+  switch (textOf(lua["lua_typename"]?.(state, lua["lua_type"]?.(state, at)))) {
+    case "boolean":
+      return lua["lua_toboolean"]?.(state, at);
+    case "number":
+      return lua["lua_tonumber"]?.(state, at);
+    case "string":
+      return textAt(state, at as number);
+    case "table":
+      return readTable(state, at);
+    default:
+      return undefined;
+  }
+}
+
+function readTable(state: unknown, at: unknown): unknown {
+  let type = -1;
+  if (lua["lua_getmetatable"]?.(state, at)) {
+    lua["lua_getfield"]?.(state, -1, to_luastring("type"));
+    type = lua["lua_tonumber"]?.(state, -1) as number;
+    lua["lua_settop"]?.(state, -3);
+  }
+  if (type === 0) return null;
+  const entries: [string, unknown][] = [];
+  lua["lua_pushnil"]?.(state);
+  while (lua["lua_next"]?.(state, at)) {
+    entries.push([String(read(state, -2)), read(state, -1)]);
+    lua["lua_settop"]?.(state, -2);
+  }
+  if (type !== 1) return Object.fromEntries(entries);
+  return entries.toSorted(([a], [b]) => Number(a) - Number(b)).map(([, value]) => value);
+}
+
+function textAt(state: unknown, index: number): string {
+  return textOf(lua["lua_tostring"]?.(state, index));
+}
+
+/** Fails for bytes that are no UTF-8: Citadel would refuse the request. */
+function textOf(bytes: unknown): string {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes as Uint8Array);
+}
