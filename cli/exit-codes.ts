@@ -28,6 +28,7 @@ const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "RDEV_CONNECTION",
   "RDEV_SETTINGS",
   "RDEV_QUERY",
+  "RDEV_REQUEST",
 ]);
 
 export function exitCode({ result, errors }: Pick<Outcome, "result" | "errors">): number {

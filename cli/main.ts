@@ -4,9 +4,13 @@ import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
+import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
+import { addOperations } from "./commands/operations.ts";
 import { addPreview } from "./commands/preview.ts";
+import { addProjects } from "./commands/projects.ts";
 import { addRefresh } from "./commands/refresh.ts";
+import { addService } from "./commands/service.ts";
 import { addSlug } from "./commands/slug.ts";
 import { addStore } from "./commands/store.ts";
 import { addUp } from "./commands/up.ts";
@@ -23,7 +27,9 @@ const program = new Command("rdev-infra")
   .exitOverride();
 
 const operations = [addUp, addPreview, addDestroy, addRefresh];
-for (const add of [...operations, addLogs, addAudit, addCitadel, addStore, addSlug]) add(program);
+const service = [addService, addKeys, addProjects, addOperations];
+for (const add of [...operations, ...service, addLogs, addAudit, addCitadel, addStore, addSlug])
+  add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
 process.stdout.on("error", () => undefined);

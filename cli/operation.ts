@@ -90,7 +90,7 @@ async function ask(question: string): Promise<boolean> {
   }
 }
 
-function viewOf(subject: Subject, json: boolean): View {
+export function viewOf(subject: Subject, json: boolean): View {
   if (json) return jsonView(subject, console.log);
   return process.stdout.isTTY ? liveView(subject, process.stdout) : linesView(subject, console.log);
 }

@@ -32,6 +32,13 @@ const flag = (fallback: boolean) =>
     .optional()
     .transform((text) => (text === undefined ? fallback : text === "true"));
 
+const count = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "is no whole number")
+    .transform(Number)
+    .refine((n) => n >= least && n <= most, `is not between ${least} and ${most}`);
+
 const citadelVariables = z.object({
   CITADEL_URL: httpUrl,
   CITADEL_API_KEY: credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_"),
@@ -115,6 +122,38 @@ const SYSTEMS = {
       DATABASE_OWNER_URL: url("postgres:", "postgresql:").optional(),
     })
     .transform((v) => ({ url: v.DATABASE_URL, ownerUrl: v.DATABASE_OWNER_URL ?? v.DATABASE_URL })),
+  /** The HTTP service: what it serves, and where it listens. */
+  service: z
+    .object({
+      RDEV_INFRA_PLATFORM: z
+        .string("is missing")
+        .regex(/^[a-z][a-z0-9-]{0,38}[a-z0-9]$/, "is no platform's name, as staging"),
+      RDEV_INFRA_LISTEN: z
+        .string()
+        .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, "is no address and port, as 127.0.0.1:8080")
+        .default("127.0.0.1:8080"),
+      RDEV_INFRA_CONCURRENCY: count(1, 64).optional(),
+      RDEV_INFRA_RATE_LIMIT: count(1, 10_000_000).default(6_000),
+      RDEV_INFRA_TRUSTED_PROXIES: z.string().min(1, "is empty").optional(),
+    })
+    .transform((v) => ({
+      platform: v.RDEV_INFRA_PLATFORM,
+      host: v.RDEV_INFRA_LISTEN.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"),
+      port: Number(/\d+$/.exec(v.RDEV_INFRA_LISTEN)?.[0]),
+      concurrency: v.RDEV_INFRA_CONCURRENCY,
+      rateLimit: v.RDEV_INFRA_RATE_LIMIT,
+      trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,
+    })),
+  /** The HTTP service, as one who asks. */
+  api: z
+    .object({
+      RDEV_INFRA_URL: httpUrl.default("http://127.0.0.1:8080"),
+      RDEV_INFRA_KEY: credential.refine(
+        (key) => key.startsWith("rdk_"),
+        "does not begin with rdk_",
+      ),
+    })
+    .transform((v) => ({ url: v.RDEV_INFRA_URL, key: v.RDEV_INFRA_KEY })),
   redis: z
     .object({ REDIS_ADMIN_URL: url("redis:", "rediss:") })
     .transform((v) => ({ url: v.REDIS_ADMIN_URL })),

@@ -1,13 +1,15 @@
 /**
- * The main job, before your eyes: a platform and a project made by Pulumi's own engine on the
- * sandbox's servers, proved by looking at those servers, and destroyed without a trace.
+ * The main job, before your eyes: a platform made by Pulumi's own engine on the sandbox's servers, and
+ * on it a project through the API, proved by looking at those servers, and deleted without a trace.
  */
 import { styleText } from "node:util";
+import { NO_CHANGES } from "../automation/engine/events.ts";
 import type { Outcome } from "../automation/engine/outcome.ts";
 import { destroy, up } from "../automation/engine/stack.ts";
+import type { NumberedEventView } from "../automation/service/schemas/operation.ts";
+import type { projectView } from "../automation/service/schemas/project.ts";
 import { InfraError, userMessage } from "../core/errors.ts";
 import { slugFromName } from "../core/slug.ts";
-import { projectStackName } from "../core/stack-name.ts";
 import { PLATFORM, sandboxPlatform } from "./platform.ts";
 import { proveCitadel } from "./proofs/citadel.ts";
 import { proveDns } from "./proofs/dns.ts";
@@ -21,12 +23,16 @@ import { proveRegistry } from "./proofs/registry.ts";
 import { expect, type Sight, type Stage } from "./proofs/stage.ts";
 import { proveWoodpecker } from "./proofs/woodpecker.ts";
 import { type Sandbox, startSandbox } from "./sandbox.ts";
+import { type SandboxService, startService } from "./service.ts";
+
+type ProjectView = ReturnType<typeof projectView>;
 
 const NAME = "My First Project!";
 const NEIGHBOUR = "neighbour";
 
 const begin = Date.now();
 let sandbox: Sandbox | undefined;
+let service: SandboxService | undefined;
 try {
   await demo();
   console.log(`\n${styleText("bold", "Done")} in ${since(begin)}; the servers are stopped.`);
@@ -34,6 +40,7 @@ try {
   console.error(`\n${styleText("red", "✖")} ${userMessage(error)}`);
   process.exitCode = 1;
 } finally {
+  await service?.stop();
   await sandbox?.stop();
 }
 
@@ -41,7 +48,6 @@ async function demo(): Promise<void> {
   const settings = await sandboxPlatform();
   const { domain, gitOrganization: organization, workloads } = settings;
   const slug = slugFromName(NAME);
-  const stack = projectStackName(PLATFORM, slug);
 
   const {
     env,
@@ -71,12 +77,24 @@ async function demo(): Promise<void> {
       [changed(outcome), `the log agent runs; labelled: ${labelled.join(", ")}`],
     ] as const;
   });
-  const { outputs } = await step(`up ${stack}, from the name "${NAME}"`, async () => {
-    const outcome = done(await up(stack, { workDir, config: { name: NAME } }));
-    return [outcome, [changed(outcome)]] as const;
+  const api = await step("rdev-infra service answers", async () => {
+    service = await startService({ env });
+    return [service, [`${service.url}, with a key of an administrator`]] as const;
+  });
+  await step(`POST /v1/projects: create "${NAME}"`, async () => {
+    const events: NumberedEventView[] = [];
+    const onEvent = (event: NumberedEventView) => void events.push(event);
+    const body = { name: NAME };
+    const { outcome, id } = await api.operate("POST", "/v1/projects", { body, onEvent });
+    return [undefined, [`operation ${id}: ${followed(events)}`, changed(outcome)]];
+  });
+  const path = `/v1/projects/${slug}`;
+  const project = await step(`GET ${path}`, async () => {
+    const found = await api.call<ProjectView>("GET", path);
+    return [found, [`${found.status}, ${found.urls.site}, tenant ${found.tenantId}`]] as const;
   });
 
-  const tenantId = String(outputs["citadelTenantId"]);
+  const tenantId = project.tenantId ?? "";
   const stage: Stage = { slug, name: NAME, organization, domain, dns, tenantId, env };
   const neighbour = await makeNeighbour(NEIGHBOUR, env);
   for (const [system, prove] of [
@@ -93,16 +111,27 @@ async function demo(): Promise<void> {
   }
   await neighbour.remove();
 
-  await step(`up ${stack} again`, async () => {
-    const outcome = done(await up(stack, { workDir }));
-    const { create, update, replace, delete: deleted } = outcome.changes;
-    expect(create + update + replace + deleted === 0, "an up again changes nothing");
-    return [outcome, [changed(outcome)]] as const;
+  await step(`PUT ${path} again`, async () => {
+    const { outcome } = await api.operate("PUT", path, { body: {} });
+    const { create, update, replace, delete: deleted } = outcome?.changes ?? NO_CHANGES;
+    expect(create + update + replace + deleted === 0, "the same again changes nothing");
+    return [undefined, [changed(outcome)]];
   });
-  await step(`destroy ${stack}, then ${PLATFORM}`, async () => {
-    const project = done(await destroy(stack, { workDir, remove: true }));
-    const platform = done(await destroy(PLATFORM, { workDir, remove: true }));
-    return [undefined, [changed(project), changed(platform)]];
+  await step(`DELETE ${path}?dryRun=true`, async () => {
+    const { outcome } = await api.operate("DELETE", `${path}?dryRun=true`);
+    return [undefined, [`would be: ${changed(outcome)}`]];
+  });
+  await step(`DELETE ${path}`, async () => {
+    const { outcome, remaining } = await api.operate("DELETE", path);
+    expect(remaining.length === 0, `nothing remains (${JSON.stringify(remaining)})`);
+    const { items } = await api.call<{ items: unknown[] }>("GET", "/v1/projects");
+    expect(items.length === 0, "the project is off the record");
+    return [undefined, [changed(outcome), "by the servers' word nothing remains"]];
+  });
+  await step(`destroy ${PLATFORM}`, async () => {
+    await api.stop();
+    service = undefined;
+    return [undefined, [changed(done(await destroy(PLATFORM, { workDir, remove: true })))]];
   });
   await step("nothing is left", async () => {
     const left = await Promise.all(
@@ -138,8 +167,17 @@ function done(outcome: Outcome): Outcome {
   throw new InfraError("RDEV_ENGINE", lines.join("\n"));
 }
 
-function changed({ changes }: Outcome): string {
-  const counts = Object.entries(changes).filter(([, count]) => (count as number) > 0);
+function followed(events: readonly NumberedEventView[]): string {
+  const resources = events.filter(({ event: { event, component } }) => {
+    return event === "resourceDone" && !component;
+  });
+  return `followed through ${events.length} events, ${resources.length} resources done`;
+}
+
+function changed(outcome: Pick<Outcome, "changes"> | undefined): string {
+  const counts = Object.entries(outcome?.changes ?? NO_CHANGES).filter(
+    ([, count]) => (count as number) > 0,
+  );
   return counts.map(([kind, count]) => `${String(count)} ${kind}`).join(", ") || "no changes";
 }
 

@@ -93,6 +93,21 @@ export async function startEmbeddedPostgres(folder = dataFolder()): Promise<Embe
   };
 }
 
+/** That of the service that runs on this folder, to be left running; where none does, as above. */
+export async function joinEmbeddedPostgres(folder = dataFolder()): Promise<EmbeddedPostgres> {
+  // Its fourth line is the port: postgresql.org/docs/current/storage-file-layout.html
+  const file = await readFile(join(folder, "database", "postmaster.pid"), "utf8").catch(() => "");
+  const [pid, , , port] = file.split("\n").map(Number);
+  if (!pid || !port || !isAlive(pid)) return startEmbeddedPostgres(folder);
+  const { owner, service } = await credentialsOf(folder);
+  const urlOf = (role: string, password: string) =>
+    `postgres://${role}:${password}@127.0.0.1:${port}/${DATABASE}`;
+  return {
+    ...{ url: urlOf(SERVICE, service), ownerUrl: urlOf(OWNER, owner) },
+    stop: async () => undefined,
+  };
+}
+
 class Server {
   readonly #child: ChildProcess;
   readonly #guard: ChildProcess;

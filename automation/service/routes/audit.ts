@@ -32,7 +32,10 @@ export function auditRoutes({ auditPage }: ServiceParts): FastifyPluginAsyncZod 
                 examples: ["project.create"],
               }),
           }),
-          response: { 200: pageOf(auditEventSchema, "AuditPage"), ...problemResponses(400) },
+          response: {
+            200: pageOf(auditEventSchema).meta({ id: "AuditPage" }),
+            ...problemResponses(400),
+          },
         },
       },
       async (request) => {

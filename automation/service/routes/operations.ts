@@ -57,7 +57,10 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
             slug: slugSchema.optional().meta({ description: "Only of this project." }),
             state: z.enum(OPERATION_STATES).optional().meta({ description: "Only in this state." }),
           }),
-          response: { 200: pageOf(operationSchema, "OperationPage"), ...problemResponses(400) },
+          response: {
+            200: pageOf(operationSchema).meta({ id: "OperationPage" }),
+            ...problemResponses(400),
+          },
         },
       },
       async (request) => {

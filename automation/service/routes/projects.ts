@@ -42,7 +42,10 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
               description: "Only those with this in the slug or the name, in any case.",
             }),
           }),
-          response: { 200: pageOf(projectSchema, "ProjectPage"), ...problemResponses(400) },
+          response: {
+            200: pageOf(projectSchema).meta({ id: "ProjectPage" }),
+            ...problemResponses(400),
+          },
         },
       },
       async (request) => {

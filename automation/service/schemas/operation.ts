@@ -60,11 +60,11 @@ export const OPERATION_STATES = [
   "cancelled",
 ] as const;
 
-const KINDS = ["up", "preview", "refresh", "destroy"] as const;
+export const OPERATION_KINDS = ["up", "preview", "refresh", "destroy"] as const;
 
 const request = z
   .object({
-    kind: z.enum(KINDS),
+    kind: z.enum(OPERATION_KINDS),
     settings: settingsSchema.optional(),
     onFailure: z.enum(["keep", "rollback"]).optional().meta({ description: "Of an up." }),
     of: z.enum(["up", "destroy"]).optional().meta({ description: "Of a preview." }),

@@ -22,13 +22,11 @@ export function pageQuery(of: Listed) {
 }
 
 /** A page of a list. `next` is left out on the last one. */
-export function pageOf<T extends z.ZodType>(item: T, id: string) {
-  return z
-    .object({
-      items: z.array(item),
-      next: z.string().optional().meta({
-        description: "The cursor of the next page; left out on the last.",
-      }),
-    })
-    .meta({ id });
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({
+    items: z.array(item),
+    next: z.string().optional().meta({
+      description: "The cursor of the next page; left out on the last.",
+    }),
+  });
 }

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
+import type { Logger } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { connection } from "../../core/connections.ts";
+import { InfraError, userMessage } from "../../core/errors.ts";
+import { Citadel } from "../../providers/citadel/client.ts";
+import { registerAuditMetrics } from "../audit/metrics.ts";
+import { MultiWriter } from "../audit/multi-writer.ts";
+import { auditPage } from "../audit/pages.ts";
+import { platformTenant } from "../audit/platform-tenant.ts";
+import { PostgresAuditLog } from "../audit/postgres-log.ts";
+import { CitadelShipper } from "../audit/shipper.ts";
+import { Keys } from "../keys/keys.ts";
+import { Operations } from "../operations/operations.ts";
+import { Runner } from "../operations/runner.ts";
+import { migrate } from "../store/migrate.ts";
+import { ProjectRecords } from "../store/project-records.ts";
+import { Store } from "../store/store.ts";
+import { registerOperationMetrics } from "./operation-metrics.ts";
+import { createService } from "./service.ts";
+
+export interface RunOptions {
+  /** The platform that the projects are on, as `staging`. */
+  readonly platform: string;
+  /** The database, as the role that the service works as, and as the one that owns its tables. */
+  readonly database: { readonly url: string; readonly ownerUrl: string };
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Operations at once. Default: one a core. */
+  readonly concurrency?: number | undefined;
+  /** Requests a minute of one key. */
+  readonly rateLimit: number;
+  readonly trustedProxies?: string | undefined;
+  readonly logger: Logger;
+}
+
+export interface RunningService {
+  /** As `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly keys: Keys;
+  /**
+   * Takes nothing new, lets what runs end, and gives back to the queue what has not ended by the
+   * deadline, in ms.
+   */
+  stop(options: { readonly deadline: number }): Promise<void>;
+}
+
+/** Migrates the database, then serves the API, runs operations and ships the audit trail. */
+export async function runService(options: RunOptions): Promise<RunningService> {
+  const { platform, database, host, port, concurrency, logger } = options;
+  const serviceRole = decodeURIComponent(new URL(database.url).username);
+  await migrate({ ownerUrl: database.ownerUrl, serviceRole });
+  const store = new Store({ url: database.url });
+  const operations = new Operations(store);
+  const keys = new Keys(store);
+  const { enabled } = connection("citadelEnabled");
+  const runner = new Runner({ store, log: logger, ...(concurrency && { concurrency }) });
+  const app = await createService({
+    ...{ platform, operations, keys, logger },
+    projects: new ProjectRecords(store),
+    audit: enabled ? new MultiWriter(store) : new PostgresAuditLog(store),
+    auditPage: (query) => auditPage(store, query),
+    checkReady: () => checkDatabase(store),
+    metrics: metricsOf(store),
+    limits: { requests: options.rateLimit },
+    trustedProxies: options.trustedProxies,
+  });
+  const leaving = new AbortController();
+  const shipping = enabled ? ship(store, platform, logger, leaving.signal) : undefined;
+  const stop = async (deadline: number) => {
+    leaving.abort();
+    await app.close();
+    await runner.stop({ deadline });
+    await operations.close();
+    await shipping;
+    await store.close();
+  };
+  try {
+    await runner.start();
+    const url = await app.listen({ host, port });
+    return { url, keys, stop: ({ deadline }) => stop(deadline) };
+  } catch (error) {
+    await stop(0);
+    throw error;
+  }
+}
+
+/** In ms. Who asks whether it is ready does not wait as long as a request may. */
+const PATIENCE = 3_000;
+
+/** Whether it answers, and is migrated. */
+async function checkDatabase(store: Store): Promise<void> {
+  const asked = store.run((db) => sql`SELECT 1 FROM api_keys, operations LIMIT 1`.execute(db));
+  const late = sleep(PATIENCE, undefined, { ref: false }).then(() => {
+    throw new InfraError("RDEV_UNREACHABLE", "The database does not answer.");
+  });
+  asked.catch(() => undefined);
+  late.catch(() => undefined);
+  await Promise.race([asked, late]);
+}
+
+function metricsOf(store: Store): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  registerAuditMetrics(registry, store);
+  registerOperationMetrics(registry, store);
+  return registry;
+}
+
+function ship(store: Store, platform: string, log: Logger, signal: AbortSignal): Promise<void> {
+  const citadel = new Citadel();
+  const shipper = new CitadelShipper({
+    ...{ store, citadel, platform },
+    tenant: () => platformTenant(citadel, citadel.platformTenant),
+    onFailure: (error, wait) =>
+      log.warn({ component: "audit", code: error.code, wait_ms: wait }, userMessage(error)),
+  });
+  return shipper.run(signal);
+}

@@ -1,0 +1,254 @@
+/**
+ * How quick the API is, on the sandbox and in one run: from request to done beside plain `pulumi` for
+ * the same stack, reads while operations run, memory an operation, and projects an hour.
+ * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4]`.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import autocannon from "autocannon";
+import { execa } from "execa";
+import { destroy, up } from "../automation/engine/stack.ts";
+import { WORKER_MARK } from "../automation/worker/environment.ts";
+import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
+import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
+import { type SandboxService, startService } from "../sandbox/service.ts";
+import { machine } from "./machine.ts";
+
+const READS_A_SECOND = 500;
+const CONCURRENCIES = [1, 2, 3, 4];
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "20" },
+    batch: { type: "string", default: "4" },
+  },
+});
+const sandbox = await startSandbox({ ...(await sandboxPlatform()) });
+Object.assign(process.env, sandbox.env);
+try {
+  console.log(machine());
+  console.log(`engine: ${sandbox.engine.description}`);
+  done(await up(PLATFORM, { workDir: sandbox.workFolder }));
+  await withService(2, async (service) => {
+    await beside(service, sandbox, Number(values.rounds));
+    await reads(service, Number(values.seconds));
+    await memory(service);
+  });
+  await projectsAnHour(Number(values.batch));
+  done(await destroy(PLATFORM, { workDir: sandbox.workFolder, remove: true }));
+} finally {
+  await sandbox.stop();
+}
+
+/** Each kind of operation, by the API and by plain `pulumi`, in turn. */
+async function beside(
+  service: SandboxService,
+  { workFolder: cwd }: Sandbox,
+  rounds: number,
+): Promise<void> {
+  const path = "/v1/projects/by-api";
+  const stack = `${PLATFORM}.by-pulumi`;
+  const pulumi = (...args: string[]) => execa("pulumi", [...args, "--non-interactive"], { cwd });
+  const on = ["--stack", stack];
+  const update = () => pulumi("up", "--yes", "--skip-preview", ...on);
+  const kinds: readonly (readonly [string, () => Promise<unknown>, () => Promise<unknown>])[] = [
+    [
+      "create",
+      () => service.operate("PUT", path, { body: {} }),
+      () => pulumi("stack", "init", "--no-select", stack).then(update),
+    ],
+    ["unchanged up", () => service.operate("PUT", path, { body: {} }), update],
+    [
+      "preview",
+      () => service.operate("POST", `${path}/preview`, { body: {} }),
+      () => pulumi("preview", ...on),
+    ],
+    [
+      "destroy",
+      () => service.operate("DELETE", path),
+      () =>
+        pulumi("destroy", "--yes", "--skip-preview", ...on).then(() =>
+          pulumi("stack", "rm", "--yes", stack),
+        ),
+    ],
+  ];
+  const times = new Map(
+    kinds.map(([kind]) => [kind, { api: [] as number[], pulumi: [] as number[] }]),
+  );
+  for (let round = 0; round < rounds; round++) {
+    for (const [kind, byApi, byPulumi] of kinds) {
+      times.get(kind)?.api.push(await timed(byApi));
+      times.get(kind)?.pulumi.push(await timed(byPulumi));
+    }
+  }
+  for (const [kind, { api, pulumi: plain }] of times) {
+    console.log(
+      `${kind.padEnd(13)} API ${seconds(api)}, pulumi ${seconds(plain)}, ` +
+        `ratio ${(median(api) / median(plain)).toFixed(2)}`,
+    );
+  }
+}
+
+/** Reads of one project at a fixed rate: alone, and while two other projects are worked on. */
+async function reads(service: SandboxService, duration: number): Promise<void> {
+  await service.operate("PUT", "/v1/projects/read", { body: {} });
+  const load = async () => {
+    const { latency, requests, non2xx, errors } = await autocannon({
+      url: `${service.url}/v1/projects/read`,
+      headers: { authorization: `Bearer ${service.key}` },
+      ...{ connections: 20, overallRate: READS_A_SECOND, duration },
+    });
+    return (
+      `p50 ${latency.p50} ms, p99 ${latency.p99} ms, greatest ${latency.max} ms; ` +
+      `${requests.average.toFixed(0)} a second, ${non2xx + errors} failed`
+    );
+  };
+  console.log(`GET, no operation:       ${await load()}`);
+  const others = ["busy-one", "busy-two"];
+  let isOver = false;
+  let operations = 0;
+  const busy = Promise.all(
+    others.map(async (slug) => {
+      while (!isOver) {
+        await service.operate("PUT", `/v1/projects/${slug}`, { body: {} });
+        operations += 1;
+      }
+    }),
+  );
+  const figures = await load();
+  isOver = true;
+  await busy;
+  console.log(`GET, two operations run: ${figures}; ${operations} operations done`);
+  for (const slug of ["read", ...others]) await service.operate("DELETE", `/v1/projects/${slug}`);
+}
+
+/** What the processes of one operation hold together, at most: worker, engine and plugins. */
+async function memory(service: SandboxService): Promise<void> {
+  const path = "/v1/projects/weighed";
+  for (const [kind, work] of [
+    ["create", () => service.operate("PUT", path, { body: {} })],
+    ["unchanged up", () => service.operate("PUT", path, { body: {} })],
+    ["destroy", () => service.operate("DELETE", path)],
+  ] as const) {
+    let most: Weight = { rss: 0, pss: 0, parts: "" };
+    const look = setInterval(() => {
+      for (const weight of weighWorkers()) if (weight.pss > most.pss) most = weight;
+    }, 200);
+    await work();
+    clearInterval(look);
+    console.log(
+      `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
+    );
+  }
+  console.log(`memory of the service itself: ${mebibytes(weigh(service.pid).rss)} RSS`);
+}
+
+/** A batch of projects at once, for each number of operations that may run at once. */
+async function projectsAnHour(batch: number): Promise<void> {
+  for (const concurrency of CONCURRENCIES) {
+    await withService(concurrency, async (service) => {
+      const paths = Array.from({ length: batch }, (_, n) => `/v1/projects/batch-${n + 1}`);
+      const ms = await timed(() =>
+        Promise.all(paths.map((path) => service.operate("PUT", path, { body: {} }))),
+      );
+      console.log(
+        `${batch} projects, ${concurrency} at once: ${(ms / 1000).toFixed(1)} s, ` +
+          `${Math.round((batch * 3_600_000) / ms)} an hour`,
+      );
+      await Promise.all(paths.map((path) => service.operate("DELETE", path)));
+    });
+  }
+}
+
+async function withService(
+  concurrency: number,
+  work: (service: SandboxService) => Promise<void>,
+): Promise<void> {
+  const service = await startService(sandbox, { concurrency, rateLimit: READS_A_SECOND * 120 });
+  try {
+    await work(service);
+  } finally {
+    await service.stop();
+  }
+}
+
+interface Weight {
+  readonly rss: number;
+  /** Pages that several processes share count once, in parts: what is really taken. */
+  readonly pss: number;
+  readonly parts: string;
+}
+
+/** One for each worker, with all that it started. */
+function weighWorkers(): Weight[] {
+  const marked = Map.groupBy(
+    readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
+    (pid) =>
+      read(pid, "environ")
+        .split("\0")
+        .find((each) => each.startsWith(`${WORKER_MARK}=`)),
+  );
+  marked.delete(undefined);
+  return [...marked.values()].map((pids) => {
+    const weights = pids.map((pid) => ({ name: nameOf(pid), ...weigh(Number(pid)) }));
+    const parts = weights
+      .toSorted((one, other) => other.pss - one.pss)
+      .map(({ name, pss }) => `${name} ${mebibytes(pss)}`);
+    return {
+      rss: weights.reduce((sum, { rss }) => sum + rss, 0),
+      pss: weights.reduce((sum, { pss }) => sum + pss, 0),
+      parts: parts.join(", "),
+    };
+  });
+}
+
+function weigh(pid: number): { rss: number; pss: number } {
+  const rollup = read(String(pid), "smaps_rollup");
+  const bytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
+  return { rss: bytes("Rss"), pss: bytes("Pss") };
+}
+
+/** As `pulumi`, `worker`, `resource-kubernetes`. */
+function nameOf(pid: string): string {
+  const words = read(pid, "cmdline").split("\0").join(" ");
+  const found =
+    /dynamic-provider|worker\/main|plugins\/\w+\/main|pulumi-resource-\w+|\bpulumi\b/.exec(words);
+  return (found?.[0] ?? words.split(" ")[0] ?? "").replace("/main", "").replace("plugins/", "");
+}
+
+function read(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return ""; // it has ended
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+function seconds(all: readonly number[]): string {
+  const each = all.map((ms) => (ms / 1000).toFixed(1)).join(", ");
+  return `${(median(all) / 1000).toFixed(2)} s (${each})`;
+}
+
+function median(all: readonly number[]): number {
+  const sorted = all.toSorted((one, other) => one - other);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? NaN)
+    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+}
+
+function done({ result, errors }: Awaited<ReturnType<typeof up>>): void {
+  if (result !== "succeeded") throw new Error(errors.map(({ message }) => message).join("\n"));
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from "node:crypto";
+import { type Command, Option } from "commander";
+import type { OperationView } from "../../automation/service/schemas/operation.ts";
+import { collectConfig, type ConfigOption } from "../config-option.ts";
+import { EXIT, exitCode } from "../exit-codes.ts";
+import { confirmed } from "../operation.ts";
+import { outputLines } from "../text.ts";
+
+export function addProjects(program: Command): void {
+  const projects = program
+    .command("projects")
+    .description("projects, by the API of RDEV_INFRA_URL as the key of RDEV_INFRA_KEY");
+  projects
+    .command("create <name>")
+    .description("create a project; its slug is made of the name")
+    .option("--slug <slug>", "this one; a project that has it is brought to what is asked")
+    .option("-c, --config <key=value>", "a setting, as template=skeleton", collectConfig)
+    .option("--rollback", "where it fails, destroy again what was made")
+    .option("--no-wait", "only start it, and print the operation's id")
+    .addOption(ifBusy())
+    .option("--json", "events and outcome as lines of JSON")
+    .action(create);
+  projects
+    .command("list")
+    .description("all projects, by slug")
+    .option("--status <status>", "only of this one, as ready or incomplete")
+    .option("--search <text>", "only those with this in the slug or the name")
+    .option("--json", "each project as JSON")
+    .action(list);
+  projects
+    .command("show <slug>")
+    .description("one project: its settings, outputs and last operation")
+    .option("--json", "as JSON")
+    .action(show);
+  projects
+    .command("destroy <slug>")
+    .description("delete a project, and all that was made for it")
+    .option("-y, --yes", "go ahead without asking")
+    .option("--retain-data", "keep the database")
+    .option("--retain-repository", "archive the repository instead of deleting it")
+    .option("--no-wait", "only start it, and print the operation's id")
+    .addOption(ifBusy())
+    .option("--json", "events and outcome as lines of JSON")
+    .action(destroy);
+}
+
+function ifBusy(): Option {
+  return new Option("--if-busy <what>", "where another operation of the project runs")
+    .choices(["wait", "refuse"])
+    .default("wait");
+}
+
+interface StartOptions {
+  readonly wait: boolean;
+  readonly ifBusy: "wait" | "refuse";
+  readonly json?: boolean;
+}
+
+interface CreateOptions extends StartOptions {
+  readonly slug?: string;
+  readonly config?: ConfigOption;
+  readonly rollback?: true;
+}
+
+async function create(name: string, options: CreateOptions): Promise<void> {
+  const { slug, config = {}, rollback, ifBusy: busy } = options;
+  const json = { ...settingsOf(config), name, ...(rollback && { onFailure: "rollback" }) };
+  const { api, operationSchema } = await open();
+  const call = { json, query: { ifBusy: busy }, idempotencyKey: randomUUID() };
+  const operation = await (slug === undefined
+    ? api.call("POST", "/v1/projects", operationSchema, call)
+    : api.call("PUT", projectPath(slug), operationSchema, call));
+  process.exitCode = await started(operation, options);
+}
+
+interface DestroyOptions extends StartOptions {
+  readonly yes?: boolean;
+  readonly retainData?: true;
+  readonly retainRepository?: true;
+}
+
+async function destroy(slug: string, options: DestroyOptions): Promise<void> {
+  const { retainData, retainRepository, ifBusy: busy } = options;
+  const { api, operationSchema, follow } = await open();
+  const start = (dryRun?: true) =>
+    api.call("DELETE", projectPath(slug), operationSchema, {
+      query: { ifBusy: busy, retainData, retainRepository, dryRun },
+      idempotencyKey: randomUUID(),
+    });
+  if (!options.wait && options.yes) {
+    process.exitCode = await started(await start(), options);
+    return;
+  }
+  process.exitCode = await confirmed(
+    options,
+    async () => follow(api, await start(true), options),
+    async () => follow(api, await start(), options),
+  );
+}
+
+interface ListOptions {
+  readonly status?: string;
+  readonly search?: string;
+  readonly json?: true;
+}
+
+async function list({ json, ...query }: ListOptions): Promise<void> {
+  const { api, projectPage } = await open();
+  let cursor: string | undefined;
+  do {
+    const page = await api.call("GET", "/v1/projects", projectPage, {
+      query: { ...query, cursor, limit: 200 },
+    });
+    for (const project of page.items) {
+      const { slug, status, name, urls } = project;
+      console.log(json ? JSON.stringify(project) : [slug, status, name, urls.site].join("  "));
+    }
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+async function show(slug: string, { json }: { json?: true }): Promise<void> {
+  const { api, projectSchema } = await open();
+  const project = await api.call("GET", projectPath(slug), projectSchema);
+  if (json) return console.log(JSON.stringify(project));
+  const { name, status, platform, settings, outputs, tenantId, lastOperation: last } = project;
+  console.log(`${slug}: ${status}, on ${platform}`);
+  for (const line of outputLines({ name, ...(tenantId && { tenantId }), settings })) {
+    console.log(line);
+  }
+  if (Object.keys(outputs).length > 0) {
+    console.log("Outputs:");
+    for (const line of outputLines(outputs)) console.log(line);
+  }
+  if (last) console.log(`Last operation: ${last.request.kind} ${last.state}  ${last.id}`);
+}
+
+/** Follows it, or prints its id where nobody waits. Answers with the exit code. */
+async function started(operation: OperationView, options: StartOptions): Promise<number> {
+  if (!options.wait) {
+    console.log(options.json ? JSON.stringify(operation) : operation.id);
+    return EXIT.done;
+  }
+  const { api, follow } = await open();
+  if (!options.json) console.error(`${operation.slug}: operation ${operation.id}`);
+  return exitCode(await follow(api, operation, options));
+}
+
+/** Switches stand in options as text. */
+function settingsOf(config: ConfigOption): Record<string, unknown> {
+  const values = Object.entries(config).map(([key, value]) => [
+    key,
+    value === "true" ? true : value === "false" ? false : value,
+  ]);
+  return Object.fromEntries(values) as Record<string, unknown>;
+}
+
+function projectPath(slug: string): string {
+  return `/v1/projects/${encodeURIComponent(slug)}`;
+}
+
+/** What only these commands need is loaded when one of them runs. */
+async function open() {
+  const [{ ApiClient }, { follow }, { operationSchema }, { projectSchema }, { pageOf }] =
+    await Promise.all([
+      import("../api/client.ts"),
+      import("../api/follow.ts"),
+      import("../../automation/service/schemas/operation.ts"),
+      import("../../automation/service/schemas/project.ts"),
+      import("../../automation/service/schemas/page.ts"),
+    ]);
+  const projectPage = pageOf(projectSchema);
+  return { api: new ApiClient(), follow, operationSchema, projectSchema, projectPage };
+}

@@ -1,0 +1,147 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { execa } from "execa";
+import pg from "pg";
+import { request } from "undici";
+import type { NumberedEventView, OperationView } from "../automation/service/schemas/operation.ts";
+import { serverSentEvents } from "../providers/sse.ts";
+import { PLATFORM } from "./platform.ts";
+
+const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
+
+/** `rdev-infra service` on the sandbox, with a client for it. */
+export interface SandboxService {
+  readonly url: string;
+  readonly pid: number;
+  /** Of an administrator. */
+  readonly key: string;
+  /** An answer's JSON. Throws where it is not 2xx. */
+  call<T>(method: "GET" | "PUT" | "POST" | "DELETE", path: string, body?: object): Promise<T>;
+  /** Starts an operation and follows it to its end. Throws where it failed. */
+  operate(
+    method: "PUT" | "POST" | "DELETE",
+    path: string,
+    options?: { readonly body?: object; readonly onEvent?: (event: NumberedEventView) => void },
+  ): Promise<OperationView>;
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  /** Operations at once. Default: the service's own. */
+  readonly concurrency?: number;
+  /** Requests a minute of one key. Default: the service's own. */
+  readonly rateLimit?: number;
+}
+
+/** Starts it as a process of its own, with a database of its own on the sandbox's PostgreSQL. */
+export async function startService(
+  sandbox: { readonly env: Readonly<Record<string, string>> },
+  { concurrency, rateLimit }: ServiceOptions = {},
+): Promise<SandboxService> {
+  const database = await makeDatabase(sandbox.env["POSTGRES_ADMIN_URL"] ?? "");
+  const env = {
+    ...process.env,
+    ...sandbox.env,
+    DATABASE_URL: database.url,
+    RDEV_INFRA_PLATFORM: PLATFORM,
+    RDEV_INFRA_LISTEN: "127.0.0.1:0",
+    ...(concurrency && { RDEV_INFRA_CONCURRENCY: String(concurrency) }),
+    ...(rateLimit && { RDEV_INFRA_RATE_LIMIT: String(rateLimit) }),
+  };
+  const child = spawn(process.execPath, [COMMAND, "service"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const end = () => child.kill("SIGTERM");
+  process.once("exit", end);
+  const exit = once(child, "exit");
+  const lines = createInterface({ input: child.stdout });
+  const stop = async () => {
+    process.off("exit", end);
+    end();
+    await exit;
+    await database.drop();
+  };
+  try {
+    const url = await Promise.race([addressIn(lines), exit.then(() => undefined)]);
+    if (url === undefined) throw new Error("the service ended before it listened");
+    lines.resume(); // what it logs later is not shown
+    const create = [COMMAND, "keys", "create", "--name", "demo", "--role", "admin"];
+    const { stdout: key } = await execa(process.execPath, create, { env });
+    return { url, key, pid: child.pid ?? 0, ...client(url, key), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function client(url: string, key: string): Pick<SandboxService, "call" | "operate"> {
+  const headers = { authorization: `Bearer ${key}` };
+
+  async function call<T>(method: string, path: string, body?: object): Promise<T> {
+    const answer = await request(url + path, {
+      method: method as "GET",
+      headers: { ...headers, ...(body && { "content-type": "application/json" }) },
+      body: body ? JSON.stringify(body) : null,
+    });
+    const text = await answer.body.text();
+    if (answer.statusCode > 299) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  return {
+    call,
+    async operate(method, path, { body, onEvent } = {}) {
+      const { id } = await call<OperationView>(method, path, body);
+      const stream = await request(`${url}/v1/operations/${id}/events`, {
+        headers: { ...headers, accept: "text/event-stream" },
+      });
+      for await (const { type, data } of serverSentEvents(stream.body)) {
+        if (type !== "end") onEvent?.(JSON.parse(data) as NumberedEventView);
+        else return succeeded(JSON.parse(data) as OperationView);
+      }
+      throw new Error(`${method} ${path}: its events broke off`);
+    },
+  };
+}
+
+function succeeded(operation: OperationView): OperationView {
+  if (operation.state === "succeeded") return operation;
+  const { request: asked, slug, outcome } = operation;
+  const errors = outcome?.errors.map(({ message }) => message) ?? [];
+  throw new Error(`${asked.kind} of ${slug} ${operation.state}: ${errors.join("\n")}`);
+}
+
+async function addressIn(lines: AsyncIterable<string>): Promise<string | undefined> {
+  for await (const line of lines) {
+    const found = / at (http:[^"]+)"/.exec(line)?.[1];
+    if (found) return found;
+  }
+  return undefined;
+}
+
+async function makeDatabase(adminUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `rdev_service_${randomBytes(4).toString("hex")}`;
+  const password = randomBytes(16).toString("hex");
+  const onServer = async (...statements: string[]) => {
+    const admin = new pg.Client({ connectionString: adminUrl });
+    await admin.connect();
+    try {
+      for (const statement of statements) await admin.query(statement);
+    } finally {
+      await admin.end();
+    }
+  };
+  await onServer(
+    `CREATE ROLE ${name} LOGIN PASSWORD '${password}'`,
+    `CREATE DATABASE ${name} OWNER ${name}`,
+  );
+  const own = { username: name, password, pathname: `/${name}` };
+  return {
+    url: Object.assign(new URL(adminUrl), own).href,
+    drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`, `DROP ROLE ${name}`),
+  };
+}
