@@ -33,7 +33,7 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
   const rules: Readonly<Partial<Record<string, Rule>>> = {
     cancel: () => Promise.resolve(EMPTY),
     attach: () => Promise.resolve(EMPTY),
-    handshake: () => Promise.reject(unimplemented()),
+    handshake: () => Promise.reject(answer(grpc.status.UNIMPLEMENTED, "not by a shared plugin")),
     ...(heedsConfig && { configure: configureOnce() }),
   };
   const handlers: grpc.UntypedServiceImplementation = {};
@@ -47,12 +47,12 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
       responseSerialize: asIs,
       responseDeserialize: asIs,
     };
-    const handler: grpc.handleUnaryCall<Buffer, Buffer> = ({ request }, answer) => {
+    const handler: grpc.handleUnaryCall<Buffer, Buffer> = ({ request }, reply) => {
       const pass = async () => forward(await target.promise, method.path, request);
       const rule = rules[name] ?? ((_request, onward) => onward());
       rule(request, pass).then(
-        (response) => answer(null, response),
-        (error: grpc.ServiceError) => answer(error),
+        (response) => reply(null, response),
+        (error: grpc.ServiceError) => reply(error),
       );
     };
     handlers[name] = handler;
@@ -92,19 +92,14 @@ function configureOnce(): Rule {
     const args = JSON.stringify(parsed.getArgs()?.toJavaScript());
     first ??= { args, response: pass() };
     if (first.args === args) return first.response;
-    return Promise.reject(
-      Object.assign(new Error("shared plugin"), {
-        code: grpc.status.FAILED_PRECONDITION,
-        details: OTHER_CONFIG,
-      }),
-    );
+    return Promise.reject(answer(grpc.status.FAILED_PRECONDITION, OTHER_CONFIG));
   };
 }
 
 /** What an engine is told whose stack configures a shared plugin in its own way. */
 export const OTHER_CONFIG = "this plugin is shared with stacks of another configuration";
 
-function unimplemented(): Error & Partial<grpc.ServiceError> {
-  const details = "not by a shared plugin";
-  return Object.assign(new Error(details), { code: grpc.status.UNIMPLEMENTED, details });
+/** An error as gRPC sends it. */
+function answer(code: grpc.status, details: string): Error {
+  return Object.assign(new Error(details), { code, details });
 }
