@@ -22,6 +22,7 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   // Go
   ["start_state", "^(?:panic: |fatal error: |unexpected fault address |SIG[A-Z]+: )", "go"],
   ["start_state", "^(?!\\{).*\\bpanic serving \\S+: ", "go"],
+  ["go", "^$", "go"],
   ["go", "^goroutine \\d+ ", "go"],
   ["go", "^(?:\\[signal |created by |exit status \\d|panic: |runtime(?: |:|\\.)|PC=)", "go"],
   ["go", "^(?:\\s(?!\\s*\\{)|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
@@ -32,7 +33,12 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   ["start_state", "^\\s*\\+ Exception Group Traceback ", "python"],
   ["python", "^\\s", "python"],
   ["python", "^[\\w.]+(?::.*)?$", "python_end"],
-  ["python_end", "^(?:During handling of the above|The above exception was the)", "python_next"],
+  ["python_end python_next", "^$", "python_next"],
+  [
+    "python_end python_next",
+    "^(?:During handling of the above|The above exception was the)",
+    "python_next",
+  ],
   ["python_next", "^Traceback \\(most recent call last\\):", "python"],
 
   // Java, Kotlin, C#, Node
@@ -42,9 +48,10 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   ["trace_head trace", "^(?:Caused by: |--- End of |\\s+---> )", "trace_head"],
   ["trace", "^\\s+\\S", "trace"],
   ["trace", "^[}\\])]+,?$", "trace"],
-  ["trace", "^Node\\.js v\\d", "trace"],
+  ["trace", "^$", "trace_end"],
+  ["trace trace_end", "^Node\\.js v\\d", "trace_end"],
   // Node shows the line that threw, before the error.
   ["start_state", "^(?:/|file:|node:)\\S+:\\d+$", "node_source"],
-  ["node_source", "^(?:\\s|throw |\\^)", "node_source"],
+  ["node_source", "^(?:$|\\s|throw |\\^)", "node_source"],
   ["node_source", "^(?:Uncaught )?[\\w.$]*(?:Error|Exception)\\b", "trace_head"],
 ];
