@@ -1,0 +1,115 @@
+/**
+ * How many previews a minute: `rdev-infra preview --stacks …` at several concurrencies, beside plain
+ * `pulumi preview` one after another; with the peak of memory of all processes together. Every
+ * project is really up on the sandbox, and unchanged. `node bench/preview.ts [--stacks 50] [--plain 10]`.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { up } from "../automation/engine/stack.ts";
+import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
+import { startSandbox } from "../sandbox/sandbox.ts";
+
+const CONCURRENCIES = [2, 3, 4, 6];
+const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
+
+const { values } = parseArgs({
+  options: {
+    stacks: { type: "string", default: "50" },
+    plain: { type: "string", default: "10" },
+  },
+});
+
+const sandbox = await startSandbox(await sandboxPlatform());
+const { workFolder: workDir } = sandbox;
+try {
+  Object.assign(process.env, sandbox.env);
+  await one(PLATFORM);
+  const stacks = await bringUp(Number(values.stacks));
+  const plain = await rate(Number(values.plain), async () => {
+    for (const stack of stacks.slice(0, Number(values.plain))) {
+      await run("pulumi", ["preview", "--stack", stack, "--non-interactive"]);
+    }
+  });
+  tell("plain pulumi preview, one after another", plain);
+  for (const concurrency of CONCURRENCIES) {
+    const args = [COMMAND, "preview", "--stacks", stacks.join(","), "--json"];
+    const ours = await rate(stacks.length, () =>
+      run(process.execPath, [...args, "--concurrency", String(concurrency)]),
+    );
+    tell(`rdev-infra preview of ${stacks.length}, ${concurrency} at once`, ours);
+    console.log(`  ${(ours.perMinute / plain.perMinute).toFixed(1)} times as many`);
+  }
+} finally {
+  await sandbox.stop();
+}
+
+/** Brings projects up, some at once. */
+async function bringUp(count: number): Promise<string[]> {
+  const stacks = Array.from({ length: count }, (_, index) => `${PLATFORM}.bench-${index}`);
+  const queue = stacks.values();
+  const worker = async () => {
+    for (const stack of queue) await one(stack);
+  };
+  await Promise.all([worker(), worker()]);
+  return stacks;
+}
+
+async function one(stack: string): Promise<void> {
+  const { result, errors } = await up(stack, { workDir });
+  if (result !== "succeeded") throw new Error(JSON.stringify(errors));
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { cwd: workDir, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-2_000)));
+  }
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${said}`);
+}
+
+interface Rate {
+  readonly perMinute: number;
+  readonly peakMib: number;
+}
+
+async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
+  const before = await memoryBelow(process.pid);
+  let peak = 0;
+  const timer = setInterval(() => {
+    void memoryBelow(process.pid).then((now) => (peak = Math.max(peak, now)));
+  }, 250);
+  const begin = performance.now();
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  const minutes = (performance.now() - begin) / 60_000;
+  return { perMinute: count / minutes, peakMib: (peak - before) / 1024 };
+}
+
+/** In KiB, of a process and all that it started; Linux only, elsewhere 0. */
+async function memoryBelow(root: number): Promise<number> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const found = new Map<number, { parent: number; kib: number }>();
+  for (const pid of pids) {
+    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+    const number = (key: string) =>
+      Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+    found.set(Number(pid), { parent: number("PPid"), kib: number("VmRSS") });
+  }
+  const isBelow = (pid: number): boolean =>
+    pid === root || (pid > 1 && isBelow(found.get(pid)?.parent ?? 0));
+  return [...found].reduce((sum, [pid, { kib }]) => sum + (isBelow(pid) ? kib : 0), 0);
+}
+
+function tell(what: string, { perMinute, peakMib }: Rate): void {
+  console.log(
+    `${what}: ${perMinute.toFixed(1)} a minute; memory at most ${Math.round(peakMib)} MiB`,
+  );
+}
