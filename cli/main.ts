@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
+import { addAgent } from "./commands/agent.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
@@ -23,7 +24,8 @@ const program = new Command("rdev-infra")
   .exitOverride();
 
 const operations = [addUp, addPreview, addDestroy, addRefresh];
-for (const add of [...operations, addLogs, addAudit, addCitadel, addStore, addSlug]) add(program);
+for (const add of [...operations, addLogs, addAgent, addAudit, addCitadel, addStore, addSlug])
+  add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
 process.stdout.on("error", () => undefined);
