@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
+import { addAgent } from "./commands/agent.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
@@ -28,8 +29,9 @@ const program = new Command("rdev-infra")
 
 const operations = [addUp, addPreview, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations];
-for (const add of [...operations, ...service, addLogs, addAudit, addCitadel, addStore, addSlug])
-  add(program);
+const systems = [addLogs, addAudit, addCitadel, addAgent, addStore, addSlug];
+for (const add of [...operations, ...service, ...systems]) add(program);
+add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
 process.stdout.on("error", () => undefined);

@@ -91,10 +91,13 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
   };
 }
 
-/** Most of the disk is for what is only waiting to be sent. */
+/**
+ * Most of the disk is for what is only waiting to be sent; a good part for what a key that is not good
+ * any more would cost.
+ */
 function shares(mebibytes: number) {
   const eighth = Math.max(1, Math.floor(mebibytes / 8));
-  return { unsent: `${mebibytes - 2 * eighth}M`, held: `${eighth}M`, rejected: `${eighth}M` };
+  return { unsent: `${mebibytes - 3 * eighth}M`, held: `${eighth}M`, rejected: `${2 * eighth}M` };
 }
 
 function service(paths: AgentPaths, port: number, rejected: string) {
@@ -140,7 +143,6 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
     skip_long_lines: "on",
     db: `${paths.state}/tail.db`,
     "db.locking": "on",
-    "db.compare_filename": "on",
     "storage.type": "filesystem",
     mem_buf_limit: "16M",
     processors: { logs },

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { replayRejected } from "../../automation/agent/replay.ts";
+import { Citadel } from "../../providers/citadel/client.ts";
 import { describeEngine } from "./describe-engine.ts";
 import { eventually } from "./engine.ts";
 import { type AgentStage, startStage } from "./stage.ts";
@@ -110,22 +112,51 @@ describeEngine("The agent's delivery", () => {
     });
   });
 
-  for (const status of [401, 413] as const) {
-    it(`keeps aside, and counts, what is answered ${status}`, async () => {
-      const { tenant, log } = await stage.project();
-      stage.sink.misbehave({ status });
-      await stage.node.write(log, ["not now"]);
-      await stage.engine.start();
-      await eventually(
-        async () => (await stage.engine.metric("fluentbit_output_dropped_records_total")) === 1,
-        { what: "the count" },
-      );
-      stage.sink.misbehave(undefined);
-      const kept = await readdir(join(stage.engine.state, "chunks/rejected"));
-      assert.equal(kept.length, 1);
-      assert.match(kept[0] ?? "", new RegExp(`^${tenant}_`));
-    });
-  }
+  it("loses nothing by a key that is changed: what was refused is replayed", async () => {
+    const { tenant, log } = await stage.project();
+    const folder = join(stage.engine.state, "chunks/rejected");
+    const dropped = () => stage.engine.metric("fluentbit_output_dropped_records_total");
+    stage.sink.key = "ck_agent_second";
+    await stage.node.write(log, [
+      "with the old key",
+      '{"level":50,"msg":"é","id":9007199254740993,"n":null,"l":[-1,1.5,70000]}',
+    ]);
+    await stage.engine.start();
+    await eventually(async () => (await dropped()) === 2, { what: "the count" });
+    await stage.engine.stop();
+    await stage.engine.start({ key: stage.sink.key });
+    await stage.node.write(log, ["with the new key"]);
+    await eventually(() => stage.sink.messages(tenant).length === 1, { what: "the new line" });
+    assert.equal((await readdir(folder)).length, 1);
+
+    const citadel = new Citadel({ url: stage.sink.url, apiKey: stage.sink.key });
+    assert.deepEqual(await replayRejected(folder, citadel), { files: 1, accepted: 2, refused: 0 });
+    assert.deepEqual(stage.sink.messages(tenant), ["with the new key", "with the old key", "é"]);
+    const { k8s: _, ...fields } = stage.sink.taken.get(tenant)?.[2]?.fields ?? {};
+    assert.deepEqual(fields, { level: 50, id: "9007199254740993", n: null, l: [-1, 1.5, 70_000] });
+    assert.deepEqual(await readdir(folder), []);
+  });
+
+  it("keeps aside what is answered 413, goes on with the rest, and replays it in parts", async () => {
+    const { tenant, log } = await stage.project();
+    const other = await stage.project();
+    const folder = join(stage.engine.state, "chunks/rejected");
+    stage.sink.misbehave({ status: 413, times: 1 });
+    await stage.node.write(
+      log,
+      Array.from({ length: 250 }, (_, number) => `${number}`),
+    );
+    await stage.engine.start();
+    await eventually(
+      async () => (await stage.engine.metric("fluentbit_output_dropped_records_total")) === 250,
+      { what: "the count" },
+    );
+    await stage.node.write(other.log, ["on"]);
+    await eventually(() => stage.sink.taken.has(other.tenant), { what: "the other" });
+    const citadel = new Citadel({ url: stage.sink.url, apiKey: stage.sink.key });
+    assert.equal((await replayRejected(folder, citadel)).accepted, 250);
+    assert.equal(new Set(stage.sink.messages(tenant)).size, 250);
+  });
 
   it("follows a file that is rotated while it is written", async () => {
     const { tenant, log } = await stage.project();

@@ -72,7 +72,7 @@ export async function startStage(options: Partial<EngineOptions> = {}): Promise<
       await engine.kill();
       await sink.close();
       await cluster.close();
-      if (!process.env["KEEP"]) await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readRejectedChunk } from "../../../automation/agent/rejected-chunk.ts";
+import { replayRejected } from "../../../automation/agent/replay.ts";
+
+const TENANT = "22222222-2222-4222-8222-222222222222";
+
+const text = (value: string) =>
+  Buffer.concat([Buffer.from([0xd9, value.length]), Buffer.from(value)]);
+/** As Fluent Bit 5.1.1 wrote it: `[[time, {}], {message, fields: {k8s: {tenant}}}]`. */
+const RECORD = Buffer.concat([
+  Buffer.from([0x92, 0x92, 0xd7, 0x00, 0, 0, 0, 1, 0, 0, 0, 2, 0x80, 0x82]),
+  ...[text("message"), text("hello"), text("fields"), Buffer.from([0x81])],
+  ...[text("k8s"), Buffer.from([0x81]), text("tenant"), text(TENANT)],
+]);
+const chunk = (content: Buffer) => {
+  const header = Buffer.alloc(24);
+  header[0] = 0xc1;
+  header.writeUInt32BE(content.length, 10);
+  // What the disk was given beyond the content is zeros.
+  return Buffer.concat([header, content, Buffer.alloc(100)]);
+};
+
+describe("What the agent kept aside", () => {
+  it("is read with the environment that it was meant for", () => {
+    const events = readRejectedChunk(chunk(Buffer.concat([RECORD, RECORD])));
+    assert.equal(events.length, 2);
+    assert.equal(events[0]?.tenant, TENANT);
+    assert.equal(events[0]?.event.message, "hello");
+  });
+
+  it("is no other file, and no half of one", () => {
+    assert.throws(() => readRejectedChunk(Buffer.from("hello")), /C1 00/);
+    assert.throws(() => readRejectedChunk(chunk(RECORD.subarray(0, 30))), /middle of a record/);
+  });
+
+  it("stays where it is until Citadel has taken all of it", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rdev-rejected-"));
+    await writeFile(join(folder, "a.flb"), chunk(RECORD));
+    const left = () => readdir(folder);
+    const down = { ingest: () => Promise.reject(new Error("down")) };
+    await assert.rejects(replayRejected(folder, down), /down/);
+    assert.deepEqual(await left(), ["a.flb"]);
+    const never = {
+      ingest: () => Promise.resolve({ accepted: 0, refused: [{ index: 0, reason: "x" }] }),
+    };
+    assert.deepEqual(await replayRejected(folder, never), { files: 1, accepted: 0, refused: 1 });
+    assert.deepEqual(await left(), ["a.flb"]);
+    const good = { ingest: () => Promise.resolve({ accepted: 1, refused: [] }) };
+    assert.deepEqual(await replayRejected(folder, good), { files: 1, accepted: 1, refused: 0 });
+    assert.deepEqual(await left(), []);
+    await rm(folder, { recursive: true });
+  });
+});
