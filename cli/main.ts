@@ -31,7 +31,6 @@ const operations = [addUp, addPreview, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations];
 const systems = [addLogs, addAudit, addCitadel, addAgent, addStore, addSlug];
 for (const add of [...operations, ...service, ...systems]) add(program);
-add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
 process.stdout.on("error", () => undefined);

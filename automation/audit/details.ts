@@ -6,9 +6,9 @@ export type Details = Record<string, unknown>;
 const SECRET = "[secret]";
 const SECRET_NAME =
   /pass(word|wd|phrase)|secret|token|api[-_]?key|private[-_]?key|authori[sz]ation|cookie|credential/i;
-/** Keys of Citadel, what follows Bearer or Basic, and the password of a URL. */
+/** Keys of Citadel and of the API, what follows Bearer or Basic, and the password of a URL. */
 const SECRET_TEXT =
-  /\bck_[\w-]{4,}|(?<=\b(?:bearer|basic)\s+)\S{4,}|(?<=:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi;
+  /\b(?:ck_|rdk_[0-9a-f]{16}_)[\w-]{4,}|(?<=\b(?:bearer|basic)\s+)\S{4,}|(?<=:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi;
 
 const MAX_TEXT = 4_000;
 const MAX_ENTRIES = 100;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { execa } from "execa";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
 import { platformStage } from "../support/stage.ts";
@@ -115,6 +117,32 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.match((await run("operations", "show", id)).stdout, /deleted/);
     const gone = await run("projects", "show", slug);
     assert.deepEqual([gone.code, /^RDEV_NOT_FOUND: /.test(gone.stderr)], [1, true]);
+  });
+
+  it("do what the document of the API shows, command by command", async () => {
+    const slug = uniqueSlug();
+    const document = await readFile(new URL("../../docs/api.md", import.meta.url), "utf8");
+    const [, script = ""] = /^## A complete run$.*?^```sh\n(.*?)^```$/ms.exec(document) ?? [];
+    const { stdout } = await execa("bash", ["-euo", "pipefail"], {
+      input: script.replaceAll("my-app", slug),
+      env: variables,
+    });
+    const operations = [...stdout.matchAll(/^event: end\ndata: (.*)$/gm)].map(
+      ([, data]) => JSON.parse(data!) as OperationView,
+    );
+    assert.deepEqual(
+      operations.map(({ request: { kind, of }, state }) => [kind, of, state]),
+      [
+        ["preview", "up", "succeeded"],
+        ["up", undefined, "succeeded"],
+        ["refresh", undefined, "succeeded"],
+        ["preview", "destroy", "succeeded"],
+        ["destroy", undefined, "succeeded"],
+      ],
+      stdout.slice(-20_000),
+    );
+    assert.match(stdout, /"status":"ready"/);
+    assert.match(stdout, /"action":"project.destroy"/);
   });
 
   it("tell what is wrong with a request, and with a key", async () => {

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import fc from "fast-check";
+import { decodeCursor, encodeCursor, type Listed } from "../../../automation/service/cursor.ts";
+import { apiDocument } from "../../../automation/service/document.ts";
+import { problemOf } from "../../../automation/service/problem.ts";
+import { problemSchema } from "../../../automation/service/schemas/problem.ts";
+import { ERROR_CODES, type ErrorCode, InfraError } from "../../../core/errors.ts";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+
+interface Operation {
+  readonly operationId?: string;
+  readonly summary?: string;
+  readonly tags?: string[];
+  readonly responses: Record<string, unknown>;
+}
+
+describe("the API's document", () => {
+  it("is as the code; if not: npm run openapi", async () => {
+    const file = readFileSync(`${ROOT}docs/openapi.json`, "utf8");
+    assert.equal(file, await apiDocument());
+  });
+
+  it("passes the linter without a warning", async function () {
+    this.timeout(60_000);
+    const arguments_ = [
+      "lint",
+      "--config",
+      "redocly.yaml",
+      "--format",
+      "json",
+      "docs/openapi.json",
+    ];
+    const { stdout } = await execa("redocly", arguments_, {
+      cwd: ROOT,
+      preferLocal: true,
+      env: { REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true" },
+    });
+    const { totals } = JSON.parse(stdout) as { totals: Record<string, number> };
+    assert.deepEqual([totals["errors"], totals["warnings"]], [0, 0], stdout);
+  });
+
+  it("names and describes every route, with its problems", async () => {
+    const { paths } = JSON.parse(await apiDocument()) as {
+      paths: Record<string, Record<string, Operation>>;
+    };
+    const all = Object.values(paths).flatMap((methods) => Object.values(methods));
+    assert.equal(new Set(all.map(({ operationId }) => operationId)).size, all.length);
+    for (const { operationId, summary, tags, responses } of all) {
+      assert.ok(operationId && summary && tags?.length, operationId);
+      assert.ok(
+        Object.keys(responses).some((status) => /^[45]/.test(status)),
+        operationId,
+      );
+    }
+  });
+});
+
+describe("a cursor", () => {
+  const slug = fc.stringMatching(/^[a-z][a-z0-9]{2,39}$/);
+  const lasts: Record<Listed, fc.Arbitrary<string>> = {
+    project: slug.filter(
+      (text) => decodeCursor("project", encodeCursor("project", text)) !== undefined,
+    ),
+    operation: fc.uuid(),
+    audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
+  };
+
+  for (const of of Object.keys(lasts) as Listed[]) {
+    it(`of a list of ${of}s comes back as it was`, () => {
+      fc.assert(
+        fc.property(lasts[of], (last) => decodeCursor(of, encodeCursor(of, last)) === last),
+      );
+    });
+  }
+
+  it("that was not given by this list is none, whatever it is", () => {
+    const other = fc.oneof(
+      fc.string(),
+      fc.base64String(),
+      lasts.audit.map((id) => encodeCursor("audit", id)),
+    );
+    fc.assert(fc.property(other, (text) => decodeCursor("project", text) === undefined));
+  });
+});
+
+describe("a problem", () => {
+  const id = "5b0f0f5e-6a44-4f0e-9d3c-0b7b6b7d1a55";
+  const code = fc.constantFrom(...(Object.keys(ERROR_CODES) as ErrorCode[]));
+
+  it("is made of anything that is thrown, and tells nothing of what went wrong inside", () => {
+    const secret = "s3cr3t-inside";
+    const thrown = fc.oneof(
+      fc.anything().filter((value) => value !== null && value !== undefined),
+      code.map((one) => new InfraError(one, secret)),
+      fc
+        .integer({ min: 100, max: 999 })
+        .map((statusCode) => Object.assign(new Error(secret), { statusCode })),
+    );
+    fc.assert(
+      fc.property(thrown, (error) => {
+        const problem = problemSchema.parse(problemOf(error, { id }));
+        assert.ok(problem.status >= 400 && problem.status <= 599);
+        if (problem.status >= 500) assert.ok(!JSON.stringify(problem).includes(secret));
+      }),
+    );
+  });
+});

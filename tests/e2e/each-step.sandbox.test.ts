@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { startCuttingProxy } from "../support/cutting-proxy.ts";
+import { startFaultyProxy, type Fault } from "../support/faulty-proxy.ts";
+import { writeKubeconfig } from "../support/kubeconfig.ts";
+import { proveAlone } from "../support/proofs.ts";
+import { seeded } from "../support/random.ts";
+import { projects, unchanged, type Project } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
+
+const SEED = Number(process.env["FAULT_SEED"] ?? Math.floor(Math.random() * 1e9));
+const HTTP = ["GITEA_URL", "WOODPECKER_URL", "POWERDNS_URL", "REGISTRY_URL", "CITADEL_URL"];
+const FAULTS: readonly Fault[] = [{ status: 500 }, { status: 429 }, "reset", "lost"];
+/** No chain of requests on one system is longer. */
+const MOST_ROUNDS = 30;
+
+describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED})`, function () {
+  this.timeout(900_000);
+  const project = projects();
+  const closing: (() => Promise<void>)[] = [];
+  afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
+
+  it("are named by every run, and the last run of up and of destroy converges", async () => {
+    const one = await project();
+    const faults = await faultsFor(one);
+    const ups = await faults.untilDone(() => one.up());
+    await proveAlone(one.stage());
+    unchanged(await one.preview());
+    const destroys = await faults.untilDone(() => one.destroy());
+    assert.deepEqual(await one.onServers(), []);
+    for (const [operation, met] of Object.entries({ up: ups, destroy: destroys })) {
+      for (const system of [...HTTP, "KUBECONFIG"]) {
+        // At least a read and a change.
+        const kinds = met.filter((step) => step.startsWith(`${system} `));
+        assert.ok(kinds.length >= 2, `${operation}: ${system} failed at ${kinds.join(", ")} only`);
+      }
+    }
+  });
+
+  /** Each kind of request fails in the first run that it comes in, and succeeds from then on. */
+  async function faultsFor({ slug }: Project) {
+    const random = seeded(SEED);
+    const variables: Record<string, string> = {};
+    let round = 0;
+    let firsts = new Map<string, { round: number; fault: Fault }>();
+    const decide = (system: string) => (request: string) => {
+      const kind = `${system} ${kindOf(request, slug)}`;
+      const first = firsts.get(kind);
+      if (first) return first.round === round ? first.fault : undefined;
+      const fault = FAULTS[Math.floor(random() * FAULTS.length)] ?? "reset";
+      firsts.set(kind, { round, fault });
+      return fault;
+    };
+    for (const name of HTTP) {
+      const proxy = await startFaultyProxy(variable(name));
+      closing.push(() => proxy.close());
+      proxy.decide(decide(name));
+      variables[name] = proxy.url;
+    }
+    const { clusters } = JSON.parse(await readFile(variable("KUBECONFIG"), "utf8")) as {
+      clusters: { cluster: { server: string } }[];
+    };
+    const kubernetes = await startFaultyProxy(clusters[0]?.cluster.server ?? "");
+    closing.push(() => kubernetes.close());
+    kubernetes.decide(decide("KUBECONFIG"));
+    variables["KUBECONFIG"] = await writeKubeconfig({ server: kubernetes.url });
+    const cutting = await Promise.all(
+      ["POSTGRES_ADMIN_URL", "REDIS_ADMIN_URL"].map(async (name) => {
+        const url = new URL(variable(name));
+        const proxy = await startCuttingProxy(new URL(url));
+        closing.push(() => proxy.close());
+        url.host = proxy.address;
+        variables[name] = url.href;
+        return proxy;
+      }),
+    );
+
+    return {
+      /** The steps that failed on the way. */
+      async untilDone(operation: Project["destroy"]): Promise<string[]> {
+        firsts = new Map();
+        for (round = 1; round <= MOST_ROUNDS; round++) {
+          for (const { allow } of cutting) allow(round * round);
+          const run = await withVariables(variables, operation);
+          if (run.result === "succeeded") return [...firsts.keys()];
+          assert.ok(run.errors.length > 0);
+          for (const { message } of run.errors) assert.doesNotMatch(message, /^\s+at |\[object/m);
+        }
+        assert.fail(`not done after ${MOST_ROUNDS} runs`);
+      },
+    };
+  }
+});
+
+/** As `GET /api/v1/repos/projects/*`: what differs from project to project, and from run to run, is out. */
+function kindOf(request: string, slug: string): string {
+  const [path = ""] = request.split("?");
+  return path
+    .replaceAll(slug, "*")
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}|sha256:[0-9a-f]+|\b\d+\b/g, "*");
+}
