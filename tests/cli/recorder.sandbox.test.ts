@@ -6,6 +6,7 @@ import { up } from "../../automation/engine/stack.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { startCitadel } from "../../sandbox/citadel/server.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
+import { PLATFORM } from "../support/platform.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { withVariables } from "../support/with-variables.ts";
 import { runCli } from "./run-cli.ts";
@@ -21,7 +22,7 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     const { workDir, variables } = folder;
     const program = () => {
       new Thing("thing");
-      return Promise.resolve({ settings: {} });
+      return Promise.resolve({ settings: PLATFORM });
     };
     for (const each of ["staging", stack]) {
       const { errors } = await withVariables(variables, () => up(each, { workDir, program }));

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { request } from "undici";
+import { parse, stringify } from "yaml";
 import { previewStacks } from "../../../automation/previews/preview-stacks.ts";
 import { parseBlockRules } from "../../../core/previews/policies.ts";
 import { reportSchema } from "../../../core/previews/model.ts";
@@ -59,7 +60,9 @@ describe("previews of many stacks, on the sandbox", function () {
     const before = { servers: await servers(), state: await stateFiles() };
     const config = join(workDir, `Pulumi.${second.stack}.yaml`);
     const text = await readFile(config, "utf8");
-    await writeFile(config, `${text}  rdev:sizes:\n    replicas: 2\n`);
+    const settings = parse(text) as { config?: Record<string, unknown> };
+    const resized = { ...settings.config, "rdev:sizes": { replicas: 2 } };
+    await writeFile(config, stringify({ ...settings, config: resized }));
     try {
       const stacks = [stack, second.stack, "staging.not-there"];
       const rules = parseBlockRules("update:Deployment");
