@@ -5,8 +5,8 @@ import { Projects } from "../../automation/store/projects.ts";
 import { up } from "../../automation/engine/stack.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { startCitadel } from "../../sandbox/citadel/server.ts";
+import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
-import { PLATFORM } from "../support/platform.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { withVariables } from "../support/with-variables.ts";
 import { runCli } from "./run-cli.ts";
@@ -20,9 +20,10 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
   before(async () => {
     folder = await makeEngineFolder();
     const { workDir, variables } = folder;
+    const settings = await sandboxPlatform(); // a destroy asks these servers what is left
     const program = () => {
       new Thing("thing");
-      return Promise.resolve({ settings: PLATFORM });
+      return Promise.resolve({ settings });
     };
     for (const each of ["staging", stack]) {
       const { errors } = await withVariables(variables, () => up(each, { workDir, program }));
