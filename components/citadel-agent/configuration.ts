@@ -87,8 +87,17 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
   };
   return {
     "fluent-bit.yaml": stringify(configuration, { lineWidth: 0 }),
-    "citadel.lua": luaProgram({ platform: args.platform, hold: args.holdSeconds ?? 300 }),
+    "citadel.lua": luaProgram({
+      platform: args.platform,
+      hold: args.holdSeconds ?? 300,
+      prefix: tagPrefix(paths),
+    }),
   };
+}
+
+/** The tag is `kube.` with the file's path, its slashes as dots. */
+function tagPrefix({ logs }: AgentPaths): string {
+  return `kube.${logs.slice(1).replaceAll("/", ".")}.`;
 }
 
 /**
@@ -169,8 +178,7 @@ function processors(
       kube_url: kubernetes.url,
       kube_ca_file: kubernetes.caFile,
       kube_token_file: kubernetes.tokenFile,
-      // The tag is `kube.` with the file's path, its slashes as dots.
-      kube_tag_prefix: `kube.${paths.logs.slice(1).replaceAll("/", ".")}.`,
+      kube_tag_prefix: tagPrefix(paths),
       labels: "on",
       annotations: "off",
       namespace_labels: "on",

@@ -9,14 +9,19 @@ export interface LuaSettings {
   readonly platform: string;
   /** Seconds. */
   readonly hold: number;
+  /** What every tag of a container begins with, before its file's name. */
+  readonly prefix: string;
 }
 
 /** One script of all Lua files; it defines the function `shape`, which Fluent Bit's filter calls. */
-export function luaProgram({ platform, hold }: LuaSettings): string {
+export function luaProgram({ platform, hold, prefix }: LuaSettings): string {
   const modules = MODULES.map(
     (name) => `package.preload["${name}"] = function()\n${source(name)}end\n`,
   );
-  const settings = `SETTINGS = { platform = ${JSON.stringify(platform)}, hold = ${hold} }\n`;
+  // JSON's escapes are Lua's as well, for names and paths.
+  const settings =
+    `SETTINGS = { platform = ${JSON.stringify(platform)}, hold = ${hold}, ` +
+    `prefix = ${JSON.stringify(prefix)} }\n`;
   return [...modules, settings, source("shape")].join("\n");
 }
 

@@ -17,41 +17,45 @@ export function multilineParsers() {
   ];
 }
 
-/** In which states, what the line is like, and the state after it. */
+/** In which states, what the line is like, and the state after it; `\A` is tried at one place only. */
 const RULES: readonly (readonly [states: string, regex: string, next: string])[] = [
   // Go
-  ["start_state", "^(?:panic: |fatal error: |unexpected fault address |SIG[A-Z]+: )", "go"],
-  ["start_state", "^(?!\\{).*\\bpanic serving \\S+: ", "go"],
-  ["go", "^$", "go"],
-  ["go", "^goroutine \\d+ ", "go"],
-  ["go", "^(?:\\[signal |created by |exit status \\d|panic: |runtime(?: |:|\\.)|PC=)", "go"],
-  ["go", "^(?:\\s(?!\\s*\\{)|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
-  ["go", "^[^\\s()]+(?:\\([^()]*\\)[^\\s()]*)*\\(.*\\)$", "go"],
+  ["start_state", "\\A(?:panic: |fatal error: |unexpected fault address |SIG[A-Z]+: )", "go"],
+  ["start_state", "\\A(?!\\{).*\\bpanic serving \\S+: ", "go"],
+  ["go", "\\A$", "go"],
+  ["go", "\\Agoroutine \\d+ ", "go"],
+  ["go", "\\A(?:\\[signal |created by |exit status \\d|panic: |runtime(?: |:|\\.)|PC=)", "go"],
+  ["go", "\\A(?:\\s(?!\\s*\\{)|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
+  ["go", "\\A[^\\s()]+(?:\\([^()]*\\)[^\\s()]*)*\\(.*\\)$", "go"],
 
   // Python
-  ["start_state", "^Traceback \\(most recent call last\\):", "python"],
-  ["start_state", "^\\s*\\+ Exception Group Traceback ", "python"],
-  ["python", "^\\s", "python"],
-  ["python", "^[\\w.]+(?::.*)?$", "python_end"],
-  ["python_end python_next", "^$", "python_next"],
+  ["start_state", "\\ATraceback \\(most recent call last\\):", "python"],
+  ["start_state", "\\A\\s*\\+ Exception Group Traceback ", "python"],
+  ["python", "\\A\\s", "python"],
+  ["python", "\\A[\\w.]+(?::.*)?$", "python_end"],
+  ["python_end python_next", "\\A$", "python_next"],
   [
     "python_end python_next",
-    "^(?:During handling of the above|The above exception was the)",
+    "\\A(?:During handling of the above|The above exception was the)",
     "python_next",
   ],
-  ["python_next", "^Traceback \\(most recent call last\\):", "python"],
+  ["python_next", "\\ATraceback \\(most recent call last\\):", "python"],
 
   // Java, Kotlin, C#, Node
-  ["start_state", "^(?!\\s*\\{).*(?:Exception|Error|Throwable|Fault)\\b", "trace_head"],
-  ["start_state", "^(?:Uncaught|Unhandled|Caused by:) ", "trace_head"],
-  ["trace_head trace", "^\\s+(?:at |\\.\\.\\. \\d+ |Suppressed: |Caused by: |--- End of)", "trace"],
-  ["trace_head trace", "^(?:Caused by: |--- End of |\\s+---> )", "trace_head"],
-  ["trace", "^\\s+\\S", "trace"],
-  ["trace", "^[}\\])]+,?$", "trace"],
-  ["trace", "^$", "trace_end"],
-  ["trace trace_end", "^Node\\.js v\\d", "trace_end"],
+  ["start_state", "\\A(?!\\s*\\{).*(?:Exception|Error|Throwable|Fault)\\b", "trace_head"],
+  ["start_state", "\\A(?:Uncaught|Unhandled|Caused by:) ", "trace_head"],
+  [
+    "trace_head trace",
+    "\\A\\s+(?:at |\\.\\.\\. \\d+ |Suppressed: |Caused by: |--- End of)",
+    "trace",
+  ],
+  ["trace_head trace", "\\A(?:Caused by: |--- End of |\\s+---> )", "trace_head"],
+  ["trace", "\\A\\s+\\S", "trace"],
+  ["trace", "\\A[}\\])]+,?$", "trace"],
+  ["trace", "\\A$", "trace_end"],
+  ["trace trace_end", "\\ANode\\.js v\\d", "trace_end"],
   // Node shows the line that threw, before the error.
-  ["start_state", "^(?:/|file:|node:)\\S+:\\d+$", "node_source"],
-  ["node_source", "^(?:$|\\s|throw |\\^)", "node_source"],
-  ["node_source", "^(?:Uncaught )?[\\w.$]*(?:Error|Exception)\\b", "trace_head"],
+  ["start_state", "\\A(?:/|file:|node:)\\S+:\\d+$", "node_source"],
+  ["node_source", "\\A(?:$|\\s|throw |\\^)", "node_source"],
+  ["node_source", "\\A(?:Uncaught )?[\\w.$]*(?:Error|Exception)\\b", "trace_head"],
 ];

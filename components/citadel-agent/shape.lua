@@ -8,8 +8,13 @@ local LEVELS, TARGETS = { "level", "severity", "lvl", "levelname", "log.level" }
 
 local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
+local lastValue, lastUuid
 local function uuid(value)
-  return type(value) == "string" and #value == 36 and value:find(UUID) and value:lower() or nil
+  if value ~= lastValue then
+    lastValue = value
+    lastUuid = type(value) == "string" and #value == 36 and value:find(UUID) and value:lower() or nil
+  end
+  return lastUuid
 end
 
 local DEFAULT = uuid(os.getenv("CITADEL_TENANT_ID"))
@@ -107,13 +112,20 @@ local function setReserved(fields, name, value)
   fields[name] = value
 end
 
--- The kubelet names a file <pod>_<namespace>_<container>-<id>.log.
+-- The kubelet names a file <pod>_<namespace>_<container>-<id>.log; the tag's beginning is its folder,
+-- whose dots a pod's name may hold as well. One file's lines come one after another.
+local known, pod, namespace, container
 local function partsOf(tag)
-  return tag:match("([^._/][^_/]*)_([^_/]+)_([^_/]+)%-%x+%.log$")
+  if tag ~= known then
+    local name = tag:sub(1, #SETTINGS.prefix) == SETTINGS.prefix and tag:sub(#SETTINGS.prefix + 1) or tag
+    known = tag
+    pod, namespace, container = name:match("^([^_]+)_([^_]+)_(.+)%-%x+%.log$")
+  end
+  return pod, namespace, container
 end
 
 local function build(tag, ts, record, line, tenant, remarks)
-  local pod, namespace, container = partsOf(tag:gsub("^kube%.var%.log%.containers%.", ""))
+  local pod, namespace, container = partsOf(tag)
   local event = eventOf(line)
   local labels = labelsOf(record.kubernetes)
   local k8s = json.map({
@@ -140,8 +152,9 @@ end
 function shape(tag, ts, record)
   local line = record.log
   if type(line) ~= "string" then line = record.log == nil and "" or tostring(line) end
-  line = line:gsub("[\r\n]+$", "")
-  if not line:find("[^%s]") then return -1, ts, record end
+  local last = line:byte(-1)
+  if last == 10 or last == 13 then line = line:gsub("[\r\n]+$", "") end
+  if not line:find("%S") then return -1, ts, record end
   local pod = type(record.kubernetes) == "table" and record.kubernetes.pod_id and record.kubernetes or nil
   local namespace = type(record.kubernetes_namespace) == "table" and record.kubernetes_namespace or nil
   local held = record.held and os.time() - record.held or 0

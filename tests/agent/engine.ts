@@ -70,6 +70,8 @@ export class Engine {
     child.stdout.pipe(output);
     child.stderr.pipe(output);
     this.#child = child;
+    // A run that ends by an error leaves no engine behind.
+    process.once("exit", () => child.kill("SIGKILL"));
     await eventually(async () => {
       if (child.exitCode !== null) throw new Error(`fluent-bit ended: see ${folder}/output.txt`);
       return (await this.metrics()).includes("fluentbit_uptime");

@@ -36,7 +36,11 @@ export interface ShapeOptions {
 /** The script as Fluent Bit runs it: its global null, and the types by which it packs tables. */
 export function startLua(
   variables: Readonly<Record<string, string>>,
-  settings: LuaSettings = { platform: "staging", hold: 300 },
+  settings: LuaSettings = {
+    platform: "staging",
+    hold: 300,
+    prefix: "kube.var.log.containers.",
+  },
 ): (options: ShapeOptions) => Shaped {
   const state = lauxlib["luaL_newstate"]?.();
   lualib.luaL_openlibs(state);
