@@ -23,6 +23,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal;
   /** Stops it at once: what is under way is lost. */
   readonly kill?: AbortSignal;
+  /** Ends it by force, for it does not react. */
+  readonly force?: AbortSignal;
   /** Told its process id as soon as it runs. */
   readonly onStart?: (pid: number) => void;
 }
@@ -30,7 +32,7 @@ export interface CommandOptions {
 /** Runs Pulumi's CLI and answers with what it wrote to stdout. Throws CommandFailure. */
 export async function runPulumi(
   args: readonly string[],
-  { workDir, env, signal, kill, onStart }: CommandOptions,
+  { workDir, env, signal, kill, force, onStart }: CommandOptions,
 ): Promise<string> {
   signal?.throwIfAborted();
   const child = spawn("pulumi", [...args, "--non-interactive"], {
@@ -46,6 +48,8 @@ export async function runPulumi(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const interrupt = () => child.kill("SIGINT");
+  const end = () => child.kill("SIGKILL");
+  force?.addEventListener("abort", end);
   signal?.addEventListener("abort", interrupt);
   kill?.addEventListener("abort", interrupt); // the engine ends its plugins at the second one
   try {
@@ -57,6 +61,7 @@ export async function runPulumi(
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "ENOENT" ? notInstalled() : error;
   } finally {
+    force?.removeEventListener("abort", end);
     signal?.removeEventListener("abort", interrupt);
     kill?.removeEventListener("abort", interrupt);
   }
@@ -83,7 +88,7 @@ const NEEDLESS: Readonly<Record<string, string>> = {
 /** The CLI as the SDK is to use it in one operation: `run` is the one method that it calls. */
 export function pulumiFor(
   pulumi: PulumiCommand,
-  { kill, onStart }: Pick<CommandOptions, "kill" | "onStart">,
+  { kill, force, onStart }: Pick<CommandOptions, "kill" | "force" | "onStart">,
 ): PulumiCommand {
   const run = async (
     args: string[],
@@ -100,6 +105,7 @@ export function pulumiFor(
         env: { ...env, PULUMI_AUTOMATION_API: "true" },
         ...(signal && { signal }),
         ...(kill && { kill }),
+        ...(force && { force }),
         ...(onStart && { onStart }),
       }));
     return { stdout, stderr: "", code: 0 };

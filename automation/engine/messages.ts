@@ -77,6 +77,14 @@ export function commandFailure(
       `The stack "${stack}" does not exist in this backend. "rdev-infra up ${stack}" makes it.`,
     );
   }
+  if (stderr.includes("failed to load checkpoint")) {
+    return new InfraError(
+      "RDEV_ENGINE",
+      `The state of the stack "${stack}" cannot be read: a full disk cut its file short. The state ` +
+        `before it lies beside it: put .pulumi/stacks/rdev/${stack}.json.bak in place of ` +
+        `${stack}.json, and run this again; what was begun since is taken up.`,
+    );
+  }
   if (stderr.includes("passphrase must be set")) return missingPassphrase();
   if (stderr.includes("incorrect passphrase")) {
     return new InfraError(

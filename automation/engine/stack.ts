@@ -22,9 +22,12 @@ import {
 } from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
 import { PACKAGE } from "./package.ts";
+import { silenceOf } from "./silence.ts";
 import { StackState, type StateProperty } from "./state.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
 import { toStep } from "./steps.ts";
+
+const PATIENCE = 15 * 60_000;
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
 const GO_ON = { continueOnError: true } as const;
@@ -40,6 +43,11 @@ export interface OperationOptions {
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
   readonly program?: PulumiFn;
+  /**
+   * In ms: an engine that told nothing for so long is ended, as one that cannot write its state waits
+   * for ever. Longer than any resource may take. Default: 15 minutes.
+   */
+  readonly patience?: number;
   /** Told the process id of each command of the engine's, as soon as it runs. */
   readonly onStart?: (pid: number) => void;
   /** Told when something else ended the engine: what was under way is in the state as pending. */
@@ -148,9 +156,12 @@ async function operate(
   const secrets = connectionSecrets();
   const reader = new EventReader(secrets);
   const events: OperationEvent[] = [];
+  const { patience = PATIENCE } = options;
+  const silence = silenceOf(patience);
   const common: Common = {
     color: "never",
     onEvent: (raw) => {
+      silence.heard();
       const step = options.onStep && toStep(raw);
       if (step) options.onStep?.(step);
       const event = reader.read(raw);
@@ -165,7 +176,7 @@ async function operate(
   try {
     const name = parseStackName(stack);
     if (options.runsProgram) requireWholeSdk();
-    const handle = await open(name, stack, options);
+    const handle = await open(name, stack, { ...options, force: silence.signal });
     await unlocked(handle, options, () =>
       withStack(handle, options, () => work(handle, common, name)),
     );
@@ -175,12 +186,12 @@ async function operate(
       options.onKilled?.();
     }
     const isMissing = error instanceof CommandFailure && isStackNotFound(error.stderr);
-    if (!isMissing || !options.mayBeMissing) {
-      failure =
-        error instanceof CommandFailure
-          ? commandFailure(error.stderr, stack, secrets, isGone)
-          : error;
-    }
+    if (isMissing && options.mayBeMissing) failure = undefined;
+    else if (!(error instanceof CommandFailure)) failure = error;
+    else if (silence.signal.aborted) failure = silent(patience);
+    else failure = commandFailure(error.stderr, stack, secrets, isGone);
+  } finally {
+    silence.end();
   }
   return outcome({
     events,
@@ -189,6 +200,14 @@ async function operate(
     failure,
     cancelled: options.signal?.aborted === true,
   });
+}
+
+function silent(patience: number): InfraError {
+  return new InfraError(
+    "RDEV_DEADLINE",
+    `Pulumi's engine told nothing for ${patience / 1000} s, and was ended. It does so when it cannot ` +
+      "write the state: is the disk full? Then run this again; what was begun is taken up.",
+  );
 }
 
 let hasLostEngine = false;
@@ -211,7 +230,7 @@ function requireWholeSdk(): void {
 async function open(
   name: StackName,
   stack: string,
-  options: PreviewOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & { readonly runsProgram?: boolean; readonly force: AbortSignal },
 ): Promise<Stack> {
   const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env } = options;
   if (config) checkConfig(name, config);

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { cp, mkdtemp, rm, statfs } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { runCli } from "../cli/run-cli.ts";
+import { projects } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
+
+/** What an up may still write before the disk is full: its record, a lock, some of its steps. */
+const ROOM = 60; // KiB
+
+describe("a state on a disk that is full", function () {
+  this.timeout(300_000);
+  const project = projects();
+  let disk: string;
+
+  before(async function () {
+    disk = await mkdtemp(join(tmpdir(), "rdev-disk-"));
+    const mount = ["-t", "tmpfs", "-o", "size=64m", "none", disk];
+    const { failed } = await execa("mount", mount, { reject: false });
+    if (!failed) return;
+    console.log("      skipped: only root, and not in every container, may mount a small disk");
+    this.skip();
+  });
+  after(async () => {
+    await execa("umount", [disk], { reject: false });
+    await rm(disk, { recursive: true });
+  });
+
+  const resize = (kib: number) => execa("mount", ["-o", `remount,size=${kib}k`, disk]);
+
+  it("fails an up with a word on it, and what runs when there is room again converges", async () => {
+    const one = await project();
+    const { pathname } = new URL(variable("PULUMI_BACKEND_URL"));
+    await cp(pathname, disk, { recursive: true });
+    const full = { PULUMI_BACKEND_URL: `file://${disk}?metadata=skip` };
+    const { blocks, bfree, bsize } = await statfs(disk);
+    await resize(((blocks - bfree) * bsize) / 1024 + ROOM);
+    const { result, errors } = await withVariables(full, () => one.up({ patience: 30_000 }));
+    assert.equal(result, "failed");
+    assert.match(errors[0]?.message ?? "", /no space left on device|is the disk full\?/);
+
+    await resize(65_536);
+    await execa("pulumi", ["cancel", "--yes", one.stack], { cwd: one.workDir, env: full });
+    const run = (...args: string[]) =>
+      runCli([...args, "--work-dir", one.workDir], { variables: full });
+    const config = ["--config", `name=${one.name}`];
+    // Pulumi's file backend puts what it could write of a state in its place.
+    const first = await run("preview", one.stack, ...config);
+    const state = join(disk, ".pulumi/stacks/rdev", `${one.stack}.json`);
+    if (first.code !== 0) {
+      assert.match(first.stderr, /a full disk cut its file short/);
+      await cp(`${state}.bak`, state);
+    }
+    const command = async (...args: string[]) => {
+      const ran = await run(...args);
+      assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+      return ran.stdout;
+    };
+    await command("up", one.stack, "--yes", ...config);
+    await command("preview", one.stack, "--expect-no-changes");
+    const gone = await command("destroy", one.stack, "--yes", "--remove");
+    assert.match(gone, /Nothing is left on gitea/);
+    assert.deepEqual(await one.onServers(), []);
+  });
+});
