@@ -48,5 +48,7 @@ async function refusals(one: Project): Promise<string[]> {
     one.up(),
   );
   assert.equal(result, "failed");
-  return errors.map(({ code, message }) => `${code}: ${message.split(" exists already")[0]}`).sort();
+  return errors
+    .map(({ code, message }) => `${code}: ${message.split(" exists already")[0]}`)
+    .sort();
 }
