@@ -3,13 +3,14 @@ import { cp, mkdtemp, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import type { Outcome } from "../../automation/engine/outcome.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { projects } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
 
 /** What an up may still write before the disk is full: its record, a lock, some of its steps. */
 const ROOM = 60; // KiB
+const IMPATIENT_UP = join(import.meta.dirname, "../support/impatient-up.ts");
 
 describe("a state on a disk that is full", function () {
   this.timeout(300_000);
@@ -38,7 +39,9 @@ describe("a state on a disk that is full", function () {
     const full = { PULUMI_BACKEND_URL: `file://${disk}?metadata=skip` };
     const { blocks, bfree, bsize } = await statfs(disk);
     await resize(((blocks - bfree) * bsize) / 1024 + ROOM);
-    const { result, errors } = await withVariables(full, () => one.up({ patience: 30_000 }));
+    const args = [IMPATIENT_UP, one.stack, one.workDir, one.name, "30000"];
+    const { stdout } = await execa("node", args, { env: full });
+    const { result, errors } = JSON.parse(stdout) as Outcome;
     assert.equal(result, "failed");
     assert.match(errors[0]?.message ?? "", /no space left on device|is the disk full\?/);
 
