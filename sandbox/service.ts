@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { execa } from "execa";
-import pg from "pg";
 import { request } from "undici";
 import type { NumberedEventView, OperationView } from "../automation/service/schemas/operation.ts";
 import { serverSentEvents } from "../providers/sse.ts";
@@ -36,16 +35,14 @@ export interface ServiceOptions {
   readonly rateLimit?: number;
 }
 
-/** Starts it as a process of its own, with a database of its own on the sandbox's PostgreSQL. */
+/** Starts it as a process of its own, on the sandbox's database for it. */
 export async function startService(
   sandbox: { readonly env: Readonly<Record<string, string>> },
   { concurrency, rateLimit }: ServiceOptions = {},
 ): Promise<SandboxService> {
-  const database = await makeDatabase(sandbox.env["POSTGRES_ADMIN_URL"] ?? "");
   const env = {
     ...process.env,
     ...sandbox.env,
-    DATABASE_URL: database.url,
     RDEV_INFRA_PLATFORM: PLATFORM,
     RDEV_INFRA_LISTEN: "127.0.0.1:0",
     ...(concurrency && { RDEV_INFRA_CONCURRENCY: String(concurrency) }),
@@ -63,13 +60,13 @@ export async function startService(
     process.off("exit", end);
     end();
     await exit;
-    await database.drop();
   };
   try {
     const url = await Promise.race([addressIn(lines), exit.then(() => undefined)]);
     if (url === undefined) throw new Error("the service ended before it listened");
     lines.resume(); // what it logs later is not shown
-    const create = [COMMAND, "keys", "create", "--name", "demo", "--role", "admin"];
+    const name = `sandbox-${randomUUID()}`;
+    const create = [COMMAND, "keys", "create", "--name", name, "--role", "admin"];
     const { stdout: key } = await execa(process.execPath, create, { env });
     return { url, key, pid: child.pid ?? 0, ...client(url, key), stop };
   } catch (error) {
@@ -121,27 +118,4 @@ async function addressIn(lines: AsyncIterable<string>): Promise<string | undefin
     if (found) return found;
   }
   return undefined;
-}
-
-async function makeDatabase(adminUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
-  const name = `rdev_service_${randomBytes(4).toString("hex")}`;
-  const password = randomBytes(16).toString("hex");
-  const onServer = async (...statements: string[]) => {
-    const admin = new pg.Client({ connectionString: adminUrl });
-    await admin.connect();
-    try {
-      for (const statement of statements) await admin.query(statement);
-    } finally {
-      await admin.end();
-    }
-  };
-  await onServer(
-    `CREATE ROLE ${name} LOGIN PASSWORD '${password}'`,
-    `CREATE DATABASE ${name} OWNER ${name}`,
-  );
-  const own = { username: name, password, pathname: `/${name}` };
-  return {
-    url: Object.assign(new URL(adminUrl), own).href,
-    drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`, `DROP ROLE ${name}`),
-  };
 }
