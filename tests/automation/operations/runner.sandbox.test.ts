@@ -155,6 +155,24 @@ describe("operations and their runners", function () {
     );
   });
 
+  it("of a service that hangs nothing goes on either, and what it wakes to is another's", async () => {
+    const slug = uniqueSlug();
+    const slow = await stage.up(slug, "slow=12000"); // longer than the lease
+    const replica = await stage.replica(STEERED);
+    await stage.until(slow, isSlow);
+    const { engines } = await attemptAt(slow);
+    replica.kill("SIGSTOP");
+    while (engines.some((pid) => begunAt(pid) !== undefined)) await sleep(100);
+    assert.equal((await stage.operations.find(slow.id))?.attempts, 1, "nobody had it meanwhile");
+    await stage.runner();
+    await stage.until(slow, (event) => event.event === "state" && event.state === "queued");
+    replica.kill("SIGCONT");
+    const ended = await stage.end(slow);
+    assert.deepEqual(ended.outcome?.errors, []);
+    assert.equal(ended.attempts, 2);
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
   it("a service that ends gives back what it cannot finish", async () => {
     const slug = uniqueSlug();
     const replica = await stage.replica(STEERED);

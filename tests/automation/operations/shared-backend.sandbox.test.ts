@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { execa } from "execa";
+import { PLATFORM } from "../../../sandbox/platform.ts";
+import { queryOnce } from "../../../sandbox/store-database.ts";
+import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
+import { platformStage } from "../../support/stage.ts";
+import { uniqueSlug } from "../../support/unique-slug.ts";
+import { setVariables, variable } from "../../support/variables.ts";
+
+describe("two replicas of the service on one backend in PostgreSQL", function () {
+  this.timeout(120_000);
+  const database = `pulumi_${randomBytes(6).toString("hex")}`;
+  let own: string;
+  let stage: OperationsStage;
+
+  before(async () => {
+    const { workDir } = await platformStage();
+    own = variable("PULUMI_BACKEND_URL");
+    const { stdout } = await execa("pulumi", ["stack", "export", "--stack", PLATFORM], {
+      cwd: workDir,
+    });
+    const server = variable("POSTGRES_ADMIN_URL");
+    await queryOnce(server, `CREATE DATABASE ${database}`);
+    const url = Object.assign(new URL(server), {
+      pathname: `/${database}`,
+      search: "sslmode=disable",
+    });
+    setVariables({ PULUMI_BACKEND_URL: url.href });
+    await execa("pulumi", ["stack", "init", "--no-select", PLATFORM], { cwd: workDir });
+    await execa("pulumi", ["stack", "import", "--stack", PLATFORM], {
+      cwd: workDir,
+      input: stdout,
+    });
+    stage = await OperationsStage.open();
+  });
+  after(async () => {
+    await stage.close();
+    setVariables({ PULUMI_BACKEND_URL: own });
+    await queryOnce(variable("POSTGRES_ADMIN_URL"), `DROP DATABASE ${database} WITH (FORCE)`);
+  });
+
+  it("share the work, and one takes up what the other one leaves when it is killed", async () => {
+    const [slug, other] = [uniqueSlug(), uniqueSlug()];
+    const slow = await stage.up(slug, "slow=5000");
+    const dying = await stage.replica(STEERED);
+    await stage.until(slow, (event) => "name" in event && event.name === "slow");
+    await stage.replica(STEERED);
+    dying.kill("SIGKILL");
+    await once(dying, "exit");
+    const quick = await stage.up(other, "plain");
+    const [ended, beside] = [await stage.end(slow), await stage.end(quick)];
+    assert.deepEqual([ended.outcome?.errors, beside.outcome?.errors], [[], []]);
+    assert.deepEqual([ended.attempts, beside.attempts], [2, 1]);
+    for (const each of [slug, other]) {
+      const gone = await stage.end(await stage.submit(each, { kind: "destroy" }));
+      assert.deepEqual(gone.outcome?.errors, []);
+    }
+  });
+});
