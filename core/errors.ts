@@ -8,7 +8,7 @@ export const ERROR_CODES = {
   RDEV_NOT_OURS: "An object of that name exists and was not made by rdev-infra for this project.",
   RDEV_UNAUTHORIZED: "A system refused the credentials.",
   RDEV_FORBIDDEN: "The credentials are right, but are not allowed to do this.",
-  RDEV_RATE_LIMITED: "A system asked to slow down for longer than the deadline allows.",
+  RDEV_RATE_LIMITED: "Too much was asked for at once: wait as long as it says, then ask again.",
   RDEV_UNREACHABLE: "A system is down, or its address is wrong.",
   RDEV_DEADLINE: "A system did not answer, or did not finish, in time.",
   RDEV_CONTRACT: "A system's answer is not what its API promises.",

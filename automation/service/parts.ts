@@ -31,6 +31,8 @@ export interface ServiceParts {
 export interface Limits {
   /** Of one key, a minute. */
   readonly requests: number;
+  /** Streams of events that one key may have open. */
+  readonly streams: number;
   /** That an address may send without a good key, a minute. */
   readonly strangers: number;
   /** Of a body, in bytes. */
@@ -41,13 +43,17 @@ export interface Limits {
   readonly heartbeat: number;
   /** In ms: after which a client that reads nothing is cut off. */
   readonly unread: number;
+  /** In ms: after which a service that ends cuts off who is still connected. */
+  readonly farewell: number;
 }
 
 export const LIMITS: Limits = {
   requests: 6_000,
+  streams: 100,
   strangers: 60,
   body: 64 * 1024,
   arrival: 30_000,
   heartbeat: 15_000,
   unread: 60_000,
+  farewell: 5_000,
 };

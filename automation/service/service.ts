@@ -56,7 +56,11 @@ export async function createService(parts: ServiceParts): Promise<FastifyInstanc
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(tell);
   app.removeContentTypeParser("text/plain");
-  app.addHook("preClose", async () => leaving.abort(goes()));
+  app.addHook("preClose", async () => {
+    leaving.abort(goes());
+    // Else a client that connected and asked for nothing would hold it up for ever.
+    setTimeout(() => app.server.closeAllConnections(), limits.farewell).unref();
+  });
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
     if (leaving.signal.aborted) {

@@ -13,6 +13,7 @@ import {
   operationSchema,
   operationView,
 } from "../schemas/operation.ts";
+import { Places } from "../places.ts";
 import { pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import { slugSchema } from "../schemas/project.ts";
@@ -35,6 +36,7 @@ export interface OperationRouteOptions {
 export function operationRoutes(options: OperationRouteOptions): FastifyPluginAsyncZod {
   const { parts, limits, leaving } = options;
   const { operations, audit } = parts;
+  const places = new Places(limits.streams);
 
   /** The operation of a request, where its key may see it. */
   async function known(request: FastifyRequest, id: string) {
@@ -143,6 +145,7 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
           const events = await operations.events(operation.id, after, request.query.limit);
           return { items: events.map(eventView) };
         }
+        const free = places.take(keyOf(request).id);
         const gone = new AbortController();
         const signal = AbortSignal.any([gone.signal, leaving]);
         const stream = Readable.from(
@@ -153,7 +156,10 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
             leaving,
           }),
         );
-        stream.once("close", () => gone.abort());
+        reply.raw.once("close", () => {
+          gone.abort();
+          free();
+        });
         // A client that reads nothing takes nothing either: no sign of life gets through to it.
         request.raw.socket.setTimeout(limits.unread, () => request.raw.socket.destroy());
         reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");

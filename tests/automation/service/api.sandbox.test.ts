@@ -303,6 +303,47 @@ describe("the API on its database", function () {
     assert.match(text, /\n: the service restarts; connect again\n\n$/);
   });
 
+  it("gives one key so many streams, and another one when one of them has ended", async () => {
+    await app.close();
+    await operations.close();
+    await test.admin("DELETE FROM api_keys");
+    await open(test.store, { streams: 2 });
+    const { id } = await put();
+    const follow = (key = admin) =>
+      request(`${url}/v1/operations/${id}/events`, {
+        headers: { authorization: `Bearer ${key}`, accept: "text/event-stream" },
+      });
+    const [one, two] = [await follow(), await follow()];
+    const refused = await follow();
+    const problem = (await refused.body.json()) as Problem;
+    assert.deepEqual([refused.statusCode, problem.code], [429, "RDEV_RATE_LIMITED"]);
+    assert.match(problem.detail, /^2 streams are open/);
+    assert.equal((await call("GET", `/v1/operations/${id}`)).status, 200);
+    const { text: other } = await keys.create({ name: "other", role: "viewer" }, "test");
+    const beside = await follow(other);
+    assert.equal(beside.statusCode, 200);
+    one.body.destroy();
+    let next = await follow();
+    while (next.statusCode === 429) {
+      await next.body.dump();
+      next = await follow();
+    }
+    assert.equal(next.statusCode, 200);
+    for (const { body } of [two, beside, next]) body.destroy();
+  });
+
+  it("ends though a client is connected that never asked for anything", async () => {
+    await app.close();
+    await operations.close();
+    await test.admin("DELETE FROM api_keys");
+    await open(test.store, { farewell: 200 });
+    const { port } = new URL(url);
+    const socket = connect(Number(port), "127.0.0.1");
+    await once(app.server, "connection");
+    await app.close();
+    socket.destroy();
+  });
+
   it("cuts off a client that never reads its stream, and keeps little for it", async () => {
     await app.close();
     await operations.close();
