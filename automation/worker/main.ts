@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { installedPulumi } from "../engine/command.ts";
 import { WORKER_MARK } from "./environment.ts";
@@ -7,6 +8,9 @@ import { killMarked } from "./processes.ts";
 
 // A worker: one process for one operation. It loads what every operation needs, waits for its job,
 // does it, and ends. What it is told and what it tells is in messages.ts.
+
+// Who asks the service does not wait for what runs; the engine and its plugins inherit it.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 let program: PulumiFn | undefined;
 let answerLocks: ((answer: boolean) => void) | undefined;
