@@ -141,7 +141,7 @@ end
 -- A line whose tenant is not known goes round unshaped, under its file's tag.
 local function hold(ts, record)
   if record.held then return 0, ts, record end
-  record.held = ts.now or os.time()
+  record.held = os.time()
   record.kubernetes, record.kubernetes_namespace = nil, nil
   return 2, ts, record
 end
