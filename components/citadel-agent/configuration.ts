@@ -112,7 +112,7 @@ function shares(mebibytes: number) {
 function service(paths: AgentPaths, port: number, rejected: string) {
   return {
     flush: 5,
-    grace: 25, // less than the 30 s that a pod has to stop
+    grace: 25, // less than the 60 s that its pod has to stop
     log_level: "warn",
     http_server: "on",
     http_listen: "0.0.0.0",

@@ -14,6 +14,19 @@ function json.map(table)
   return setmetatable(table, MAP)
 end
 
+-- A name for `key` that the map does not have yet: `key_2` and on, for what a logger wrote twice, or
+-- what becomes one text. `counts` is kept for each map, as to try them all from the first again would
+-- take hours for a line that is made so.
+function json.freeName(map, key, counts)
+  if map[key] == nil then return key end
+  local count = counts[key] or 1
+  repeat
+    count = count + 1
+  until map[key .. "_" .. count] == nil
+  counts[key] = count
+  return key .. "_" .. count
+end
+
 local function utf8(code)
   if code < 0x80 then return char(code) end
   if code < 0x800 then return char(0xC0 + floor(code / 0x40), 0x80 + code % 0x40) end
@@ -110,7 +123,7 @@ local function readArray(text, at, depth)
 end
 
 local function readMap(text, at, depth)
-  local map = setmetatable({}, MAP)
+  local map, counts = setmetatable({}, MAP), {}
   at = skip(text, at)
   if byte(text, at) == 125 then return map, at + 1 end
   while true do
@@ -119,6 +132,7 @@ local function readMap(text, at, depth)
     key, at = readString(text, at + 1)
     at = skip(text, at)
     if byte(text, at) ~= 58 then error("colon") end
+    key = json.freeName(map, key, counts)
     map[key], at = readValue(text, skip(text, at + 1), depth)
     at = skip(text, at)
     local mark = byte(text, at)

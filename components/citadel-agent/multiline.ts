@@ -17,7 +17,10 @@ export function multilineParsers() {
   ];
 }
 
-/** In which states, what the line is like, and the state after it; `\A` is tried at one place only. */
+/**
+ * In which states, what the line is like, and the state after it. `\A` is tried at one place only, and
+ * no part can be repeated in two ways: a line that is made to be slow would hold up the whole node.
+ */
 const RULES: readonly (readonly [states: string, regex: string, next: string])[] = [
   // Go
   ["start_state", "\\A(?:panic: |fatal error: |unexpected fault address |SIG[A-Z]+: )", "go"],
@@ -26,7 +29,7 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   ["go", "\\Agoroutine \\d+ ", "go"],
   ["go", "\\A(?:\\[signal |created by |exit status \\d|panic: |runtime(?: |:|\\.)|PC=)", "go"],
   ["go", "\\A(?:\\s(?!\\s*\\{)|\\.\\.\\.additional frames|r[a-z0-9]{1,3} +0x)", "go"],
-  ["go", "\\A[^\\s()]+(?:\\([^()]*\\)[^\\s()]*)*\\(.*\\)$", "go"],
+  ["go", "\\A[^\\s()]+\\(.*\\)$", "go"],
 
   // Python
   ["start_state", "\\ATraceback \\(most recent call last\\):", "python"],

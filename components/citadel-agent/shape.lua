@@ -65,12 +65,9 @@ end
 local function clean(value)
   if type(value) == "string" then return text.clean(value) end
   if type(value) ~= "table" then return value end
-  local copy = setmetatable({}, getmetatable(value))
+  local copy, counts = setmetatable({}, getmetatable(value)), {}
   for key, inner in pairs(value) do
-    if type(key) == "string" then
-      key = text.clean(key)
-      while copy[key] ~= nil do key = key .. "_" end
-    end
+    if type(key) == "string" then key = json.freeName(copy, text.clean(key), counts) end
     copy[key] = clean(inner)
   end
   return copy
@@ -144,16 +141,22 @@ end
 -- A line whose tenant is not known goes round unshaped, under its file's tag.
 local function hold(ts, record)
   if record.held then return 0, ts, record end
-  record.held = ts.now or os.time()
+  record.held = os.time()
   record.kubernetes, record.kubernetes_namespace = nil, nil
   return 2, ts, record
+end
+
+-- In a loop: "[\r\n]+$" takes minutes for a line that is full of them.
+local function withoutEnd(line)
+  local stop = #line
+  while line:byte(stop) == 10 or line:byte(stop) == 13 do stop = stop - 1 end
+  return stop < #line and line:sub(1, stop) or line
 end
 
 function shape(tag, ts, record)
   local line = record.log
   if type(line) ~= "string" then line = record.log == nil and "" or tostring(line) end
-  local last = line:byte(-1)
-  if last == 10 or last == 13 then line = line:gsub("[\r\n]+$", "") end
+  line = withoutEnd(line)
   if not line:find("%S") then return -1, ts, record end
   local pod = type(record.kubernetes) == "table" and record.kubernetes.pod_id and record.kubernetes or nil
   local namespace = type(record.kubernetes_namespace) == "table" and record.kubernetes_namespace or nil

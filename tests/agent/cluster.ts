@@ -14,6 +14,10 @@ export interface AgentCluster {
   removePod(namespace: string, name: string): Promise<void>;
   /** The API server cannot be reached. */
   cut(): void;
+  /** It takes connections, and answers none. */
+  silence(): void;
+  /** How many connections it holds, answered or not. */
+  connections(): number;
   restore(): void;
   close(): Promise<void>;
 }
@@ -81,8 +85,10 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
     async removePod(namespace, name) {
       await core.deleteNamespacedPod({ namespace, name, gracePeriodSeconds: 0 });
     },
-    cut: () => way.cut(),
-    restore: () => way.restore(),
+    cut: () => way.set("cut"),
+    silence: () => way.set("silent"),
+    connections: () => way.connections(),
+    restore: () => way.set("open"),
     async close() {
       await way.close();
       await Promise.all([
@@ -95,43 +101,33 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
   };
 }
 
-/** A TCP proxy, which refuses while it is cut. */
+/** A TCP proxy. When it is set to something else, what was connected is cut. */
 async function startWay(target: URL) {
   const open = new Set<Socket>();
-  let isCut = false;
+  let state: "open" | "cut" | "silent" = "open";
+  const drop = () => {
+    for (const socket of open) socket.destroy();
+  };
   const server = createServer((socket) => {
-    if (isCut) {
-      socket.resetAndDestroy();
-      return;
-    }
-    const other = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [
-      [socket, other],
-      [other, socket],
-    ] as const) {
-      open.add(from);
-      from
-        .on("error", () => to.destroy())
-        .on("close", () => {
-          open.delete(from);
-          to.destroy();
-        });
-      from.pipe(to);
+    open.add(socket);
+    socket.on("error", () => socket.destroy()).on("close", () => open.delete(socket));
+    if (state === "cut") socket.resetAndDestroy();
+    else if (state === "silent") socket.resume();
+    else {
+      const other = connect(Number(target.port), target.hostname);
+      other.on("error", () => other.destroy()).on("close", () => socket.destroy());
+      socket.on("close", () => other.destroy());
+      socket.pipe(other).pipe(socket);
     }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
-  const drop = () => {
-    for (const socket of open) socket.destroy();
-  };
   return {
     port: typeof address === "object" && address ? address.port : 0,
-    cut() {
-      isCut = true;
+    connections: () => open.size,
+    set(next: typeof state) {
+      state = next;
       drop();
-    },
-    restore() {
-      isCut = false;
     },
     close: async () => {
       drop();

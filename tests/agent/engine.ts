@@ -71,7 +71,9 @@ export class Engine {
     child.stderr.pipe(output);
     this.#child = child;
     // A run that ends by an error leaves no engine behind.
-    process.once("exit", () => child.kill("SIGKILL"));
+    const end = () => child.kill("SIGKILL");
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
     await eventually(async () => {
       if (child.exitCode !== null) throw new Error(`fluent-bit ended: see ${folder}/output.txt`);
       return (await this.metrics()).includes("fluentbit_uptime");

@@ -74,6 +74,15 @@ describeEngine("The agent's pipeline", () => {
     });
   }
 
+  it("is not held up by a line that is made to be slow", async () => {
+    const slow = `main${"()".repeat(120_000)}(`;
+    const events = await sent(["panic: on purpose", slow, "after"]);
+    assert.deepEqual(
+      events.map(({ message }) => message),
+      ["panic: on purpose", slow, "after", "end"],
+    );
+  });
+
   it("never joins objects, nor the two streams", async () => {
     const { tenant, log } = await stage.project();
     const object = JSON.stringify({ level: "error", msg: "an Error: with a word" });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ENVIRONMENT_LABEL } from "../../core/labels.ts";
 import { describeEngine } from "./describe-engine.ts";
 import { eventually } from "./engine.ts";
@@ -63,21 +64,45 @@ describeEngine("The agent's routing", () => {
     assert.equal(stage.sink.taken.get(tenant)?.[0]?.fields.k8s["labels"], "namespace");
   });
 
-  it("keeps lines while the API server is away, and sends them to their tenant when it is back", async () => {
+  for (const end of ["kill", "stop"] as const) {
+    it(`keeps lines while the API server is away, through a ${end}, and sends them to their tenant when it is back`, async () => {
+      const { tenant, log } = await stage.project();
+      stage.cluster.cut();
+      await stage.node.write(log, ["early"]);
+      await eventually(
+        async () =>
+          (await stage.engine.metric("fluentbit_output_proc_records_total", 'name="held"')) > 0,
+        { what: "a held line" },
+      );
+      await stage.engine[end]();
+      await stage.engine.start();
+      assert.equal(stage.sink.taken.has(tenant), false);
+      stage.cluster.restore();
+      await eventually(() => stage.sink.taken.has(tenant), { what: "the late line" });
+      assert.deepEqual([...new Set(stage.sink.messages(tenant))], ["early"]);
+      assert.equal(stage.sink.messages(stage.platform).includes("early"), false);
+    });
+  }
+
+  it("stands still, and its clock with it, while the API server answers nothing, and then goes on", async () => {
+    const known = await stage.project();
+    await stage.node.write(known.log, ["first"]);
+    await eventually(() => stage.sink.taken.has(known.tenant), { what: "a pod that is known" });
     const { tenant, log } = await stage.project();
-    stage.cluster.cut();
+    stage.cluster.silence();
     await stage.node.write(log, ["early"]);
-    await eventually(
-      async () =>
-        (await stage.engine.metric("fluentbit_output_proc_records_total", 'name="held"')) > 0,
-      { what: "a held line" },
-    );
-    await stage.engine.kill();
-    await stage.engine.start();
-    assert.equal(stage.sink.taken.has(tenant), false);
+    await eventually(() => stage.cluster.connections() > 0, { what: "the question" });
+    await stage.node.write(known.log, ["second"]);
+    const uptime = () => stage.engine.metric("fluentbit_uptime");
+    await sleep(2_000); // what was scraped before
+    const before = await uptime();
+    await sleep(5_000);
+    assert.equal(await uptime(), before);
+    assert.ok(before > 0);
     stage.cluster.restore();
     await eventually(() => stage.sink.taken.has(tenant), { what: "the late line" });
-    assert.deepEqual([...new Set(stage.sink.messages(tenant))], ["early"]);
+    await eventually(() => stage.sink.messages(known.tenant).length === 2);
+    assert.deepEqual(stage.sink.messages(tenant), ["early"]);
     assert.equal(stage.sink.messages(stage.platform).includes("early"), false);
   });
 });

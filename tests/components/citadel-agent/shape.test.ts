@@ -46,7 +46,9 @@ describe("The shape of an event", () => {
   const eventOf = (log: LuaValue, more?: Record<string, LuaValue>): Event => {
     const { code, record } = shaped(log, more);
     assert.equal(code, 2);
-    return eventSchema.parse(record);
+    eventSchema.parse(record);
+    // Not what it gives: Zod leaves a field out that is named `__proto__`.
+    return record as Event;
   };
 
   describe("of real lines", () => {
@@ -90,6 +92,25 @@ describe("The shape of an event", () => {
     const nested = (depth: number) => `{"msg":"x","a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
     assert.match(JSON.stringify(eventOf(nested(50)).fields["a"]), /"\[\[+\]+\]"/);
     assert.equal(eventOf(nested(100_000)).message, nested(100_000));
+  });
+
+  it("keeps both values of a name that is written twice, and of names that become one", () => {
+    const { k8s: _, ...fields } = eventOf(
+      String.raw`{"msg":"x","a":1,"a":2,"a_2":3,"\u0001":4,"\u2401":5,"\ud800":6,"\ud801":7}`,
+    ).fields;
+    assert.deepEqual(Object.values(fields).toSorted(), [1, 2, 3, 4, 5, 6, 7]);
+    assert.deepEqual([fields["a"], fields["a_2"], fields["a_2_2"]], [1, 2, 3]);
+  });
+
+  it("takes no hours for a line that is made so: the whole node would wait for it", () => {
+    const names = Array.from({ length: 3_000 }, (_, name) =>
+      Buffer.from([34, 128 + (name % 64), 128 + Math.floor(name / 64), ...Buffer.from('":1,')]),
+    );
+    const line = Buffer.concat([Buffer.from("{"), ...names, Buffer.from('"a":1}')]);
+    assert.equal(Object.keys(eventOf(line).fields).length, 3_002);
+    const twice = `{${'"a":1,'.repeat(5_000)}"a":1}`;
+    assert.equal(Object.keys(eventOf(twice).fields).length, 5_002);
+    assert.equal(eventOf(`${"\r".repeat(100_000)}x\r`).message.length, 100_001);
   });
 
   it("refuses to start without the platform's tenant", () => {
@@ -199,15 +220,15 @@ describe("The shape of an event", () => {
             for (const [name, inner] of Object.entries(object)) {
               // Other names and values are made readable: there is one of each all the same.
               if (!/^[a-z_]+$/.test(name) || name === "k8s" || parts.includes(name)) continue;
-              assert.ok(name in fields, `${name} is lost`);
+              assert.ok(Object.hasOwn(fields, name), `${name} is lost`);
               if (typeof inner === "boolean" || inner === null) assert.equal(fields[name], inner);
             }
-            if ("k8s" in object) assert.ok("k8s_" in fields);
+            if (Object.hasOwn(object, "k8s")) assert.ok("k8s_" in fields);
             // At most the message, the level, the time and the target are no fields any more.
             assert.ok(Object.keys(fields).length >= Object.keys(object).length - 4);
           },
         ),
-        { numRuns: 200, seed: 2026 },
+        { numRuns: 200, examples: [[{ ["__proto__"]: true }]] },
       );
     });
 
