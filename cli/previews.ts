@@ -2,13 +2,15 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { connection } from "../core/connections.ts";
-import { InfraError } from "../core/errors.ts";
+import type { ReportComment } from "../automation/previews/comment.ts";
+import { connection, connectionSecrets } from "../core/connections.ts";
+import { InfraError, userMessage } from "../core/errors.ts";
 import { commentTarget, type CommentTarget, type Overrides } from "../core/previews/ci.ts";
 import type { Report, StackPreview } from "../core/previews/model.ts";
-import { parseBlockRules } from "../core/previews/policies.ts";
+import { parseBlockRules, type BlockRules } from "../core/previews/policies.ts";
 import { renderReport } from "../core/previews/render.ts";
 import { makeReport, stackLine, summaryLine } from "../core/previews/report.ts";
+import { safeText } from "../core/previews/sensitive.ts";
 import { parseStackName } from "../core/stack-name.ts";
 import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupts.ts";
@@ -38,10 +40,24 @@ export async function previews(options: PreviewsOptions): Promise<number> {
   options.stacks?.forEach(parseStackName);
   const target = options.comment && commentTarget(process.env, options, await headOfEvent());
   const comment = target && (await openComment(target, options));
-  const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
   await tolerated(comment?.begin());
+  try {
+    return await previewed(options, { rules, target, comment });
+  } catch (error) {
+    await tolerated(comment?.abandon(safeText(userMessage(error), connectionSecrets())));
+    throw error;
+  }
+}
 
+interface Job {
+  readonly rules: BlockRules;
+  readonly target: CommentTarget | undefined;
+  readonly comment: ReportComment | undefined;
+}
+
+async function previewed(options: PreviewsOptions, { rules, target, comment }: Job) {
   const begin = Date.now();
+  const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
   const { stacks: wanted, why } = await selected(options, workDir);
   console.error(`previewing ${wanted.length} stacks (${why})`);
   const { previewStacks } = await import("../automation/previews/preview-stacks.ts");
