@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { request } from "undici";
+import { ReportComment } from "../../automation/previews/comment.ts";
+import type { StackPreview } from "../../core/previews/model.ts";
+import { makeReport } from "../../core/previews/report.ts";
 import { GiteaPullRequests } from "../../providers/gitea/pull-requests.ts";
 import type { Comment } from "../../providers/pull-requests.ts";
+import { until } from "../../sandbox/process.ts";
 import { itKeepsOneComment } from "../support/pull-requests-suite.ts";
 import { variable } from "../support/variables.ts";
 
@@ -17,7 +21,12 @@ describe("a pull request on Gitea", function () {
   const password = randomBytes(12).toString("hex");
   const [bot, other] = [`bot-${suffix}`, `other-${suffix}`];
   const authorization = () => `token ${variable("GITEA_TOKEN")}`;
-  const tokens: Record<"write" | "read" | "other", string> = { write: "", read: "", other: "" };
+  const tokens: Record<"write" | "read" | "other" | "inbox", string> = {
+    write: "",
+    read: "",
+    other: "",
+    inbox: "",
+  };
   let owner: string;
   let name: string;
   let number = 0;
@@ -53,6 +62,7 @@ describe("a pull request on Gitea", function () {
     tokens.write = await makeToken(bot, "write:issue", "write:repository"); // as docs/previews.md says
     tokens.read = await makeToken(bot, "read:issue", "read:repository");
     tokens.other = await makeToken(other, "write:issue");
+    tokens.inbox = await makeToken(other, "read:notification");
     const made = await call<{ full_name: string }>("POST", "/user/repos", {
       ...{ name: `pulls-${suffix}`, auto_init: true, default_branch: "main" },
     });
@@ -108,5 +118,46 @@ describe("a pull request on Gitea", function () {
       assert.ok(found);
       return { state: found.status, description: found.description };
     },
+  });
+
+  it("shows names with Markdown, HTML and mentions as they are, and pings nobody", async () => {
+    await open();
+    const adapter = pulls(variable("GITEA_URL"), tokens.write);
+    const nasty = `@${other} <img src=x> [a](http://b.test) #1 **bold** ${"a".repeat(40)} :tada:`;
+    const failed: StackPreview = {
+      ...{ stack: `staging.@${other}`, result: "failed", durationMs: 1, unchanged: 0 },
+      ...{ changes: [], findings: [], errors: [{ message: nasty }] },
+    };
+    const report = makeReport({ stacks: [failed], selection: nasty, durationMs: 1 });
+    const commit = await adapter.head();
+    await new ReportComment(adapter, { commit, settle: 1 }).finish(report);
+    const [comment] = await adapter.comments();
+    const { statusCode, body: answer } = await request(`${variable("GITEA_URL")}/api/v1/markdown`, {
+      method: "POST",
+      headers: { authorization: authorization(), "content-type": "application/json" },
+      body: JSON.stringify({ Text: comment?.body, Mode: "comment", Context: `${owner}/${name}` }),
+    });
+    const html = await answer.text();
+    assert.equal(statusCode, 200, html);
+    assert.match(
+      html,
+      new RegExp(`<code>@${other} &lt;img src=x&gt; \\[a\\]\\(http://b.test\\) #1`),
+    );
+    assert.doesNotMatch(html, /<(a|img|strong|script)\b/);
+
+    // The same name said outright does ping: then everything before it was looked at as well.
+    const said = number;
+    await open();
+    await pulls(variable("GITEA_URL"), tokens.write).post(`@${other}, look here`);
+    type Thread = { subject: { url: string } };
+    const threads = () =>
+      call<Thread[]>("GET", "/notifications", undefined, `token ${tokens.inbox}`);
+    let found: Thread[] = [];
+    await until(async () => assert.notDeepEqual((found = await threads()), []));
+    assert.deepEqual(
+      found.map(({ subject }) => subject.url.split("/").at(-1)),
+      [String(number)],
+    );
+    assert.notEqual(number, said);
   });
 });
