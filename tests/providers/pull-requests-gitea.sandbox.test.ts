@@ -19,7 +19,8 @@ describe("a pull request on Gitea", function () {
 
   const suffix = randomBytes(4).toString("hex");
   const password = randomBytes(12).toString("hex");
-  const [bot, other] = [`bot-${suffix}`, `other-${suffix}`];
+  /** The last has said nothing anywhere: who has, hears of every comment there. */
+  const [bot, other, silent] = [`bot-${suffix}`, `other-${suffix}`, `silent-${suffix}`];
   const authorization = () => `token ${variable("GITEA_TOKEN")}`;
   const tokens: Record<"write" | "read" | "other" | "inbox", string> = {
     write: "",
@@ -58,11 +59,11 @@ describe("a pull request on Gitea", function () {
   }
 
   before(async () => {
-    await Promise.all([makeAccount(bot), makeAccount(other)]);
+    await Promise.all([bot, other, silent].map(makeAccount));
     tokens.write = await makeToken(bot, "write:issue", "write:repository"); // as docs/previews.md says
     tokens.read = await makeToken(bot, "read:issue", "read:repository");
     tokens.other = await makeToken(other, "write:issue");
-    tokens.inbox = await makeToken(other, "read:notification");
+    tokens.inbox = await makeToken(silent, "read:notification");
     const made = await call<{ full_name: string }>("POST", "/user/repos", {
       ...{ name: `pulls-${suffix}`, auto_init: true, default_branch: "main" },
     });
@@ -71,7 +72,8 @@ describe("a pull request on Gitea", function () {
   });
   after(async () => {
     await call("DELETE", repository());
-    for (const account of [bot, other]) await call("DELETE", `/admin/users/${account}?purge=true`);
+    for (const account of [bot, other, silent])
+      await call("DELETE", `/admin/users/${account}?purge=true`);
   });
 
   const pulls = (url: string, token: string) =>
@@ -123,9 +125,9 @@ describe("a pull request on Gitea", function () {
   it("shows names with Markdown, HTML and mentions as they are, and pings nobody", async () => {
     await open();
     const adapter = pulls(variable("GITEA_URL"), tokens.write);
-    const nasty = `@${other} <img src=x> [a](http://b.test) #1 **bold** ${"a".repeat(40)} :tada:`;
+    const nasty = `@${silent} <img src=x> [a](http://b.test) #1 **bold** ${"a".repeat(40)} :tada:`;
     const failed: StackPreview = {
-      ...{ stack: `staging.@${other}`, result: "failed", durationMs: 1, unchanged: 0 },
+      ...{ stack: `staging.@${silent}`, result: "failed", durationMs: 1, unchanged: 0 },
       ...{ changes: [], findings: [], errors: [{ message: nasty }] },
     };
     const report = makeReport({ stacks: [failed], selection: nasty, durationMs: 1 });
@@ -141,14 +143,14 @@ describe("a pull request on Gitea", function () {
     assert.equal(statusCode, 200, html);
     assert.match(
       html,
-      new RegExp(`<code>@${other} &lt;img src=x&gt; \\[a\\]\\(http://b.test\\) #1`),
+      new RegExp(`<code>@${silent} &lt;img src=x&gt; \\[a\\]\\(http://b.test\\) #1`),
     );
     assert.doesNotMatch(html, /<(a|img|strong|script)\b/);
 
     // The same name said outright does ping: then everything before it was looked at as well.
     const said = number;
     await open();
-    await pulls(variable("GITEA_URL"), tokens.write).post(`@${other}, look here`);
+    await pulls(variable("GITEA_URL"), tokens.write).post(`@${silent}, look here`);
     type Thread = { subject: { url: string } };
     const threads = () =>
       call<Thread[]>("GET", "/notifications", undefined, `token ${tokens.inbox}`);
