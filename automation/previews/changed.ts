@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { InfraError } from "../../core/errors.ts";
 import { affectedStacks, type Affected } from "../../core/previews/affected.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { importsOf } from "./import-graph.ts";
@@ -13,14 +12,13 @@ const MAX_OUTPUT = 64 * 1024 * 1024;
 /**
  * The stacks that the changes since `base` (a commit, branch or tag) can touch: those of the commits
  * since both parted, and those not committed yet. All of them, with the reason, where that cannot be
- * told. Throws RDEV_SETTINGS where there is no such base.
+ * told, as of a base that git does not know.
  */
 export async function stacksChangedSince(
   base: string,
   stacks: readonly string[],
   { root, workDir }: { readonly root: string; readonly workDir: string },
 ): Promise<Affected> {
-  await demandBase(root, base);
   try {
     const files = await changedFiles(root, base);
     const { platform, project } = await programs(root);
@@ -31,21 +29,6 @@ export async function stacksChangedSince(
     const [line = ""] = String((error as { stderr?: string }).stderr || error).split("\n");
     return { stacks, why: `all: what changed since ${base} cannot be told (${line})` };
   }
-}
-
-/** A mistyped base is no reason to preview all; that this is no repository at all is told later. */
-async function demandBase(root: string, base: string): Promise<void> {
-  const args = ["rev-parse", "--quiet", "--verify", "--end-of-options", `${base}^{commit}`];
-  const code = await run("git", args, { cwd: root }).then(
-    () => 0,
-    (error: { code?: unknown }) => error.code,
-  );
-  if (code !== 1) return;
-  throw new InfraError(
-    "RDEV_SETTINGS",
-    `--changed: git knows no commit "${base}" here. Is it spelled right, and fetched (as git fetch ` +
-      "--unshallow origin does)? --all previews every stack without it.",
-  );
 }
 
 /** What each kind of stack's program is made of. The entry picks between them, and is part of both. */
