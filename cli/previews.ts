@@ -2,17 +2,19 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { connection } from "../core/connections.ts";
-import { InfraError } from "../core/errors.ts";
+import type { ReportComment } from "../automation/previews/comment.ts";
+import { connection, connectionSecrets } from "../core/connections.ts";
+import { InfraError, userMessage } from "../core/errors.ts";
 import { commentTarget, type CommentTarget, type Overrides } from "../core/previews/ci.ts";
-import type { Report, StackPreview } from "../core/previews/model.ts";
-import { parseBlockRules } from "../core/previews/policies.ts";
+import type { Report } from "../core/previews/model.ts";
+import { parseBlockRules, type BlockRules } from "../core/previews/policies.ts";
 import { renderReport } from "../core/previews/render.ts";
-import { makeReport, stackLine, summaryLine } from "../core/previews/report.ts";
+import { makeReport, summaryLine } from "../core/previews/report.ts";
+import { safeText } from "../core/previews/sensitive.ts";
 import { parseStackName } from "../core/stack-name.ts";
 import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupts.ts";
-import { durationText } from "./text.ts";
+import { lineProgress, terminalProgress } from "./views/previews-progress.ts";
 
 /** The options of `preview` for more than one stack. */
 export interface PreviewsOptions extends Omit<Overrides, "reportUrl"> {
@@ -38,25 +40,40 @@ export async function previews(options: PreviewsOptions): Promise<number> {
   options.stacks?.forEach(parseStackName);
   const target = options.comment && commentTarget(process.env, options, await headOfEvent());
   const comment = target && (await openComment(target, options));
-  const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
   await tolerated(comment?.begin());
+  try {
+    return await previewed(options, { rules, target, comment });
+  } catch (error) {
+    await tolerated(comment?.abandon(safeText(userMessage(error), connectionSecrets())));
+    throw error;
+  }
+}
 
+interface Job {
+  readonly rules: BlockRules;
+  readonly target: CommentTarget | undefined;
+  readonly comment: ReportComment | undefined;
+}
+
+async function previewed(options: PreviewsOptions, { rules, target, comment }: Job) {
   const begin = Date.now();
+  const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
   const { stacks: wanted, why } = await selected(options, workDir);
   console.error(`previewing ${wanted.length} stacks (${why})`);
   const { previewStacks } = await import("../automation/previews/preview-stacks.ts");
+  const { stderr } = process;
+  const view = stderr.isTTY ? terminalProgress(stderr) : lineProgress(console.error);
   const stacks = await interruptible(
-    (text) => console.error(text),
+    (text) => view.note(text),
     (signals) =>
       previewStacks(wanted, {
         ...signals,
         workDir,
         rules,
         ...(options.concurrency && { concurrency: options.concurrency }),
-        onDone: (preview, { done, total, failed, left }) =>
-          console.error(progressLine(preview, { done, total, failed, left })),
+        onDone: (preview, progress) => view.done(preview, progress),
       }),
-  );
+  ).finally(() => view.end());
   const commit = target ? target.commit : options.commit;
   const report = makeReport({ stacks, selection: why, durationMs: Date.now() - begin, commit });
   await write(report, options, target);
@@ -75,20 +92,6 @@ async function selected(options: PreviewsOptions, workDir: string) {
   if (all || changed === undefined) return { stacks: every, why: "all" };
   const { stacksChangedSince } = await import("../automation/previews/changed.ts");
   return stacksChangedSince(changed, every, { root: PACKAGE, workDir });
-}
-
-function progressLine(
-  preview: StackPreview,
-  {
-    done,
-    total,
-    failed,
-    left,
-  }: { done: number; total: number; failed: number; left?: number | undefined },
-): string {
-  const time = left === undefined || done === total ? "" : `, about ${durationText(left)} left`;
-  const bad = failed > 0 ? `, ${failed} failed` : "";
-  return `[${done}/${total}${bad}${time}] ${preview.stack}: ${stackLine(preview)}`;
 }
 
 async function write(report: Report, options: PreviewsOptions, target: CommentTarget | undefined) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import type { z } from "zod";
 import { type ErrorCode, InfraError, type InfraErrorOptions, redact } from "../core/errors.ts";
-import { retryAfterOf } from "./retry-after.ts";
+import { isRateLimited, retryAfterOf } from "./retry-after.ts";
 
 /** How a system is spoken to over HTTP. */
 export interface HttpOptions {
@@ -19,6 +19,11 @@ export interface HttpOptions {
   readonly deadline?: number;
   /** What a status means on this system, where that is more than RDEV_REFUSED. */
   readonly codes?: Codes;
+}
+
+interface Again {
+  readonly statuses: readonly number[];
+  readonly errors: readonly string[];
 }
 
 type Codes = Readonly<Partial<Record<number, ErrorCode>>>;
@@ -44,14 +49,14 @@ export interface StreamOptions extends CallOptions {
 /** What a server may have said, in the shapes that the systems here use for errors. */
 const SAID = ["message", "error", "errors", "title"] as const;
 
-/** Safe to send twice. */
-const IDEMPOTENT = {
-  statuses: [429, 502, 503, 504],
+/** When to send again what may be done twice, beside where the system asks to slow down. */
+const IDEMPOTENT: Again = {
+  statuses: [502, 503, 504],
   errors: ["ECONNRESET", "ECONNREFUSED", "EPIPE", "UND_ERR_SOCKET"],
 };
 
 /** Of what changes something, only what was certainly not done is sent again. */
-const CHANGING = { statuses: [429], errors: ["ECONNREFUSED"] };
+const CHANGING: Again = { statuses: [], errors: ["ECONNREFUSED"] };
 
 const MAX_TRIES = 5;
 /** In ms, where the server does not say how long; doubles with every try. */
@@ -86,9 +91,19 @@ export class Http {
     schema: S,
     options: CallOptions = {},
   ): Promise<z.output<S>> {
+    return (await this.ask(method, path, schema, options)).data;
+  }
+
+  /** As `call`, with the answer's headers. */
+  async ask<S extends z.ZodType>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    schema: S,
+    options: CallOptions = {},
+  ): Promise<Pick<Answer, "headers"> & { readonly data: z.output<S> }> {
     const answer = await this.send(method, path, options);
     const parsed = schema.safeParse(answer.text === "" ? undefined : this.#json(answer.text));
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return { data: parsed.data, headers: answer.headers };
     const first = parsed.error.issues[0];
     throw this.#error(
       "RDEV_CONTRACT",
@@ -146,7 +161,7 @@ export class Http {
       if (failed && signal.aborted) throw this.#late(method, path, deadline);
       const retry = failed
         ? again.errors.includes(result.code ?? "")
-        : again.statuses.includes(result.status);
+        : isRateLimited(result) || again.statuses.includes(result.status);
       const wait = (failed ? undefined : retryAfterOf(result)) ?? FIRST_WAIT * 2 ** (tries - 1);
       if (!retry || tries === MAX_TRIES || performance.now() + wait >= end) {
         if (failed) throw this.#unreachable(result);
@@ -256,14 +271,16 @@ export class Http {
     if (status === 401) {
       return this.#error("RDEV_UNAUTHORIZED", `refused ${credential}${said}.`, facts);
     }
-    if (status === 403) {
+    const isLimited = isRateLimited(answer);
+    if (status === 403 && !isLimited) {
       return this.#error(
         "RDEV_FORBIDDEN",
         `does not let ${credential} do ${method} ${path}${said}.`,
         facts,
       );
     }
-    const code = { ...this.#options.codes, ...codes }[status] ?? meaningOf(status);
+    const known = { ...this.#options.codes, ...codes }[status];
+    const code = known ?? (isLimited ? "RDEV_RATE_LIMITED" : meaningOf(status));
     const wait = retryAfter === undefined ? "" : ` It asks to wait ${retryAfter / 1000} s.`;
     return this.#error(code, `answered ${method} ${path} with ${status}${said}.${wait}`, facts);
   }
@@ -310,7 +327,6 @@ export class Http {
 }
 
 function meaningOf(status: number): ErrorCode {
-  if (status === 429) return "RDEV_RATE_LIMITED";
   if (status === 413) return "RDEV_TOO_LARGE";
   return status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED";
 }

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { InfraError } from "../core/errors.ts";
 
 /** A pull request at its host, as far as a report on it needs. */
@@ -14,13 +15,18 @@ export interface PullRequests {
   edit(id: number, body: string): Promise<boolean>;
   /** Done as well where it is gone. False where it is another's. */
   remove(id: number): Promise<boolean>;
-  /** Sets the one status of a commit that goes by this context. */
-  setStatus(commit: string, status: CommitStatus): Promise<void>;
+  /**
+   * Sets the one status of a commit that goes by this context. The name of the account that did, which
+   * GitHub tells the tokens of its pipelines nowhere else (https://docs.github.com/rest/users/users).
+   */
+  setStatus(commit: string, status: CommitStatus): Promise<string>;
 }
 
 export interface Comment {
   readonly id: number;
   readonly body: string;
+  /** The account's name; undefined where the account is gone. */
+  readonly author?: string | undefined;
 }
 
 export interface CommitStatus {
@@ -41,6 +47,19 @@ export interface PullRequest {
   readonly repository: string;
   readonly number: number;
 }
+
+/** A comment as both hosts tell it; of an account that is gone there may be nothing. */
+export const commentSchema = z
+  .object({
+    id: z.int(),
+    body: z.string().nullish(),
+    user: z.object({ login: z.string() }).nullish(),
+  })
+  .transform(({ id, body, user }): Comment => ({ id, body: body ?? "", author: user?.login }));
+
+export const pullSchema = z.object({ head: z.object({ sha: z.string() }) });
+
+export const statusSchema = z.object({ creator: z.object({ login: z.string() }) });
 
 /** False where the object is gone, or another's. */
 export async function unlessNotOurs(change: () => Promise<unknown>): Promise<boolean> {

@@ -1,17 +1,37 @@
+interface Answer {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/**
+ * Whether an answer asks to slow down. GitHub does so with 403 as well, which is no refusal then:
+ * https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#rate-limit-errors
+ */
+export function isRateLimited({ status, headers }: Answer & { readonly status: number }): boolean {
+  if (status !== 403) return status === 429;
+  return headers["retry-after"] !== undefined || isUsedUp(headers);
+}
+
 /**
  * How long an answer asks to wait, in ms: its header Retry-After (seconds, or a date), or else
- * `retry_after` in its body, in seconds. Undefined where it asks for nothing that makes sense.
+ * `retry_after` in its body, in seconds, or when GitHub's X-RateLimit begins anew. Undefined where it
+ * asks for nothing that makes sense.
  */
-export function retryAfterOf(
-  answer: {
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-    readonly text: string;
-  },
-  now = Date.now(),
-): number | undefined {
-  const { "retry-after": header } = answer.headers;
+export function retryAfterOf({ headers, text }: Answer, now = Date.now()): number | undefined {
+  const { "retry-after": header } = headers;
   const said = typeof header === "string" ? ofHeader(header.trim(), now) : undefined;
-  return said ?? ofBody(answer.text);
+  return said ?? ofBody(text) ?? ofReset(headers, now);
+}
+
+function isUsedUp(headers: Answer["headers"]): boolean {
+  return headers["x-ratelimit-remaining"] === "0";
+}
+
+/** In seconds since 1970. */
+function ofReset(headers: Answer["headers"], now: number): number | undefined {
+  const { "x-ratelimit-reset": reset } = headers;
+  if (!isUsedUp(headers) || typeof reset !== "string" || !/^\d+$/.test(reset)) return undefined;
+  return Math.max(0, Number(reset) * 1000 - now);
 }
 
 function ofHeader(text: string, now: number): number | undefined {

@@ -12,7 +12,7 @@ const MAX_OUTPUT = 64 * 1024 * 1024;
 /**
  * The stacks that the changes since `base` (a commit, branch or tag) can touch: those of the commits
  * since both parted, and those not committed yet. All of them, with the reason, where that cannot be
- * told.
+ * told, as of a base that git does not know.
  */
 export async function stacksChangedSince(
   base: string,
@@ -46,7 +46,6 @@ async function programs(root: string) {
 }
 
 async function changedFiles(root: string, base: string): Promise<string[]> {
-  // Not as an option, whatever it begins with.
   const git = async (...args: string[]) =>
     (await run("git", args, { cwd: root, maxBuffer: MAX_OUTPUT })).stdout;
   const parted = (await git("merge-base", "--end-of-options", base, "HEAD")).trim();

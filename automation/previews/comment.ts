@@ -9,6 +9,7 @@ import {
   RESERVED,
   type Marker,
 } from "../../core/previews/comment.ts";
+import { code } from "../../core/previews/markdown.ts";
 import type { Report } from "../../core/previews/model.ts";
 import { renderReport } from "../../core/previews/render.ts";
 import { summaryLine } from "../../core/previews/report.ts";
@@ -17,6 +18,8 @@ import type { Comment, CommitStatus, PullRequests } from "../../providers/pull-r
 
 const CONTEXT = "rdev-infra/preview";
 const MAX_DESCRIPTION = 140;
+/** In characters. */
+const MAX_CAUSE = 2_000;
 const MAX_TRIES = 6;
 /** In ms; doubles with every try. */
 const FIRST_WAIT = 300;
@@ -31,14 +34,20 @@ export interface ReportCommentOptions {
   readonly settle?: number;
 }
 
+/** A comment's new text, from what it held before, and the commit that the branch is at. */
+type Body = (before: string | undefined, head: string) => string;
+
 /**
  * The one comment of a pull request, and the commit's status. Of several runs at once the one on the
  * branch's commit wins, and of those on the same the later one; a run that has lost writes nothing.
+ * A comment of another account is never ours, whatever is in it.
  */
 export class ReportComment {
   readonly #pulls: PullRequests;
   readonly #marker: Marker;
   readonly #options: ReportCommentOptions;
+  /** Our account; undefined until a status was set. */
+  #account: string | undefined;
 
   constructor(pulls: PullRequests, options: ReportCommentOptions) {
     this.#pulls = pulls;
@@ -49,9 +58,10 @@ export class ReportComment {
 
   /** Says that this commit is being previewed; an older report stays below. */
   async begin(): Promise<void> {
-    await this.#status({ state: "pending", description: "previewing…" });
     const limit = this.#pulls.maxComment;
-    await this.#write((before) => pendingBody(this.#marker, before, limit));
+    await this.#tell({ state: "pending", description: "previewing…" }, (before) =>
+      pendingBody(this.#marker, before, limit),
+    );
   }
 
   /** Shows the report. */
@@ -60,25 +70,37 @@ export class ReportComment {
     const limit = this.#pulls.maxComment - RESERVED;
     const text = renderReport(report, { limit, ...(reportUrl && { reportUrl }) });
     const bad = report.verdict === "failed" || report.verdict === "blocked";
-    // Both are tried: a token may be good for one of them only.
-    const results = await Promise.allSettled([
-      this.#write((_before, head) => reportBody(this.#marker, text, head)),
-      this.#status({
-        state: bad ? "failure" : "success",
-        description: cutMiddle(summaryLine(report), MAX_DESCRIPTION),
-      }),
-    ]);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+    const status = {
+      state: bad ? "failure" : "success",
+      description: summaryLine(report),
+    } as const;
+    await this.#tell(status, (_before, head) => reportBody(this.#marker, text, head));
   }
 
-  #status(status: Pick<CommitStatus, "state" | "description">): Promise<void> {
+  /** Shows why there is no report. */
+  async abandon(cause: string): Promise<void> {
+    const text = `## ❌ No preview\n\n${code(cutMiddle(cause, MAX_CAUSE))}\n`;
+    const status = { state: "failure", description: "no preview: it could not begin" } as const;
+    await this.#tell(status, (_before, head) => reportBody(this.#marker, text, head));
+  }
+
+  /** The status first: it says whose comments are ours. Both are tried: a token may be good for one. */
+  async #tell(status: Pick<CommitStatus, "state" | "description">, body: Body): Promise<void> {
+    const [told] = await Promise.allSettled([this.#status(status)]);
+    await this.#write(body);
+    if (told.status === "rejected") throw told.reason;
+  }
+
+  async #status({ state, description }: Pick<CommitStatus, "state" | "description">) {
     const { commit, reportUrl: url } = this.#options;
-    return patiently(() => this.#pulls.setStatus(commit, { ...status, context: CONTEXT, url }));
+    const status = { state, description: cutMiddle(description, MAX_DESCRIPTION), url };
+    this.#account = await patiently(() =>
+      this.#pulls.setStatus(commit, { ...status, context: CONTEXT }),
+    );
   }
 
   /** Each try begins with a look: one that seemed to fail may have been done. */
-  async #write(body: (before: string | undefined, head: string) => string): Promise<void> {
+  async #write(body: Body): Promise<void> {
     for (let round = 0; round < MAX_TRIES; round += 1) {
       if (await patiently(() => this.#writeOnce(body))) return;
     }
@@ -86,7 +108,7 @@ export class ReportComment {
   }
 
   /** True when the comment is as it should be, and another run did not come between. */
-  async #writeOnce(body: (before: string | undefined, head: string) => string): Promise<boolean> {
+  async #writeOnce(body: Body): Promise<boolean> {
     const { settle = SETTLE } = this.#options;
     const [head, ours] = await Promise.all([this.#pulls.head(), this.#ours()]);
     if (ours.some(({ marker }) => isNewer(marker, this.#marker, head))) return true;
@@ -109,11 +131,16 @@ export class ReportComment {
     return undefined;
   }
 
+  /** Without an account to compare with, only the host stands before the comments of others. */
+  #isOurs({ author }: Comment): boolean {
+    return this.#account === undefined || author === this.#account;
+  }
+
   async #ours(): Promise<(Comment & { readonly marker: Marker })[]> {
     const comments = await this.#pulls.comments();
     return comments
       .flatMap((comment) => {
-        const marker = readMarker(comment.body);
+        const marker = this.#isOurs(comment) ? readMarker(comment.body) : undefined;
         return marker ? [{ ...comment, marker }] : [];
       })
       .toSorted((a, b) => a.id - b.id);

@@ -26,13 +26,16 @@ type Rule = (request: Buffer, pass: () => Promise<Buffer>) => Promise<Buffer>;
  * Lets several engines use one plugin that runs already, by PULUMI_DEBUG_PROVIDERS. An engine that ends
  * cancels its plugins, for good, and tells those that it found running to attach, which the SDK's own
  * provider refuses: neither is handed on. A plugin has one configuration, so that a second one that
- * differs is refused where the plugin heeds it.
+ * differs is refused where the plugin heeds it. No call that would change something gets through.
  */
 export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProxy> {
   const target = Promise.withResolvers<grpc.Client>();
   const rules: Readonly<Partial<Record<string, Rule>>> = {
     cancel: () => Promise.resolve(EMPTY),
     attach: () => Promise.resolve(EMPTY),
+    create: onlyPreviews(providerProto.CreateRequest),
+    update: onlyPreviews(providerProto.UpdateRequest),
+    delete: () => Promise.reject(answer(grpc.status.FAILED_PRECONDITION, NO_CHANGES)),
     handshake: () => Promise.reject(answer(grpc.status.UNIMPLEMENTED, "not by a shared plugin")),
     ...(heedsConfig && { configure: configureOnce() }),
   };
@@ -95,6 +98,18 @@ function configureOnce(): Rule {
     return Promise.reject(answer(grpc.status.FAILED_PRECONDITION, OTHER_CONFIG));
   };
 }
+
+/** Engines ask providers what a creation or an update would come to: that alone is handed on. */
+function onlyPreviews(message: {
+  deserializeBinary(bytes: Uint8Array): { getPreview(): boolean };
+}): Rule {
+  return (request, pass) => {
+    if (message.deserializeBinary(request).getPreview()) return pass();
+    return Promise.reject(answer(grpc.status.FAILED_PRECONDITION, NO_CHANGES));
+  };
+}
+
+const NO_CHANGES = "a preview changes nothing";
 
 /** What an engine is told whose stack configures a shared plugin in its own way. */
 export const OTHER_CONFIG = "this plugin is shared with stacks of another configuration";

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { Http } from "../http.ts";
 import {
+  commentSchema,
+  pullSchema,
+  statusSchema,
   unlessNotOurs,
   type Comment,
   type CommitStatus,
@@ -8,8 +11,6 @@ import {
   type PullRequests,
 } from "../pull-requests.ts";
 
-const comment = z.object({ id: z.int(), body: z.string() });
-const pull = z.object({ head: z.object({ sha: z.string() }) });
 const NOTHING = z.unknown();
 
 /** Gitea itself sets no limit (a LONGTEXT column). GitHub's is as much as a reader takes. */
@@ -38,19 +39,19 @@ export class GiteaPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head
-      .sha;
+    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema))
+      .head.sha;
   }
 
   /** Gitea gives all of them at once, and heeds no page (1.26, routers/api/v1/repo/issue_comment.go). */
   comments(): Promise<Comment[]> {
     const path = `${this.#repository}/issues/${this.#number}/comments`;
-    return this.#http.call("GET", path, z.array(comment));
+    return this.#http.call("GET", path, z.array(commentSchema));
   }
 
   post(body: string): Promise<Comment> {
     const path = `${this.#repository}/issues/${this.#number}/comments`;
-    return this.#http.call("POST", path, comment, { json: { body } });
+    return this.#http.call("POST", path, commentSchema, { json: { body } });
   }
 
   edit(id: number, body: string): Promise<boolean> {
@@ -65,8 +66,10 @@ export class GiteaPullRequests implements PullRequests {
   }
 
   async setStatus(commit: string, { state, context, description, url }: CommitStatus) {
-    await this.#http.call("POST", `${this.#repository}/statuses/${commit}`, NOTHING, {
+    const path = `${this.#repository}/statuses/${commit}`;
+    const { creator } = await this.#http.call("POST", path, statusSchema, {
       json: { state, context, description, ...(url !== undefined && { target_url: url }) },
     });
+    return creator.login;
   }
 }

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { Http } from "../http.ts";
 import {
+  commentSchema,
+  pullSchema,
+  statusSchema,
   unlessNotOurs,
   type Comment,
   type CommitStatus,
@@ -8,14 +11,6 @@ import {
   type PullRequests,
 } from "../pull-requests.ts";
 
-const comment = z.object({
-  id: z.int(),
-  body: z
-    .string()
-    .nullish()
-    .transform((body) => body ?? ""),
-});
-const pull = z.object({ head: z.object({ sha: z.string() }) });
 const NOTHING = z.unknown();
 
 /** "Body is too long (maximum is 65536 characters)", says its 422. */
@@ -50,27 +45,25 @@ export class GithubPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pull)).head
-      .sha;
+    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema))
+      .head.sha;
   }
 
   async comments(): Promise<Comment[]> {
     const path = `${this.#repository}/issues/${this.#number}/comments`;
     const found: Comment[] = [];
     for (let page = 1; ; page += 1) {
-      const query = { per_page: PAGE, page };
-      const some = await this.#http.call("GET", path, z.array(comment), {
-        query,
-        headers: { accept: "application/vnd.github+json" },
+      const { data, headers } = await this.#http.ask("GET", path, z.array(commentSchema), {
+        query: { per_page: PAGE, page },
       });
-      found.push(...some);
-      if (some.length < PAGE) return found;
+      found.push(...data);
+      if (!hasNext(headers["link"])) return found;
     }
   }
 
   post(body: string): Promise<Comment> {
     const path = `${this.#repository}/issues/${this.#number}/comments`;
-    return this.#http.call("POST", path, comment, { json: { body } });
+    return this.#http.call("POST", path, commentSchema, { json: { body } });
   }
 
   edit(id: number, body: string): Promise<boolean> {
@@ -84,8 +77,18 @@ export class GithubPullRequests implements PullRequests {
   }
 
   async setStatus(commit: string, { state, context, description, url }: CommitStatus) {
-    await this.#http.call("POST", `${this.#repository}/statuses/${commit}`, NOTHING, {
+    const path = `${this.#repository}/statuses/${commit}`;
+    const { creator } = await this.#http.call("POST", path, statusSchema, {
       json: { state, context, description, ...(url !== undefined && { target_url: url }) },
     });
+    return creator.login;
   }
+}
+
+/**
+ * A page may be short, and not be the last: comments that GitHub hides are missing from it. What says
+ * so is the header: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
+ */
+function hasNext(link: string | string[] | undefined): boolean {
+  return /;\s*rel="next"/.test([link ?? ""].flat().join(","));
 }

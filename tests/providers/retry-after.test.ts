@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { retryAfterOf } from "../../providers/retry-after.ts";
+import { isRateLimited, retryAfterOf } from "../../providers/retry-after.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
 const of = (header: string | undefined, text = "") =>
@@ -25,4 +25,30 @@ describe("retryAfterOf", () => {
       assert.equal(of(header, body), ms);
     });
   }
+
+  it("reads when GitHub's limit begins anew, where it is used up", () => {
+    const wait = (remaining: string, reset: string) =>
+      retryAfterOf(
+        { headers: { "x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset }, text: "" },
+        NOW,
+      );
+    assert.equal(wait("0", String(NOW / 1000 + 40)), 40_000);
+    assert.equal(wait("0", String(NOW / 1000 - 40)), 0);
+    assert.equal(wait("0", "soon"), undefined);
+    assert.equal(wait("7", String(NOW / 1000 + 40)), undefined);
+  });
+});
+
+describe("isRateLimited", () => {
+  const limited = (status: number, headers: Record<string, string> = {}) =>
+    isRateLimited({ status, headers, text: "" });
+
+  it("tells a 403 that asks to wait from one that refuses", () => {
+    assert.equal(limited(429), true);
+    assert.equal(limited(403), false);
+    assert.equal(limited(403, { "x-ratelimit-remaining": "4999" }), false);
+    assert.equal(limited(403, { "x-ratelimit-remaining": "0" }), true);
+    assert.equal(limited(403, { "retry-after": "60" }), true);
+    assert.equal(limited(503, { "retry-after": "60" }), false);
+  });
 });

@@ -22,14 +22,14 @@ class Pull implements PullRequests {
   post = (body: string) =>
     this.#answer(() => {
       if (this.forbidden) throw new InfraError("RDEV_FORBIDDEN", "no", { status: 403 });
-      const made = { id: (this.#id += 1), body };
+      const made = { id: (this.#id += 1), body, author: "bot" };
       this.list.push(made);
       return made;
     });
   edit = (id: number, body: string) =>
     this.#answer(() => {
       const found = this.list.some((each) => each.id === id);
-      this.list = this.list.map((each) => (each.id === id ? { id, body } : each));
+      this.list = this.list.map((each) => (each.id === id ? { ...each, body } : each));
       return found;
     });
   remove = (id: number) =>
@@ -38,7 +38,10 @@ class Pull implements PullRequests {
       return true;
     });
   setStatus = (commit: string, status: CommitStatus) =>
-    this.#answer(() => void this.statuses.push({ commit, ...status }));
+    this.#answer(() => {
+      this.statuses.push({ commit, ...status });
+      return "bot";
+    });
 
   async #answer<T>(work: () => T): Promise<T> {
     const result = work();
@@ -122,9 +125,30 @@ describe("ReportComment", () => {
     pull.list = [];
     await first.finish(report("again"));
     assert.match(only(), /again/);
-    pull.list = pull.list.map(({ id, body }) => ({ id, body: `${body}\r\nby hand` }));
+    pull.list = pull.list.map((each) => ({ ...each, body: `${each.body}\r\nby hand` }));
     await first.finish(report("once more"));
     assert.doesNotMatch(only(), /by hand/);
+  });
+
+  it("tells why there is no report, in place of the word that one is being made", async () => {
+    const first = run(pull, FIRST);
+    await first.begin();
+    await first.abandon("RDEV_ENGINE: <no> @backend");
+    assert.match(
+      only(),
+      /No preview[^]*<code>RDEV&#95;ENGINE&#58; &#60;no&#62; &#64;backend<\/code>/,
+    );
+    assert.doesNotMatch(only(), /being previewed/);
+    assert.equal(pull.statuses.at(-1)?.state, "failure");
+  });
+
+  it("comments where the status may not be set, and says so in the end", async () => {
+    pull.setStatus = () => Promise.reject(new InfraError("RDEV_FORBIDDEN", "no status"));
+    const first = run(pull, FIRST);
+    await assert.rejects(first.begin(), { code: "RDEV_FORBIDDEN" });
+    assert.match(only(), /is being previewed/);
+    await assert.rejects(first.finish(report("x")), { message: "no status" });
+    assert.match(only(), /<code>x<\/code>/);
   });
 
   it("leaves the comments of others alone", async () => {

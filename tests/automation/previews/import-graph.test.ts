@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { cruise, type ICruiseResult } from "dependency-cruiser";
 import { importsOf } from "../../../automation/previews/import-graph.ts";
-import { stacksChangedSince } from "../../../automation/previews/changed.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
@@ -24,13 +23,5 @@ describe("the imports of a program", () => {
       own.map(({ source }) => source).filter((file) => !found.has(file)),
       [],
     );
-  });
-
-  it("are not asked for where git does not know the base: that is all stacks", async () => {
-    const stacks = ["staging", "staging.shop"];
-    const places = { root: ROOT, workDir: ROOT };
-    const changed = await stacksChangedSince("--no-such-base", stacks, places);
-    assert.deepEqual(changed.stacks, stacks);
-    assert.match(changed.why, /^all: what changed since --no-such-base cannot be told/);
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { request } from "undici";
 import { parse, stringify } from "yaml";
 import { previewStacks } from "../../../automation/previews/preview-stacks.ts";
@@ -83,7 +83,24 @@ describe("previews of many stacks, on the sandbox", function () {
     assert.deepEqual({ servers: await servers(), state: await stateFiles() }, before);
   });
 
-  it("make one comment on Gitea, which a second push edits, drafts included", async () => {
+  it("wait for no lock, and leave the one of another", async () => {
+    const { workDir, stack } = first;
+    const folder = new URL(variable("PULUMI_BACKEND_URL")).pathname;
+    const lock = join(folder, ".pulumi/locks/organization/rdev", stack, "another.json");
+    await mkdir(dirname(lock), { recursive: true });
+    const holder = { pid: process.pid, username: "ada", hostname: "elsewhere" };
+    await writeFile(lock, JSON.stringify({ ...holder, timestamp: new Date().toISOString() }));
+    try {
+      const before = await stateFiles();
+      const [preview] = await previewStacks([stack], { workDir, rules: parseBlockRules("none") });
+      assert.deepEqual([preview?.result, preview?.errors], ["succeeded", []]);
+      assert.deepEqual(await stateFiles(), before);
+    } finally {
+      await rm(lock);
+    }
+  });
+
+  it("make one comment on Gitea, which a second push edits, and a failure to begin; drafts included", async () => {
     const { workFolder } = runningSandbox();
     const name = `pulls-${randomBytes(3).toString("hex")}`;
     const { full_name: repository } = await gitea<{ full_name: string }>("POST", "/user/repos", {
@@ -107,7 +124,8 @@ describe("previews of many stacks, on the sandbox", function () {
     for (let index = 0; index < 60; index += 1) await pulls.post(`a word ${index}`); // over a page
 
     const report = join(workFolder, "preview.json");
-    const run = async () => {
+    const named = ["--stacks", `${first.stack},staging.not-there`];
+    const run = async (which = named, more: Record<string, string> = {}) => {
       const commit = await pulls.head();
       const variables = {
         GITHUB_ACTIONS: undefined,
@@ -116,9 +134,9 @@ describe("previews of many stacks, on the sandbox", function () {
         CI_REPO: repository,
         CI_COMMIT_PULL_REQUEST: "1",
         CI_COMMIT_SHA: commit,
+        ...more,
       };
-      const stacks = `${first.stack},staging.not-there`;
-      const args = ["preview", "--stacks", stacks, "--comment", "--report", report];
+      const args = ["preview", ...which, "--comment", "--report", report];
       const ran = await runCli([...args, "--work-dir", workFolder], { variables });
       const ours = (await pulls.comments()).filter(({ body }) => readMarker(body));
       assert.equal(ours.length, 1, ran.stderr);
@@ -137,5 +155,11 @@ describe("previews of many stacks, on the sandbox", function () {
     const path = `/repos/${repository}/commits/${after.commit}/status`;
     const { state } = await gitea<{ state: string }>("GET", path);
     assert.equal(state, "failure");
+
+    const lost = await run(["--all"], { PULUMI_BACKEND_URL: "file:///nowhere" });
+    assert.notEqual(lost.code, 0);
+    assert.equal(lost.comment.id, before.comment.id);
+    assert.match(lost.comment.body, /## ❌ No preview[^]*RDEV/);
+    assert.doesNotMatch(lost.comment.body, /being previewed/);
   });
 });

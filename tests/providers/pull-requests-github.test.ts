@@ -1,0 +1,77 @@
+// Against a small local server that answers as GitHub's documentation says: see its file.
+import assert from "node:assert/strict";
+import { GithubPullRequests } from "../../providers/github/pull-requests.ts";
+import { type FakeGithub, startGithub } from "../support/github.ts";
+import { itKeepsOneComment } from "../support/pull-requests-suite.ts";
+import { rejected } from "../support/rejected.ts";
+
+const [BOT, READER] = ["token-of-the-bot", "token-of-a-reader"];
+const PLACE = { owner: "acme", repository: "infra", number: 7 };
+
+describe("a pull request on GitHub", function () {
+  this.timeout(60_000);
+
+  let github: FakeGithub;
+  let commits = 0;
+  const commit = () => (commits += 1).toString(16).padStart(40, "0");
+  const pulls = (url = github.url, token = BOT) => new GithubPullRequests({ ...PLACE, url, token });
+
+  before(async () => {
+    github = await startGithub({
+      [BOT]: { login: "github-actions[bot]", mayWrite: true },
+      [READER]: { login: "github-actions[bot]", mayWrite: false },
+    });
+  });
+  after(() => github.close());
+  beforeEach(() => {
+    github.comments = [];
+    github.head = commit();
+  });
+  afterEach(() => github.misbehave(undefined));
+
+  itKeepsOneComment({
+    url: () => github.url,
+    pulls,
+    token: () => BOT,
+    tokenToRead: () => READER,
+    credential: "GITHUB_TOKEN",
+    open: async () => undefined,
+    comments: async () =>
+      github.comments.map(({ id, body, user }) => ({ id, body, author: user.login })),
+    addByOther: async (body) => void github.add("mallory", body),
+    async edit(id, body) {
+      github.comments = github.comments.map((each) => (each.id === id ? { ...each, body } : each));
+    },
+    async remove(id) {
+      github.comments = github.comments.filter((each) => each.id !== id);
+    },
+    forcePush: async () => (github.head = commit()),
+    async status(sha) {
+      const last = github.statuses.findLast((each) => each.sha === sha);
+      assert.ok(last);
+      return { state: last.state, description: last.description };
+    },
+  });
+
+  it("does not take a 403 that asks to slow down for a refusal, and waits", async () => {
+    const headers = { "retry-after": "1" };
+    const { id } = await pulls().post("mine");
+    github.misbehave({ match: { method: "PATCH" }, status: 403, headers, times: 1 });
+    assert.equal(await pulls().edit(id, "mine still"), true);
+    assert.equal(github.comments.length, 1);
+  });
+
+  it("says so where its limit is used up for long", async () => {
+    const reset = Math.ceil(Date.now() / 1000) + 1_800;
+    const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(reset) };
+    github.misbehave({ status: 403, headers });
+    const { name } = await rejected(pulls().comments(), /It asks to wait 1[78]\d\d/);
+    assert.equal(name, "RDEV_RATE_LIMITED");
+  });
+
+  it("has comments without a text, and of accounts that are gone", async () => {
+    const body = JSON.stringify([{ id: 1, body: null, user: null }]);
+    github.misbehave({ status: 200, body, headers: { "content-type": "application/json" } });
+    assert.deepEqual(await pulls().comments(), [{ id: 1, body: "", author: undefined }]);
+  });
+});

@@ -1,0 +1,147 @@
+/**
+ * Stands in for GitHub, which cannot be had in a test: one pull request, in the few calls that are used,
+ * as its documentation says. Comments: https://docs.github.com/rest/issues/comments (30 a page, at most
+ * 100); pages: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api;
+ * statuses: https://docs.github.com/rest/commits/statuses; what it refuses with: https://docs.github.com/
+ * rest/using-the-rest-api/troubleshooting-the-rest-api. The limit of a comment is in no document, but in
+ * its answer: https://github.com/easybuilders/easybuild-easyconfigs/pull/24647.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { createStandIn, listen, type StandIn } from "../../sandbox/stand-in.ts";
+
+const MAX_BODY = 65_536;
+const MAX_DESCRIPTION = 140;
+
+/** Whose a token is. Who may write may edit and delete the comments of others as well. */
+export interface Account {
+  readonly login: string;
+  readonly mayWrite: boolean;
+}
+
+export interface GithubComment {
+  readonly id: number;
+  readonly body: string;
+  readonly user: { readonly login: string };
+}
+
+export interface GithubStatus {
+  readonly sha: string;
+  readonly state: string;
+  readonly context: string;
+  readonly description: string;
+}
+
+export interface FakeGithub extends StandIn {
+  /** The oldest first. A test may put others in its place. */
+  comments: GithubComment[];
+  /** The latest last. */
+  readonly statuses: GithubStatus[];
+  /** The commit that the pull request's branch is at. */
+  head: string;
+  add(login: string, body: string): GithubComment;
+}
+
+/** A GitHub with the pull request `acme/infra#7`. */
+export async function startGithub(
+  accounts: Readonly<Record<string, Account>>,
+): Promise<FakeGithub> {
+  const { app, misbehave } = createStandIn({ bodyLimit: 20 * 1024 * 1024 });
+  const repository = "/repos/acme/infra";
+  let made = 1_000;
+  const account = ({ headers }: FastifyRequest) =>
+    accounts[headers.authorization?.replace(/^Bearer /, "") ?? ""]!;
+
+  app.addHook("onRequest", async (request, reply) => {
+    if (!request.headers["user-agent"]) return refuse(reply, 403, "Request forbidden");
+    const known = account(request);
+    if (!known) return refuse(reply, 401, "Bad credentials");
+    if (request.method !== "GET" && !known.mayWrite) {
+      return refuse(reply, 403, "Resource not accessible by integration");
+    }
+  });
+  app.setNotFoundHandler((_request, reply) => refuse(reply, 404, "Not Found"));
+
+  app.get(`${repository}/pulls/7`, async () => ({ number: 7, head: { sha: github.head } }));
+
+  app.get(`${repository}/issues/7/comments`, async (request, reply) => {
+    const query = request.query as { page?: string; per_page?: string };
+    const size = Math.min(Number(query.per_page ?? 30), 100);
+    const page = Number(query.page ?? 1);
+    const last = Math.max(1, Math.ceil(github.comments.length / size));
+    const link = (rel: string, to: number) =>
+      `<${github.url}/repositories/1/issues/7/comments?per_page=${size}&page=${to}>; rel="${rel}"`;
+    const links = [
+      ...(page > 1 ? [link("prev", page - 1), link("first", 1)] : []),
+      ...(page < last ? [link("next", page + 1), link("last", last)] : []),
+    ];
+    if (links.length > 0) void reply.header("link", links.join(", "));
+    return github.comments.slice((page - 1) * size, page * size);
+  });
+
+  app.post(`${repository}/issues/7/comments`, async (request, reply) => {
+    const { body } = request.body as { body: string };
+    if (body.length > MAX_BODY) return tooLong(reply, "IssueComment", "data", "Body", MAX_BODY);
+    return reply.code(201).send(github.add(account(request).login, body));
+  });
+
+  app.patch(`${repository}/issues/comments/:id`, async (request, reply) => {
+    const { body } = request.body as { body: string };
+    const found = github.comments.find(({ id }) => id === idOf(request));
+    if (!found) return refuse(reply, 404, "Not Found");
+    if (body.length > MAX_BODY) return tooLong(reply, "IssueComment", "data", "Body", MAX_BODY);
+    github.comments = github.comments.map((each) => (each === found ? { ...each, body } : each));
+    return { ...found, body };
+  });
+
+  app.delete(`${repository}/issues/comments/:id`, async (request, reply) => {
+    const left = github.comments.filter(({ id }) => id !== idOf(request));
+    if (left.length === github.comments.length) return refuse(reply, 404, "Not Found");
+    github.comments = left;
+    return reply.code(204).send();
+  });
+
+  app.post(`${repository}/statuses/:sha`, async (request, reply) => {
+    const { sha } = request.params as { sha: string };
+    const status = request.body as Omit<GithubStatus, "sha">;
+    if (status.description.length > MAX_DESCRIPTION) {
+      return tooLong(reply, "Status", "description", "description", MAX_DESCRIPTION);
+    }
+    github.statuses.push({ ...status, sha });
+    return reply.code(201).send({ ...status, creator: { login: account(request).login } });
+  });
+
+  const github: FakeGithub = {
+    url: await listen(app),
+    misbehave,
+    comments: [],
+    statuses: [],
+    head: "",
+    add(login, body) {
+      const comment = { id: (made += 1), body, user: { login } };
+      github.comments = [...github.comments, comment];
+      return comment;
+    },
+    close: () => app.close(),
+  };
+  return github;
+}
+
+function idOf(request: FastifyRequest): number {
+  return Number((request.params as { id: string }).id);
+}
+
+function refuse(reply: FastifyReply, status: number, message: string, more: object = {}) {
+  return reply.code(status).send({ message, ...more, status: String(status) });
+}
+
+function tooLong(
+  reply: FastifyReply,
+  resource: string,
+  field: string,
+  what: string,
+  limit: number,
+) {
+  const message = `${what} is too long (maximum is ${limit} characters)`;
+  const errors = [{ resource, code: "unprocessable", field, message }];
+  return refuse(reply, 422, "Validation Failed", { errors });
+}
