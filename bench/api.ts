@@ -210,12 +210,22 @@ function weigh(pid: number): { rss: number; pss: number } {
   return { rss: bytes("Rss"), pss: bytes("Pss") };
 }
 
-/** As `pulumi`, `worker`, `resource-kubernetes`. */
+/** In this order: the paths of most of them have `pulumi` in them. */
+const NAMES = [
+  [/dynamic-provider/, "dynamic resources"],
+  [/worker\/main/, "worker"],
+  [/plugins\/(\w+)\/main/, "$1"],
+  [/(pulumi-resource-\w+)/, "$1"],
+  [/\bpulumi (up|preview|destroy|refresh)\b/, "engine"],
+] as const;
+
 function nameOf(pid: string): string {
   const words = read(pid, "cmdline").split("\0").join(" ");
-  const found =
-    /dynamic-provider|worker\/main|plugins\/\w+\/main|pulumi-resource-\w+|\bpulumi\b/.exec(words);
-  return (found?.[0] ?? words.split(" ")[0] ?? "").replace("/main", "").replace("plugins/", "");
+  for (const [pattern, name] of NAMES) {
+    const found = pattern.exec(words);
+    if (found) return name.replace("$1", found[1] ?? "");
+  }
+  return words.split(" ")[0] ?? "";
 }
 
 function read(pid: string, file: string): string {
