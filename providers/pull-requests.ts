@@ -16,10 +16,11 @@ export interface PullRequests {
   /** Done as well where it is gone. False where it is another's. */
   remove(id: number): Promise<boolean>;
   /**
-   * Sets the one status of a commit that goes by this context. The name of the account that did, which
-   * GitHub tells the tokens of its pipelines nowhere else (https://docs.github.com/rest/users/users).
+   * Sets the one status of a commit that goes by this context. The name of the account that did, where
+   * it has one: GitHub tells the tokens of its pipelines nowhere else
+   * (https://docs.github.com/rest/users/users).
    */
-  setStatus(commit: string, status: CommitStatus): Promise<string>;
+  setStatus(commit: string, status: CommitStatus): Promise<string | undefined>;
 }
 
 export interface Comment {
@@ -59,7 +60,7 @@ export const commentSchema = z
 
 export const pullSchema = z.object({ head: z.object({ sha: z.string() }) });
 
-export const statusSchema = z.object({ creator: z.object({ login: z.string() }) });
+export const statusSchema = z.object({ creator: z.object({ login: z.string() }).nullish() });
 
 /** False where the object is gone, or another's. */
 export async function unlessNotOurs(change: () => Promise<unknown>): Promise<boolean> {

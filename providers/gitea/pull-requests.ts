@@ -70,6 +70,6 @@ export class GiteaPullRequests implements PullRequests {
     const { creator } = await this.#http.call("POST", path, statusSchema, {
       json: { state, context, description, ...(url !== undefined && { target_url: url }) },
     });
-    return creator.login;
+    return creator?.login;
   }
 }

@@ -81,7 +81,7 @@ export class GithubPullRequests implements PullRequests {
     const { creator } = await this.#http.call("POST", path, statusSchema, {
       json: { state, context, description, ...(url !== undefined && { target_url: url }) },
     });
-    return creator.login;
+    return creator?.login;
   }
 }
 
