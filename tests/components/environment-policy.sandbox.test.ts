@@ -213,6 +213,8 @@ describe("the rule about environments", function () {
     await make("Deployment", bound, OURS);
     await make("Job", bound, OURS);
     await available(where);
+    // What its controller has not made by then, it may not make any more.
+    await until(async () => assert.equal((await podsOf(bound, "Job")).length, 1));
     await label(bound, FOREIGN);
     await until(async () => assert.ok(await isAdmitted("Pod", bound, FOREIGN)));
     assert.ok(!(await isAdmitted("Pod", bound, OURS)));
@@ -224,10 +226,7 @@ describe("the rule about environments", function () {
       MERGE,
     );
     await until(async () => {
-      const { items } = await core.listNamespacedPod({ namespace: bound });
-      const running = items.filter(
-        ({ metadata }) => metadata?.ownerReferences?.[0]?.kind === "ReplicaSet",
-      );
+      const running = await podsOf(bound, "ReplicaSet");
       assert.deepEqual(
         running.map(({ metadata }) => metadata?.labels?.[ENVIRONMENT_LABEL]),
         [FOREIGN],
@@ -355,6 +354,11 @@ describe("the rule about environments", function () {
       }
     });
   });
+
+  const podsOf = async (space: string, owner: string) => {
+    const { items } = await core.listNamespacedPod({ namespace: space });
+    return items.filter(({ metadata }) => metadata?.ownerReferences?.[0]?.kind === owner);
+  };
 
   const available = (where: { namespace: string; name: string }) =>
     until(async () => {
