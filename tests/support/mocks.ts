@@ -68,8 +68,8 @@ export async function record<T>(
   );
   const config = Object.entries(options.config ?? {}).map(([key, value]) => [`rdev:${key}`, value]);
   pulumi.runtime.setAllConfig(Object.fromEntries(config) as Record<string, string>);
-  const result = await valueOf(pulumi.output(await program()));
-  await settled();
+  // What a program that failed had begun would else meet the mocks of the next one.
+  const result = await resultOf(program).finally(settled);
   if (twice.length > 0) throw new Error(`registered twice: ${twice.join(", ")}`);
   const byType = (type: string) =>
     all.filter((one) => one.type === type || one.type.endsWith(`/${type}`));
@@ -92,6 +92,10 @@ export function valueOf<T>(output: pulumi.Output<T>): Promise<pulumi.Unwrap<T>> 
   return new Promise((resolve) => {
     output.apply((value) => resolve(value as pulumi.Unwrap<T>));
   });
+}
+
+async function resultOf<T>(program: () => T | Promise<T>) {
+  return valueOf(pulumi.output(await program()));
 }
 
 /** Resolves once no registration is under way any more. */
