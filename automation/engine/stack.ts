@@ -21,11 +21,14 @@ import {
   type LockHolder,
 } from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
+import { useOwnConnections } from "./own-connections.ts";
 import { PACKAGE } from "./package.ts";
 import { silenceOf } from "./silence.ts";
 import { StackState, type StateProperty } from "./state.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
 import { toStep } from "./steps.ts";
+
+useOwnConnections();
 
 const PATIENCE = 15 * 60_000;
 
