@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { InfraError } from "../../core/errors.ts";
+import { childrenOf, killProcess } from "./processes.ts";
 
 /** Pulumi's CLI ended with another exit code than 0. Its text is not for users: see messages.ts. */
 export class CommandFailure extends Error {
@@ -48,7 +49,12 @@ export async function runPulumi(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const interrupt = () => child.kill("SIGINT");
-  const end = () => child.kill("SIGKILL");
+  const end = () => {
+    // Pulumi's plugin for dynamic resources does not notice that its engine is gone, and would stay.
+    const plugins = child.pid === undefined ? [] : childrenOf(child.pid);
+    child.kill("SIGKILL");
+    plugins.forEach(killProcess);
+  };
   force?.addEventListener("abort", end);
   signal?.addEventListener("abort", interrupt);
   kill?.addEventListener("abort", interrupt); // the engine ends its plugins at the second one

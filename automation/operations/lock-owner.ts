@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { LockHolder } from "../engine/messages.ts";
-import { begunAt } from "../worker/processes.ts";
+import { begunAt } from "../engine/processes.ts";
 import { thisMachine, type RunnerIdentity } from "./runner-identity.ts";
 
 /** An attempt at an operation of the stack that holds the lock, other than the one that asks. */

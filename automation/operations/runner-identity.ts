@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { begunAt } from "../worker/processes.ts";
+import { begunAt } from "../engine/processes.ts";
 
 /** Which process runs an operation, so that another can tell whether it is still there. */
 export interface RunnerIdentity {

@@ -5,10 +5,11 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OperationEvent } from "../engine/events.ts";
 import type { LockHolder } from "../engine/messages.ts";
+import { memoryOf } from "../engine/processes.ts";
 import { workerEnvironment } from "./environment.ts";
 import type { Job } from "./job.ts";
 import { parseReport, type Done, type Order } from "./messages.ts";
-import { killMarked, memoryOf, processesMarked } from "./processes.ts";
+import { killMarked, processesMarked } from "./processes.ts";
 import { makeWorkFolder } from "./work-folder.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
