@@ -16,6 +16,11 @@ export function childrenOf(parent: number): number[] {
   return processes().filter((pid) => fieldsOf(pid)[1] === String(parent));
 }
 
+/** The command and its arguments. Of a process that is gone: empty. */
+export function wordsOf(pid: number): string[] {
+  return read(pid, "cmdline").split("\0");
+}
+
 /** As `NAME=value`. Of a process that is gone, or another user's: empty. */
 export function variablesOf(pid: number): string[] {
   return read(pid, "environ").split("\0");

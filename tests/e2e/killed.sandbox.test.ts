@@ -19,7 +19,7 @@ const livingOn: Killed[] = [];
 describe("an operation whose engine is killed", function () {
   this.timeout(300_000);
   const project = projects();
-  afterEach(() => Promise.all(livingOn.splice(0).map(({ killPlugins }) => killPlugins())));
+  afterEach(() => livingOn.splice(0).forEach(({ killPlugins }) => killPlugins()));
 
   it("says how to break its lock, and the next one finishes with nothing doubled", async () => {
     const one = await project();
@@ -132,7 +132,7 @@ async function killedAfter(
     return killedAfter(one, operation, { ms: ms / 2, plugins });
   }
   assert.equal(code, 1);
-  if (plugins === "dead") await killer.killPlugins();
+  if (plugins === "dead") killer.killPlugins();
   else livingOn.push(killer);
   await breakLock(one);
 }
@@ -150,7 +150,7 @@ function command(
 
 async function killWhenItRuns(stack: string, signal: AbortSignal): Promise<Killed | undefined> {
   while (!signal.aborted) {
-    const killed = await killEngine(stack);
+    const killed = killEngine(stack);
     if (killed) return killed;
     await sleep(20);
   }
@@ -160,12 +160,11 @@ async function killWhenItRuns(stack: string, signal: AbortSignal): Promise<Kille
 /** Kills the engine as soon as it begins to make a resource of that type. */
 async function killedAt(one: Project, type: string): Promise<void> {
   const begun = new RegExp(`"resourceStarted"[^\\n]*${type}"[^\\n]*"op":"create"`);
-  let killing: Promise<Killed | undefined> | undefined;
+  let killed: Killed | undefined;
   const onOutput = (stdout: string) => {
-    if (begun.test(stdout)) killing ??= killEngine(one.stack);
+    if (begun.test(stdout)) killed ??= killEngine(one.stack);
   };
   assert.equal((await command(one, "up", onOutput)).code, 1);
-  const killed = await killing;
   assert.ok(killed, `${type} was not begun`);
-  await killed.killPlugins();
+  killed.killPlugins();
 }
