@@ -39,6 +39,56 @@ const count = (least: number, most: number) =>
     .transform(Number)
     .refine((n) => n >= least && n <= most, `is not between ${least} and ${most}`);
 
+const listen = z
+  .string()
+  .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, "is no address and port, as 127.0.0.1:8080");
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(":");
+  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  return { host, port: Number(text.slice(colon + 1)) };
+}
+
+const tokenSecret = credential.min(32, "is shorter than 32 characters");
+
+const REGISTRY_CI = ["REGISTRY_CI_USERNAME", "REGISTRY_CI_PASSWORD"] as const;
+
+const registryVariables = z
+  .looseObject({
+    REGISTRY_URL: httpUrl,
+    REGISTRY_USERNAME: credential,
+    REGISTRY_PASSWORD: credential,
+    REGISTRY_CI_USERNAME: credential.optional(),
+    REGISTRY_CI_PASSWORD: credential.optional(),
+    REGISTRY_TOKEN_SECRET: tokenSecret.optional(),
+  })
+  // A slip in a name must not hand out the administrator's account in place of this one.
+  .refine((v) => slipsOf(v).length === 0, {
+    path: [REGISTRY_CI.join(" and ")],
+    error: ({ input }) => slipsOf(input as Environment).join("; "),
+    when: () => true,
+  });
+
+function slipsOf(variables: Readonly<Record<string, unknown>>): string[] {
+  const [set, ...more] = REGISTRY_CI.filter((name) => variables[name] !== undefined);
+  // Kubernetes sets variables for a Service that is called registry-ci.
+  const unknown = Object.keys(variables).filter(
+    (name) =>
+      /^REGISTRY_CI_(?!SERVICE_|PORT)/.test(name) && !REGISTRY_CI.some((known) => known === name),
+  );
+  return [
+    ...(set && more.length === 0 ? [`are one account, and only ${set} is set: set both`] : []),
+    ...unknown.map((name) => `are the only names that begin so: ${name} is not known`),
+  ];
+}
+
+type Account = Readonly<Record<"username" | "password", string>>;
+
+function sharedAccount(v: z.output<typeof registryVariables>): Account | undefined {
+  const { REGISTRY_CI_USERNAME: username, REGISTRY_CI_PASSWORD: password } = v;
+  return username === undefined || password === undefined ? undefined : { username, password };
+}
+
 const citadelVariables = z.object({
   CITADEL_URL: httpUrl,
   CITADEL_API_KEY: credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_"),
@@ -94,23 +144,38 @@ const SYSTEMS = {
           }
         : { provider: v.DNS_PROVIDER, url: v.CLOUDFLARE_URL, token: v.CLOUDFLARE_API_TOKEN },
     ),
-  registry: z
-    .object({
-      REGISTRY_URL: httpUrl,
-      REGISTRY_USERNAME: credential,
-      REGISTRY_PASSWORD: credential,
-      REGISTRY_CI_USERNAME: credential.optional(),
-      REGISTRY_CI_PASSWORD: credential.optional(),
+  registry: registryVariables.transform((v) => ({
+    url: v.REGISTRY_URL,
+    username: v.REGISTRY_USERNAME,
+    password: v.REGISTRY_PASSWORD,
+    /** One account for all pipelines: the administrator's where there is no other. */
+    shared: sharedAccount(v) ?? { username: v.REGISTRY_USERNAME, password: v.REGISTRY_PASSWORD },
+    hasSharedAccount: sharedAccount(v) !== undefined,
+    /** Each project's own accounts are derived from it. */
+    tokenSecret: v.REGISTRY_TOKEN_SECRET,
+  })),
+  /** The issuer of the registry's tokens. */
+  registryTokens: registryVariables
+    .safeExtend({
+      REGISTRY_TOKEN_SECRET: tokenSecret,
+      REGISTRY_TOKEN_KEY: z.string().min(1, "is empty").optional(),
+      REGISTRY_TOKEN_KEY_FILE: z.string().min(1, "is empty").optional(),
+      REGISTRY_TOKEN_OLDEST_VERSION: count(1, 999_999_999).default(1),
+      REGISTRY_TOKEN_LISTEN: listen.default("127.0.0.1:8081"),
+    })
+    .refine((v) => !v.REGISTRY_TOKEN_KEY !== !v.REGISTRY_TOKEN_KEY_FILE, {
+      path: ["REGISTRY_TOKEN_KEY and REGISTRY_TOKEN_KEY_FILE"],
+      error: "are both set or both missing: set one of them",
     })
     .transform((v) => ({
       url: v.REGISTRY_URL,
-      username: v.REGISTRY_USERNAME,
-      password: v.REGISTRY_PASSWORD,
-      /** What pipelines push with: its own account where there is one. */
-      ci:
-        v.REGISTRY_CI_USERNAME && v.REGISTRY_CI_PASSWORD
-          ? { username: v.REGISTRY_CI_USERNAME, password: v.REGISTRY_CI_PASSWORD }
-          : { username: v.REGISTRY_USERNAME, password: v.REGISTRY_PASSWORD },
+      admin: { username: v.REGISTRY_USERNAME, password: v.REGISTRY_PASSWORD },
+      shared: sharedAccount(v),
+      secret: v.REGISTRY_TOKEN_SECRET,
+      key: v.REGISTRY_TOKEN_KEY,
+      keyFile: v.REGISTRY_TOKEN_KEY_FILE,
+      oldestVersion: v.REGISTRY_TOKEN_OLDEST_VERSION,
+      ...hostAndPort(v.REGISTRY_TOKEN_LISTEN),
     })),
   postgres: z
     .object({ POSTGRES_ADMIN_URL: url("postgres:", "postgresql:") })
@@ -128,18 +193,14 @@ const SYSTEMS = {
       RDEV_INFRA_PLATFORM: z
         .string("is missing")
         .regex(/^[a-z][a-z0-9-]{0,38}[a-z0-9]$/, "is no platform's name, as staging"),
-      RDEV_INFRA_LISTEN: z
-        .string()
-        .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, "is no address and port, as 127.0.0.1:8080")
-        .default("127.0.0.1:8080"),
+      RDEV_INFRA_LISTEN: listen.default("127.0.0.1:8080"),
       RDEV_INFRA_CONCURRENCY: count(1, 64).optional(),
       RDEV_INFRA_RATE_LIMIT: count(1, 10_000_000).default(6_000),
       RDEV_INFRA_TRUSTED_PROXIES: z.string().min(1, "is empty").optional(),
     })
     .transform((v) => ({
       platform: v.RDEV_INFRA_PLATFORM,
-      host: v.RDEV_INFRA_LISTEN.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"),
-      port: Number(/\d+$/.exec(v.RDEV_INFRA_LISTEN)?.[0]),
+      ...hostAndPort(v.RDEV_INFRA_LISTEN),
       concurrency: v.RDEV_INFRA_CONCURRENCY,
       rateLimit: v.RDEV_INFRA_RATE_LIMIT,
       trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,

@@ -43,7 +43,7 @@ const definition = define({
   },
 
   async apply(woodpecker, _id, { repositoryId, project }) {
-    const { username, password } = connection("registry").ci;
+    const { username, password } = connection("registry").shared;
     const [oldUsername, oldPassword] = await both(woodpecker, repositoryId);
     for (const [name, value, old] of [
       [USERNAME, username, oldUsername],

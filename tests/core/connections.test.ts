@@ -79,6 +79,59 @@ describe("connections", () => {
     assert.equal(connection("citadel", two).hasAgentKey, true);
   });
 
+  const registry = {
+    REGISTRY_URL: "https://registry",
+    REGISTRY_USERNAME: "admin",
+    REGISTRY_PASSWORD: "planted-admin",
+  };
+
+  it("refuse half an account for pipelines, and name both of its variables", () => {
+    for (const half of [
+      { REGISTRY_CI_USERNAME: "ci" },
+      { REGISTRY_CI_PASSWORD: "planted-ci" },
+      { REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASWORD: "planted-ci" },
+    ]) {
+      const { message } = thrown("RDEV_CONNECTION", () =>
+        connection("registry", { ...registry, ...half }),
+      );
+      assert.match(message, /REGISTRY_CI_USERNAME and REGISTRY_CI_PASSWORD/);
+      assert.doesNotMatch(message, /planted/);
+    }
+  });
+
+  it("know no other variables of the pipelines' account, beside those that Kubernetes sets", () => {
+    const misspelt = { REGISTRY_CI_USER: "ci", REGISTRY_CI_PASS: "planted-ci" };
+    const { message } = thrown("RDEV_CONNECTION", () =>
+      connection("registry", { ...registry, ...misspelt, REGISTRY_PASSWORD: undefined }),
+    );
+    for (const part of ["REGISTRY_CI_USER is not known", "REGISTRY_CI_PASS is not known"]) {
+      assert.ok(message.includes(part), message);
+    }
+    assert.ok(message.includes("REGISTRY_PASSWORD is missing"), message);
+    assert.doesNotMatch(message, /planted/);
+    const service = { REGISTRY_CI_SERVICE_HOST: "10.0.0.1", REGISTRY_CI_PORT: "tcp://10.0.0.1:80" };
+    assert.equal(connection("registry", { ...registry, ...service }).hasSharedAccount, false);
+  });
+
+  it("take the key that signs the registry's tokens from a variable or from a file, not both", () => {
+    const tokens = { ...registry, REGISTRY_TOKEN_SECRET: "s".repeat(32) };
+    const file = { REGISTRY_TOKEN_KEY_FILE: "/run/key.pem" };
+    assert.equal(connection("registryTokens", { ...tokens, ...file }).keyFile, "/run/key.pem");
+    const both = { ...file, REGISTRY_TOKEN_KEY: "planted\nlines" };
+    for (const wrong of [tokens, { ...tokens, ...both }]) {
+      const { message } = thrown("RDEV_CONNECTION", () => connection("registryTokens", wrong));
+      assert.match(message, /REGISTRY_TOKEN_KEY and REGISTRY_TOKEN_KEY_FILE are both/);
+      assert.doesNotMatch(message, /planted/);
+    }
+  });
+
+  it("refuse a secret for the registry's accounts that can be guessed", () => {
+    const short = { ...registry, REGISTRY_TOKEN_SECRET: "planted" };
+    const { message } = thrown("RDEV_CONNECTION", () => connection("registry", short));
+    assert.match(message, /REGISTRY_TOKEN_SECRET is shorter than 32 characters/);
+    assert.doesNotMatch(message, /planted/);
+  });
+
   it("know their secrets, also inside of URLs", () => {
     assert.deepEqual(
       connectionSecrets({
