@@ -36,7 +36,7 @@ const repositorySchema = z.object({
   default_branch: z.string(),
   private: z.boolean(),
   has_pull_requests: z.boolean(),
-  permissions: z.object({ admin: z.boolean() }),
+  permissions: z.object({ admin: z.boolean(), push: z.boolean(), pull: z.boolean() }),
 });
 
 const branchSchema = z.object({ commit: z.object({ id: z.string(), url: z.string() }) });
@@ -74,10 +74,9 @@ export class Gitea {
     return branchSchema.parse(await this.#call("GET", path));
   }
 
-  /** Whether a file that is not empty is there at this commit. */
-  async hasFile(fullName: string, path: string, commit: string): Promise<boolean> {
-    const raw = `/repos/${fullName}/raw/${encodeURI(path)}?ref=${commit}`;
-    return (await this.#textOrNone(raw)) !== "";
+  /** A file's text at this commit; empty if there is no such file. */
+  async file(fullName: string, path: string, commit: string): Promise<string> {
+    return this.#textOrNone(`/repos/${fullName}/raw/${encodeURI(path)}?ref=${commit}`);
   }
 
   /** The paths of the files in a folder at this commit; none if there is no such folder. */

@@ -1,5 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Entry, Store } from "./store.ts";
+
+/** What can start a pipeline (model/const.go). */
+export const EVENTS = [
+  "push",
+  "pull_request",
+  "pull_request_closed",
+  "pull_request_metadata",
+  "tag",
+  "release",
+  "deployment",
+  "cron",
+  "manual",
+] as const;
 
 /** Ends a request as the real server does: a status and a plain text, or nothing. */
 export class Refusal extends Error {
@@ -18,15 +30,6 @@ export function answerFailuresInText(app: FastifyInstance): void {
     return reply.code(statusOf(error)).send("");
   });
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send("404 page not found"));
-}
-
-/** The repository of a path with `:repo_id`. @throws Refusal 400 no number, 404 not known. */
-export function entryOf(store: Store, request: FastifyRequest): Entry {
-  const { repo_id: id } = request.params as { repo_id: string };
-  if (!/^\d+$/.test(id)) throw new Refusal(400);
-  const entry = store.byId(Number(id));
-  if (!entry) throw new Refusal(404);
-  return entry;
 }
 
 const MAX_PAGE_SIZE = 50; // Woodpecker's, and its default too

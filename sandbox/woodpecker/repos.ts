@@ -1,8 +1,9 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { demandRight, entryOf, namedEntry, userOf } from "./access.ts";
 import { GiteaError, type Gitea, type GiteaRepository } from "./gitea.ts";
-import { entryOf, Refusal } from "./http.ts";
+import { Refusal } from "./http.ts";
 import type { Repo, Store } from "./store.ts";
 
 const APPROVAL_MODES = ["none", "forks", "pull_requests", "all_events"];
@@ -26,12 +27,14 @@ const patchSchema = z.object({
 });
 
 /** Activating, looking up, changing and deactivating repositories (server/api/repo.go). */
-export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): void {
+export function repoRoutes(app: FastifyInstance, store: Store): void {
   app.post("/api/repos", async (request) => {
     const { forge_remote_id: remoteId = "" } = request.query as { forge_remote_id?: string };
     if (remoteId === "" || remoteId === "0") {
       throw new Refusal(400, "No forge_remote_id provided");
     }
+    const user = userOf(request);
+    const { gitea } = user;
     const known = store.byForgeId(remoteId);
     if (known?.repo.active) throw new Refusal(409, "Repository is already active.");
 
@@ -48,6 +51,7 @@ export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): vo
       hash: randomBytes(32).toString("base64url"),
       secrets: new Map(),
       pipelines: [],
+      owner: user,
     };
     await gitea
       .createHook(from.full_name, hookUrl(origin(app), remoteId, entry.hash), entry.hash)
@@ -55,6 +59,7 @@ export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): vo
         throw new Refusal(500, "could not create webhook in forge.", { cause });
       });
     Object.assign(entry.repo, fromForge(store, from), { active: true });
+    entry.owner = user;
     store.add(entry);
     return entry.repo;
   });
@@ -62,13 +67,21 @@ export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): vo
   app.get("/api/repos/lookup/*", async (request) => {
     const entry = store.byFullName((request.params as { "*": string })["*"]);
     if (!entry) throw new Refusal(404);
+    await demandRight(entry, request, "pull");
     return entry.repo;
   });
 
-  app.get("/api/repos/:repo_id", async (request) => entryOf(store, request).repo);
+  app.get("/api/repos/:repo_id", async (request) => (await entryOf(store, request)).repo);
+
+  // Answered to every user: a repository that is not shown is told from one that is not there.
+  app.get("/api/repos/:repo_id/permissions", async (request) => {
+    const { repo } = namedEntry(store, request);
+    const { pull, push, admin } = await userOf(request).rightsIn(repo);
+    return { pull, push, admin, synced: 0, created: 0, updated: 0 };
+  });
 
   app.patch("/api/repos/:repo_id", async (request) => {
-    const { repo } = entryOf(store, request);
+    const { repo } = await entryOf(store, request, "admin");
     const parsed = patchSchema.safeParse(request.body);
     if (!parsed.success) throw new Refusal(400);
     const { trusted, ...patch } = parsed.data;
@@ -87,11 +100,15 @@ export function repoRoutes(app: FastifyInstance, store: Store, gitea: Gitea): vo
   });
 
   app.delete("/api/repos/:repo_id", async (request) => {
-    const { repo } = entryOf(store, request);
+    const entry = await entryOf(store, request, "admin");
+    const { repo } = entry;
     const remove = isTrue((request.query as { remove?: string }).remove);
-    await removeHook(app, gitea, repo, remove);
+    await removeHook(app, userOf(request).gitea, repo, remove);
     if (remove) store.remove(repo.id);
-    else repo.active = false;
+    else {
+      repo.active = false;
+      entry.owner = undefined;
+    }
     return repo;
   });
 }

@@ -1,19 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { entryOf, pageOf, Refusal } from "./http.ts";
+import { entryOf, namedEntry } from "./access.ts";
+import { EVENTS, pageOf, Refusal } from "./http.ts";
 import type { Store } from "./store.ts";
-
-const EVENTS = [
-  "push",
-  "pull_request",
-  "pull_request_closed",
-  "pull_request_metadata",
-  "tag",
-  "release",
-  "deployment",
-  "cron",
-  "manual",
-];
 
 /** An image's name: host with a port, path, tag and digest, of which only the path is a must. */
 const IMAGE = /^[\w.-]+(?::\d+)?(?:\/[\w.-]+)*(?::[\w-]+)?(?:@sha256:[a-f\d]{64})?$/;
@@ -29,7 +18,7 @@ const newSchema = fieldsSchema.extend({ name: z.string().nullish() });
 /** Secrets of a repository (server/api/repo_secret.go). No answer ever holds a value. */
 export function secretRoutes(app: FastifyInstance, store: Store): void {
   app.get("/api/repos/:repo_id/secrets", async (request, reply) => {
-    const { secrets } = entryOf(store, request);
+    const { secrets } = await entryOf(store, request, "push");
     const byName = [...secrets.keys()].sort().flatMap((name) => secrets.get(name)?.secret ?? []);
     const page = pageOf(byName, request);
     // The real server answers `null` for an empty list: a Go slice that was never made.
@@ -37,7 +26,7 @@ export function secretRoutes(app: FastifyInstance, store: Store): void {
   });
 
   app.post("/api/repos/:repo_id/secrets", async (request) => {
-    const { repo, secrets } = entryOf(store, request);
+    const { repo, secrets } = await entryOf(store, request, "push");
     const fields = parse(newSchema, request.body);
     const name = fields.name ?? "";
     const value = fields.value ?? "";
@@ -62,11 +51,13 @@ export function secretRoutes(app: FastifyInstance, store: Store): void {
     return secret;
   });
 
-  app.get("/api/repos/:repo_id/secrets/:name", async (request) => secretOf(store, request).secret);
+  app.get("/api/repos/:repo_id/secrets/:name", async (request) => {
+    return (await secretOf(store, request)).secret;
+  });
 
   app.patch("/api/repos/:repo_id/secrets/:name", async (request) => {
     const fields = parse(fieldsSchema, request.body);
-    const kept = secretOf(store, request);
+    const kept = await secretOf(store, request);
     const { secret } = kept;
     const next = {
       images: fields.images ?? secret.images,
@@ -82,15 +73,15 @@ export function secretRoutes(app: FastifyInstance, store: Store): void {
   });
 
   app.delete("/api/repos/:repo_id/secrets/:name", async (request, reply) => {
-    const { secret } = secretOf(store, request);
-    entryOf(store, request).secrets.delete(secret.name);
+    const { secret } = await secretOf(store, request);
+    namedEntry(store, request).secrets.delete(secret.name);
     return reply.code(204).send();
   });
 }
 
-function secretOf(store: Store, request: FastifyRequest) {
+async function secretOf(store: Store, request: FastifyRequest) {
   const { name } = request.params as { name: string };
-  const kept = entryOf(store, request).secrets.get(name);
+  const kept = (await entryOf(store, request, "push")).secrets.get(name);
   if (!kept) throw new Refusal(404);
   return kept;
 }
@@ -109,7 +100,7 @@ function problemOf(secret: {
   events: string[];
   images: string[] | null;
 }): string | undefined {
-  const event = secret.events.find((name) => !EVENTS.includes(name));
+  const event = secret.events.find((name) => !EVENTS.some((known) => known === name));
   if (event !== undefined) return `invalid webhook event: ${event}\ninvalid secret event`;
   if (secret.events.length === 0) return "invalid secret event: no event specified";
   const image = secret.images?.find((name) => !IMAGE.test(name));

@@ -1,3 +1,5 @@
+import type { User } from "./users.ts";
+
 /** A repository, by the field names of Woodpecker's own answers. */
 export interface Repo {
   readonly id: number;
@@ -46,6 +48,24 @@ export interface Secret {
   note: string;
 }
 
+/** Why a pipeline does not run, or what could be better in its configuration. */
+export interface PipelineError {
+  readonly type: string;
+  readonly message: string;
+  readonly is_warning: boolean;
+  readonly data: { readonly file: string; readonly field: string } | null;
+}
+
+/** A workflow of a pipeline, with its steps. */
+export interface PipelineWorkflow {
+  readonly id: number;
+  readonly pipeline_id: number;
+  readonly pid: number;
+  readonly name: string;
+  readonly state: string;
+  readonly children: readonly object[];
+}
+
 /** A pipeline, by the field names of Woodpecker's own answers. Times are seconds since 1970. */
 export interface Pipeline {
   readonly id: number;
@@ -55,7 +75,7 @@ export interface Pipeline {
   readonly event: string;
   readonly event_reason: string[] | null;
   readonly status: string;
-  readonly errors: unknown[] | null;
+  readonly errors: readonly PipelineError[] | null;
   readonly created: number;
   readonly updated: number;
   readonly started: number;
@@ -71,6 +91,8 @@ export interface Pipeline {
   readonly forge_url: string;
   readonly reviewed_by: string;
   readonly reviewed: number;
+  /** Left out of lists, and where nothing runs. */
+  readonly workflows?: readonly PipelineWorkflow[];
   readonly variables?: Record<string, string>;
   readonly version: string;
   readonly title: string;
@@ -89,6 +111,8 @@ export interface Entry {
   readonly secrets: Map<string, { readonly secret: Secret; value: string }>;
   /** Oldest first. */
   readonly pipelines: Pipeline[];
+  /** Who activated it, and as whom its configuration is read; none while it is deactivated. */
+  owner: User | undefined;
 }
 
 /** What the server knows, in memory. */

@@ -20,6 +20,10 @@ interface LiveSecret {
 
 const MARK = "managed-by: rdev-infra, project: my-app";
 const project = "my-app";
+const CONFIG = `when: {event: [push, manual]}
+steps:
+  - {name: test, image: alpine, commands: [echo tested]}
+`;
 
 describe("providers/woodpecker", () => {
   const set = testVariables();
@@ -292,7 +296,7 @@ describe("providers/woodpecker", () => {
 
     beforeEach(async () => {
       await gitea("POST", `/repos/${fullName}/contents/.woodpecker.yml`, {
-        content: Buffer.from("steps: []\n").toString("base64"),
+        content: Buffer.from(CONFIG).toString("base64"),
       });
       repositoryId = await activated();
       run = { repositoryId, branch: "main", project };

@@ -33,6 +33,21 @@ const pipelineSchema = z.looseObject({
   author: z.string(),
   variables: z.record(z.string(), z.string()).optional(),
 });
+const workflowsSchema = z.object({
+  workflows: z.array(
+    z.looseObject({ name: z.string(), children: z.array(z.looseObject({ name: z.string() })) }),
+  ),
+});
+const errorsSchema = z.object({
+  errors: z.array(
+    z.object({
+      type: z.string(),
+      message: z.string(),
+      is_warning: z.boolean(),
+      data: z.unknown(),
+    }),
+  ),
+});
 const giteaRepoSchema = z.object({ id: z.number(), full_name: z.string() });
 const hooksSchema = z.array(
   z.object({
@@ -43,7 +58,12 @@ const hooksSchema = z.array(
 );
 const commitSchema = z.object({ commit: z.object({ sha: z.string() }) });
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+const CONFIG = `when: {event: [push, manual]}
+steps:
+  - {name: test, image: alpine, commands: [echo tested]}
+`;
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** On the sandbox's Gitea, with a stand-in and an organization of its own. */
 describe("the stand-in for Woodpecker, on Gitea", function () {
@@ -88,11 +108,21 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
     return text === "" ? undefined : JSON.parse(text);
   }
 
-  async function call(method: Method, path: string, body?: unknown) {
-    const answer = await request(`${woodpecker.url}/api${path}`, {
+  const call = (method: Method, path: string, body?: unknown) =>
+    send(method, `${woodpecker.url}/api${path}`, {
+      authorization: `Bearer ${woodpecker.token}`,
+      body,
+    });
+
+  async function send(
+    method: Method,
+    url: string,
+    { authorization, body }: { readonly authorization: string; readonly body?: unknown },
+  ) {
+    const answer = await request(url, {
       method,
       headers: {
-        authorization: `Bearer ${woodpecker.token}`,
+        authorization,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       body: body === undefined ? null : JSON.stringify(body),
@@ -219,6 +249,92 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
     });
   });
 
+  describe("users", () => {
+    /** A new user of Gitea, logged in at Woodpecker; what it calls there. */
+    async function stranger(permission?: "read" | "write" | "admin") {
+      const username = `u${randomBytes(4).toString("hex")}`;
+      const password = randomBytes(12).toString("hex");
+      await onGitea("POST", "/admin/users", {
+        username,
+        password,
+        email: `${username}@example.test`,
+        must_change_password: false,
+      });
+      const basic = Buffer.from(`${username}:${password}`).toString("base64");
+      const made = await send("POST", `${gitea.url}/api/v1/users/${username}/tokens`, {
+        authorization: `Basic ${basic}`,
+        body: { name: "t", scopes: ["all"] },
+      });
+      const { sha1 } = z.object({ sha1: z.string() }).parse(made.body);
+      if (permission) {
+        const path = `/repos/${repository.full_name}/collaborators/${username}`;
+        await onGitea("PUT", path, { permission });
+      }
+      const login = await send("POST", `${woodpecker.url}/authorize`, {
+        authorization: `token ${sha1}`,
+      });
+      const { token } = z.object({ token: z.string() }).parse(login.body);
+      return async (method: Method, path: string, body?: unknown) =>
+        (
+          await send(method, `${woodpecker.url}/api${path}`, {
+            authorization: `Bearer ${token}`,
+            body,
+          })
+        ).status;
+    }
+
+    beforeEach(async () => {
+      await onGitea("PATCH", `/repos/${repository.full_name}`, { private: true });
+    });
+
+    it("do not see a private repository that they have no right in: 404, for all of it", async () => {
+      const { id } = await activate();
+      const ask = await stranger();
+      const paths = ["", "/secrets", "/secrets/a", "/pipelines", "/pipelines/1"];
+      for (const path of paths) assert.equal(await ask("GET", `/repos/${id}${path}`), 404, path);
+      assert.equal(await ask("GET", `/repos/lookup/${repository.full_name}`), 404);
+      assert.equal(await ask("DELETE", `/repos/${id}`), 404);
+      assert.equal(await ask("POST", `/repos/${id}/pipelines`, { branch: "main" }), 404);
+      assert.equal((await call("GET", `/repos/${id}`)).status, 200);
+    });
+
+    it("are told that a repository exists by its permissions, whatever they may see", async () => {
+      const { id } = await activate();
+      const ask = await stranger();
+      assert.equal(await ask("GET", `/repos/${id}/permissions`), 200);
+      assert.equal(await ask("GET", "/repos/987654/permissions"), 404);
+    });
+
+    it("see secrets where they may push, and remove the repository where they administer it", async () => {
+      const { id } = await activate();
+      const [reads, writes, administers] = [
+        await stranger("read"),
+        await stranger("write"),
+        await stranger("admin"),
+      ];
+      assert.equal(await reads("GET", `/repos/${id}`), 200);
+      assert.equal(await reads("GET", `/repos/${id}/secrets`), 404);
+      assert.equal(await writes("GET", `/repos/${id}/secrets`), 200);
+      assert.equal(await writes("DELETE", `/repos/${id}`), 403);
+      assert.equal(await administers("DELETE", `/repos/${id}?remove=true`), 200);
+    });
+
+    it("may activate only what they administer on Gitea", async () => {
+      const [writes, administers] = [await stranger("write"), await stranger("admin")];
+      const path = `/repos?forge_remote_id=${repository.id}`;
+      assert.equal(await writes("POST", path), 403);
+      assert.equal(await administers("POST", path), 200);
+    });
+
+    it("are who they are: one is an administrator, and no other", async () => {
+      const answer = await call("GET", "/user");
+      assert.equal(z.looseObject({ admin: z.boolean() }).parse(answer.body).admin, true);
+      assert.equal(await (await stranger())("GET", "/user"), 200);
+      const login = await send("POST", `${woodpecker.url}/authorize`, { authorization: "token x" });
+      assert.equal(login.status, 401);
+    });
+  });
+
   describe("secrets", () => {
     const planted = "planted-value";
 
@@ -311,10 +427,10 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       const { id } = await activate();
       const path = `/repos/${id}/pipelines`;
       assert.deepEqual((await call("GET", path)).body, []);
-      const sha = await commitFile(".woodpecker.yml", "steps: []\n");
+      const sha = await commitFile(".woodpecker.yml", CONFIG);
       const variables = { TARGET: "staging" };
       const answer = await call("POST", path, { branch: "main", variables });
-      assert.equal(answer.status, 200);
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
       const first = pipelineSchema.parse(answer.body);
       assert.equal(first.number, 1);
       assert.equal(first.status, "pending");
@@ -326,13 +442,104 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       const second = pipelineSchema.parse((await call("POST", path, { branch: "main" })).body);
       assert.equal(second.number, 2);
       assert.equal(second.variables, undefined);
-      assert.deepEqual((await call("GET", path)).body, [second, first]);
+      const listed = ({ workflows: _, ...rest }: typeof first) => rest;
+      assert.deepEqual((await call("GET", path)).body, [listed(second), listed(first)]);
       assert.deepEqual((await call("GET", `${path}/1`)).body, first);
-      assert.deepEqual((await call("GET", `${path}/latest`)).body, second);
       assert.equal((await call("GET", `${path}/3`)).status, 404);
       assert.equal((await call("GET", `${path}/x`)).status, 400);
       assert.deepEqual((await call("GET", `${path}?branch=other`)).body, []);
       assert.equal((await call("GET", `${path}?status=pending&event=manual`)).status, 200);
+    });
+
+    it("show their workflows and steps when they are asked for one by one, not in a list", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", CONFIG);
+      const made = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
+      const { workflows } = workflowsSchema.parse(made.body);
+      assert.deepEqual(
+        workflows.map(({ name, children }) => [name, ...children.map((step) => step.name)]),
+        [["woodpecker", "clone", "test"]],
+      );
+      const list = z
+        .array(z.looseObject({}))
+        .parse((await call("GET", `/repos/${id}/pipelines`)).body);
+      assert.ok(list.every((one) => !("workflows" in one)));
+    });
+
+    it("have the bare branch as their ref, and no message of who asked", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", CONFIG);
+      const body = { branch: "main", message: "mine" };
+      const made = await call("POST", `/repos/${id}/pipelines`, body);
+      const { ref, message } = z
+        .looseObject({ ref: z.string(), message: z.string() })
+        .parse(made.body);
+      assert.equal(ref, "main");
+      assert.equal(message, "MANUAL PIPELINE @ main");
+    });
+
+    it("are the latest only where a push started them", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", CONFIG);
+      await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
+      assert.equal((await call("GET", `/repos/${id}/pipelines/latest`)).status, 404);
+    });
+
+    it("are filtered by what they are, and by nothing that they cannot be", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", CONFIG);
+      const path = `/repos/${id}/pipelines`;
+      const made = pipelineSchema.parse((await call("POST", path, { branch: "main" })).body);
+      const count = async (query: string) =>
+        z.array(z.unknown()).parse((await call("GET", `${path}?${query}`)).body).length;
+      for (const query of ["ref=mai", "status=pending", "event=push,manual", "status="]) {
+        assert.equal(await count(query), 1, query);
+      }
+      const early = "2020-01-01T00:00:00Z";
+      assert.equal(await count(`after=${early}`), 1);
+      assert.equal(await count(`before=${early}`), 0);
+      assert.equal(made.status, "pending");
+      for (const query of ["status=bogus", "event=push,bogus", "before=yesterday"]) {
+        assert.equal((await call("GET", `${path}?${query}`)).status, 400, query);
+      }
+    });
+
+    it("are in error, and answered with 200, where the configuration is wrong", async () => {
+      const { id } = await activate();
+      const path = `/repos/${id}/pipelines`;
+      const wrong: [string, string, string][] = [
+        ["steps: []\n", "linter", "Invalid or missing `steps` section"],
+        ["steps: [\n", "compiler", "at line"],
+        [
+          "steps: [{name: a, image: b, environment: {X: {from_secret: mistyped}}}]\n",
+          "generic",
+          'secret "mistyped" not found',
+        ],
+      ];
+      for (const [index, [config, type, message]] of wrong.entries()) {
+        await call("PATCH", `/repos/${id}`, { config_file: `ci-${index}.yml` });
+        await commitFile(`ci-${index}.yml`, config);
+        const answer = await call("POST", path, { branch: "main" });
+        assert.equal(answer.status, 200);
+        assert.equal(pipelineSchema.parse(answer.body).status, "error");
+        const { errors } = errorsSchema.parse(answer.body);
+        const blocking = errors.filter((error) => !error.is_warning);
+        assert.deepEqual(
+          blocking.map((error) => error.type),
+          [type],
+        );
+        assert.ok(blocking[0]?.message.includes(message), blocking[0]?.message);
+      }
+      assert.equal(z.array(z.unknown()).parse((await call("GET", path)).body).length, 3);
+    });
+
+    it("are not made where a filter leaves nothing: 204, and the header that says why", async () => {
+      const { id } = await activate();
+      await commitFile(".woodpecker.yml", CONFIG.replace("[push, manual]", "push"));
+      const answer = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
+      assert.equal(answer.status, 204);
+      assert.equal(answer.headers["pipeline-filtered"], "true");
+      assert.deepEqual((await call("GET", `/repos/${id}/pipelines`)).body, []);
     });
 
     it("are not made without a configuration: 204, and the header that says why", async () => {
@@ -347,18 +554,18 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       const { id } = await activate();
       const trigger = async () =>
         (await call("POST", `/repos/${id}/pipelines`, { branch: "main" })).status;
-      await commitFile("ci.yml", "steps: []\n");
+      await commitFile("ci.yml", CONFIG);
       assert.equal(await trigger(), 204);
       await call("PATCH", `/repos/${id}`, { config_file: "ci.yml" });
       assert.equal(await trigger(), 200);
       await call("PATCH", `/repos/${id}`, { config_file: "" });
-      await commitFile(".woodpecker/build.yaml", "steps: []\n");
+      await commitFile(".woodpecker/build.yaml", CONFIG);
       assert.equal(await trigger(), 200);
     });
 
     it("are refused on a branch that is not there, in a deactivated repository, and unreadable", async () => {
       const { id } = await activate();
-      await commitFile(".woodpecker.yml", "steps: []\n");
+      await commitFile(".woodpecker.yml", CONFIG);
       const path = `/repos/${id}/pipelines`;
       assert.equal((await call("POST", path, { branch: "none" })).status, 500);
       assert.equal((await call("POST", path, { branch: 1 })).status, 400);
