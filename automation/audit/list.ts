@@ -31,4 +31,5 @@ export async function listAudit(
 const hasNoEnd = sql<boolean>`NOT EXISTS (
   SELECT FROM audit_log AS ended
   WHERE ended.details ->> 'operation' = audit_log.details ->> 'operation'
+    AND ended.action = audit_log.action
     AND ended.result <> 'started')`;

@@ -1,11 +1,14 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { runPulumi } from "./command.ts";
+import { CommandFailure, runPulumi } from "./command.ts";
+import { isStackNotFound } from "./messages.ts";
 
 const resource = z.looseObject({
   urn: z.string(),
   type: z.string(),
+  /** An object somewhere; a component is none. */
+  custom: z.boolean().optional(),
   inputs: z.record(z.string(), z.unknown()).optional(),
   outputs: z.record(z.string(), z.unknown()).optional(),
 });
@@ -44,6 +47,34 @@ export class StackState {
   static async read(stack: string, workDir: string): Promise<StackState> {
     const text = await runPulumi(["stack", "export", "--stack", stack], { workDir });
     return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
+  }
+
+  /** As `read`; undefined where there is no such stack. */
+  static async find(stack: string, workDir: string): Promise<StackState | undefined> {
+    try {
+      return await StackState.read(stack, workDir);
+    } catch (error) {
+      if (error instanceof CommandFailure && isStackNotFound(error.stderr)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The URNs of what stands for an object somewhere, whole or half made. */
+  get resources(): string[] {
+    const { resources, pending_operations: pending } = this.#state.deployment;
+    const all = [...(resources ?? []), ...(pending ?? []).map((each) => each.resource)];
+    const objects = all.filter(
+      ({ custom, type }) => custom === true && !type.startsWith("pulumi:providers:"),
+    );
+    return [...new Set(objects.map(({ urn }) => urn))];
+  }
+
+  /** The program has run to its end once: it gave its outputs. */
+  get hasOutputs(): boolean {
+    const stack = this.#state.deployment.resources?.find(
+      ({ type }) => type === "pulumi:pulumi:Stack",
+    );
+    return Object.keys(stack?.outputs ?? {}).length > 0;
   }
 
   /** The making of a resource was interrupted, and no later `up` has made it. */

@@ -35,6 +35,7 @@ export class LostAttempt extends Error {}
  */
 export class Attempt {
   readonly row: OperationRow;
+  #foundEmpty: boolean;
   readonly #office: Office;
   readonly #ticket: Ticket;
 
@@ -42,6 +43,7 @@ export class Attempt {
     this.#office = office;
     this.#ticket = ticket;
     this.row = row;
+    this.#foundEmpty = row.found_empty;
   }
 
   /** Undefined where there is nothing to do: it has ended, or was to be stopped when its runner died. */
@@ -75,16 +77,12 @@ export class Attempt {
     return projectStackName(this.row.platform, this.row.slug);
   }
 
-  /** The project's outputs, of the last `up` that succeeded; undefined where there is no project. */
-  async outputs(): Promise<Readonly<Record<string, unknown>> | undefined> {
+  /** Whether the project is known. */
+  async hasProject(): Promise<boolean> {
     const project = await this.#office.store.run((db) =>
-      db
-        .selectFrom("projects")
-        .select("outputs")
-        .where("slug", "=", this.row.slug)
-        .executeTakeFirst(),
+      db.selectFrom("projects").select("slug").where("slug", "=", this.row.slug).executeTakeFirst(),
     );
-    return project?.outputs;
+    return project !== undefined;
   }
 
   /** Tells the queue that it goes on. Throws LostAttempt. */
@@ -104,6 +102,23 @@ export class Attempt {
   /** Throws LostAttempt. */
   async addEvents(events: readonly Omit<NumberedEvent, "number">[]): Promise<void> {
     await this.#own(async (transaction) => addEvents(transaction, this.row.id, events));
+  }
+
+  /** Nothing of the project was there before this operation: all that is there now, it made. */
+  get foundEmpty(): boolean {
+    return this.#foundEmpty;
+  }
+
+  /** Throws LostAttempt. */
+  async noteEmpty(): Promise<void> {
+    await this.#own(async (transaction) => {
+      await transaction
+        .updateTable("operations")
+        .set({ found_empty: true })
+        .where("id", "=", this.row.id)
+        .execute();
+    });
+    this.#foundEmpty = true;
   }
 
   /** By these a lock that has stayed is known as ours. */

@@ -10,6 +10,7 @@ import { Attempt, LostAttempt, type Office, type Ticket } from "./attempt.ts";
 import { EventLog } from "./event-log.ts";
 import { Lease } from "./lease.ts";
 import { isHolderDead } from "./lock-owner.ts";
+import type { OperationKind } from "./operation.ts";
 import { recorded } from "./recorded.ts";
 import type { RunnerLog } from "./runner-log.ts";
 
@@ -69,13 +70,12 @@ export class Execution {
     const { log, maxAttempts, leaseSeconds, deadline } = this.#options;
     const { attempts, kind } = attempt.row;
     this.#tell("info", { kind, attempts, project_id: attempt.row.slug }, "operation begun");
-    const worker = this.#options.worker();
-    this.#worker = worker;
+    this.#worker = this.#options.worker();
     const events = new EventLog((each) => attempt.addEvents(each));
     const lease = new Lease(attempt, {
       seconds: leaseSeconds,
-      onRenewed: (ms) => worker.renew(ms),
-      onLost: () => void worker.kill(),
+      onRenewed: (ms) => this.#worker?.renew(ms),
+      onLost: () => void this.#worker?.kill(),
       onCancelling: () => this.#cancel(CANCEL_GRACE),
     });
     this.#lease = lease;
@@ -84,7 +84,10 @@ export class Execution {
       this.#cancel(CANCEL_GRACE);
     }, deadline);
     try {
-      const ending = await this.#recorded(attempt, () => this.#work(attempt, worker, events));
+      const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
+      const ending = this.#isToUndo(attempt, done)
+        ? await this.#undone(attempt, events, done)
+        : done;
       await this.#persist(() => events.flush());
       const again = ending.killed && attempts < maxAttempts;
       if (again || (this.#isHandingBack && ending.outcome.result === "cancelled")) {
@@ -102,17 +105,21 @@ export class Execution {
       clearTimeout(this.#grace);
       events.end();
       lease.end();
-      await worker.kill();
+      await this.#worker.kill();
     }
   }
 
   /** With its intent and its end in the audit trail, where it changes something. */
-  async #recorded(attempt: Attempt, work: () => Promise<Done>): Promise<Done> {
-    const { kind, actor, id, request } = attempt.row;
-    if (kind === "preview") return work();
+  async #recorded(
+    attempt: Attempt,
+    operation: OperationKind | "rollback",
+    work: () => Promise<Done>,
+  ): Promise<Done> {
+    if (operation === "preview") return work();
+    const { actor, id, request } = attempt.row;
     let done: Done | undefined;
     const recording = {
-      ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation: kind, id },
+      ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation, id },
       ...{ remove: true, details: { request } },
     } as const;
     const outcome = await recorded(recording, async () => {
@@ -124,10 +131,43 @@ export class Execution {
     return { ...(done ?? dead(outcome)), outcome, killed: done?.killed ?? false };
   }
 
-  async #work(attempt: Attempt, worker: Worker, events: EventLog): Promise<Done> {
-    const ending = await worker.run(await this.#job(attempt), {
+  #isToUndo({ row, foundEmpty }: Attempt, { outcome, killed, mayUndo }: Done): boolean {
+    const { request } = row;
+    const isAsked = request.kind === "up" && request.onFailure === "rollback";
+    // One that is handed back fails again elsewhere, and is undone there.
+    const isFailure = outcome.result === "failed" && !killed && !this.#isHandingBack;
+    return isAsked && isFailure && foundEmpty && mayUndo;
+  }
+
+  /** Deletes again what the failed `up` made, with a worker and a record of its own. */
+  async #undone(attempt: Attempt, events: EventLog, failure: Done): Promise<Done> {
+    if (this.#lease?.isLost !== false) throw new LostAttempt();
+    this.#tell("info", { project_id: attempt.row.slug }, "rollback begun");
+    this.#worker = this.#options.worker();
+    this.#worker.renew(this.#lease.remaining);
+    const task = { kind: "rollback" } as const;
+    const undone = await this.#recorded(attempt, "rollback", () =>
+      this.#work(attempt, events, task),
+    );
+    const { outcome } = undone;
+    if (outcome.result === "cancelled" && this.#isHandingBack) return undone;
+    const { changes, durationMs, errors } = failure.outcome;
+    return {
+      ...undone,
+      outcome: {
+        ...{ result: "failed", outputs: {}, durationMs: durationMs + outcome.durationMs },
+        changes: { ...changes, delete: changes.delete + outcome.changes.delete },
+        errors: [...errors, ...outcome.errors],
+      },
+    };
+  }
+
+  async #work(attempt: Attempt, events: EventLog, task?: Job["task"]): Promise<Done> {
+    const job = { ...(await this.#job(attempt)), ...(task && { task }) };
+    const ending = await this.#worker!.run(job, {
       onEvent: (event) => events.add(event),
       onEngine: (pid) => void this.#persist(() => attempt.addEngine(pid)).catch(() => undefined),
+      onFoundEmpty: () => this.#persist(() => attempt.noteEmpty()),
       mayBreakLocks: async (holders) => {
         const past = await attempt.past().catch(() => []);
         return holders.length > 0 && holders.every((holder) => isHolderDead(holder, past));
@@ -138,8 +178,12 @@ export class Execution {
 
   async #job(attempt: Attempt): Promise<Job> {
     const { platform, slug, settings, request } = attempt.row;
-    const outputs = await this.#persist(() => attempt.outputs());
-    return { platform, slug, ...jobOf(request, settings, outputs) };
+    if (request.kind === "up") {
+      const needsEmpty = request.onFailure === "rollback" && !attempt.foundEmpty;
+      return { platform, slug, settings, task: { kind: "up", needsEmpty } };
+    }
+    const isKnown = await this.#persist(() => attempt.hasProject());
+    return { platform, slug, ...jobOf(request, settings, isKnown) };
   }
 
   /** What its end means for the operation. */
@@ -183,16 +227,12 @@ export class Execution {
 }
 
 function jobOf(
-  request: Attempt["row"]["request"],
+  request: Exclude<Attempt["row"]["request"], { kind: "up" }>,
   settings: Attempt["row"]["settings"],
-  outputs: Readonly<Record<string, unknown>> | undefined,
+  isKnown: boolean,
 ): Pick<Job, "task" | "settings"> {
-  if (request.kind === "up") {
-    const isFirst = Object.keys(outputs ?? {}).length === 0;
-    return { settings, task: { kind: "up", isFirst, rollback: request.onFailure === "rollback" } };
-  }
   if (request.kind === "preview") {
-    return { settings, task: { kind: "preview", of: request.of, ofNothing: !outputs } };
+    return { settings, task: { kind: "preview", of: request.of, ofNothing: !isKnown } };
   }
   if (request.kind === "refresh") return { settings, task: { kind: "refresh" } };
   const { retainData = settings.retainData, retainRepository = settings.retainRepository } =
@@ -213,7 +253,7 @@ function failed(code: ErrorCode, message: string, outcome: Outcome = STOPPED): O
 }
 
 function dead(outcome: Outcome): Done {
-  return { type: "done", outcome, remaining: [], gone: false, killed: false };
+  return { type: "done", outcome, remaining: [], gone: false, mayUndo: false, killed: false };
 }
 
 function whyOf({ errors }: Outcome): object {

@@ -36,6 +36,11 @@ export class Lease {
     return this.#isLost;
   }
 
+  /** For so long, in ms, nobody else takes the operation. */
+  get remaining(): number {
+    return this.#until - performance.now();
+  }
+
   /** Looks at once whether the operation is to be stopped. */
   async look(): Promise<void> {
     if (await this.#attempt.isCancelling()) this.#options.onCancelling();

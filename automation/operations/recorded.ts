@@ -17,8 +17,8 @@ export interface Recording {
   readonly actor: string;
   /** `staging` or `staging.my-app`. */
   readonly stack: string;
-  readonly operation: "up" | "refresh" | "destroy";
-  /** Of a destroy: the stack's record is removed, too. Default: false. */
+  readonly operation: "up" | "refresh" | "destroy" | "rollback";
+  /** Of a destroy or a rollback: the stack's record is removed, too. Default: false. */
   readonly remove?: boolean;
   /** What both of its events carry. Default: a new UUID. */
   readonly id?: string;
@@ -53,7 +53,8 @@ export async function recorded(
       outcome = await run();
       try {
         if (operation === "up") await project?.afterUp(outcome);
-        if (operation === "destroy") await project?.afterDestroy(outcome, remove);
+        if (operation === "destroy" || operation === "rollback")
+          await project?.afterDestroy(outcome, remove);
       } catch (error) {
         outcome = withError(outcome, error);
       }

@@ -7,6 +7,7 @@ import * as audit from "./migrations/003-audit.ts";
 import * as operations from "./migrations/004-operations.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
 import * as apiKeys from "./migrations/005-api-keys.ts";
+import * as foundEmpty from "./migrations/006-found-empty.ts";
 import type { Schema } from "./schema.ts";
 import { Store } from "./store.ts";
 
@@ -17,6 +18,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "003-audit": audit,
   "004-operations": operations,
   "005-api-keys": apiKeys,
+  "006-found-empty": foundEmpty,
 };
 
 /** Any number, the same for all. */

@@ -105,6 +105,8 @@ interface OperationsTable {
   started_at: Date | null;
   ended_at: Date | null;
   attempts: Generated<number>;
+  /** Nothing of the project was there before it: all that is there since, it made. */
+  found_empty: Generated<boolean>;
   outcome: ColumnType<Outcome | null, string | undefined, string | null>;
   remaining: ColumnType<readonly Remaining[], string | undefined, string>;
   /** The number of its last event. */

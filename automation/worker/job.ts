@@ -10,11 +10,11 @@ export const job = z.strictObject({
   task: z.discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("up"),
-      /** No `up` of the project has ever succeeded. */
-      isFirst: z.boolean(),
-      /** When the first one fails: delete again what it made. */
-      rollback: z.boolean(),
+      /** A failure is to be rolled back, so nothing of the project may be there before. */
+      needsEmpty: z.boolean(),
     }),
+    /** Deletes again what an `up` made that began with nothing. */
+    z.strictObject({ kind: z.literal("rollback") }),
     z.strictObject({
       kind: z.literal("preview"),
       of: z.enum(["up", "destroy"]),

@@ -14,6 +14,7 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 let program: PulumiFn | undefined;
 let answerLocks: ((answer: boolean) => void) | undefined;
+let noted: (() => void) | undefined;
 const cancel = new AbortController();
 
 process.on("message", (message) => {
@@ -22,6 +23,7 @@ process.on("message", (message) => {
   else if (order.type === "run") void run(order);
   else if (order.type === "cancel") cancel.abort();
   else if (order.type === "lease") renew(order.ms);
+  else if (order.type === "noted") noted?.();
   else answerLocks?.(order.answer);
 });
 
@@ -58,6 +60,11 @@ async function run({ job, workDir }: Extract<Order, { type: "run" }>): Promise<v
     signal: cancel.signal,
     onEvent: (event) => tell({ type: "event", event }),
     onStart: (pid) => tell({ type: "engine", pid }),
+    onFoundEmpty: () =>
+      new Promise((resolve) => {
+        noted = resolve;
+        tell({ type: "foundEmpty" });
+      }),
     mayBreakLocks: (holders) =>
       new Promise((resolve) => {
         answerLocks = resolve;

@@ -60,6 +60,8 @@ const order = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel") }),
   /** It may go on for so long; without another such word it ends itself and all that it started. */
   z.strictObject({ type: z.literal("lease"), ms: z.number() }),
+  /** The answer to `foundEmpty`: it is on record, so the `up` may begin. */
+  z.strictObject({ type: z.literal("noted") }),
   /** The answer to `locked`. */
   z.strictObject({ type: z.literal("mayBreakLocks"), answer: z.boolean() }),
 ]);
@@ -71,12 +73,16 @@ const report = z.discriminatedUnion("type", [
   /** A command of the engine's runs. */
   z.strictObject({ type: z.literal("engine"), pid: z.int() }),
   z.strictObject({ type: z.literal("locked"), holders: z.array(holder) }),
+  /** Nothing of the project is there, so all that comes is this operation's. */
+  z.strictObject({ type: z.literal("foundEmpty") }),
   z.strictObject({
     type: z.literal("done"),
     outcome,
     remaining: z.array(remaining),
     /** Nothing of the project is left but what was kept on purpose, and its stack has no record. */
     gone: z.boolean(),
+    /** An `up` that failed: all that is there it made itself, so a rollback may delete it. */
+    mayUndo: z.boolean(),
     /** Something else ended the engine: the operation can be begun again. */
     killed: z.boolean(),
   }),

@@ -1,9 +1,11 @@
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
-import { InfraError, problems } from "../../core/errors.ts";
+import { asInfraError, InfraError, problems } from "../../core/errors.ts";
+import { connectionSecrets } from "../../core/connections.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { StackConfig } from "../engine/config.ts";
-import type { OperationEvent } from "../engine/events.ts";
-import type { LockHolder } from "../engine/messages.ts";
+import { NO_CHANGES, type OperationEvent } from "../engine/events.ts";
+import { CommandFailure } from "../engine/command.ts";
+import { commandFailure, type LockHolder } from "../engine/messages.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import { platformSettingsOf } from "../engine/requirements.ts";
 import {
@@ -29,6 +31,8 @@ export interface Surroundings {
   readonly onEvent: (event: OperationEvent) => void;
   readonly onStart: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
+  /** Nothing of the project is there: resolves once that is on record. */
+  readonly onFoundEmpty: () => Promise<void>;
 }
 
 type Result = Omit<Done, "type">;
@@ -42,18 +46,28 @@ class Performance {
   readonly #job: Job;
   readonly #stack: string;
   readonly #options: OperationOptions & { readonly workDir: string };
+  readonly #onFoundEmpty: () => Promise<void>;
   #killed = false;
   /** An earlier operation was interrupted in the middle of something. */
   #interrupted = false;
+  /** The engine has begun to work on resources. */
+  #hasBegun = false;
+  /** It found resources that this operation has not made. */
+  #metOthers = false;
 
-  constructor(job: Job, { onEvent, ...surroundings }: Surroundings) {
+  constructor(job: Job, { onEvent, onFoundEmpty, ...surroundings }: Surroundings) {
     this.#job = job;
+    this.#onFoundEmpty = onFoundEmpty;
     this.#stack = projectStackName(job.platform, job.slug);
     this.#options = {
       ...surroundings,
       onKilled: () => (this.#killed = true),
       onEvent: (event) => {
         this.#interrupted ||= isInterruptionWarning(event);
+        if ("op" in event) {
+          this.#hasBegun = true;
+          this.#metOthers ||= !event.component && event.op !== "create";
+        }
         onEvent(event);
       },
     };
@@ -62,12 +76,18 @@ class Performance {
   run(): Promise<Result> {
     const { task } = this.#job;
     if (task.kind === "up") return this.#up(task);
-    if (task.kind === "destroy") return this.#destroy();
+    if (task.kind === "destroy" || task.kind === "rollback") return this.#destroy();
     if (task.kind === "preview") return this.#preview(task);
     return this.#only(refresh(this.#stack, this.#options));
   }
 
-  async #up({ isFirst, rollback }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+  async #up({ needsEmpty }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+    const before = await this.#stateBefore();
+    if (needsEmpty) {
+      const refusal = await this.#notEmpty(before).catch(asInfraError);
+      if (refusal) return this.#only(notBegun(refusal));
+      await this.#onFoundEmpty();
+    }
     const config = stackConfig(this.#job.settings);
     const outcome = await up(this.#stack, { ...this.#options, config });
     if (this.#killed || outcome.result === "cancelled") return this.#only(outcome);
@@ -75,20 +95,45 @@ class Performance {
       if (this.#interrupted) await this.#forgetInterruption();
       return this.#only(outcome);
     }
-    if (!isFirst) return this.#only(outcome);
-    if (!rollback) return { ...(await this.#only(outcome)), remaining: await this.#leftovers() };
-    const undone = await this.#destroy();
-    const { changes, errors } = undone.outcome;
-    return {
-      ...undone,
-      outcome: {
-        ...outcome,
-        changes: { ...outcome.changes, delete: outcome.changes.delete + changes.delete },
-        outputs: {},
-        durationMs: outcome.durationMs + undone.outcome.durationMs,
-        errors: [...outcome.errors, ...errors],
-      },
-    };
+    const wasUp = before instanceof InfraError || before?.hasOutputs === true;
+    const remaining = wasUp ? [] : await this.#leftovers();
+    // An earlier attempt's own resources are met as well, where that had found nothing before it.
+    const mayUndo = this.#hasBegun && !(needsEmpty && this.#metOthers);
+    return { ...(await this.#only(outcome)), remaining, mayUndo };
+  }
+
+  /** Undefined where there is no stack. */
+  async #stateBefore(): Promise<StackState | InfraError | undefined> {
+    try {
+      return await StackState.find(this.#stack, this.#options.workDir);
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) return asInfraError(error);
+      return commandFailure(error.stderr, this.#stack, connectionSecrets());
+    }
+  }
+
+  /**
+   * Why a rollback could delete what this operation did not make. The servers are asked as well: a
+   * database may have been kept by an earlier destroy, or a state lost.
+   */
+  async #notEmpty(before: StackState | InfraError | undefined): Promise<InfraError | undefined> {
+    if (before instanceof InfraError) return before;
+    const inState = before?.resources ?? [];
+    if (inState.length > 0) {
+      const count = `its stack ${this.#stack} holds ${inState.length} resources`;
+      return noRollback(this.#job.slug, [count]);
+    }
+    const { platform, slug } = this.#job;
+    const place = await platformSettingsOf(
+      { kind: "project", platform, slug },
+      this.#options.workDir,
+    );
+    const found = await leftovers({ slug, settings: place });
+    if (found.length === 0) return undefined;
+    return noRollback(
+      slug,
+      found.map(({ system, what, why }) => `${system}: ${what} (${why})`),
+    );
   }
 
   async #preview({ of, ofNothing }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
@@ -147,7 +192,8 @@ class Performance {
   }
 
   async #only(outcome: Outcome | Promise<Outcome>): Promise<Result> {
-    return { outcome: await outcome, remaining: [], gone: false, killed: this.#killed };
+    const rest = { remaining: [], gone: false, mayUndo: false, killed: this.#killed };
+    return { outcome: await outcome, ...rest };
   }
 }
 
@@ -175,6 +221,20 @@ function stackConfig({
 
 function changesOf({ changes, durationMs }: Outcome): Pick<Outcome, "changes" | "durationMs"> {
   return { changes, durationMs };
+}
+
+function noRollback(slug: string, there: readonly string[]): InfraError {
+  return problems(
+    "RDEV_ROLLBACK",
+    `A rollback of "${slug}" would delete more than this operation makes. Ask for it again with ` +
+      '"onFailure": "keep". There already:',
+    there,
+  );
+}
+
+function notBegun({ code, message }: InfraError): Outcome {
+  const errors = [{ code, message: `Nothing was done. ${message}` }];
+  return { result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors };
 }
 
 function withRemaining(outcome: Outcome, still: readonly Remaining[]): Outcome {

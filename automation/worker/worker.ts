@@ -30,6 +30,8 @@ export interface Listeners {
   readonly onEvent: (event: OperationEvent) => void;
   readonly onEngine: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
+  /** The worker goes on once this has resolved. */
+  readonly onFoundEmpty: () => Promise<void>;
 }
 
 /** How a job ended: as the worker says, or, where it cannot, how it died. */
@@ -76,7 +78,10 @@ export class Worker {
   }
 
   /** Does the job, and ends the process and all that it started. Never throws. */
-  async run(job: Job, { onEvent, onEngine, mayBreakLocks }: Listeners): Promise<Ending> {
+  async run(
+    job: Job,
+    { onEvent, onEngine, mayBreakLocks, onFoundEmpty }: Listeners,
+  ): Promise<Ending> {
     const { workDir } = this.#options;
     const watch = setInterval(() => this.#boundMemory(), MEMORY_LOOK_MS);
     try {
@@ -89,7 +94,12 @@ export class Worker {
           if (report.type === "done") resolve(report);
           else if (report.type === "event") onEvent(report.event);
           else if (report.type === "engine") onEngine(report.pid);
-          else if (report.type === "locked") {
+          else if (report.type === "foundEmpty") {
+            void onFoundEmpty().then(
+              () => this.#tell({ type: "noted" }),
+              () => this.kill(),
+            );
+          } else if (report.type === "locked") {
             void mayBreakLocks(report.holders).then((answer) =>
               this.#tell({ type: "mayBreakLocks", answer }),
             );

@@ -11,6 +11,8 @@ export default function program(): Promise<Record<string, unknown>> {
   new Thing("first");
   if (word === "slow") new Thing("slow", { ms: Number(value) });
   if (word === "fail") new Thing("bad", { failure: value ?? "" });
+  if (word === "slow-fail")
+    new Thing("bad", { failure: "no", other: new Thing("slow", { ms: Number(value) }).urn });
   if (word === "memory") {
     hog.push(...Array.from({ length: Number(value) }, () => megabyte()));
     new Thing("slow", { ms: 5_000 });

@@ -24,8 +24,9 @@ const onFailure = z
   .default("keep")
   .meta({
     description:
-      "When the first creation fails: keep what was made, for the next request to finish, or destroy " +
-      "it again.",
+      "When the first creation fails: keep what was made, for the next request to finish, or delete " +
+      "it again. Where anything of the project is there before, nothing is done and the operation " +
+      "fails with RDEV_ROLLBACK.",
   });
 
 export const putProjectSchema = projectChanges

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { listAudit } from "../../automation/audit/list.ts";
+import { destroy, up } from "../../automation/engine/stack.ts";
+import { StackState } from "../../automation/engine/state.ts";
+import { projectStackName } from "../../core/stack-name.ts";
+import { PLATFORM } from "../../sandbox/platform.ts";
+import { OperationsStage, STEERED } from "../support/operations-stage.ts";
+import { platformStage, projects, succeeded } from "../support/stage.ts";
+import { uniqueSlug } from "../support/unique-slug.ts";
+
+describe("an operator who asks for a rollback", function () {
+  this.timeout(180_000);
+  let stage: OperationsStage;
+  const newProject = projects();
+
+  beforeEach(async () => void (stage = await OperationsStage.open()));
+  afterEach(() => stage.close());
+
+  const recordOf = async (slug: string) => {
+    const rows = await listAudit(stage.test.store, { project: slug, limit: 50 });
+    return rows.map(({ action, result }) => `${action} ${result}`);
+  };
+
+  it("deletes nothing of a project that the command made, and hears why", async () => {
+    const project = await newProject();
+    succeeded(await project.up());
+    const before = await project.onServers();
+    assert.ok(before.length > 5, before.join("\n"));
+    // The service's own database does not know the project, and the real program runs.
+    await stage.replica();
+    const request = { kind: "up", settings: { template: "nope" }, onFailure: "rollback" } as const;
+    const refused = await stage.end(await stage.submit(project.slug, request));
+    assert.equal(refused.state, "failed");
+    assert.equal(refused.outcome?.errors[0]?.code, "RDEV_ROLLBACK");
+    assert.match(refused.outcome.errors[0].message, /^Nothing was done\. .*"onFailure": "keep"/);
+    assert.equal(refused.outcome.changes.delete, 0);
+    assert.deepEqual(await project.onServers(), before);
+    const actions = (await recordOf(project.slug)).filter((each) => each.startsWith("project."));
+    assert.deepEqual(
+      actions.filter((each) => each.includes("rollback") || each.includes("destroy")),
+      [],
+    );
+    succeeded(await project.destroy());
+  });
+
+  it("deletes nothing that an earlier operation of the service made", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    assert.equal((await stage.end(await stage.up(slug, "fail=no"))).state, "failed");
+    // No `up` has ever succeeded, so the project has no outputs on record.
+    const refused = await stage.end(await stage.up(slug, "fail=no", "rollback"));
+    assert.equal(refused.outcome?.errors[0]?.code, "RDEV_ROLLBACK");
+    const { workDir } = await platformStage();
+    const state = await StackState.read(projectStackName(PLATFORM, slug), workDir);
+    assert.ok(state.resources.some((urn) => urn.endsWith("::first")));
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
+  it("deletes no database that an earlier destroy was to keep", async () => {
+    const project = await newProject();
+    succeeded(await project.up({ config: { retainData: "true" } }));
+    succeeded(await project.destroy());
+    const kept = await project.onServers();
+    assert.ok(
+      kept.some((line) => line.includes("database")),
+      kept.join("\n"),
+    );
+    await stage.runner();
+    const refused = await stage.end(await stage.up(project.slug, "fail=no", "rollback"));
+    assert.equal(refused.outcome?.errors[0]?.code, "RDEV_ROLLBACK");
+    assert.match(refused.outcome.errors[0].message, /postgres: database /);
+    assert.deepEqual(await project.onServers(), kept);
+    succeeded(await project.up({ config: { retainData: "false" } }));
+    succeeded(await project.destroy());
+  });
+
+  it("has it in the audit trail as a rollback, with intent and result", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    const undone = await stage.end(await stage.up(slug, "fail=no", "rollback"));
+    assert.equal(undone.state, "failed");
+    assert.ok(undone.outcome!.changes.delete > 0);
+    assert.deepEqual(await recordOf(slug), [
+      ...["project.create started", "project.create failure"],
+      ...["project.rollback started", "project.rollback success"],
+    ]);
+    const name = projectStackName(PLATFORM, slug);
+    assert.equal(await StackState.find(name, (await platformStage()).workDir), undefined);
+  });
+
+  it("undoes what it made before its worker was killed", async () => {
+    const slug = uniqueSlug();
+    await stage.runner();
+    const slow = await stage.up(slug, "slow-fail=3000", "rollback");
+    await stage.until(slow, (event) => "name" in event && event.name === "slow");
+    const [row] = await stage.test.admin(`SELECT engines FROM operation_attempts`);
+    for (const pid of row!["engines"] as number[]) tryKill(pid);
+    const ended = await stage.end(slow);
+    assert.equal(ended.attempts, 2);
+    assert.deepEqual(
+      ended.outcome?.errors.map(({ message }) => message),
+      ["no"],
+    );
+    const name = projectStackName(PLATFORM, slug);
+    assert.equal(await StackState.find(name, (await platformStage()).workDir), undefined);
+  });
+
+  it("deletes nothing that another made between the look and the work", async () => {
+    const slug = uniqueSlug();
+    const { workDir } = await platformStage();
+    const name = projectStackName(PLATFORM, slug);
+    const { default: program } = (await import(STEERED)) as { default: () => Promise<object> };
+    await stage.runner();
+    const config = { name: "plain" };
+    // The first of the two to lock the stack makes it; both looked when there was nothing.
+    const theirs = up(name, { workDir, config, program });
+    const ours = await stage.end(await stage.up(slug, "fail=no", "rollback"));
+    const made = await theirs;
+    assert.equal(ours.state, "failed");
+    if (made.result === "succeeded") {
+      const state = await StackState.read(name, workDir);
+      assert.ok(state.resources.length > 0, "the other's resources were deleted");
+    }
+    await destroy(name, { workDir, remove: true });
+  });
+});
+
+function tryKill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // one of them has ended already
+  }
+}
