@@ -15,7 +15,10 @@ export function addProjects(program: Command): void {
     .description("create a project; its slug is made of the name")
     .option("--slug <slug>", "this one; a project that has it is brought to what is asked")
     .option("-c, --config <key=value>", "a setting, as template=skeleton", collectConfig)
-    .option("--rollback", "where it fails, delete again what it made; refused where anything is there before")
+    .option(
+      "--rollback",
+      "where it fails, delete again what it made; refused where anything is there before",
+    )
     .option("--no-wait", "only start it, and print the operation's id")
     .addOption(ifBusy())
     .option("--json", "events and outcome as lines of JSON")
