@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { InfraError } from "../../core/errors.ts";
+import { homeWithoutLogs } from "./home.ts";
 import { childrenOf, killProcess } from "./processes.ts";
 
 /** Pulumi's CLI ended with another exit code than 0. Its text is not for users: see messages.ts. */
@@ -35,10 +36,11 @@ export async function runPulumi(
   args: readonly string[],
   { workDir, env, signal, kill, force, onStart }: CommandOptions,
 ): Promise<string> {
+  const home = await homeWithoutLogs();
   signal?.throwIfAborted();
   const child = spawn("pulumi", [...args, "--non-interactive"], {
     cwd: workDir,
-    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
+    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
     stdio: ["ignore", "pipe", "pipe"],
     // Out of the terminal's group: Ctrl-C would reach it beside our own signal, and two are a kill.
     detached: true,
@@ -77,11 +79,26 @@ let installed: Promise<PulumiCommand> | undefined;
 
 /** The CLI on PATH, looked at once a process. Throws RDEV_PREREQUISITE. */
 export function installedPulumi(): Promise<PulumiCommand> {
-  installed ??= PulumiCommand.get().catch((error: unknown) => {
+  installed ??= ask().catch((error: unknown) => {
     installed = undefined;
-    throw unsuitable(error);
+    throw error;
   });
   return installed;
+}
+
+/** The SDK asks for the version with this process's variables, which it reads before it waits. */
+async function ask(): Promise<PulumiCommand> {
+  const home = await homeWithoutLogs();
+  const before = Object.keys(home).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, home);
+  const asked = PulumiCommand.get();
+  for (const [name, value] of before) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  return asked.catch((error: unknown) => {
+    throw unsuitable(error);
+  });
 }
 
 /** Commands that the SDK adds to each operation, 0.2 to 0.5 s each. The events tell all of it. */

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { pulumiHome } from "../engine/home.ts";
 import { startPluginProxy } from "./plugin-proxy.ts";
 
 /** What every stack here uses; and whether the plugin heeds how it is configured. */
@@ -90,7 +90,7 @@ function end(child: ChildProcess): void {
 /** Where the engine would find it: in Pulumi's home, in the version of the npm package, or in PATH. */
 async function findPlugin(name: string, workDir: string): Promise<string | undefined> {
   const file = `pulumi-resource-${name}`;
-  const home = process.env["PULUMI_HOME"] ?? join(homedir(), ".pulumi");
+  const home = pulumiHome();
   const version = await packageVersion(name, workDir);
   const folders = [
     ...(version === undefined ? [] : [join(home, "plugins", `resource-${name}-v${version}`)]),

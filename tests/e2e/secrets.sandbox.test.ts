@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { CoreV1Api } from "@kubernetes/client-node";
 import { execa } from "execa";
 import { connectionSecrets } from "../../core/connections.ts";
+import { PLATFORM } from "../../sandbox/platform.ts";
 import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
 import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { queryOnce } from "../../sandbox/store-database.ts";
 import { runCli } from "../cli/run-cli.ts";
 import {
   filesUnder,
@@ -16,9 +20,12 @@ import {
   leaksInArguments,
   Secrets,
 } from "../support/leaks.ts";
+import { OperationsStage, STEERED } from "../support/operations-stage.ts";
 import { runningSandbox } from "../support/sandbox.ts";
-import { projects, succeeded, type Project } from "../support/stage.ts";
+import { platformStage, projects, succeeded, type Project } from "../support/stage.ts";
+import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
 
 const POLL_MS = 50;
 
@@ -37,6 +44,19 @@ describe("secrets", function () {
       assert.deepEqual(secrets.in(text), ["planted"], text);
     }
     assert.deepEqual(secrets.in("planted/4712"), []);
+  });
+
+  it("are found in compressed files, also in one that was cut short", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rdev-leaks-"));
+    const secrets = new Secrets({ planted: "planted/4711+secret" });
+    const log = gzipSync(`planted/4711+secret ${randomBytes(4_000).toString("hex")}`);
+    try {
+      await writeFile(join(folder, "cut.log"), log.subarray(0, 2_000));
+      const found = await leaksIn(filesUnder(folder), secrets);
+      assert.deepEqual(found, [`${join(folder, "cut.log")}: planted`]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("stand in no state, output, argument, and in no file that others can read", async () => {
@@ -79,6 +99,98 @@ describe("secrets", function () {
     assert.deepEqual(await leaks(), []);
   });
 });
+
+describe("Pulumi's debug logs", function () {
+  this.timeout(400_000);
+  const database = `pulumi_${randomBytes(6).toString("hex")}`;
+  let home: string;
+  let variables: Record<string, string>;
+  let password: Secrets;
+
+  /** A backend whose password every command of Pulumi's logs, and a home with the sandbox's plugins. */
+  before(async () => {
+    const { workDir } = await platformStage();
+    const server = new URL(variable("POSTGRES_ADMIN_URL"));
+    await queryOnce(server.href, `CREATE DATABASE ${database}`);
+    Object.assign(server, { pathname: `/${database}`, search: "sslmode=disable" });
+    password = new Secrets({ backend: server.password });
+    home = await mkdtemp(join(tmpdir(), "rdev-pulumi-home-"));
+    await symlink(join(variable("PULUMI_HOME"), "plugins"), join(home, "plugins"));
+    variables = { PULUMI_BACKEND_URL: server.href, PULUMI_HOME: home };
+    const platform = await plainPulumi(workDir, {}, "stack", "export", "--stack", PLATFORM);
+    // As docs/operations.md tells those who run plain Pulumi: a file in the place of the logs.
+    const quiet = await mkdtemp(join(home, "by-hand-"));
+    await writeFile(join(quiet, "logs"), "");
+    const env = { ...variables, PULUMI_HOME: quiet };
+    await plainPulumi(workDir, { env }, "stack", "init", "--no-select", PLATFORM);
+    const input = { env, input: platform };
+    await plainPulumi(workDir, input, "stack", "import", "--stack", PLATFORM);
+  });
+  after(async () => {
+    await rm(home, { recursive: true, force: true });
+    await queryOnce(variable("POSTGRES_ADMIN_URL"), `DROP DATABASE ${database} WITH (FORCE)`);
+  });
+
+  const leaks = async () => {
+    const names = (await readdir(home)).filter((name) => name !== "plugins");
+    const files = names.map((name) => leaksIn(filesUnder(join(home, name)), password));
+    return (await Promise.all(files)).flat();
+  };
+
+  it("are not written by any command, of one stack or of many", async () => {
+    const { workDir } = await platformStage();
+    const stack = `${PLATFORM}.${uniqueSlug()}`;
+    const at = [stack, "--work-dir", workDir];
+    for (const args of [
+      ["up", ...at, "--yes"],
+      ["preview", ...at],
+      ["preview", "--stacks", stack, "--work-dir", workDir],
+      ["preview", "--all", "--work-dir", workDir],
+      ["refresh", ...at],
+      ["destroy", ...at, "--yes", "--remove"],
+    ]) {
+      const { code, stderr } = await runCli(args, { variables });
+      assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+      assert.deepEqual(await leaks(), [], args.join(" "));
+    }
+    assert.ok(!(await readdir(home)).includes("logs"));
+  });
+
+  it("are not written by the service's workers", async () => {
+    await withVariables(variables, async () => {
+      const stage = await OperationsStage.open();
+      try {
+        await stage.replica(STEERED);
+        const slug = uniqueSlug();
+        const made = await stage.end(await stage.up(slug, "plain"));
+        assert.deepEqual(made.outcome?.errors, []);
+        const gone = await stage.end(await stage.submit(slug, { kind: "destroy" }));
+        assert.deepEqual(gone.outcome?.errors, []);
+      } finally {
+        await stage.close();
+      }
+    });
+    assert.deepEqual(await leaks(), []);
+    assert.ok(!(await readdir(home)).includes("logs"));
+  });
+
+  it("are written by plain Pulumi, which proves that this would find them", async () => {
+    const { workDir } = await platformStage();
+    const loud = join(home, "loud");
+    await mkdir(loud);
+    await plainPulumi(workDir, { env: { ...variables, PULUMI_HOME: loud } }, "stack", "ls");
+    assert.ok((await leaks()).every((leak) => leak.startsWith(join(loud, "logs"))));
+    assert.notDeepEqual(await leaks(), []);
+  });
+});
+
+async function plainPulumi(
+  cwd: string,
+  options: { readonly env?: Record<string, string>; readonly input?: string },
+  ...args: string[]
+): Promise<string> {
+  return (await execa("pulumi", [...args, "--non-interactive"], { cwd, ...options })).stdout;
+}
 
 /** Everything that the sandbox's environment gives access with. */
 async function givenSecrets(): Promise<Record<string, string>> {

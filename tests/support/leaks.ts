@@ -1,9 +1,13 @@
 import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { constants, gunzipSync } from "node:zlib";
 
 /** Larger files are programs and databases. In bytes. */
 const MAX_SIZE = 32 * 1024 * 1024;
+
+/** The first two bytes of a file by gzip. */
+const GZIP = 0x1f8b;
 
 /** Finds secrets in texts, also where they stand inside of base64 or of a URL. */
 export class Secrets {
@@ -59,10 +63,21 @@ export const isOpenToOthers = (mode: number, isFolder: boolean): boolean =>
 export async function leaksIn(files: AsyncIterable<string>, secrets: Secrets): Promise<string[]> {
   const found: string[] = [];
   for await (const file of files) {
-    const content = await readFile(file).catch(() => "");
-    found.push(...secrets.in(content).map((name) => `${file}: ${name}`));
+    const content = await readFile(file).catch(() => Buffer.alloc(0));
+    const names = new Set([...secrets.in(content), ...secrets.in(decompressed(content))]);
+    found.push(...[...names].map((name) => `${file}: ${name}`));
   }
   return found;
+}
+
+/** What gzip made smaller, as far as it is whole: its writer may have been killed. */
+function decompressed(content: Buffer): Buffer {
+  if (content.length < 2 || content.readUInt16BE(0) !== GZIP) return Buffer.alloc(0);
+  try {
+    return gunzipSync(content, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** The secrets in the arguments of processes of this moment, as `<command>: <name>`. */
