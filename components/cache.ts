@@ -1,10 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
+import { hostInUrl } from "../core/address.ts";
+import type { CacheAddress, CacheSettings } from "../core/settings.ts";
+import { cacheCommands } from "../providers/redis/commands.ts";
 import { User } from "../providers/redis/user.ts";
 
 export interface CacheArgs {
   /** The project's slug: the Redis user's name, and the prefix of its keys. */
   readonly slug: string;
+  /** What it may do beyond the default. */
+  readonly rights: CacheSettings;
+  /** Where the project reaches the server. Default: where the administrator does. */
+  readonly address?: CacheAddress;
 }
 
 /**
@@ -33,12 +40,18 @@ export class Cache extends pulumi.ComponentResource {
         prefix: this.prefix,
         project: args.slug,
         password: password.result,
+        commands: cacheCommands(args.rights),
       },
       { parent: this },
     );
 
-    const { username, host, port } = user;
-    const scheme = user.tls.apply((tls) => (tls ? "rediss" : "redis"));
+    const { address } = args;
+    const { username } = user;
+    const host = address ? hostInUrl(address.host) : user.host;
+    const port = address?.port ?? user.port;
+    const scheme = pulumi
+      .output(address?.tls ?? user.tls)
+      .apply((tls) => (tls ? "rediss" : "redis"));
     this.url = pulumi.secret(
       pulumi.interpolate`${scheme}://${username}:${password.result}@${host}:${port}`,
     );

@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
+import { hostInUrl } from "../core/address.ts";
+import type { DatabaseAddress } from "../core/settings.ts";
 import { databaseName } from "../core/slug.ts";
 import { Database as PostgresDatabase } from "../providers/postgres/database.ts";
 
@@ -10,6 +12,8 @@ export interface DatabaseArgs {
   readonly connectionLimit: number;
   /** On delete: keep the database with its data, and lock the role out. Default: false. */
   readonly retain?: boolean;
+  /** Where the project reaches the server. Default: where the administrator does. */
+  readonly address?: DatabaseAddress;
 }
 
 /**
@@ -17,7 +21,7 @@ export interface DatabaseArgs {
  * open sessions and drops both with all data, or keeps the data where `retain` is set.
  */
 export class Database extends pulumi.ComponentResource {
-  /** `postgres://role:password@host:port/database`; a secret. */
+  /** `postgres://role:password@host:port/database?sslmode=…`; a secret. */
   readonly url: pulumi.Output<string>;
   readonly database: pulumi.Output<string>;
 
@@ -41,10 +45,16 @@ export class Database extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    const { username, host, port } = database;
+    const { address } = args;
+    const { username } = database;
+    const host = address ? hostInUrl(address.host) : database.host;
+    const port = address?.port ?? database.port;
+    const query = pulumi
+      .output(address?.sslmode ?? database.sslmode)
+      .apply((sslmode) => (sslmode ? `?sslmode=${sslmode}` : ""));
     this.database = database.database;
     this.url = pulumi.secret(
-      pulumi.interpolate`postgres://${username}:${password.result}@${host}:${port}/${this.database}`,
+      pulumi.interpolate`postgres://${username}:${password.result}@${host}:${port}/${this.database}${query}`,
     );
     this.registerOutputs({ database: this.database });
   }

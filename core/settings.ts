@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SSL_MODES } from "./address.ts";
 import { problems } from "./errors.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
@@ -10,6 +11,43 @@ const domain = z
 const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$/, "is no Kubernetes quantity");
 
 const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is no image reference");
+
+/** A server, as pods name it: an address or a DNS name, also one inside the cluster. */
+const host = z.union(
+  [
+    z.ipv4(),
+    z.ipv6(),
+    z
+      .string()
+      .max(253)
+      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/),
+  ],
+  "is neither an IP address nor a lower-case DNS name",
+);
+
+const port = z.int().min(1).max(65_535);
+
+/** Where pods reach PostgreSQL. What is left out is as in POSTGRES_ADMIN_URL. */
+const databaseAddress = z.strictObject({
+  host,
+  port: port.default(5432),
+  sslmode: z.enum(SSL_MODES, `is none of ${SSL_MODES.join(", ")}`).optional(),
+});
+
+/** Where pods reach Redis. What is left out is as in REDIS_ADMIN_URL. */
+const cacheAddress = z.strictObject({
+  host,
+  port: port.default(6379),
+  tls: z.boolean().optional(),
+});
+
+/** What projects may do on the shared Redis beyond the default. */
+const cache = z.strictObject({
+  /** Lua scripts. While one runs the server answers nobody else, and one that wrote cannot be ended. */
+  scripts: z.boolean().default(false),
+  /** INFO. It counts the keys, clients and commands of all projects. */
+  info: z.boolean().default(false),
+});
 
 const workload = z.strictObject({
   kind: z.enum(["Deployment", "StatefulSet", "DaemonSet"]),
@@ -87,6 +125,11 @@ const platformSettings = z.strictObject({
     .partial()
     .default({})
     .transform((given) => ({ ...DEFAULT_SIZES, ...given })),
+  /** Where pods reach PostgreSQL. Default: as POSTGRES_ADMIN_URL. */
+  databaseAddress: databaseAddress.optional(),
+  /** Where pods reach Redis. Default: as REDIS_ADMIN_URL. */
+  cacheAddress: cacheAddress.optional(),
+  cache: cache.prefault({}),
   /** Where Citadel tells of new, rising or returning errors; signed with CITADEL_WEBHOOK_SECRET. */
   alertWebhook: z
     .strictObject({ url: z.url({ protocol: /^https?$/, error: "is no URL of http or https" }) })
@@ -98,6 +141,9 @@ const platformSettings = z.strictObject({
 export type PlatformSettings = z.output<typeof platformSettings>;
 export type Sizes = z.output<typeof sizes>;
 export type AgentSettings = z.output<typeof agent>;
+export type DatabaseAddress = z.output<typeof databaseAddress>;
+export type CacheAddress = z.output<typeof cacheAddress>;
+export type CacheSettings = z.output<typeof cache>;
 export type ExistingWorkload = z.output<typeof workload>;
 
 /** Some of a project's settings: what is left out stays as it is. */

@@ -14,6 +14,7 @@ import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
 import { projectConfig } from "./config.ts";
 import { platformSettings } from "./platform-reference.ts";
+import { warnOfLoopback } from "./loopback.ts";
 
 const BRANCH = "main";
 
@@ -33,6 +34,7 @@ export async function projectStack(platform: string, slug: string) {
   ]);
   readTemplate(project.template); // what is wrong in it stops an up before anything is made
   const settings = await platformSettings(platform);
+  warnOfLoopback(settings);
   const displayName = project.name ?? slug;
   const sizes = { ...settings.sizes, ...project.sizes };
 
@@ -53,8 +55,13 @@ export async function projectStack(platform: string, slug: string) {
     slug,
     connectionLimit: sizes.databaseConnections,
     retain: project.retainData,
+    ...(settings.databaseAddress && { address: settings.databaseAddress }),
   });
-  const cache = new Cache(slug, { slug });
+  const cache = new Cache(slug, {
+    slug,
+    rights: settings.cache,
+    ...(settings.cacheAddress && { address: settings.cacheAddress }),
+  });
   const environment = new CitadelEnvironment(slug, {
     slug,
     displayName,

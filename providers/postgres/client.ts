@@ -1,4 +1,5 @@
 import pg from "pg";
+import { type SslMode, sslModeOf } from "../../core/address.ts";
 import { connection } from "../../core/connections.ts";
 import { postgresError } from "./errors.ts";
 import { scramVerifier } from "./scram.ts";
@@ -48,10 +49,13 @@ export class Postgres {
   /** What a project needs to reach it. An IPv6 address keeps its brackets. */
   readonly host: string;
   readonly port: number;
+  /** Of its URL, or "". */
+  readonly sslmode: SslMode | "";
 
   private constructor(url: URL, client: pg.Client) {
     this.host = decodeURIComponent(url.hostname);
     this.port = Number(url.port || 5432);
+    this.sslmode = sslModeOf(url);
     this.#address = `${this.host}:${this.port}`;
     this.#client = client;
   }

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { SSL_MODES, type SslMode } from "../../core/address.ts";
 import { InfraError } from "../../core/errors.ts";
 import { ownershipText } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
@@ -28,6 +29,8 @@ const definition = define({
   attributes: z.object({
     host: z.string(),
     port: z.int(),
+    /** As the administrator's URL asks for it, or "": a preview takes what is missing for unknown. */
+    sslmode: z.enum(["", ...SSL_MODES]),
     database: z.string(),
     username: z.string(),
   }),
@@ -98,8 +101,8 @@ function isNotAnothers({ role, database }: Standing, name: string, mark: string)
   );
 }
 
-function attributes({ host, port }: Postgres, name: string) {
-  return { host, port, database: name, username: name };
+function attributes({ host, port, sslmode }: Postgres, name: string) {
+  return { host, port, sslmode, database: name, username: name };
 }
 
 export const provider = dynamicProvider(definition);
@@ -112,6 +115,7 @@ export const provider = dynamicProvider(definition);
 export class Database extends DynamicResource<typeof definition> {
   declare readonly host: pulumi.Output<string>;
   declare readonly port: pulumi.Output<number>;
+  declare readonly sslmode: pulumi.Output<SslMode | "">;
   declare readonly database: pulumi.Output<string>;
   declare readonly username: pulumi.Output<string>;
 

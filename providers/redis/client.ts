@@ -23,7 +23,7 @@ export interface UserSettings {
   readonly mark: string;
 }
 
-/** Redis' ACL users, 6.2 or later, one server. The user of REDIS_ADMIN_URL may do everything. */
+/** Redis' ACL users, 7 or later, one server. The user of REDIS_ADMIN_URL may do everything. */
 export class Redis {
   readonly #redis: Connection;
   readonly #address: string;

@@ -5,20 +5,7 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Redis, sha256 } from "./client.ts";
-
-/**
- * All that an application needs. Beyond Redis' own groups of what is for administrators or dangerous
- * (KEYS, FLUSHALL, SORT, …) it takes away what key patterns do not hold back:
- * other databases, where the deletion of keys does not look (select, move, copy); names of others'
- * keys and channels (scan, randomkey, client|tracking, pubsub|channels); and scripts and functions
- * that all users share. INFO stays: clients read the server's version and readiness from it.
- */
-const COMMANDS = [
-  "+@all -@admin -@dangerous +info",
-  "-select -move -copy",
-  "-scan -randomkey -client|tracking -pubsub|channels -pubsub|shardchannels",
-  "-function -script|flush -script|kill -script|debug",
-].join(" ");
+import { cacheCommands } from "./commands.ts";
 
 const definition = define({
   module: "redis/user",
@@ -38,7 +25,7 @@ const definition = define({
     commands: z
       .string()
       .regex(/^[+-]\S+( [+-]\S+)*$/, "are no rules")
-      .default(COMMANDS),
+      .default(cacheCommands({ scripts: false, info: false })),
   }),
   attributes: z.object({
     host: z.string(),

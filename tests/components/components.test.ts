@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { BuildTrigger } from "../../components/build-trigger.ts";
-import { Cache } from "../../components/cache.ts";
+import { Cache, type CacheArgs } from "../../components/cache.ts";
 import { CiPipeline } from "../../components/ci-pipeline.ts";
 import { CitadelAgent } from "../../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment } from "../../components/citadel-environment.ts";
-import { Database } from "../../components/database.ts";
+import { Database, type DatabaseArgs } from "../../components/database.ts";
 import { Deployment } from "../../components/deployment.ts";
 import { DnsRecord } from "../../components/dns-record.ts";
 import { GitRepo } from "../../components/git-repo.ts";
@@ -19,7 +19,7 @@ import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts"
 import { record, TENANT, valueOf } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
 
-const { sizes, agent } = parsePlatformConfig(PLATFORM);
+const { sizes, agent, cache: NO_RIGHTS } = parsePlatformConfig(PLATFORM);
 const values = Object.fromEntries(
   Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
 ) as unknown as TemplateValues;
@@ -32,7 +32,7 @@ const make = {
     new DnsRecord(slug, { slug, domain: "example.test", target: "192.0.2.1", ttl: 300 }),
   ImageRepository: (slug: string) => new ImageRepository(slug, { slug, registry: "r.test" }),
   Database: (slug: string) => new Database(slug, { slug, connectionLimit: 5 }),
-  Cache: (slug: string) => new Cache(slug, { slug }),
+  Cache: (slug: string) => new Cache(slug, { slug, rights: NO_RIGHTS }),
   CitadelEnvironment: (slug: string) =>
     new CitadelEnvironment(slug, {
       slug,
@@ -167,6 +167,22 @@ describe("Database", () => {
     assert.equal(result, "postgres://my_app:password-of-my-app-database-password@db:5432/my_app");
     assert.equal(secret, true);
   });
+
+  it("keeps the administrator's sslmode in the URL", async () => {
+    const { result } = await record(() => make.Database("my-app").url, { sslmode: "require" });
+    assert.match(String(result), /@db:5432\/my_app\?sslmode=require$/);
+  });
+
+  it("gives pods the address that the platform sets for them", async () => {
+    const url = (address: DatabaseArgs["address"] & object) =>
+      record(() => new Database("my-app", { slug: "my-app", connectionLimit: 5, address }).url, {
+        sslmode: "require",
+      });
+    const own = await url({ host: "2001:db8::1", port: 6432, sslmode: "verify-full" });
+    assert.match(String(own.result), /@\[2001:db8::1\]:6432\/my_app\?sslmode=verify-full$/);
+    const kept = await url({ host: "postgres.data.svc", port: 5432 });
+    assert.match(String(kept.result), /@postgres\.data\.svc:5432\/my_app\?sslmode=require$/);
+  });
 });
 
 describe("Cache", () => {
@@ -182,6 +198,33 @@ describe("Cache", () => {
     assert.ok(secrets.includes("password"));
     assert.equal(result, "redis://my-app:password-of-my-app-cache-password@cache:6379");
     assert.equal(secret, true);
+  });
+
+  it("gives pods the address that the platform sets for them", async () => {
+    const url = (address: CacheArgs["address"] & object) =>
+      record(() => new Cache("my-app", { slug: "my-app", rights: NO_RIGHTS, address }).url);
+    const own = await url({ host: "redis.data.svc", port: 6380, tls: true });
+    assert.match(String(own.result), /^rediss:.*@redis\.data\.svc:6380$/);
+    const kept = await url({ host: "::1", port: 6379 });
+    assert.match(String(kept.result), /^redis:.*@\[::1\]:6379$/);
+  });
+
+  it("lets its user run scripts and INFO only where the platform says so", async () => {
+    const rulesFor = async (rights: CacheArgs["rights"]) => {
+      const { one } = await record(() => new Cache("my-app", { slug: "my-app", rights }));
+      return String(one("redis:User").inputs["commands"]).split(" ");
+    };
+    const more = ["+eval", "+info"];
+    const none = await rulesFor(NO_RIGHTS);
+    assert.deepEqual(
+      more.filter((rule) => none.includes(rule)),
+      [],
+    );
+    const both = await rulesFor({ scripts: true, info: true });
+    assert.deepEqual(
+      more.filter((rule) => both.includes(rule)),
+      more,
+    );
   });
 });
 

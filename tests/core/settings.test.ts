@@ -57,6 +57,48 @@ describe("settings", () => {
     }
   });
 
+  it("keep scripts and INFO off on Redis, unless told", () => {
+    assert.deepEqual(parsePlatformConfig(PLATFORM).cache, { scripts: false, info: false });
+    const { cache } = parsePlatformConfig({ ...PLATFORM, cache: '{"scripts":true}' });
+    assert.deepEqual(cache, { scripts: true, info: false });
+  });
+
+  it("say where pods reach PostgreSQL and Redis, also inside the cluster", () => {
+    const settings = parsePlatformConfig({
+      ...PLATFORM,
+      databaseAddress: '{"host":"postgres.data.svc","sslmode":"verify-full"}',
+      cacheAddress: '{"host":"2001:db8::1","port":6380,"tls":true}',
+    });
+    const { databaseAddress, cacheAddress } = settings;
+    assert.deepEqual(databaseAddress, {
+      host: "postgres.data.svc",
+      port: 5432,
+      sslmode: "verify-full",
+    });
+    assert.deepEqual(cacheAddress, { host: "2001:db8::1", port: 6380, tls: true });
+  });
+
+  it("name what is wrong with an address", () => {
+    const error = thrown("RDEV_SETTINGS", () =>
+      parsePlatformConfig({
+        ...PLATFORM,
+        databaseAddress: '{"host":"user@db:5432","port":70000,"sslmode":"maybe"}',
+        cacheAddress: '{"port":6379}',
+        cache: '{"scripts":"yes","functions":true}',
+      }),
+    );
+    for (const line of [
+      'rdev:databaseAddress.host: is neither an IP address nor a lower-case DNS name, instead got "user@db:5432"',
+      "rdev:databaseAddress.port: ",
+      "rdev:databaseAddress.sslmode: is none of disable, allow, prefer, require, verify-ca, verify-full",
+      "rdev:cacheAddress.host is missing",
+      "rdev:cache.scripts: ",
+      "rdev:cache.functions is no setting",
+    ]) {
+      assert.ok(error.message.includes(line), `${line} in ${error.message}`);
+    }
+  });
+
   it("of a project override sizes one by one, within bounds", () => {
     assert.deepEqual(parseProjectConfig({ sizes: '{"replicas":3}' }).sizes, { replicas: 3 });
     thrown("RDEV_SETTINGS", () => parseProjectConfig({ sizes: '{"replicas":300}' }));

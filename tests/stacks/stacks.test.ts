@@ -179,6 +179,59 @@ describe("the project stack", () => {
     }
   });
 
+  it("gives pods the platform's addresses of PostgreSQL and Redis, and its rights there", async () => {
+    const settings = parsePlatformConfig({
+      ...PLATFORM,
+      databaseAddress: '{"host":"postgres.data.svc","sslmode":"require"}',
+      cacheAddress: '{"host":"redis.data.svc","tls":true}',
+      cache: '{"scripts":true}',
+    });
+    const { one, result } = await run("staging.my-app", variables, {
+      config,
+      platform: { ...platform, settings },
+    });
+    const { databaseUrl, cacheUrl } = result as { databaseUrl: string; cacheUrl: string };
+    assert.match(databaseUrl, /@postgres\.data\.svc:5432\/my_app\?sslmode=require$/);
+    assert.match(cacheUrl, /^rediss:.*@redis\.data\.svc:6379$/);
+    assert.match(String(one("redis:User").inputs["commands"]), / \+eval /);
+  });
+
+  it("comes up with a platform that an older version brought up", async () => {
+    const { cache: _, ...settings } = platform.settings;
+    const { one } = await run("staging.my-app", variables, {
+      config,
+      platform: { ...platform, settings },
+    });
+    assert.doesNotMatch(String(one("redis:User").inputs["commands"]), /\+eval/);
+  });
+
+  it("warns where pods would look for PostgreSQL or Redis in themselves", async () => {
+    const forwarded = {
+      ...variables,
+      POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@localhost:15432/postgres",
+      REDIS_ADMIN_URL: "redis://admin:planted-redis@[::1]:16379",
+    };
+    const warned = async (given: Record<string, string>, more: Record<string, string>) => {
+      const settings = parsePlatformConfig({ ...PLATFORM, ...more });
+      const said: string[] = [];
+      const { warn } = console;
+      console.warn = (text: string) => void said.push(text);
+      try {
+        await run("staging.my-app", given, { config, platform: { ...platform, settings } });
+      } finally {
+        console.warn = warn;
+      }
+      assert.ok(!said.join().includes("planted"));
+      return said.join("\n");
+    };
+    const said = await warned(forwarded, {});
+    assert.match(said, /POSTGRES_ADMIN_URL leads to localhost.*rdev:databaseAddress/);
+    assert.match(said, /REDIS_ADMIN_URL leads to \[::1\].*rdev:cacheAddress/);
+    assert.equal(await warned(variables, {}), "");
+    const addresses = { databaseAddress: '{"host":"db"}', cacheAddress: '{"host":"cache"}' };
+    assert.equal(await warned(forwarded, addresses), "");
+  });
+
   it("previews while nothing is known yet", async () => {
     const { byType } = await run("staging.my-app", variables, { config, platform, preview: true });
     assert.equal(byType("gitea:Repository").length, 1);

@@ -31,6 +31,8 @@ export interface RecordOptions {
   readonly preview?: boolean;
   /** The outputs of the platform's stack. */
   readonly platform?: Readonly<Record<string, unknown>>;
+  /** What the administrator's URL of PostgreSQL asks for. */
+  readonly sslmode?: string;
 }
 
 /**
@@ -129,7 +131,13 @@ function stateOf(
     case "gitea:Repository":
       return { repositoryId: 7, cloneUrl: `http://git/${name}.git`, htmlUrl: `http://git/${name}` };
     case "postgres:Database":
-      return { host: "db", port: 5432, username: inputs["name"], database: inputs["name"] };
+      return {
+        host: "db",
+        port: 5432,
+        sslmode: options.sslmode ?? "",
+        username: inputs["name"],
+        database: inputs["name"],
+      };
     case "redis:User":
       return { host: "cache", port: 6379, username: inputs["name"], tls: false };
     case "woodpecker:Repository":
