@@ -17,14 +17,30 @@ const secret = z.object({
   note: z.string().default(""),
 });
 
-const pipeline = z.object({ number: z.int() });
+// A Go slice that is empty may be `null` in JSON.
+const errors = z
+  .array(z.object({ message: z.string(), is_warning: z.boolean() }))
+  .nullish()
+  .transform((list) => list ?? []);
+
+const pipeline = z.object({ number: z.int(), status: z.string(), errors });
+
+export type WoodpeckerPipeline = z.output<typeof pipeline>;
+
 // Filtered out, a pipeline is no error to Woodpecker: 204 and no body.
 const triggered = pipeline.optional();
-// A Go slice that is empty may be `null` in JSON.
 const pipelines = z
   .array(pipeline)
   .nullable()
   .transform((list) => list ?? []);
+
+const branches = z
+  .array(z.string())
+  .nullable()
+  .transform((list) => list ?? []);
+
+/** Woodpecker's upper limit. */
+const PAGE_SIZE = 50;
 
 const NOTHING = z.unknown();
 
@@ -99,11 +115,24 @@ export class Woodpecker {
     return found?.[0];
   }
 
-  /** Starts a run by hand; undefined where the branch has no pipeline for that. */
-  createPipeline(repositoryId: number, branch: string) {
-    return this.#http.call("POST", `/api/repos/${repositoryId}/pipelines`, triggered, {
-      json: { branch },
-    });
+  /**
+   * Starts a run by hand. Woodpecker answers no pipeline where filters leave nothing of it, and also
+   * where it could not read the configuration: then it keeps a run that says why.
+   */
+  async createPipeline(repositoryId: number, branch: string) {
+    const path = `/api/repos/${repositoryId}/pipelines`;
+    const { data, headers } = await this.#http.ask("POST", path, triggered, { json: { branch } });
+    return { pipeline: data, isFiltered: headers["pipeline-filtered"] !== undefined };
+  }
+
+  async hasBranch(repositoryId: number, branch: string): Promise<boolean> {
+    for (let page = 1; ; page += 1) {
+      const found = await this.#http.call("GET", `/api/repos/${repositoryId}/branches`, branches, {
+        query: { page, perPage: PAGE_SIZE },
+      });
+      if (found.includes(branch)) return true;
+      if (found.length < PAGE_SIZE) return false;
+    }
   }
 }
 

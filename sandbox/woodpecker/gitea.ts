@@ -40,6 +40,7 @@ const repositorySchema = z.object({
 });
 
 const branchSchema = z.object({ commit: z.object({ id: z.string(), url: z.string() }) });
+const namesSchema = z.array(z.object({ name: z.string() }));
 const hooksSchema = z.array(
   z.object({ id: z.number(), config: z.object({ url: z.string().optional() }) }),
 );
@@ -72,6 +73,16 @@ export class Gitea {
   async branch(fullName: string, branch: string): Promise<GiteaBranch> {
     const path = `/repos/${fullName}/branches/${encodeURIComponent(branch)}`;
     return branchSchema.parse(await this.#call("GET", path));
+  }
+
+  async branches(fullName: string): Promise<string[]> {
+    const names: string[] = [];
+    for (let page = 1; ; page += 1) {
+      const path = `/repos/${fullName}/branches?page=${page}&limit=${PAGE_SIZE}`;
+      const found = namesSchema.parse(await this.#call("GET", path));
+      names.push(...found.map(({ name }) => name));
+      if (found.length < PAGE_SIZE) return names;
+    }
   }
 
   /** A file's text at this commit; empty if there is no such file. */

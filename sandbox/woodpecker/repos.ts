@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { demandRight, entryOf, namedEntry, userOf } from "./access.ts";
 import { GiteaError, type Gitea, type GiteaRepository } from "./gitea.ts";
-import { Refusal } from "./http.ts";
+import { pageOf, Refusal } from "./http.ts";
 import type { Repo, Store } from "./store.ts";
 
 const APPROVAL_MODES = ["none", "forks", "pull_requests", "all_events"];
@@ -78,6 +78,15 @@ export function repoRoutes(app: FastifyInstance, store: Store): void {
     const { repo } = namedEntry(store, request);
     const { pull, push, admin } = await userOf(request).rightsIn(repo);
     return { pull, push, admin, synced: 0, created: 0, updated: 0 };
+  });
+
+  app.get("/api/repos/:repo_id/branches", async (request) => {
+    const { repo, owner } = await entryOf(store, request);
+    if (!owner) throw new Refusal(404);
+    const names = await owner.gitea.branches(repo.full_name).catch((cause: unknown) => {
+      throw new Refusal(500, `failed to load branches: ${String(cause)}`, { cause });
+    });
+    return pageOf(names, request);
   });
 
   app.patch("/api/repos/:repo_id", async (request) => {

@@ -5,6 +5,7 @@ import { provider as pipelines } from "../../providers/woodpecker/pipeline.ts";
 import { provider as credentials } from "../../providers/woodpecker/registry-credentials.ts";
 import { provider as repositories } from "../../providers/woodpecker/repository.ts";
 import { provider as secrets } from "../../providers/woodpecker/secret.ts";
+import { startWoodpecker } from "../../sandbox/woodpecker/server.ts";
 import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { rejected } from "../support/rejected.ts";
@@ -323,6 +324,62 @@ describe("providers/woodpecker", () => {
     it("stays in the state when its runs were purged", async () => {
       const state = { ...run, number: 1, url: "https://ci.example.org/repos/1/pipeline/1" };
       assert.deepEqual((await pipelines.read(`${repositoryId}/1`, state)).props, state);
+    });
+
+    const configure = async (content: string) => {
+      const path = `/repos/${fullName}/contents/.woodpecker.yml`;
+      const { sha } = (await gitea("GET", path)) as { sha: string };
+      await gitea("PUT", path, { content: Buffer.from(content).toString("base64"), sha });
+    };
+    const mistyped = CONFIG.replace(
+      "image: alpine",
+      "$&, environment: {A: {from_secret: kube_tokn}}",
+    );
+
+    it("says why Woodpecker rejected the first run, without the warnings beside it", async () => {
+      await configure(mistyped.replace(/^when.*\n/, ""));
+      const { message } = await rejected(pipelines.create(run), /^RDEV_REFUSED: .*branch main/);
+      assert.match(message, /^ {2}- secret "kube_tokn" not found$/m);
+      assert.doesNotMatch(message, /Consider adding/);
+      const [first] = (await woodpecker("GET", `/repos/${repositoryId}/pipelines`)) as object[];
+      assert.match(JSON.stringify(first), /"status":"error".*Consider adding/);
+    });
+
+    it("takes no rejected run for the first one: the next up starts another", async () => {
+      await configure(mistyped);
+      await rejected(pipelines.create(run), /^RDEV_REFUSED: /);
+      await rejected(pipelines.create(run), /^RDEV_REFUSED: /);
+      await configure(CONFIG);
+      assert.equal((await pipelines.create(run)).outs.number, 3);
+    });
+
+    it("says that there is no such branch", async () => {
+      await rejected(
+        pipelines.create({ ...run, branch: "none" }),
+        /^RDEV_REFUSED: .*branch none .*no such branch/,
+      );
+    });
+
+    it("does not blame the branch where Woodpecker fails", async () => {
+      viaProxy();
+      proxy.misbehave({ match: { method: "POST" }, status: 500, times: 1 });
+      await rejected(pipelines.create(run), /^RDEV_UNREACHABLE: .* 500/);
+    });
+
+    it("says that the configuration could not be read", async () => {
+      const options = { gitea: { url: variable("GITEA_URL"), token: variable("GITEA_TOKEN") } };
+      const forge = await startFaultyProxy(options.gitea.url);
+      const own = await startWoodpecker({ gitea: { ...options.gitea, url: forge.url } });
+      set({ WOODPECKER_URL: own.url, WOODPECKER_TOKEN: own.token });
+      try {
+        const { outs } = await repositories.create(inputs());
+        forge.misbehave({ match: { path: /\/raw\// }, status: 503 });
+        const wanted = { ...run, repositoryId: Number(outs["repositoryId"]) };
+        await rejected(pipelines.create(wanted), /^RDEV_REFUSED: [^]*could not load config/);
+      } finally {
+        await own.close();
+        await forge.close();
+      }
     });
 
     it("says why nothing ran where there is no configuration", async () => {
