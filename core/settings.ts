@@ -82,16 +82,32 @@ const DEFAULT_SIZES: Sizes = {
 };
 
 /** How the log agent runs on each node. */
-const agent = z.strictObject({
-  /** Of the image's entry point. An image of one's own may want others. */
-  args: z.array(z.string()).default(["--config=/etc/citadel-agent/fluent-bit.yaml"]),
-  /** The disk that logs which could not be sent may take on one node, in MiB; then the oldest go. */
-  bufferMiB: z.int().min(64).max(1_048_576).default(1024),
-  cpuRequest: quantity.default("50m"),
-  cpuLimit: quantity.default("1"),
-  memoryRequest: quantity.default("64Mi"),
-  memoryLimit: quantity.default("256Mi"),
-});
+const agent = z
+  .strictObject({
+    /** Of the image's entry point. An image of one's own may want others. */
+    args: z.array(z.string()).default(["--config=/etc/citadel-agent/fluent-bit.yaml"]),
+    /** The disk that logs which could not be sent may take on one node, in MiB; then the oldest go. */
+    bufferMiB: z.int().min(64).max(1_048_576).default(1024),
+    /**
+     * The part of it that one environment can always use, in MiB; more only while half of the space
+     * for waiting logs is free. Default: a sixteenth of bufferMiB, at least 16.
+     */
+    tenantMiB: z.int().min(8).max(1_048_576).optional(),
+    /** What one container may write in the long run, in lines a second; lines beyond that are dropped. */
+    containerLinesPerSecond: z.int().min(1).max(1_000_000).default(2000),
+    /** What one container may write in the long run, in KiB a second; lines beyond that are dropped. */
+    containerKiBPerSecond: z.int().min(1).max(1_048_576).default(1024),
+    /** Whether the agent may hold CITADEL_API_KEY, which can manage environments, on every node. */
+    useManagementKey: z.boolean().default(false),
+    cpuRequest: quantity.default("50m"),
+    cpuLimit: quantity.default("1"),
+    memoryRequest: quantity.default("64Mi"),
+    memoryLimit: quantity.default("256Mi"),
+  })
+  .refine(({ bufferMiB, tenantMiB = 0 }) => tenantMiB <= bufferMiB / 2, {
+    path: ["tenantMiB"],
+    error: "is more than half of agent.bufferMiB, so that it would be no limit",
+  });
 
 const platformSettings = z.strictObject({
   /** Projects are served at `<slug>.<domain>`; the DNS zone has this name. */

@@ -6,6 +6,8 @@ import { EnvironmentPolicy } from "../components/environment-policy/environment-
 import { TenantGroup } from "../components/tenant-group.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
 import { connection, connections } from "../core/connections.ts";
+import type { PlatformSettings } from "../core/settings.ts";
+import { agentKey } from "./agent-key.ts";
 import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "./names.ts";
 import { platformConfig } from "./config.ts";
 
@@ -16,6 +18,8 @@ const AGENT_NAMESPACE = "observability";
 export function platformStack(platform: string) {
   const settings = platformConfig();
   const { enabled } = connection("citadelEnabled");
+  // Before anything is made: what is missing stops an up that has changed nothing.
+  const agent = enabled ? agentConnection(settings) : undefined;
 
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
     (group) => new TenantGroup(group, { group, enabled }),
@@ -32,23 +36,28 @@ export function platformStack(platform: string) {
     },
     { dependsOn: groups },
   );
-  if (enabled) logCollection(platform, settings, environment);
+  if (agent) logCollection(platform, settings, environment, agent);
 
   return { settings, citadelTenantId: environment.tenantId };
 }
 
+interface AgentConnection {
+  readonly citadelUrl: string;
+  readonly apiKey: string;
+}
+
+function agentConnection({ agent }: PlatformSettings): AgentConnection {
+  const { citadel } = connections(["citadel", "kubernetes"]);
+  const apiKey = agentKey(citadel, agent, (message) => void pulumi.log.warn(message));
+  return { citadelUrl: citadel.url, apiKey };
+}
+
 function logCollection(
   platform: string,
-  settings: ReturnType<typeof platformConfig>,
+  settings: PlatformSettings,
   { tenantId }: CitadelEnvironment,
+  agent: AgentConnection,
 ) {
-  const { citadel } = connections(["citadel", "kubernetes"]);
-  if (!citadel.hasAgentKey) {
-    void pulumi.log.warn(
-      "CITADEL_AGENT_KEY is not set: the agent gets CITADEL_API_KEY, which can manage environments, " +
-        "on every node. Make a key that is good for ingest only, and set CITADEL_AGENT_KEY to it.",
-    );
-  }
   // Whatever believes or sets the label, comes after the rule about it.
   const policy = new EnvironmentPolicy("environment-policy", { platform, environment: tenantId });
   new CitadelAgent(
@@ -58,8 +67,7 @@ function logCollection(
       namespace: AGENT_NAMESPACE,
       image: settings.agentImage,
       settings: settings.agent,
-      citadelUrl: citadel.url,
-      apiKey: citadel.agentKey,
+      ...agent,
       tenantId,
     },
     { dependsOn: policy },

@@ -69,6 +69,9 @@ export class CitadelAgent extends pulumi.ComponentResource {
       platform: args.platform,
       namespace: args.namespace,
       bufferMiB: args.settings.bufferMiB,
+      tenantMiB: args.settings.tenantMiB,
+      containerLinesPerSecond: args.settings.containerLinesPerSecond,
+      containerKiBPerSecond: args.settings.containerKiBPerSecond,
     });
     const config = new k8s.core.v1.ConfigMap(name, { metadata, data: files }, child);
     new k8s.apps.v1.DaemonSet(

@@ -29,6 +29,12 @@ export interface AgentConfigurationArgs {
   readonly namespace: string;
   /** The disk that logs which are not accepted yet may take on one node, in MiB. @default 1024 */
   readonly bufferMiB?: number;
+  /** The part of it that one tenant can always use, in MiB. @default a sixteenth, at least 16 */
+  readonly tenantMiB?: number | undefined;
+  /** What one container may write, for long. @default 2000 */
+  readonly containerLinesPerSecond?: number;
+  /** What one container may write, for long. @default 1024 */
+  readonly containerKiBPerSecond?: number;
   /** How long the lines of a pod that cannot be found wait for its labels, in seconds. @default 300 */
   readonly holdSeconds?: number;
   /** @default 2020 */
@@ -48,7 +54,7 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
  * with `--config=<folder>/fluent-bit.yaml` and these variables: CITADEL_API_KEY, CITADEL_TENANT_ID
  * (the platform's own environment) and NODE_NAME. Its account needs `get` on pods and on namespaces.
  *
- * The way of a line: tail → labels → shape → its tenant's tag → that tenant's chunk on disk → one
+ * The way of a line: tail → its container's limit → labels → its tenant's share of the disk, shape → its tenant's tag → that tenant's chunk on disk → one
  * request with the tag as X-Tenant-ID. A line whose tenant is not known yet keeps its file's tag, and
  * goes round (forward to the agent itself, through the disk) until it is.
  */
@@ -65,13 +71,14 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
     tokenFile: `${SERVICE_ACCOUNT}/token`,
     ...args.kubernetes,
   };
-  const disk = shares(args.bufferMiB ?? 1024);
+  const bufferMiB = args.bufferMiB ?? 1024;
+  const disk = shares(bufferMiB);
   const configuration = {
-    service: service(paths, args.metricsPort ?? METRICS_PORT, disk.rejected),
+    service: service(paths, args.metricsPort ?? METRICS_PORT, `${disk.rejected}M`),
     multiline_parsers: multilineParsers(),
     pipeline: {
       inputs: [
-        tail(args, paths, processors("containers", paths, kubernetes)),
+        tail(args, paths, [limit(paths), ...processors("containers", paths, kubernetes)]),
         // What the output `held` sends.
         {
           name: "forward",
@@ -82,7 +89,7 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
           processors: { logs: processors("held", paths, kubernetes) },
         },
       ],
-      outputs: [citadel(args.citadelUrl, disk.unsent), held(paths, disk.held)],
+      outputs: [citadel(args.citadelUrl, `${disk.unsent}M`), held(paths, `${disk.held}M`)],
     },
   };
   return {
@@ -91,6 +98,11 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
       platform: args.platform,
       hold: args.holdSeconds ?? 300,
       prefix: tagPrefix(paths),
+      lines: args.containerLinesPerSecond ?? 2000,
+      bytes: (args.containerKiBPerSecond ?? 1024) * 1024,
+      chunks: chunksFolder(paths),
+      share: (args.tenantMiB ?? Math.max(16, Math.floor(bufferMiB / 16))) * 2 ** 20,
+      unsent: disk.unsent * 2 ** 20,
     }),
   };
 }
@@ -106,7 +118,11 @@ function tagPrefix({ logs }: AgentPaths): string {
  */
 function shares(mebibytes: number) {
   const eighth = Math.max(1, Math.floor(mebibytes / 8));
-  return { unsent: `${mebibytes - 3 * eighth}M`, held: `${eighth}M`, rejected: `${2 * eighth}M` };
+  return { unsent: mebibytes - 3 * eighth, held: eighth, rejected: 2 * eighth };
+}
+
+function chunksFolder({ state }: AgentPaths): string {
+  return `${state}/chunks`;
 }
 
 function service(paths: AgentPaths, port: number, rejected: string) {
@@ -122,7 +138,7 @@ function service(paths: AgentPaths, port: number, rejected: string) {
     "scheduler.cap": 60,
     // Else a request of Chinese logs has twice its bytes.
     "json.escape_unicode": "off",
-    "storage.path": `${paths.state}/chunks`,
+    "storage.path": chunksFolder(paths),
     "storage.sync": "normal",
     "storage.metrics": "on",
     "storage.max_chunks_up": 256,
@@ -155,6 +171,17 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
     "storage.type": "filesystem",
     mem_buf_limit: "16M",
     processors: { logs },
+  };
+}
+
+/** Before all others, so that a line too many costs little. What was held has passed it already. */
+function limit(paths: AgentPaths) {
+  return {
+    name: "lua",
+    script: `${paths.configuration}/citadel.lua`,
+    call: "limit",
+    time_as_table: "on",
+    enable_flb_null: "on",
   };
 }
 

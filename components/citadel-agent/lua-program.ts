@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 /** In the order in which they need each other. */
-const MODULES = ["json", "text", "when", "level"] as const;
+const MODULES = ["json", "text", "when", "level", "limit", "chunks", "share"] as const;
 
 /** What the Lua code is told: see shape.lua. */
 export interface LuaSettings {
@@ -11,18 +11,31 @@ export interface LuaSettings {
   readonly hold: number;
   /** What every tag of a container begins with, before its file's name. */
   readonly prefix: string;
+  /** How many lines a second one container may write. */
+  readonly lines: number;
+  /** How many bytes a second one container may write. */
+  readonly bytes: number;
+  /** The folder in which the engine keeps what is not sent yet. */
+  readonly chunks: string;
+  /** How many bytes of it one tenant may always use. */
+  readonly share: number;
+  /** How many bytes of it all tenants may use. */
+  readonly unsent: number;
 }
 
-/** One script of all Lua files; it defines the function `shape`, which Fluent Bit's filter calls. */
-export function luaProgram({ platform, hold, prefix }: LuaSettings): string {
+/**
+ * One script of all Lua files. It defines the functions that Fluent Bit's filters call: `limit` for
+ * what a container has written, `shape` for what is known of it by then.
+ */
+export function luaProgram(settings: LuaSettings): string {
   const modules = MODULES.map(
     (name) => `package.preload["${name}"] = function()\n${source(name)}end\n`,
   );
   // JSON's escapes are Lua's as well, for names and paths.
-  const settings =
-    `SETTINGS = { platform = ${JSON.stringify(platform)}, hold = ${hold}, ` +
-    `prefix = ${JSON.stringify(prefix)} }\n`;
-  return [...modules, settings, source("shape")].join("\n");
+  const fields = Object.entries(settings).map(
+    ([name, value]) => `${name} = ${JSON.stringify(value)}`,
+  );
+  return [...modules, `SETTINGS = { ${fields.join(", ")} }\n`, source("shape")].join("\n");
 }
 
 function source(name: string): string {

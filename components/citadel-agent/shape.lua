@@ -1,6 +1,7 @@
 -- A container's line to Citadel's event, and the tenant that it belongs to. SETTINGS is what
 -- configuration.ts puts before it.
 local json, text, when, level = require("json"), require("text"), require("when"), require("level")
+local share = require("share")
 
 local ENVIRONMENT, SERVICE = "citadel.io/environment", "citadel.io/service"
 local MESSAGES, TIMES = { "msg", "message", "event" }, { "time", "timestamp", "ts", "@timestamp" }
@@ -20,6 +21,8 @@ end
 local DEFAULT = uuid(os.getenv("CITADEL_TENANT_ID"))
 -- Without it the agent must not start: nothing would say whose a line is.
 if not DEFAULT then error("CITADEL_TENANT_ID must be a tenant's UUID") end
+-- What an event has on the disk beside its line, about.
+local EVENT_BYTES = 300
 local NODE = os.getenv("NODE_NAME") or "unknown"
 
 local function labelsOf(metadata)
@@ -153,6 +156,15 @@ local function withoutEnd(line)
   return stop < #line and line:sub(1, stop) or line
 end
 
+-- An error in here would let the record pass untouched, and so vanish.
+local function unshaped(ts, line, tenant, fault)
+  return {
+    message = text.clean(line), level = "info", timestamp = when.stamp(ts.sec, math.floor(ts.nsec / 1e6)),
+    environment = SETTINGS.platform, service = "unknown", target = "citadel-agent",
+    fields = json.map({ k8s = json.map({ tenant = tenant, error = text.clean(tostring(fault)) }) }),
+  }
+end
+
 function shape(tag, ts, record)
   local line = record.log
   if type(line) ~= "string" then line = record.log == nil and "" or tostring(line) end
@@ -163,12 +175,12 @@ function shape(tag, ts, record)
   local held = record.held and os.time() - record.held or 0
   local tenant, remarks = tenantOf(pod, namespace, held)
   if not tenant then return hold(ts, record) end
+  local passes, said = share.line(tenant, #line + EVENT_BYTES)
+  if not passes then return said and 2 or -1, ts, said or record end
   local good, event = pcall(build, tag, ts, record, line, tenant, remarks)
-  if good then return 2, ts, event end
-  -- An error in here would let the record pass untouched, and so vanish.
-  return 2, ts, {
-    message = text.clean(line), level = "info", timestamp = when.stamp(ts.sec, math.floor(ts.nsec / 1e6)),
-    environment = SETTINGS.platform, service = "unknown", target = "citadel-agent",
-    fields = json.map({ k8s = json.map({ tenant = tenant, error = text.clean(tostring(event)) }) }),
-  }
+  if not good then event = unshaped(ts, line, tenant, event) end
+  return 2, ts, said and { said, event } or event
 end
+
+-- The first stage of the way, of the same script.
+limit = require("limit").line

@@ -20,6 +20,8 @@ export interface Sink {
   readonly requests: { readonly tenant: string; readonly bytes: number; readonly status: number }[];
   /** The key that is good; any other is answered 401. */
   key: string;
+  /** Tenants whose events are answered 503. */
+  readonly refused: Set<string>;
   messages(tenant: string): readonly string[];
   close(): Promise<void>;
 }
@@ -40,6 +42,7 @@ export async function startSink(key: string): Promise<Sink> {
   app.post("/api/v1/ingest", async ({ headers, body }, reply) => {
     if (headers.authorization !== `Bearer ${sink.key}`) return reply.code(401).send({});
     const tenant = String(headers["x-tenant-id"]);
+    if (sink.refused.has(tenant)) return reply.code(503).send({});
     const events = taken.get(tenant) ?? [];
     taken.set(tenant, events);
     events.push(...(body as TakenEvent[]));
@@ -51,6 +54,7 @@ export async function startSink(key: string): Promise<Sink> {
     taken,
     requests,
     key,
+    refused: new Set(),
     messages: (tenant) => (taken.get(tenant) ?? []).map(({ message }) => message),
     close: () => app.close(),
   };

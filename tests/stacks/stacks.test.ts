@@ -74,6 +74,25 @@ describe("the platform stack", () => {
     assert.ok(!JSON.stringify(all).includes("ck_planted_admin"));
   });
 
+  it("stops before anything is made where the agent would get the key that manages environments", async () => {
+    const { CITADEL_AGENT_KEY: _, ...without } = CITADEL;
+    const same = { ...CITADEL, CITADEL_AGENT_KEY: CITADEL.CITADEL_API_KEY };
+    for (const variables of [without, same]) {
+      await assert.rejects(
+        run("staging", variables, { config }),
+        /^Error: RDEV_CONNECTION: CITADEL_AGENT_KEY is .*"useManagementKey": true/,
+      );
+    }
+  });
+
+  it("gives the agent the key that manages environments where the setting says so", async () => {
+    const { CITADEL_AGENT_KEY: _, ...without } = CITADEL;
+    const agent = JSON.stringify({ useManagementKey: true });
+    const { one } = await run("staging", without, { config: { ...config, agent } });
+    const secret = one("kubernetes:core/v1:Secret").inputs["stringData"] as Record<string, string>;
+    assert.equal(secret["api-key"], "ck_planted_admin");
+  });
+
   it("makes the rule about environments before the agent and the labels on what exists", async () => {
     const { all } = await run("staging", CITADEL, { config });
     const order = all.filter(({ custom }) => custom).map(({ type }) => type.split(":").at(-1));

@@ -111,10 +111,13 @@ describe("The agent's configuration", () => {
 
   it("changes tags in the input's processors: a filter would keep lines in memory", () => {
     assert.equal("filters" in pipeline, false);
-    for (const input of [tail, held]) {
+    for (const [input, names] of [
+      [tail, ["lua", "multiline", "kubernetes", "lua", "rewrite_tag"]],
+      [held, ["multiline", "kubernetes", "lua", "rewrite_tag"]],
+    ] as const) {
       assert.deepEqual(
         input.processors.logs.map(({ name }) => name),
-        ["multiline", "kubernetes", "lua", "rewrite_tag"],
+        names,
       );
       const rule = String(processor(input, "rewrite_tag")["rule"]);
       assert.match(rule, / false$/); // the original goes
@@ -182,6 +185,29 @@ describe("The agent's configuration", () => {
       assert.equal(kubernetes["k8s-logging.exclude"], "off");
       assert.equal(kubernetes["k8s-logging.parser"], "off");
     }
+  });
+
+  it("limits each container before anything else, once, and exactly in time", () => {
+    const [first] = tail.processors.logs;
+    assert.equal(first?.["call"], "limit");
+    assert.equal(first["time_as_table"], "on");
+    // What was held has passed the limit already, and has the file's tag still.
+    assert.ok(!held.processors.logs.some(({ call }) => call === "limit"));
+  });
+
+  it("tells Lua the limits and the shares that were set, and where the chunks lie", () => {
+    const luaOf = (args?: Partial<AgentConfigurationArgs>) =>
+      /^SETTINGS = .*$/m.exec(filesOf(args)["citadel.lua"] ?? "")?.[0] ?? "";
+    assert.equal(
+      luaOf(),
+      'SETTINGS = { platform = "staging", hold = 300, prefix = "kube.var.log.containers.", ' +
+        'lines = 2000, bytes = 1048576, chunks = "/var/lib/citadel-agent/chunks", ' +
+        "share = 67108864, unsent = 671088640 }",
+    );
+    const own = luaOf({ containerLinesPerSecond: 7, containerKiBPerSecond: 2, tenantMiB: 9 });
+    assert.match(own, / lines = 7, bytes = 2048, .* share = 9437184, /);
+    assert.match(luaOf({ bufferMiB: 64 }), / share = 16777216, /);
+    assert.equal(`${service["storage.path"] as string}`, "/var/lib/citadel-agent/chunks");
   });
 
   it("leaves JSON to Lua: the engine makes doubles of numbers, and drops nulls", () => {

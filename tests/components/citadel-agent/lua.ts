@@ -26,33 +26,70 @@ export interface Shaped {
   readonly record: unknown;
 }
 
-export interface ShapeOptions {
+export interface LineOptions {
+  /** The stage: what its container may write, or what becomes of it. @default shape */
+  readonly call?: "limit" | "shape";
   readonly tag: string;
   /** When the container runtime took the line, in ms since 1970. */
   readonly time: number;
   readonly record: Readonly<Record<string, LuaValue>>;
 }
 
+export interface LuaOptions {
+  readonly settings?: Partial<LuaSettings>;
+  /** In place of the node's clock, in seconds since 1970. */
+  readonly now?: () => number;
+  /** In place of the node's disk, which needs LuaJIT: what waits there, by tenant. */
+  readonly waiting?: () => Readonly<Record<string, { bytes: number; count: number }>>;
+}
+
+const SETTINGS: LuaSettings = {
+  platform: "staging",
+  hold: 300,
+  prefix: "kube.var.log.containers.",
+  lines: 2000,
+  bytes: 2 ** 20,
+  chunks: "/nowhere",
+  share: 2 ** 26,
+  unsent: 2 ** 29,
+};
+
+/** What takes the place of chunks.lua, on a disk that the test describes. */
+const FAKE_DISK = `package.loaded.chunks = { measure = function()
+  local byTag, all = WAITING(), { bytes = 0, count = 0 }
+  for _, of in pairs(byTag) do all.bytes, all.count = all.bytes + of.bytes, all.count + of.count end
+  return setmetatable(byTag, { __index = function() return { bytes = 0, count = 0 } end }), all
+end }`;
+
 /** The script as Fluent Bit runs it: its global null, and the types by which it packs tables. */
 export function startLua(
   variables: Readonly<Record<string, string>>,
-  settings: LuaSettings = {
-    platform: "staging",
-    hold: 300,
-    prefix: "kube.var.log.containers.",
-  },
-): (options: ShapeOptions) => Shaped {
+  { settings, now, waiting }: LuaOptions = {},
+): (options: LineOptions) => Shaped {
   const state = lauxlib["luaL_newstate"]?.();
   lualib.luaL_openlibs(state);
+  const define = (name: string, value: () => LuaValue) => {
+    const call = (inside: unknown) => (push(inside, value()), 1);
+    lua["lua_pushcfunction"]?.(state, call);
+    lua["lua_setglobal"]?.(state, to_luastring(name));
+  };
   // The environment is the process's own, which tests share.
   const named = Object.entries(variables).map(([name, value]) => `[ "${name}" ] = "${value}"`);
   run(state, `local e = { ${named.join(", ")} } os.getenv = function(name) return e[name] end`);
   run(state, "flb_null = setmetatable({}, { type = 0 })");
-  run(state, luaProgram(settings));
-  return ({ tag, time, record }) => {
+  if (now) {
+    define("NOW", now);
+    run(state, "os.time = NOW");
+  }
+  if (waiting) {
+    define("WAITING", waiting);
+    run(state, FAKE_DISK);
+  }
+  run(state, luaProgram({ ...SETTINGS, ...settings }));
+  return ({ call = "shape", tag, time, record }) => {
     lua["lua_settop"]?.(state, 0); // what a failure has left
     lua["lua_checkstack"]?.(state, 1000);
-    lua["lua_getglobal"]?.(state, to_luastring("shape"));
+    lua["lua_getglobal"]?.(state, to_luastring(call));
     push(state, tag);
     push(state, { sec: Math.floor(time / 1000), nsec: (time % 1000) * 1e6 });
     push(state, record);
@@ -117,8 +154,11 @@ function readTable(state: unknown, at: unknown): unknown {
     entries.push([String(read(state, -2)), read(state, -1)]);
     lua["lua_settop"]?.(state, -2);
   }
-  if (type !== 1) return Object.fromEntries(entries);
-  return entries.toSorted(([a], [b]) => Number(a) - Number(b)).map(([, value]) => value);
+  const sorted = entries.toSorted(([a], [b]) => Number(a) - Number(b));
+  const isList =
+    type === 1 ||
+    (type === -1 && sorted.length > 0 && sorted.every(([key], index) => key === String(index + 1)));
+  return isList ? sorted.map(([, value]) => value) : Object.fromEntries(entries);
 }
 
 function textAt(state: unknown, index: number): string {
