@@ -2,7 +2,6 @@
 -- nobody how many. Lua has no function that lists a folder, so that libc's is called.
 local chunks = {}
 
-local EMPTY = { bytes = 0, count = 0 }
 -- chunkio's header has 24 bytes, and the engine's metadata 4 before the tag (Fluent Bit 5.1,
 -- lib/chunkio/include/chunkio/cio_file_st.h and src/flb_input_chunk.c). The tag is the tenant.
 local TAG_FROM, TAG_TO = 29, 64
@@ -53,10 +52,10 @@ local function measure(path, tagsNow, byTag, all)
   all.bytes, all.count = all.bytes + bytes, all.count + 1
 end
 
--- By tag, and of all; nil where the folder cannot be listed.
+-- Bytes and number by tag, and of all; nil where the folder cannot be listed.
 function chunks.measure()
   if not ffi then return nil end
-  local tagsNow, byTag, all = {}, setmetatable({}, { __index = function() return EMPTY end }), { bytes = 0, count = 0 }
+  local tagsNow, byTag, all = {}, {}, { bytes = 0, count = 0 }
   for _, stream in ipairs(names(SETTINGS.chunks)) do
     -- What was refused for good waits for nobody.
     if stream ~= "rejected" and stream:sub(1, 1) ~= "." then

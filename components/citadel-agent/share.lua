@@ -8,6 +8,7 @@ local INTERVAL = 60 -- seconds between two notices to one tenant
 local LOOK_EVERY = 10 -- seconds; more where there are many chunks
 -- The engine can have 16,384 chunks on their way, and stops sending where all of them are refused.
 local MAX_CHUNKS, MANY_CHUNKS = 4096, 8192
+local NOTHING = { bytes = 0, count = 0 }
 
 local byTag, all, lookedAt, nextLook
 -- What passed since the last look, by tenant and in all.
@@ -21,7 +22,7 @@ end
 
 local function isOver(tenant, bytes)
   if not byTag then return false end
-  local own = byTag[tenant]
+  local own = byTag[tenant] or NOTHING
   if own.count > MAX_CHUNKS and all.count > MANY_CHUNKS then return true end
   return own.bytes + (passed[tenant] or 0) + bytes > SETTINGS.share
     and all.bytes + passedInAll + bytes > SETTINGS.unsent / 2
@@ -44,7 +45,9 @@ local function notice(tenant, now, state)
   state.told = now
   local text = "The log agent on this node drops lines of this environment: Citadel takes them more slowly than "
     .. "they come, and those that wait have used up the environment's share of the disk."
-  if state.lines > 0 then text = text .. (" %d lines (%d bytes) were dropped since the last notice."):format(state.lines, state.bytes) end
+  if state.lines > 0 then
+    text = text .. (" %d lines (%d bytes) were dropped since the last notice."):format(state.lines, state.bytes)
+  end
   local event = {
     message = text, level = "warn", timestamp = when.stamp(now, 0), environment = SETTINGS.platform,
     service = "citadel-agent", target = "citadel-agent",

@@ -37,6 +37,30 @@ describe("settings", () => {
     assert.equal(settings.sizes.cpuLimit, "500m");
   });
 
+  it("of the agent name all that is wrong, and know those of the version before", () => {
+    const agent = {
+      bufferMiB: 64,
+      tenantMiB: 4,
+      containerLinesPerSecond: 0,
+      containerKiBPerSecond: -1,
+      useManagementKey: "yes",
+    };
+    const error = thrown("RDEV_SETTINGS", () =>
+      parsePlatformConfig({ ...PLATFORM, agent: JSON.stringify(agent) }),
+    );
+    for (const name of Object.keys(agent).slice(1)) {
+      assert.match(error.message, new RegExp(`rdev:agent\\.${name}: .*instead got `));
+    }
+    const tooMuch = JSON.stringify({ bufferMiB: 64, tenantMiB: 33 });
+    assert.match(
+      thrown("RDEV_SETTINGS", () => parsePlatformConfig({ ...PLATFORM, agent: tooMuch })).message,
+      /rdev:agent\.tenantMiB: is more than half of agent\.bufferMiB.*instead got 33/,
+    );
+    const before = parsePlatformConfig({ ...PLATFORM, agent: '{"bufferMiB":2048}' }).agent;
+    assert.equal(before.containerLinesPerSecond, 2000);
+    assert.equal(before.useManagementKey, false);
+  });
+
   it("keep a name that looks like a number", () => {
     assert.equal(parseProjectConfig({ name: "2048" }).name, "2048");
   });

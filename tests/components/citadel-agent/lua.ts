@@ -39,7 +39,7 @@ export interface LuaOptions {
   readonly settings?: Partial<LuaSettings>;
   /** In place of the node's clock, in seconds since 1970. */
   readonly now?: () => number;
-  /** In place of the node's disk, which needs LuaJIT: what waits there, by tenant. */
+  /** In place of the node's disk and of LuaJIT, which reads it: what waits there, by tenant. */
   readonly waiting?: () => Readonly<Record<string, { bytes: number; count: number }>>;
 }
 
@@ -54,12 +54,44 @@ const SETTINGS: LuaSettings = {
   unsent: 2 ** 29,
 };
 
-/** What takes the place of chunks.lua, on a disk that the test describes. */
-const FAKE_DISK = `package.loaded.chunks = { measure = function()
-  local byTag, all = WAITING(), { bytes = 0, count = 0 }
-  for _, of in pairs(byTag) do all.bytes, all.count = all.bytes + of.bytes, all.count + of.count end
-  return setmetatable(byTag, { __index = function() return { bytes = 0, count = 0 } end }), all
-end }`;
+/** LuaJIT's way to libc, and the node's files: chunks as the engine writes them, as WAITING tells. */
+const FAKE_DISK = `
+local ROOT = "${SETTINGS.chunks}"
+local function list(path)
+  local names = { ".", ".." }
+  local function add(name) names[#names + 1] = name end
+  if path == ROOT then add("tail.0") add("rejected") end
+  if path == ROOT .. "/rejected" then add("refused-1.flb") end
+  if path == ROOT .. "/tail.0" then
+    add("no-chunk.txt")
+    for tag, of in pairs(WAITING()) do
+      for number = 1, of.count do add(tag .. "@" .. number .. ".flb") end
+    end
+  end
+  return names
+end
+package.loaded.ffi = {
+  os = "Linux", abi = function() return true end, cdef = function() end,
+  string = function(name) return name end,
+  C = {
+    opendir = function(path) return { names = list(path), at = 0 } end,
+    readdir = function(folder)
+      folder.at = folder.at + 1
+      local name = folder.names[folder.at]
+      return name and { name = name }
+    end,
+    closedir = function() end,
+  },
+}
+io.open = function(path)
+  local tag = path:match("^" .. ROOT .. "/tail.0/(.*)@%d+%.flb$")
+  local of = tag and WAITING()[tag] or error("opened " .. path)
+  return {
+    read = function(_, length) return (("."):rep(28) .. tag .. "more"):sub(1, length) end,
+    seek = function() return of.bytes / of.count end,
+    close = function() end,
+  }
+end`;
 
 /** The script as Fluent Bit runs it: its global null, and the types by which it packs tables. */
 export function startLua(
