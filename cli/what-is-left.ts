@@ -1,14 +1,24 @@
 import { platformSettingsOf } from "../automation/engine/requirements.ts";
 import { leftovers, systemsAsked } from "../automation/leftovers/leftovers.ts";
+import { ownerOfStack } from "../automation/engine/state.ts";
+import { PACKAGE } from "../automation/engine/package.ts";
+import type { Owner } from "../core/ownership.ts";
 import { parseStackName } from "../core/stack-name.ts";
 import { workFolder } from "./operation.ts";
+import { WHY_LEFT } from "./why-left.ts";
+
+/** Whom the marks on a stack's objects name: to be read before the stack is destroyed. */
+export function ownerBeforeDestroy(stack: string, workDir: string | undefined): Promise<Owner> {
+  return ownerOfStack(stack, workFolder(workDir) ?? PACKAGE);
+}
 
 /**
  * Asks the servers what a project that was destroyed has left, and tells it. Whether nothing is left
- * but what was kept on purpose; true for a platform, whose servers are not asked.
+ * but what was kept on purpose or was left alone; true for a platform, whose servers are not asked.
  */
 export async function tellWhatIsLeft(
   stack: string,
+  owner: Owner,
   { json = false, workDir }: { readonly json?: boolean; readonly workDir?: string },
 ): Promise<boolean> {
   const name = parseStackName(stack);
@@ -16,16 +26,15 @@ export async function tellWhatIsLeft(
   const settings = await platformSettingsOf(name, workFolder(workDir));
   // Archived or locked out it is by a destroy that was to keep it: its settings are gone by now.
   const kept = { retainData: true, retainRepository: true };
-  const remaining = await leftovers({ slug: name.slug, settings, ...kept });
-  const isClean = remaining.every(({ why }) => why === "retained");
+  const remaining = await leftovers({ slug: name.slug, owner, settings, ...kept });
+  const isClean = remaining.every(({ why }) => why === "retained" || why === "not-ours");
   if (json) {
     console.log(JSON.stringify({ event: "remaining", stack, remaining }));
   } else if (remaining.length === 0) {
     console.log(`Nothing is left on ${systemsAsked().join(", ")}.`);
   } else {
-    for (const { system, what, why } of remaining) console.log(`${TOLD[why]} ${system}: ${what}`);
+    for (const { system, what, why } of remaining)
+      console.log(`${WHY_LEFT[why]} ${system}: ${what}`);
   }
   return isClean;
 }
-
-const TOLD = { retained: "kept on", left: "still on", unreachable: "not known of" } as const;

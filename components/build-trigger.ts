@@ -2,7 +2,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { Pipeline } from "../providers/woodpecker/pipeline.ts";
 
 export interface BuildTriggerArgs {
-  readonly slug: string;
   /** Woodpecker's number for the repository. */
   readonly repositoryId: pulumi.Input<number>;
   readonly branch: string;
@@ -21,7 +20,7 @@ export class BuildTrigger extends pulumi.ComponentResource {
 
     const pipeline = new Pipeline(
       name,
-      { repositoryId: args.repositoryId, branch: args.branch, project: args.slug },
+      { repositoryId: args.repositoryId, branch: args.branch },
       { parent: this },
     );
 

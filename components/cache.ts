@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import { hostInUrl } from "../core/address.ts";
+import type { Owner } from "../core/ownership.ts";
 import type { CacheAddress, CacheSettings } from "../core/settings.ts";
 import { cacheCommands } from "../providers/redis/commands.ts";
 import { User } from "../providers/redis/user.ts";
@@ -8,6 +9,7 @@ import { User } from "../providers/redis/user.ts";
 export interface CacheArgs {
   /** The project's slug: the Redis user's name, and the prefix of its keys. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** What it may do beyond the default. */
   readonly rights: CacheSettings;
   /** Where the project reaches the server. Default: where the administrator does. */
@@ -38,7 +40,7 @@ export class Cache extends pulumi.ComponentResource {
       {
         name: args.slug,
         prefix: this.prefix,
-        project: args.slug,
+        owner: args.owner,
         password: password.result,
         commands: cacheCommands(args.rights),
       },

@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Owner } from "../core/ownership.ts";
 import { RegistryCredentials } from "../providers/woodpecker/registry-credentials.ts";
 import { Repository } from "../providers/woodpecker/repository.ts";
 import { Secret } from "../providers/woodpecker/secret.ts";
 import type { DeployAccess } from "./deploy-account.ts";
 
 export interface CiPipelineArgs {
-  readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** `<organization>/<slug>` on Gitea. */
   readonly repository: pulumi.Input<string>;
   /** Gitea's number for it. */
@@ -30,10 +31,10 @@ export class CiPipeline extends pulumi.ComponentResource {
   constructor(name: string, args: CiPipelineArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:CiPipeline", name, {}, options);
 
-    const project = args.slug;
+    const { owner } = args;
     const repository = new Repository(
       name,
-      { fullName: args.repository, forgeRemoteId: args.repositoryId, project },
+      { fullName: args.repository, forgeRemoteId: args.repositoryId },
       { parent: this },
     );
     const { repositoryId } = repository;
@@ -41,12 +42,12 @@ export class CiPipeline extends pulumi.ComponentResource {
     const child = { parent: this, deletedWith: repository };
     const registry = new RegistryCredentials(
       `${name}-registry`,
-      { repositoryId, project, credentialsVersion: args.credentialsVersion },
+      { repositoryId, owner, credentialsVersion: args.credentialsVersion },
       child,
     );
     const secrets = Object.entries({ kube_token: args.deploy.token, kube_ca: args.deploy.ca }).map(
       ([secret, value]) =>
-        new Secret(`${name}-${secret}`, { repositoryId, name: secret, value, project }, child),
+        new Secret(`${name}-${secret}`, { repositoryId, name: secret, value, owner }, child),
     );
 
     this.repositoryId = repositoryId;

@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Owner } from "../core/ownership.ts";
 import { Environment } from "../providers/citadel/environment.ts";
 
 export interface CitadelEnvironmentArgs {
   /** The tenant's slug in Citadel: the project's, or `rdev-platform`. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** For people: the project's name. */
   readonly displayName: string;
   /** The organization in Citadel. */
@@ -40,7 +42,7 @@ export class CitadelEnvironment extends pulumi.ComponentResource {
         slug: args.slug,
         name: args.displayName,
         organization: args.organization,
-        project: args.slug,
+        owner: args.owner,
         group: args.group,
         enabled: args.enabled,
         usePlatformTenant: args.usePlatformTenant ?? false,

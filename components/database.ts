@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import { hostInUrl } from "../core/address.ts";
+import type { Owner } from "../core/ownership.ts";
 import type { DatabaseAddress } from "../core/settings.ts";
 import { databaseName } from "../core/slug.ts";
 import { Database as PostgresDatabase } from "../providers/postgres/database.ts";
@@ -8,6 +9,7 @@ import { Database as PostgresDatabase } from "../providers/postgres/database.ts"
 export interface DatabaseArgs {
   /** The project's slug; role and database have its name, with underscores for hyphens. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** Sessions that the role may have open at once. */
   readonly connectionLimit: number;
   /** On delete: keep the database with its data, and lock the role out. Default: false. */
@@ -37,7 +39,7 @@ export class Database extends pulumi.ComponentResource {
       name,
       {
         name: databaseName(args.slug),
-        project: args.slug,
+        owner: args.owner,
         password: password.result,
         connectionLimit: args.connectionLimit,
         retain: args.retain ?? false,

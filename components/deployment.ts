@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
+import type { Owner } from "../core/ownership.ts";
 import type { Sizes } from "../core/settings.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
@@ -18,6 +19,7 @@ const NOBODY = 65_532;
 export interface DeploymentArgs {
   /** The project's slug: the name of the namespace and of everything that serves requests in it. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** Where it is served. */
   readonly host: string;
   /** What runs until the first build sets an image. */

@@ -1,10 +1,12 @@
 import { isIPv4, isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
+import type { Owner } from "../core/ownership.ts";
 import { Record } from "../providers/dns/record.ts";
 
 export interface DnsRecordArgs {
-  /** The project's slug: the record's first label, and the owner that its comment names. */
+  /** The project's slug: the record's first label. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** The zone, and the rest of the record's name. */
   readonly domain: string;
   /** An IPv4 address makes an A record, an IPv6 address AAAA, a host name CNAME. */
@@ -33,7 +35,7 @@ export class DnsRecord extends pulumi.ComponentResource {
         type: recordType(args.target),
         content: args.target,
         ttl: args.ttl,
-        project: args.slug,
+        owner: args.owner,
       },
       { parent: this },
     );

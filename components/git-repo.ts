@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Owner } from "../core/ownership.ts";
 import { Repository } from "../providers/gitea/repository.ts";
 
 export interface GitRepoArgs {
   /** The project's slug: the repository's name. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** The Gitea organization that holds it; must exist. */
   readonly organization: string;
   /** What Gitea shows beside the repository's name. */
@@ -34,7 +36,7 @@ export class GitRepo extends pulumi.ComponentResource {
       {
         organization: args.organization,
         name: args.slug,
-        project: args.slug,
+        owner: args.owner,
         description: args.description,
         retain: args.retain ?? false,
       },

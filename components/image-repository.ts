@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Owner } from "../core/ownership.ts";
 import { Repository } from "../providers/registry/repository.ts";
 
 export interface ImageRepositoryArgs {
   /** The project's slug: the path in the registry. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   /** The registry as images name it: host, with a path if it has one. */
   readonly registry: string;
 }
@@ -21,7 +23,7 @@ export class ImageRepository extends pulumi.ComponentResource {
 
     const repository = new Repository(
       name,
-      { path: args.slug, project: args.slug },
+      { path: args.slug, owner: args.owner },
       { parent: this },
     );
 

@@ -1,12 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { environmentBinding, ownershipLabels } from "../core/labels.ts";
+import type { Owner } from "../core/ownership.ts";
 import type { Sizes } from "../core/settings.ts";
 import { Namespace } from "../providers/kubernetes/namespace.ts";
 
 export interface ProjectNamespaceArgs {
   /** The project's slug: the namespace's name. */
   readonly slug: string;
+  readonly owner: pulumi.Input<Owner>;
   readonly sizes: Sizes;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
@@ -33,9 +35,8 @@ export class ProjectNamespace extends pulumi.ComponentResource {
       name,
       {
         name: slug,
-        project: slug,
+        owner: args.owner,
         labels: pulumi.output(args.environment).apply((id) => ({
-          ...ownershipLabels(slug),
           ...environmentBinding(id),
           "pod-security.kubernetes.io/enforce": "restricted",
           "pod-security.kubernetes.io/warn": "restricted",

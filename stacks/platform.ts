@@ -6,10 +6,12 @@ import { EnvironmentPolicy } from "../components/environment-policy/environment-
 import { TenantGroup } from "../components/tenant-group.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
 import { connection, connections } from "../core/connections.ts";
+import type { Owner } from "../core/ownership.ts";
 import type { PlatformSettings } from "../core/settings.ts";
 import { agentKey } from "./agent-key.ts";
 import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "./names.ts";
 import { platformConfig } from "./config.ts";
+import { stackOwner } from "./owner.ts";
 
 /** Where the log agent lives, by the user's plan. */
 const AGENT_NAMESPACE = "observability";
@@ -20,6 +22,7 @@ export function platformStack(platform: string) {
   const { enabled } = connection("citadelEnabled");
   // Before anything is made: what is missing stops an up that has changed nothing.
   const agent = enabled ? agentConnection(settings) : undefined;
+  const owner = stackOwner(platform, platform);
 
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
     (group) => new TenantGroup(group, { group, enabled }),
@@ -28,6 +31,7 @@ export function platformStack(platform: string) {
     PLATFORM_ENVIRONMENT,
     {
       slug: PLATFORM_ENVIRONMENT,
+      owner,
       displayName: "rdev platform",
       organization: settings.citadelOrganization,
       group: PLATFORM_GROUP,
@@ -36,7 +40,7 @@ export function platformStack(platform: string) {
     },
     { dependsOn: groups },
   );
-  if (agent) logCollection(platform, settings, environment, agent);
+  if (agent) logCollection(platform, owner, settings, environment, agent);
 
   return { settings, citadelTenantId: environment.tenantId };
 }
@@ -54,6 +58,7 @@ function agentConnection({ agent }: PlatformSettings): AgentConnection {
 
 function logCollection(
   platform: string,
+  owner: pulumi.Output<Owner>,
   settings: PlatformSettings,
   { tenantId }: CitadelEnvironment,
   agent: AgentConnection,
@@ -64,6 +69,7 @@ function logCollection(
     "citadel-agent",
     {
       platform,
+      owner,
       namespace: AGENT_NAMESPACE,
       image: settings.agentImage,
       settings: settings.agent,

@@ -13,6 +13,7 @@ import { connection, connections } from "../core/connections.ts";
 import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
 import { projectConfig } from "./config.ts";
+import { stackOwner } from "./owner.ts";
 import { platformSettings } from "./platform-reference.ts";
 import { warnOfLoopback } from "./loopback.ts";
 
@@ -37,33 +38,39 @@ export async function projectStack(platform: string, slug: string) {
   warnOfLoopback(settings);
   const displayName = project.name ?? slug;
   const sizes = { ...settings.sizes, ...project.sizes };
+  const owner = stackOwner(platform, slug);
 
   const repository = new GitRepo(slug, {
     slug,
+    owner,
     organization: settings.gitOrganization,
     description: displayName,
     retain: project.retainRepository,
   });
   const dns = new DnsRecord(slug, {
     slug,
+    owner,
     domain: settings.domain,
     target: settings.ingressAddress,
     ttl: settings.dnsTtl,
   });
-  const images = new ImageRepository(slug, { slug, registry: settings.registry });
+  const images = new ImageRepository(slug, { slug, owner, registry: settings.registry });
   const database = new Database(slug, {
     slug,
+    owner,
     connectionLimit: sizes.databaseConnections,
     retain: project.retainData,
     ...(settings.databaseAddress && { address: settings.databaseAddress }),
   });
   const cache = new Cache(slug, {
     slug,
+    owner,
     rights: settings.cache,
     ...(settings.cacheAddress && { address: settings.cacheAddress }),
   });
   const environment = new CitadelEnvironment(slug, {
     slug,
+    owner,
     displayName,
     organization: settings.citadelOrganization,
     group: PROJECTS_GROUP,
@@ -71,6 +78,7 @@ export async function projectStack(platform: string, slug: string) {
   });
   const deployment = new Deployment(slug, {
     slug,
+    owner,
     host: dns.host,
     placeholderImage: settings.placeholderImage,
     sizes,
@@ -99,7 +107,7 @@ export async function projectStack(platform: string, slug: string) {
   const pipeline = new CiPipeline(
     slug,
     {
-      slug,
+      owner,
       repository: repository.fullName,
       repositoryId: repository.repositoryId,
       deploy: deployment.deploy,
@@ -110,7 +118,7 @@ export async function projectStack(platform: string, slug: string) {
   );
   const build = new BuildTrigger(
     slug,
-    { slug, repositoryId: pipeline.repositoryId, branch: BRANCH },
+    { repositoryId: pipeline.repositoryId, branch: BRANCH },
     { dependsOn: [pipeline, seed] },
   );
 

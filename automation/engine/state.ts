@@ -1,6 +1,8 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { type Owner, ownerBefore, ownerSchema } from "../../core/ownership.ts";
+import { parseStackName } from "../../core/stack-name.ts";
 import { CommandFailure, runPulumi } from "./command.ts";
 import { isStackNotFound } from "./messages.ts";
 
@@ -77,6 +79,15 @@ export class StackState {
     return Object.keys(stack?.outputs ?? {}).length > 0;
   }
 
+  /** Whom its resources' marks name; undefined where it holds no resource that carries one. */
+  get owner(): Owner | undefined {
+    const { resources, pending_operations: pending } = this.#state.deployment;
+    const all = [...(resources ?? []), ...(pending ?? []).map((each) => each.resource)];
+    const owners = all.map(({ inputs }) => ownerSchema.safeParse(inputs?.["owner"]).data);
+    const project = all.map(({ inputs }) => inputs?.["project"]).find(isText);
+    return owners.find(Boolean) ?? (project === undefined ? undefined : ownerBefore(project));
+  }
+
   /** The making of a resource was interrupted, and no later `up` has made it. */
   get isHalfMade(): boolean {
     const { resources, pending_operations: pending } = this.#state.deployment;
@@ -119,4 +130,19 @@ export class StackState {
       await rm(file, { force: true });
     }
   }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+/**
+ * Whom the marks on a stack's objects name, for the time after its state is gone. Without a stack,
+ * or with an empty one: its platform and slug, and no stack's id.
+ */
+export async function ownerOfStack(stack: string, workDir: string): Promise<Owner> {
+  const name = parseStackName(stack);
+  const project = name.kind === "project" ? name.slug : name.platform;
+  const unknown = { platform: name.platform, project, stack: "" };
+  return (await StackState.find(stack, workDir))?.owner ?? unknown;
 }

@@ -41,8 +41,11 @@ export interface Remaining {
   readonly system: string;
   /** As `repository projects/my-app`. */
   readonly what: string;
-  /** Why it is there: kept on purpose, its system did not answer, or it is not gone yet. */
-  readonly why: "retained" | "unreachable" | "left";
+  /**
+   * Why it is there: kept on purpose; its system did not answer; it is not gone yet; or it has the
+   * project's name and not this stack's mark, so it was left alone.
+   */
+  readonly why: "retained" | "unreachable" | "left" | "not-ours";
 }
 
 /** One preview, up, refresh or destroy of one project's stack. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { isOwnedBy } from "../../core/ownership.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
+import { MANAGED_BY, type Mark } from "../../core/ownership.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import { Projects, type Project } from "../store/projects.ts";
 import type { Store } from "../store/store.ts";
@@ -64,7 +64,7 @@ export class ProjectRow {
     if (known !== null || !connection("citadelEnabled").enabled) return known;
     try {
       const found = await new Citadel(undefined, PATIENCE).environments.find(this.#slug);
-      return found && isOwnedBy(found.metadata, this.#slug) ? found.id : null;
+      return found && isProjectsOwn(found.metadata, this.#platform, this.#slug) ? found.id : null;
     } catch {
       return null; // as long as Citadel is down; `citadel check --mend` finds it
     }
@@ -75,4 +75,10 @@ export class ProjectRow {
     const unknown = { slug, platform: this.#platform, name: slug, citadelTenantId: null };
     return this.#projects.put({ ...unknown, ...this.#known, ...changes });
   }
+}
+
+/** Whichever of its stacks made it: the row outlives a stack's state. */
+function isProjectsOwn(mark: Mark, platform: string, slug: string): boolean {
+  const isOurs = mark["managed-by"] === MANAGED_BY && mark["project"] === slug;
+  return isOurs && (mark["platform"] ?? platform) === platform;
 }

@@ -44,7 +44,7 @@ const outcome = z.strictObject({
 
 const remaining = z.strictObject({
   ...{ system: z.string(), what: z.string() },
-  why: z.enum(["retained", "unreachable", "left"]),
+  why: z.enum(["retained", "unreachable", "left", "not-ours"]),
 }) satisfies z.ZodType<Remaining>;
 
 const holder = z.strictObject({

@@ -17,7 +17,8 @@ import {
   up,
   type OperationOptions,
 } from "../engine/stack.ts";
-import { StackState } from "../engine/state.ts";
+import { ownerOfStack, StackState } from "../engine/state.ts";
+import type { Owner } from "../../core/ownership.ts";
 import { leftovers } from "../leftovers/leftovers.ts";
 import type { Remaining } from "../operations/operation.ts";
 import type { Job } from "./job.ts";
@@ -96,7 +97,7 @@ class Performance {
       return this.#only(outcome);
     }
     const wasUp = before instanceof InfraError || before?.hasOutputs === true;
-    const remaining = wasUp ? [] : await this.#leftovers();
+    const remaining = wasUp ? [] : await this.#leftovers(await this.#owner());
     // An earlier attempt's own resources are met as well, where that had found nothing before it.
     const mayUndo = this.#hasBegun && !(needsEmpty && this.#metOthers);
     return { ...(await this.#only(outcome)), remaining, mayUndo };
@@ -128,7 +129,10 @@ class Performance {
       { kind: "project", platform, slug },
       this.#options.workDir,
     );
-    const found = await leftovers({ slug, settings: place });
+    const owner = before?.owner ?? { platform, project: slug, stack: "" };
+    // An `up` adopts nothing that is not marked as its own, so a rollback does not delete it.
+    const all = await leftovers({ slug, owner, settings: place });
+    const found = all.filter(({ why }) => why !== "not-ours");
     if (found.length === 0) return undefined;
     return noRollback(
       slug,
@@ -147,6 +151,7 @@ class Performance {
   /** The record of the stack goes only when nothing is left, by the word of the servers. */
   async #destroy(): Promise<Result> {
     const { retainData, retainRepository } = this.#job.settings;
+    const owner = await this.#owner();
     const deleted = await destroy(this.#stack, {
       ...this.#options,
       mayBeMissing: true,
@@ -156,8 +161,8 @@ class Performance {
       ].filter(({ value }) => value !== undefined),
     });
     if (this.#killed || deleted.result === "cancelled") return this.#only(deleted);
-    const remaining = await this.#leftovers();
-    const still = remaining.filter(({ why }) => why !== "retained");
+    const remaining = await this.#leftovers(owner);
+    const still = remaining.filter(({ why }) => why !== "retained" && why !== "not-ours");
     if (deleted.result === "failed" || still.length > 0) {
       return { ...(await this.#only(withRemaining(deleted, still))), remaining };
     }
@@ -177,13 +182,19 @@ class Performance {
     }
   }
 
-  async #leftovers(): Promise<Remaining[]> {
+  /** Undefined where the state cannot be read: then nothing tells whose an object is. */
+  async #owner(): Promise<Owner | undefined> {
+    return ownerOfStack(this.#stack, this.#options.workDir).catch(() => undefined);
+  }
+
+  async #leftovers(owner: Owner | undefined): Promise<Remaining[]> {
     const { platform, slug, settings } = this.#job;
     const { retainData = false, retainRepository = false } = settings;
     try {
       const name = { kind: "project", platform, slug } as const;
       const place = await platformSettingsOf(name, this.#options.workDir);
-      return await leftovers({ slug, settings: place, retainData, retainRepository });
+      if (!owner) throw new InfraError("RDEV_ENGINE", "The state of the stack cannot be read.");
+      return await leftovers({ slug, owner, settings: place, retainData, retainRepository });
     } catch (error) {
       const why = error instanceof InfraError ? `: ${error.message}` : "";
       const what = `settings of the platform ${platform}, which tell where to look${why}`;

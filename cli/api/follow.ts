@@ -7,6 +7,7 @@ import { errorText } from "../text.ts";
 import { viewOf } from "../operation.ts";
 import type { View } from "../views/view.ts";
 import type { ApiClient } from "./client.ts";
+import { WHY_LEFT } from "../why-left.ts";
 
 /** In ms: how long a service that is away is waited for. */
 const PATIENCE = 120_000;
@@ -103,8 +104,6 @@ function outcomeOf({ outcome, state }: OperationView): Outcome {
   return { ...NOTHING, result: state === "succeeded" || state === "failed" ? state : "cancelled" };
 }
 
-const WHY = { retained: "kept on", left: "still on", unreachable: "not known of" } as const;
-
 function remainingLines({ remaining }: OperationView): string[] {
-  return remaining.map(({ system, what, why }) => `${WHY[why]} ${system}: ${what}`);
+  return remaining.map(({ system, what, why }) => `${WHY_LEFT[why]} ${system}: ${what}`);
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Owner } from "../../core/ownership.ts";
 import { EXIT } from "../exit-codes.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
@@ -23,6 +24,7 @@ export function addDestroy(program: Command): void {
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
       const record = recorder(options);
+      let owner: Owner | undefined;
       const code = await confirmed(
         options,
         () =>
@@ -31,16 +33,26 @@ export function addDestroy(program: Command): void {
           ),
         () =>
           show({ operation: "destroy", stack, tense: "past" }, options, (engine, common) =>
-            record({ stack, operation: "destroy", remove }, () =>
-              engine.destroy(stack, { ...common, remove }),
-            ),
+            record({ stack, operation: "destroy", remove }, async () => {
+              if (remove) owner = await ownerOf(stack, options);
+              return engine.destroy(stack, { ...common, remove });
+            }),
           ),
       );
-      process.exitCode = code === EXIT.done && remove ? await whatIsLeft(stack, options) : code;
+      process.exitCode =
+        code === EXIT.done && owner ? await whatIsLeft(stack, owner, options) : code;
     });
 }
 
-async function whatIsLeft(stack: string, options: Options): Promise<number> {
-  const { tellWhatIsLeft } = await import("../what-is-left.ts"); // with Pulumi's SDK, which loads slowly
-  return (await tellWhatIsLeft(stack, options)) ? EXIT.done : EXIT.failed;
+/** Pulumi's SDK, which comes with it, loads slowly. */
+const loading = () => import("../what-is-left.ts");
+
+/** Undefined where the state cannot be read: the destroy then says why. */
+async function ownerOf(stack: string, { workDir }: Options): Promise<Owner | undefined> {
+  return (await loading()).ownerBeforeDestroy(stack, workDir).catch(() => undefined);
+}
+
+async function whatIsLeft(stack: string, owner: Owner, options: Options): Promise<number> {
+  const { tellWhatIsLeft } = await loading();
+  return (await tellWhatIsLeft(stack, owner, options)) ? EXIT.done : EXIT.failed;
 }

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { ownershipLabels, workloadLabels } from "../../core/labels.ts";
+import type { Owner } from "../../core/ownership.ts";
 import type { AgentSettings } from "../../core/settings.ts";
 import { Namespace } from "../../providers/kubernetes/namespace.ts";
 import { AgentAccount } from "./account.ts";
@@ -17,6 +18,7 @@ export interface CitadelAgentArgs {
   readonly namespace: string;
   readonly image: string;
   readonly settings: AgentSettings;
+  readonly owner: pulumi.Input<Owner>;
   /** Citadel's URL, without a trailing slash. */
   readonly citadelUrl: string;
   /** The key that it sends with; good for ingest only, where there is such a key. */
@@ -47,9 +49,8 @@ export class CitadelAgent extends pulumi.ComponentResource {
       name,
       {
         name: args.namespace,
-        project: args.platform,
+        owner: args.owner,
         labels: {
-          ...ownershipLabels(args.platform),
           // The agent mounts folders of the node.
           "pod-security.kubernetes.io/enforce": "privileged",
         },

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
-import { isOwnedBy, ownership } from "../../core/ownership.ts";
+import { markOf, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define, type Found } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -17,8 +17,7 @@ const definition = define({
     /** For people. */
     name: z.string().min(1),
     organization: z.string().min(1),
-    /** The slug, or the platform's name, that the mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
     /** The tenant group that it becomes a member of; made where it is missing. */
     group: z.string().min(1),
     /** When not, nothing is made and Citadel is not spoken to. */
@@ -32,7 +31,7 @@ const definition = define({
     /** It was there before, and stays. */
     adopted: z.boolean(),
   }),
-  replaceOn: ["slug", "organization", "project", "enabled", "usePlatformTenant"],
+  replaceOn: ["slug", "organization", "enabled", "usePlatformTenant"],
   secrets: [],
 
   // Opened only when used: without Citadel its variables need not be there.
@@ -49,27 +48,27 @@ const definition = define({
 
   async find(citadel, wanted) {
     if (!wanted.enabled) return undefined;
-    if (wanted.adopted && wanted.tenantId) {
-      return (
-        (await citadel().environments.get(wanted.tenantId)) && { id: wanted.tenantId, owned: true }
-      );
+    // Nobody can forge a tenant's id: what the state holds is this stack's, whatever its metadata.
+    if (wanted.tenantId) {
+      const found = await citadel().environments.get(wanted.tenantId);
+      return found && { id: found.id, ownership: "ours" };
     }
-    const chosen = wanted.usePlatformTenant && !wanted.tenantId && citadel().platformTenant;
+    const chosen = wanted.usePlatformTenant && citadel().platformTenant;
     if (chosen) return platformTenant(citadel(), chosen);
     return bySlug(citadel(), wanted);
   },
 
   async create(citadel, inputs) {
     if (!inputs.enabled) return DISABLED;
-    const { slug, name, organization, project } = inputs;
-    const metadata = { ...ownership(project) };
+    const { slug, name, organization, owner } = inputs;
+    const metadata = { ...markOf(owner) };
     try {
       return (await citadel().environments.create({ slug, name, organization, metadata })).id;
     } catch (error) {
       if (!(error instanceof InfraError) || error.status !== 409) throw error;
       // Somebody was faster: another run of ours, perhaps.
       const found = await bySlug(citadel(), inputs);
-      if (found?.owned) return found.id;
+      if (found?.ownership === "ours") return found.id;
       throw new InfraError(
         "RDEV_NOT_OURS",
         `The Citadel environment "${slug}" exists already and was not made for this project. ` +
@@ -112,7 +111,7 @@ const definition = define({
 
 /** Whatever its mark: naming it by its id says that it may be used. */
 async function platformTenant(citadel: Citadel, id: string): Promise<Found> {
-  if (await citadel.environments.get(id)) return { id, owned: true };
+  if (await citadel.environments.get(id)) return { id, ownership: "ours" };
   throw new InfraError(
     "RDEV_CONNECTION",
     `CITADEL_TENANT_ID is ${id}, but Citadel has no such tenant. Correct it, or unset it: then a ` +
@@ -122,10 +121,10 @@ async function platformTenant(citadel: Citadel, id: string): Promise<Found> {
 
 async function bySlug(
   citadel: Citadel,
-  { organization, slug, project }: { organization: string; slug: string; project: string },
+  { organization, slug, owner }: { organization: string; slug: string; owner: Owner },
 ): Promise<Found | undefined> {
   const found = await citadel.environments.find(slug, organization);
-  return found && { id: found.id, owned: isOwnedBy(found.metadata, project) };
+  return found && { id: found.id, ownership: ownershipOf(found.metadata, owner) };
 }
 
 export const provider = dynamicProvider(definition);

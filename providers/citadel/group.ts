@@ -25,7 +25,7 @@ const definition = define({
   async find(citadel, { name, enabled }) {
     // A group holds nothing of its own, so that one made by hand is as good.
     return enabled && (await citadel().groups.members(name))
-      ? { id: name, owned: true }
+      ? { id: name, ownership: "ours" }
       : undefined;
   },
 

@@ -23,7 +23,7 @@ const definition = define({
 
   async find(webhooks, { url }) {
     // A webhook has no place for a mark, and holds nothing of its own beside its address.
-    return (await isThere(webhooks, url)) ? { id: url, owned: true } : undefined;
+    return (await isThere(webhooks, url)) ? { id: url, ownership: "ours" } : undefined;
   },
 
   async create(_webhooks, { url }) {

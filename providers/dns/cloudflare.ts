@@ -57,9 +57,10 @@ export class Cloudflare implements Dns {
     });
   }
 
-  async put(zone: string, { name, type, ttl, contents, comment }: RecordSet): Promise<void> {
+  async put(zone: string, set: RecordSet, formerComment: string): Promise<void> {
+    const { name, type, ttl, contents, comment } = set;
     const path = await this.#path(zone);
-    const old = await this.#set(zone, { name, type, comment });
+    const old = await this.#set(zone, { name, type, comment: formerComment });
     for (const [index, content] of contents.entries()) {
       // Not proxied: behind Cloudflare's proxy the TTL and the address would be its own.
       const json = { name, type, ttl, content, comment, proxied: false };

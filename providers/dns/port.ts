@@ -23,8 +23,8 @@ export interface RecordSet {
 export interface Dns {
   /** All record sets of a name, of whatever type. */
   find(zone: string, name: string): Promise<RecordSet[]>;
-  /** Makes the set of this name, type and comment what is given. */
-  put(zone: string, set: RecordSet): Promise<void>;
+  /** Makes the set of this name, type and former comment what is given. */
+  put(zone: string, set: RecordSet, formerComment: string): Promise<void>;
   /** Deletes the set of this name, type and comment; done as well where there is none. */
   delete(zone: string, set: Pick<RecordSet, "name" | "type" | "comment">): Promise<void>;
 }

@@ -1,6 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { ownershipText } from "../../core/ownership.ts";
+import {
+  markIn,
+  markText,
+  type Owner,
+  ownerSchema,
+  type Ownership,
+  ownershipOf,
+} from "../../core/ownership.ts";
 import { define, type Failure } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -28,8 +35,7 @@ const inputs = z.object({
   content: z.string().min(1),
   /** Seconds. Cloudflare takes 60 or more. */
   ttl: z.int().min(1).max(604_800).default(300),
-  /** The slug that the record's mark names. */
-  project: z.string().min(1),
+  owner: ownerSchema,
 });
 
 type Inputs = z.output<typeof inputs>;
@@ -40,7 +46,7 @@ const definition = define({
   noun: "DNS record",
   inputs,
   attributes: z.object({}),
-  replaceOn: ["zone", "name", "type", "project"],
+  replaceOn: ["zone", "name", "type"],
   secrets: [],
 
   connect: () => dnsClient(),
@@ -58,26 +64,27 @@ const definition = define({
   async find(dns, asked) {
     const sets = await dns.find(asked.zone, asked.name);
     const ours = sets.find((set) => isOurs(set, asked));
-    if (ours) return { id: id(ours), owned: true };
+    if (ours) return { id: id(ours), ownership: "ours" };
     // An address or alias by hand is somebody's site, whichever of the types it has.
-    const foreign = sets.find(
-      ({ type, comment }) =>
-        comment !== ownershipText(asked.project) &&
-        (asked.type === "CNAME" || RECORD_TYPES.includes(type as RecordType)),
+    const other = sets.find(
+      (set) =>
+        ownershipOfSet(set, asked.owner) !== "ours" &&
+        (asked.type === "CNAME" || RECORD_TYPES.includes(set.type as RecordType)),
     );
-    return foreign && { id: id(foreign), owned: false };
+    return other && { id: id(other), ownership: ownershipOfSet(other, asked.owner) };
   },
 
   async create(dns, asked) {
-    await dns.put(asked.zone, wanted(asked));
+    await dns.put(asked.zone, wanted(asked), markText(asked.owner));
     return id(asked);
   },
 
-  async apply(dns, _id, asked) {
+  async apply(dns, _id, asked, last) {
     const set = await ourSet(dns, asked);
     // Right after a create there is nothing to do: a change would raise the zone's serial again.
     const isRight = set?.ttl === asked.ttl && holds(set, asked.content);
-    if (!isRight) await dns.put(asked.zone, wanted(asked));
+    const former = markText(set ? asked.owner : (last?.owner ?? asked.owner));
+    if (!isRight) await dns.put(asked.zone, wanted(asked), former);
     return {};
   },
 
@@ -89,8 +96,8 @@ const definition = define({
     return { ttl: set.ttl, content };
   },
 
-  async delete(dns, _id, { zone, name, type, project }) {
-    await dns.delete(zone, { name, type, comment: ownershipText(project) });
+  async delete(dns, _id, { zone, name, type, owner }) {
+    await dns.delete(zone, { name, type, comment: markText(owner) });
   },
 });
 
@@ -98,12 +105,16 @@ function id({ name, type }: { readonly name: string; readonly type: string }): s
   return `${name}/${type}`;
 }
 
-function wanted({ name, type, ttl, content, project }: Inputs): RecordSet {
-  return { name, type, ttl, contents: [content], comment: ownershipText(project) };
+function wanted({ name, type, ttl, content, owner }: Inputs): RecordSet {
+  return { name, type, ttl, contents: [content], comment: markText(owner) };
 }
 
-function isOurs(set: RecordSet, { type, project }: Inputs): boolean {
-  return set.type === type && set.comment === ownershipText(project);
+function isOurs(set: RecordSet, { type, owner }: Inputs): boolean {
+  return set.type === type && ownershipOfSet(set, owner) === "ours";
+}
+
+function ownershipOfSet({ comment }: RecordSet, owner: Owner): Ownership {
+  return ownershipOf(markIn(comment), owner);
 }
 
 async function ourSet(dns: Dns, asked: Inputs): Promise<RecordSet | undefined> {

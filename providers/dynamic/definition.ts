@@ -1,10 +1,11 @@
 import type { z } from "zod";
+import type { Ownership } from "../../core/ownership.ts";
 
 /** An object that is on the server under the name that a resource wants. */
 export interface Found {
   readonly id: string;
-  /** Carries this project's mark: made by rdev-infra, for this very project. */
-  readonly owned: boolean;
+  /** How it relates to the owner that the inputs name. */
+  readonly ownership: Ownership;
 }
 
 /** A property that is wrong, and why. */
@@ -75,6 +76,14 @@ export interface Definition<
     id: string,
     state: State<Inputs, Attributes>,
   ): Promise<Partial<State<Inputs, Attributes>> | undefined>;
+  /**
+   * Throws RDEV_FORBIDDEN where the credential could not see the object if it were there. Asked
+   * before a missing object counts as gone: some servers answer "not found" for "not allowed".
+   */
+  assertVisible?(
+    client: Client,
+    wanted: z.output<Inputs> & Partial<Known<Attributes>>,
+  ): Promise<void>;
   /** Deletes it. Called only where `find` gives the same id and says it is ours. */
   delete(client: Client, id: string, state: State<Inputs, Attributes>): Promise<void>;
 }

@@ -3,7 +3,8 @@ import type { dynamic } from "@pulumi/pulumi";
 import type { z } from "zod";
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
-import type { Definition, Failure } from "./definition.ts";
+import { ownerBefore, type Ownership } from "../../core/ownership.ts";
+import type { Definition, Failure, Found } from "./definition.ts";
 import { hasUnknown } from "./unknowns.ts";
 
 /** In ms. The engine itself sets no limit. */
@@ -56,7 +57,10 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
   return {
     async check(olds: Props | undefined, news: Props) {
       const { inputs, failures } = checkInputs(definition, news);
-      if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
+      // The owner of a new stack is not known in its preview; no rule asks for it.
+      if (failures.length > 0 || hasUnknown({ ...inputs, owner: undefined })) {
+        return { inputs, failures };
+      }
       const last = onlyInputs(olds ?? {}) as Partial<Inputs>;
       failures.push(...(definition.rules?.(inputs as Inputs, last) ?? []));
       if (failures.length > 0 || !definition.lookUp) return { inputs, failures };
@@ -85,7 +89,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
       try {
         return await operate([props], async (client) => {
           const found = await definition.find(client, inputs as Wanted);
-          if (found && !found.owned) throw notOurs(definition.noun, found.id);
+          if (found && !MAY_ADOPT.includes(found.ownership)) throw notOurs(definition.noun, found);
           id = found?.id ?? (await definition.create(client, inputs));
           return { id, outs: { ...inputs, ...(await definition.apply(client, id, inputs)) } };
         });
@@ -97,23 +101,35 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
       }
     },
 
-    async update(id, olds: Props, props: Props) {
+    async update(id, state: Props, props: Props) {
       const inputs = onlyInputs(props) as Inputs;
+      const olds = withOwner(state);
       return operate([olds, props], async (client) => {
+        // An update takes over the mark of its own state, and never the object of another owner.
+        const now = await definition.find(client, { ...olds, ...inputs } as Wanted);
+        if (now?.id === id && MUST_ASK_STATE.includes(now.ownership)) {
+          const before = await definition.find(client, olds as Wanted);
+          if (before?.ownership !== "ours") throw notOurs(definition.noun, now);
+        }
         try {
           const last = olds as Parameters<typeof definition.apply>[3];
           return { outs: { ...inputs, ...(await definition.apply(client, id, inputs, last)) } };
         } catch (error) {
-          throw isGone(error) ? gone(definition.noun, id) : error;
+          if (!isGone(error)) throw error;
+          await definition.assertVisible?.(client, inputs as Wanted);
+          throw gone(definition.noun, id);
         }
       });
     },
 
     async read(id, props: Props = {}) {
       return operate([props], async (client) => {
-        const state = props as Parameters<typeof definition.read>[2];
+        const state = withOwner(props) as Parameters<typeof definition.read>[2];
         const live = await definition.read(client, id, state);
-        if (live === undefined) return { id: "", props: {} };
+        if (live === undefined) {
+          await definition.assertVisible?.(client, state);
+          return { id: "", props: {} };
+        }
         const now = { ...props, ...live };
         return { id, props: now, inputs: onlyInputs(now) };
       });
@@ -121,11 +137,14 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
 
     async delete(id, props: Props) {
       await operate([props], async (client) => {
-        const state = props as Parameters<typeof definition.delete>[2];
+        const state = withOwner(props) as Parameters<typeof definition.delete>[2];
         const found = await definition.find(client, state);
-        if (found?.id !== id) return;
-        if (!found.owned) {
-          console.error(`The ${definition.noun} ${id} no longer carries our mark: left alone.`);
+        if (found?.id !== id) {
+          await definition.assertVisible?.(client, state);
+          return;
+        }
+        if (found.ownership !== "ours") {
+          console.error(`The ${definition.noun} ${id} does not carry our mark: it is left alone.`);
           return;
         }
         await definition.delete(client, id, state);
@@ -134,8 +153,10 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
 
     async find(props: Props) {
       return operate([props], async (client) => {
-        const found = await definition.find(client, onlyInputs(props) as Wanted);
-        return found?.owned ? found.id : undefined;
+        const wanted = onlyInputs(withOwner(props)) as Wanted;
+        const found = await definition.find(client, wanted);
+        if (!found) await definition.assertVisible?.(client, wanted);
+        return found?.ownership === "ours" ? found.id : undefined;
       });
     },
   };
@@ -188,11 +209,31 @@ function texts(value: unknown): string[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(texts) : [];
 }
 
-function notOurs(noun: string, id: string): InfraError {
+/** What a create takes up: its own object after an interrupted run, or one kept on purpose. */
+const MAY_ADOPT: readonly Ownership[] = ["ours", "retained"];
+
+/** What an update touches only where the state's own owner marked it. */
+const MUST_ASK_STATE: readonly Ownership[] = ["before", "others"];
+
+/** The properties of a state; one of the versions before names a project in place of an owner. */
+function withOwner(props: Props): Props {
+  const { owner, project } = props;
+  if (owner !== undefined || typeof project !== "string") return props;
+  return { ...props, owner: ownerBefore(project) };
+}
+
+function notOurs(noun: string, { id, ownership }: Found): InfraError {
+  const whose: Partial<Record<Ownership, string>> = {
+    before:
+      "carries the mark of an earlier version, which does not say which platform made it, " +
+      "and this stack's state does not know it",
+    others: "carries the mark of another platform, project or stack",
+  };
   return new InfraError(
     "RDEV_NOT_OURS",
-    `The ${noun} ${id} exists already and does not carry this project's mark, so it was not made ` +
-      "by rdev-infra for it. It is left untouched. Choose another slug, or remove it yourself.",
+    `The ${noun} ${id} exists already and ` +
+      `${whose[ownership] ?? "does not carry this project's mark"}, so it was not made ` +
+      "by this stack. It is left untouched. Choose another slug, or remove it yourself.",
   );
 }
 

@@ -1,11 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { MANAGED_BY } from "../../core/ownership.ts";
+import { MANAGED_BY, ownerSchema, retainedMarkText } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
-import { isMarked, mark } from "./mark.ts";
+import { describedOwnership, mark } from "./mark.ts";
 
 const definition = define({
   module: "gitea/repository",
@@ -14,8 +14,7 @@ const definition = define({
   inputs: z.object({
     organization: z.string().min(1),
     name: z.string().min(1),
-    /** The slug that the repository's mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
     description: z.string().default(""),
     defaultBranch: z.string().min(1).default("main"),
     private: z.boolean().default(true),
@@ -29,14 +28,14 @@ const definition = define({
     sshUrl: z.string(),
     htmlUrl: z.string(),
   }),
-  replaceOn: ["organization", "name", "project"],
+  replaceOn: ["organization", "name"],
   secrets: [],
 
   connect: () => new Gitea(),
 
-  async find(gitea, { organization, name, project }) {
+  async find(gitea, { organization, name, owner }) {
     const found = await gitea.repository(organization, name);
-    return found && { id: found.full_name, owned: isMarked(found, project) };
+    return found && { id: found.full_name, ownership: describedOwnership(found, owner) };
   },
 
   async create(gitea, inputs) {
@@ -55,27 +54,30 @@ const definition = define({
     return attributes(repository);
   },
 
-  async read(gitea, _id, { organization, name, project }) {
+  async read(gitea, _id, { organization, name, owner }) {
     const found = await gitea.repository(organization, name);
     return (
       found && {
         ...attributes(found),
-        description: found.description.replace(mark(project), "").trimEnd(),
+        description: found.description.replace(mark(owner), "").trimEnd(),
         defaultBranch: found.default_branch,
         private: found.private,
       }
     );
   },
 
-  async delete(gitea, _id, { organization, name, retain }) {
-    if (retain) await gitea.editRepository(organization, name, { archived: true });
-    else await gitea.deleteRepository(organization, name);
+  async delete(gitea, _id, { organization, name, description, owner, retain }) {
+    if (!retain) return gitea.deleteRepository(organization, name);
+    await gitea.editRepository(organization, name, {
+      description: `${description} (${retainedMarkText(owner)})`.trimStart(),
+      archived: true,
+    });
   },
 });
 
 function settings(inputs: z.output<typeof definition.inputs>) {
   return {
-    description: `${inputs.description} ${mark(inputs.project)}`.trimStart(),
+    description: `${inputs.description} ${mark(inputs.owner)}`.trimStart(),
     private: inputs.private,
     default_branch: inputs.defaultBranch,
   };

@@ -1,7 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
-import { markedProject, ownershipLabels, type Labels } from "../../core/labels.ts";
+import { markInLabels, markLabels, type Labels } from "../../core/labels.ts";
+import { NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -13,8 +14,7 @@ const definition = define({
   noun: "Kubernetes namespace",
   inputs: z.object({
     name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is no DNS label"),
-    /** The slug, or the platform's name, that the mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
     /** Beside the mark, which is put on always. */
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z.record(z.string(), z.string()).default({}),
@@ -27,40 +27,40 @@ const definition = define({
 
   connect: () => Kubernetes.connect(),
 
-  async find(kubernetes, { name, project }) {
+  async find(kubernetes, { name, owner }) {
     const found = await kubernetes.namespace(name);
-    return found && { id: name, owned: markedProject(found.labels) === project };
+    return found && { id: name, ownership: ownershipOf(markInLabels(found.labels), owner) };
   },
 
-  async create(kubernetes, { name, project }) {
-    await kubernetes.createNamespace(name, ownershipLabels(project));
+  async create(kubernetes, { name, owner }) {
+    await kubernetes.createNamespace(name, markLabels(owner));
     return name;
   },
 
-  async apply(kubernetes, name, { project, labels, annotations }, last) {
+  async apply(kubernetes, name, { owner, labels, annotations }, last) {
     const gone = new InfraError("RDEV_GONE", `There is no namespace ${name}.`);
     let found = await kubernetes.namespace(name);
     if (found?.isTerminating && !last?.uid) {
       await kubernetes.untilGone(name, found.uid);
-      await kubernetes.createNamespace(name, ownershipLabels(project));
+      await kubernetes.createNamespace(name, markLabels(owner));
       found = await kubernetes.namespace(name);
     }
     if (!found || found.isTerminating || (last?.uid && last.uid !== found.uid)) throw gone;
     const { uid } = await kubernetes.applyNamespace(name, found.uid, {
-      labels: { ...labels, ...ownershipLabels(project) },
+      labels: { ...labels, ...markLabels(owner) },
       annotations,
     });
     return { uid };
   },
 
-  async read(kubernetes, name, { project, labels, annotations, uid }) {
+  async read(kubernetes, name, { owner, labels, annotations, uid }) {
     const found = await kubernetes.namespace(name);
     if (!found || found.isTerminating || (uid && found.uid !== uid)) return undefined;
-    const marked = markedProject(found.labels);
-    if (marked !== undefined && marked !== project) return undefined;
+    const ownership = ownershipOf(markInLabels(found.labels), owner);
+    if (ownership === "others") return undefined;
     return {
       // Without its mark it is nobody's, until the next `up` puts the mark back.
-      project: marked ?? "",
+      owner: ownership === "ours" ? owner : NO_OWNER,
       labels: asOn(found.labels, labels),
       annotations: asOn(found.annotations, annotations),
       uid: found.uid,

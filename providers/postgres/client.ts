@@ -143,10 +143,12 @@ export class Postgres {
     );
   }
 
-  /** Keeps role and data, and ends every use of them. */
-  async lockOut(role: string): Promise<void> {
+  /** Keeps role and data, marks both anew, and ends every use of them. */
+  async lockOut(role: string, comment: string): Promise<void> {
     await this.#joinRole(role);
     await this.#run(
+      `COMMENT ON DATABASE ${name(role)} IS ${text(comment)}`,
+      `COMMENT ON ROLE ${name(role)} IS ${text(comment)}`,
       `ALTER ROLE ${name(role)} NOLOGIN PASSWORD NULL`,
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ${text(role)}`,
     );

@@ -2,7 +2,16 @@ import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { SSL_MODES, type SslMode } from "../../core/address.ts";
 import { InfraError } from "../../core/errors.ts";
-import { ownershipText } from "../../core/ownership.ts";
+import {
+  markIn,
+  markText,
+  NO_OWNER,
+  type Owner,
+  ownerSchema,
+  type Ownership,
+  ownershipOf,
+  retainedMarkText,
+} from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -15,8 +24,7 @@ const definition = define({
   inputs: z.object({
     /** Of the role and of its database. PostgreSQL cuts off what is longer than 63 bytes. */
     name: z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, "is no name of a-z, 0-9 and _"),
-    /** The slug that the marks name. */
-    project: z.string().min(1),
+    owner: ownerSchema,
     password: z
       .string()
       .min(12, "is shorter than 12 characters")
@@ -40,65 +48,63 @@ const definition = define({
   connect: () => Postgres.connect(),
   close: (postgres) => postgres.close(),
 
-  async find(postgres, { name, project }) {
+  async find(postgres, { name, owner }) {
     const standing = await postgres.standing(name);
     if (!standing.role && !standing.database) return undefined;
-    return { id: name, owned: isOurs(standing, name, ownershipText(project)) };
+    return { id: name, ownership: ownership(standing, name, owner) };
   },
 
-  async create(postgres, { name, project }) {
-    await postgres.createRole(name, ownershipText(project));
+  async create(postgres, { name, owner }) {
+    await postgres.createRole(name, markText(owner));
     return name;
   },
 
-  async apply(postgres, _id, { name, project, password, connectionLimit }, last) {
+  async apply(postgres, _id, { name, owner, password, connectionLimit }, last) {
     const { role, database } = await postgres.standing(name);
     // A create that failed half way left no attributes; its database is still to be made.
     const isMade = last?.database !== undefined;
     if (!role || (isMade && !database)) {
       throw new InfraError("RDEV_GONE", `PostgreSQL has no ${role ? "database" : "role"} ${name}.`);
     }
-    const comment = ownershipText(project);
+    const comment = markText(owner);
     if (!database) await postgres.createDatabase(name);
     await postgres.setDatabase(name, comment);
     await postgres.setRole(name, { password, connectionLimit, comment });
     return attributes(postgres, name);
   },
 
-  async read(postgres, _id, { name, project }) {
+  async read(postgres, _id, { name, owner }) {
     const standing = await postgres.standing(name);
     const { role, database } = standing;
-    if (!role || !database || !isNotAnothers(standing, name, ownershipText(project))) {
-      return undefined;
-    }
-    const marked = role.comment !== null && database.comment !== null;
+    if (!role || !database || ownership(standing, name, owner) === "others") return undefined;
+    const isMarked = [role, database].every(
+      ({ comment }) => ownershipOf(markIn(comment), owner) === "ours",
+    );
     return {
       ...attributes(postgres, name),
       connectionLimit: role.connectionLimit,
       // Without its mark it is nobody's, until the next `up` puts the mark back.
-      project: marked ? project : "",
+      owner: isMarked ? owner : NO_OWNER,
     };
   },
 
-  async delete(postgres, _id, { name, retain }) {
-    if (retain) await postgres.lockOut(name);
+  async delete(postgres, _id, { name, owner, retain }) {
+    if (retain) await postgres.lockOut(name, retainedMarkText(owner));
     else await postgres.drop(name);
   },
 });
 
 /**
- * The role carries the mark. A database comes after it and cannot be made and marked in one
- * transaction, so one without a comment is ours when our role owns it.
+ * The role's mark decides. A database comes after it and cannot be made and marked in one
+ * transaction, so one without a mark is ours when our role owns it.
  */
-function isOurs(standing: Standing, name: string, mark: string): boolean {
-  return standing.role?.comment === mark && isNotAnothers(standing, name, mark);
-}
-
-function isNotAnothers({ role, database }: Standing, name: string, mark: string): boolean {
-  return (
-    [role?.comment, database?.comment].every((comment) => !comment || comment === mark) &&
-    (database === undefined || database.owner === name)
-  );
+function ownership({ role, database }: Standing, name: string, owner: Owner): Ownership {
+  const ofRole = ownershipOf(markIn(role?.comment), owner);
+  if (!database) return ofRole;
+  if (database.owner !== name) return "others";
+  const ofDatabase = ownershipOf(markIn(database.comment), owner);
+  if (!role) return ofDatabase;
+  return ofDatabase === "unmarked" || ofDatabase === ofRole ? ofRole : "others";
 }
 
 function attributes({ host, port, sslmode }: Postgres, name: string) {

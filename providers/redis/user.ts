@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { ownershipText } from "../../core/ownership.ts";
+import { markIn, markText, NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -18,8 +18,7 @@ const definition = define({
       .string()
       .regex(/^[\x21-\x7e]+:$/, "is no text without spaces that ends with a colon")
       .refine((prefix) => !prefix.startsWith("rdev-infra:"), "is rdev-infra's own"),
-    /** The slug that the mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
     password: z.string().min(12, "is shorter than 12 characters"),
     /** Rules in the words of ACL SETUSER, one space between two. */
     commands: z
@@ -41,30 +40,31 @@ const definition = define({
   connect: () => Redis.connect(),
   close: (redis) => redis.close(),
 
-  async find(redis, { name, project }) {
+  async find(redis, { name, owner }) {
     if (!(await redis.user(name))) return undefined;
-    return { id: name, owned: (await redis.mark(name)) === ownershipText(project) };
+    return { id: name, ownership: ownershipOf(markIn(await redis.mark(name)), owner) };
   },
 
-  async create(redis, { name, project }) {
-    await redis.createUser(name, ownershipText(project));
+  async create(redis, { name, owner }) {
+    await redis.createUser(name, markText(owner));
     return name;
   },
 
-  async apply(redis, _id, { name, project, prefix, password, commands }) {
-    await redis.setUser(name, { prefix, password, commands, mark: ownershipText(project) });
+  async apply(redis, _id, { name, owner, prefix, password, commands }) {
+    await redis.setUser(name, { prefix, password, commands, mark: markText(owner) });
     const user = await redis.user(name);
     return { ...attributes(redis, name), rule: user?.rule ?? "" };
   },
 
-  async read(redis, _id, { name, project, password, rule }) {
+  async read(redis, _id, { name, owner, password, rule }) {
     const [user, mark] = [await redis.user(name), await redis.mark(name)];
-    if (!user || (mark !== undefined && mark !== ownershipText(project))) return undefined;
+    const ownership = ownershipOf(markIn(mark), owner);
+    if (!user || ownership === "others") return undefined;
     const hasPassword = user.passwords.join() === sha256(password);
     return {
       ...attributes(redis, name),
       // Without its mark it is nobody's, until the next `up` puts the mark back.
-      project: mark === undefined ? "" : project,
+      owner: ownership === "ours" ? owner : NO_OWNER,
       // Never as another prefix: a delete would take the keys of that one.
       ...(user.rule !== rule && { commands: user.rule }),
       ...(!hasPassword && { password: "" }),

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isOwnedBy, ownership } from "../../core/ownership.ts";
+import { markOf, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -22,35 +22,38 @@ const definition = define({
         /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/,
         "is no repository name of an OCI registry",
       ),
-    /** The slug that the path's mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
   }),
   attributes: z.object({}),
-  replaceOn: ["path", "project"],
+  replaceOn: ["path"],
   secrets: [],
 
   connect: () => new Registry(),
 
-  async find(registry, { path, project }) {
+  async find(registry, { path, owner }) {
     const mark = await registry.annotations(path, MARK);
-    if (mark) return { id: path, owned: isOwnedBy(mark, project) };
+    if (mark) return { id: path, ownership: ownershipOf(mark, owner) };
     const tags = await registry.tags(path);
-    return tags.length > 0 ? { id: path, owned: false } : undefined;
+    return tags.length > 0 ? { id: path, ownership: "unmarked" } : undefined;
   },
 
-  async create(registry, { path, project }) {
-    await registry.pushEmpty(path, MARK, MARK_TYPE, { ...ownership(project) });
+  async create(registry, { path, owner }) {
+    await registry.pushEmpty(path, MARK, MARK_TYPE, markOf(owner));
     return path;
   },
 
   // The mark is all there is to it; images are CI's.
-  async apply() {
+  async apply(registry, _id, { path, owner }) {
+    const mark = await registry.annotations(path, MARK);
+    if (ownershipOf(mark, owner) !== "ours") {
+      await registry.pushEmpty(path, MARK, MARK_TYPE, markOf(owner));
+    }
     return {};
   },
 
-  async read(registry, _id, { path, project }) {
+  async read(registry, _id, { path, owner }) {
     const mark = await registry.annotations(path, MARK);
-    return isOwnedBy(mark, project) ? {} : undefined;
+    return ownershipOf(mark, owner) === "ours" ? {} : undefined;
   },
 
   async delete(registry, path) {

@@ -14,7 +14,6 @@ const definition = define({
     /** Woodpecker's own number of the repository. */
     repositoryId: z.int(),
     branch: z.string().min(1).default("main"),
-    project: z.string().min(1),
   }),
   attributes: z.object({
     /** Counted from 1 in each repository. */
@@ -32,7 +31,7 @@ const definition = define({
   async find(woodpecker, { repositoryId }) {
     const found = await woodpecker.latestPipeline(repositoryId);
     return found && !isRejected(found)
-      ? { id: id(repositoryId, found.number), owned: true }
+      ? { id: id(repositoryId, found.number), ownership: "ours" }
       : undefined;
   },
 

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
-import { ownershipText } from "../../core/ownership.ts";
+import { markIn, markText, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -21,20 +21,20 @@ const definition = define({
     repositoryId: z.int(),
     /** Raised after the account was changed, so that it is written anew. */
     credentialsVersion: z.int().min(1).default(1),
-    /** The slug that the secrets' mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
   }),
   attributes: z.object({}),
-  replaceOn: ["repositoryId", "project"],
+  replaceOn: ["repositoryId"],
   secrets: [],
 
   connect: () => new Woodpecker(),
 
-  async find(woodpecker, { repositoryId, project }) {
+  async find(woodpecker, { repositoryId, owner }) {
     const found = (await both(woodpecker, repositoryId)).filter((secret) => secret !== undefined);
-    if (found.length === 0) return undefined;
-    const owned = found.every(({ note }) => note === ownershipText(project));
-    return { id: id(repositoryId), owned };
+    const [ownership, ...others] = found.map(({ note }) => ownershipOf(markIn(note), owner));
+    if (ownership === undefined) return undefined;
+    const isSame = others.every((other) => other === ownership);
+    return { id: id(repositoryId), ownership: isSame ? ownership : "unmarked" };
   },
 
   // `apply` makes each secret that is not there, so that one of the two is no dead end.
@@ -42,23 +42,23 @@ const definition = define({
     return id(repositoryId);
   },
 
-  async apply(woodpecker, _id, { repositoryId, project }) {
+  async apply(woodpecker, _id, { repositoryId, owner }) {
     const { username, password } = connection("registry").shared;
     const [oldUsername, oldPassword] = await both(woodpecker, repositoryId);
     for (const [name, value, old] of [
       [USERNAME, username, oldUsername],
       [PASSWORD, password, oldPassword],
     ] as const) {
-      const settings = { value, events: DEFAULT_EVENTS, note: ownershipText(project) };
+      const settings = { value, events: DEFAULT_EVENTS, note: markText(owner) };
       if (old) await woodpecker.editSecret(repositoryId, name, settings);
       else await woodpecker.createSecret(repositoryId, name, settings);
     }
     return {};
   },
 
-  async read(woodpecker, _id, { repositoryId, project }) {
+  async read(woodpecker, _id, { repositoryId, owner }) {
     const found = await both(woodpecker, repositoryId);
-    const ours = found.filter((secret) => secret?.note === ownershipText(project));
+    const ours = found.filter((secret) => ownershipOf(markIn(secret?.note), owner) === "ours");
     if (ours.length === 0) return undefined;
     // Half of them is as good as a version that was never written.
     return ours.length === found.length ? {} : { credentialsVersion: 0 };

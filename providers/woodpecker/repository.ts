@@ -14,7 +14,6 @@ const definition = define({
     fullName: z.string().regex(/^[^/]+\/[^/]+$/, "is not <organization>/<name>"),
     /** The forge's number for it. */
     forgeRemoteId: z.int().min(1),
-    project: z.string().min(1),
   }),
   attributes: z.object({
     /** Woodpecker's own number. */
@@ -22,7 +21,7 @@ const definition = define({
     /** For a person's browser. */
     url: z.string(),
   }),
-  replaceOn: ["fullName", "forgeRemoteId", "project"],
+  replaceOn: ["fullName", "forgeRemoteId"],
   secrets: [],
 
   connect: () => new Woodpecker(),
@@ -30,7 +29,9 @@ const definition = define({
   // Woodpecker has no place for a mark. The forge's number serves: that repository carries ours.
   async find(woodpecker, { fullName, forgeRemoteId }) {
     const found = await woodpecker.repository(fullName);
-    return found && { id: String(found.id), owned: isOf(found, forgeRemoteId) };
+    return (
+      found && { id: String(found.id), ownership: isOf(found, forgeRemoteId) ? "ours" : "others" }
+    );
   },
 
   async create(woodpecker, { forgeRemoteId }) {

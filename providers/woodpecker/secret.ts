@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { ownershipText } from "../../core/ownership.ts";
+import { markIn, markText, NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
@@ -18,18 +18,18 @@ const definition = define({
     value: z.string().min(1),
     /** Which runs are given it. */
     events: secretEvents,
-    /** The slug that the secret's mark names. */
-    project: z.string().min(1),
+    owner: ownerSchema,
   }),
   attributes: z.object({}),
-  replaceOn: ["repositoryId", "name", "project"],
+  replaceOn: ["repositoryId", "name"],
   secrets: ["value"],
 
   connect: () => new Woodpecker(),
 
-  async find(woodpecker, { repositoryId, name, project }) {
+  async find(woodpecker, { repositoryId, name, owner }) {
     const found = await woodpecker.secret(repositoryId, name);
-    return found && { id: id(repositoryId, name), owned: found.note === ownershipText(project) };
+    if (!found) return undefined;
+    return { id: id(repositoryId, name), ownership: ownershipOf(markIn(found.note), owner) };
   },
 
   async create(woodpecker, inputs) {
@@ -43,10 +43,11 @@ const definition = define({
     return {};
   },
 
-  async read(woodpecker, _id, { repositoryId, name, project }) {
+  async read(woodpecker, _id, { repositoryId, name, owner }) {
     const found = await woodpecker.secret(repositoryId, name);
-    if (found?.note !== ownershipText(project)) return undefined;
-    return { events: found.events.toSorted() };
+    const ownership = ownershipOf(markIn(found?.note), owner);
+    if (!found || ownership === "others") return undefined;
+    return { events: found.events.toSorted(), owner: ownership === "ours" ? owner : NO_OWNER };
   },
 
   async delete(woodpecker, _id, { repositoryId, name }) {
@@ -58,8 +59,8 @@ function id(repositoryId: number, name: string): string {
   return `${repositoryId}/${name}`;
 }
 
-function settings({ value, events, project }: z.output<typeof definition.inputs>) {
-  return { value, events, note: ownershipText(project) };
+function settings({ value, events, owner }: z.output<typeof definition.inputs>) {
+  return { value, events, note: markText(owner) };
 }
 
 export const provider = dynamicProvider(definition);

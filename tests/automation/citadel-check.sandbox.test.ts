@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { checkCitadel, deleteOrphan, mendLinks } from "../../automation/citadel/check.ts";
 import { Projects } from "../../automation/store/projects.ts";
-import { ownership } from "../../core/ownership.ts";
+import { markOf } from "../../core/ownership.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
 import { rejected } from "../support/rejected.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { testOwner } from "../support/owner.ts";
 
 describe("the check of Citadel", () => {
   let test: TestStore;
@@ -26,7 +27,10 @@ describe("the check of Citadel", () => {
     await test.drop();
   });
 
-  async function environment(slug: string, metadata = { ...ownership(slug) }): Promise<string> {
+  async function environment(
+    slug: string,
+    metadata = { ...markOf(testOwner(slug)) },
+  ): Promise<string> {
     const made = { slug, name: slug, organization: "orchard9", metadata };
     return (await citadel.environments.create(made)).id;
   }
@@ -39,7 +43,7 @@ describe("the check of Citadel", () => {
 
   it("finds nothing where both agree, and leaves out what is not ours or the platform's", async () => {
     await project("shop", await environment("shop"));
-    await environment("rdev-platform", { ...ownership("staging") });
+    await environment("rdev-platform", { ...markOf(testOwner("staging")) });
     await citadel.environments.create({
       ...{ slug: "by-hand", name: "by hand", organization: "orchard9", metadata: {} },
     });

@@ -13,6 +13,8 @@ import { runningSandbox } from "../support/sandbox.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
+import { type Owner, ownerBefore, retainedMarkText } from "../../core/ownership.ts";
+import { testOwner } from "../support/owner.ts";
 
 describe("leftovers", function () {
   this.timeout(60_000);
@@ -32,13 +34,13 @@ describe("leftovers", function () {
     for (const remove of undo.reverse()) await remove();
   });
 
-  const of = (options = {}) => leftovers({ slug, settings, ...options });
+  const of = (options = {}) => leftovers({ slug, owner: testOwner(slug), settings, ...options });
 
   /** Makes all of them, and sees to it that they go again. */
-  async function byHand(project?: string) {
+  async function byHand(owner?: Owner) {
     const { env, dns } = runningSandbox();
     const { domain, gitOrganization: organization } = settings;
-    const all = madeByHand({ slug, place: { slug, organization, domain, dns, env } }, project);
+    const all = madeByHand({ slug, place: { slug, organization, domain, dns, env } }, owner);
     for (const { make, remove } of Object.values(all)) {
       await make();
       undo.push(remove);
@@ -56,7 +58,7 @@ describe("leftovers", function () {
   });
 
   it("are found on every system, with what a person finds them by", async () => {
-    const { tenant, ci } = await byHand(slug);
+    const { tenant, ci } = await byHand(testOwner(slug));
     await redis("SET", `${slug}:key`, "1");
     undo.push(() => redis("DEL", `${slug}:key`));
     const name = `${settings.gitOrganization}/${slug}`;
@@ -79,19 +81,28 @@ describe("leftovers", function () {
     assert.deepEqual([...new Set(found.map(({ system }) => system))], systemsAsked());
   });
 
-  it("are not what strangers made, nor what another project's mark is on", async () => {
-    for (const project of [undefined, uniqueSlug()]) {
-      await byHand(project);
+  it("tell what carries no mark, or another's, as left alone on every system", async () => {
+    const others: readonly (() => Owner | undefined)[] = [
+      () => undefined,
+      () => testOwner(uniqueSlug()),
+      () => ({ ...testOwner(slug), platform: "prod" }),
+      () => ({ ...testOwner(slug), stack: "f".repeat(16) }),
+      () => ownerBefore(slug),
+    ];
+    for (const other of others) {
+      await byHand(other());
       await redis("SET", `${slug}:key`, "theirs");
       undo.push(() => redis("DEL", `${slug}:key`));
-      assert.deepEqual(await of(), []);
+      const found = await of();
+      assert.deepEqual([...new Set(found.map(({ system }) => system))], systemsAsked());
+      assert.deepEqual(new Set(found.map(({ why }) => why)), new Set(["not-ours"]));
       for (const remove of undo.splice(0).reverse()) await remove();
       slug = uniqueSlug();
     }
   });
 
   it("are in Woodpecker also when the repository has gone from Gitea", async () => {
-    const { repository, ci } = await byHand(slug);
+    const { repository, ci } = await byHand(testOwner(slug));
     const { id } = await ci.look();
     await repository.remove();
     undo.splice(undo.indexOf(repository.remove), 1);
@@ -150,7 +161,7 @@ describe("leftovers", function () {
   });
 
   it("wait for no system that never answers, and the others are told all the same", async () => {
-    await byHand(slug);
+    await byHand(testOwner(slug));
     const silent = await listenSilently();
     undo.push(() => new Promise((resolve) => silent.server.close(resolve)));
     const begin = performance.now();
@@ -160,7 +171,7 @@ describe("leftovers", function () {
         POSTGRES_ADMIN_URL: `postgres://admin@${silent.address}/postgres`,
         REDIS_ADMIN_URL: `redis://admin:secret-4711@${silent.address}`,
       },
-      () => leftovers({ slug, settings }, { deadline: 2_000 }),
+      () => leftovers({ slug, owner: testOwner(slug), settings }, { deadline: 2_000 }),
     );
     assert.ok(performance.now() - begin < 4_000, "it waited for a system that does not answer");
     const why = Object.fromEntries(found.map((each) => [each.system, each.why]));
@@ -178,13 +189,15 @@ describe("leftovers", function () {
   });
 
   it("are retained only when that was asked for and done", async () => {
-    await byHand(slug);
+    await byHand(testOwner(slug));
     const keep = { retainData: true, retainRepository: true };
     const kept = async () => (await of(keep)).filter(({ why }) => why === "retained");
     assert.deepEqual(await kept(), []);
     await new Gitea().editRepository(settings.gitOrganization, slug, { archived: true });
     const postgres = await Postgres.connect();
-    await postgres.lockOut(databaseName(slug)).finally(() => postgres.close());
+    await postgres
+      .lockOut(databaseName(slug), retainedMarkText(testOwner(slug)))
+      .finally(() => postgres.close());
     assert.deepEqual(
       (await kept()).map(({ system, what }) => `${system}: ${what}`),
       [

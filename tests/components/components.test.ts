@@ -18,7 +18,9 @@ import { parsePlatformConfig } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
 import { record, TENANT, valueOf } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
+import { testOwner } from "../support/owner.ts";
 
+const owner = testOwner("my-app");
 const { sizes, agent, cache: NO_RIGHTS } = parsePlatformConfig(PLATFORM);
 const values = Object.fromEntries(
   Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
@@ -27,15 +29,16 @@ const values = Object.fromEntries(
 /** Every component, made for a slug. */
 const make = {
   GitRepo: (slug: string) =>
-    new GitRepo(slug, { slug, organization: "projects", description: "Mine" }),
+    new GitRepo(slug, { slug, owner, organization: "projects", description: "Mine" }),
   DnsRecord: (slug: string) =>
-    new DnsRecord(slug, { slug, domain: "example.test", target: "192.0.2.1", ttl: 300 }),
-  ImageRepository: (slug: string) => new ImageRepository(slug, { slug, registry: "r.test" }),
-  Database: (slug: string) => new Database(slug, { slug, connectionLimit: 5 }),
-  Cache: (slug: string) => new Cache(slug, { slug, rights: NO_RIGHTS }),
+    new DnsRecord(slug, { slug, owner, domain: "example.test", target: "192.0.2.1", ttl: 300 }),
+  ImageRepository: (slug: string) => new ImageRepository(slug, { slug, owner, registry: "r.test" }),
+  Database: (slug: string) => new Database(slug, { slug, owner, connectionLimit: 5 }),
+  Cache: (slug: string) => new Cache(slug, { slug, owner, rights: NO_RIGHTS }),
   CitadelEnvironment: (slug: string) =>
     new CitadelEnvironment(slug, {
       slug,
+      owner,
       displayName: "Mine",
       organization: "orchard9",
       group: "projects",
@@ -51,16 +54,17 @@ const make = {
     }),
   CiPipeline: (slug: string) =>
     new CiPipeline(slug, {
-      slug,
+      owner,
       repository: `projects/${slug}`,
       repositoryId: 7,
       deploy: { token: pulumi.secret("deploy-token"), ca: pulumi.output("deploy-ca") },
       credentialsVersion: 1,
     }),
-  BuildTrigger: (slug: string) => new BuildTrigger(slug, { slug, repositoryId: 3, branch: "main" }),
+  BuildTrigger: (slug: string) => new BuildTrigger(slug, { repositoryId: 3, branch: "main" }),
   Deployment: (slug: string) =>
     new Deployment(slug, {
       slug,
+      owner,
       host: `${slug}.example.test`,
       placeholderImage: "placeholder:1",
       sizes,
@@ -72,6 +76,7 @@ const make = {
   CitadelAgent: (platform: string) =>
     new CitadelAgent(platform, {
       platform,
+      owner,
       namespace: "observability",
       image: "agent:1",
       settings: agent,
@@ -126,7 +131,7 @@ describe("GitRepo", () => {
     const { inputs } = one("gitea:Repository");
     assert.equal(inputs["organization"], "projects");
     assert.equal(inputs["name"], "my-app");
-    assert.equal(inputs["project"], "my-app");
+    assert.deepEqual(inputs["owner"], owner);
     assert.equal(inputs["retain"], false);
     assert.equal(result, "projects/my-app");
   });
@@ -140,7 +145,8 @@ describe("DnsRecord", () => {
   ] as const) {
     it(`makes a record of type ${type} for ${target}`, async () => {
       const { one } = await record(
-        () => new DnsRecord("x", { slug: "my-app", domain: "example.test", target, ttl: 60 }),
+        () =>
+          new DnsRecord("x", { slug: "my-app", owner, domain: "example.test", target, ttl: 60 }),
       );
       const { inputs } = one("dns:Record");
       assert.equal(inputs["type"], type);
@@ -175,9 +181,12 @@ describe("Database", () => {
 
   it("gives pods the address that the platform sets for them", async () => {
     const url = (address: DatabaseArgs["address"] & object) =>
-      record(() => new Database("my-app", { slug: "my-app", connectionLimit: 5, address }).url, {
-        sslmode: "require",
-      });
+      record(
+        () => new Database("my-app", { slug: "my-app", owner, connectionLimit: 5, address }).url,
+        {
+          sslmode: "require",
+        },
+      );
     const own = await url({ host: "2001:db8::1", port: 6432, sslmode: "verify-full" });
     assert.match(String(own.result), /@\[2001:db8::1\]:6432\/my_app\?sslmode=verify-full$/);
     const kept = await url({ host: "postgres.data.svc", port: 5432 });
@@ -202,7 +211,7 @@ describe("Cache", () => {
 
   it("gives pods the address that the platform sets for them", async () => {
     const url = (address: CacheArgs["address"] & object) =>
-      record(() => new Cache("my-app", { slug: "my-app", rights: NO_RIGHTS, address }).url);
+      record(() => new Cache("my-app", { slug: "my-app", owner, rights: NO_RIGHTS, address }).url);
     const own = await url({ host: "redis.data.svc", port: 6380, tls: true });
     assert.match(String(own.result), /^rediss:.*@redis\.data\.svc:6380$/);
     const kept = await url({ host: "::1", port: 6379 });
@@ -211,7 +220,7 @@ describe("Cache", () => {
 
   it("lets its user run scripts and INFO only where the platform says so", async () => {
     const rulesFor = async (rights: CacheArgs["rights"]) => {
-      const { one } = await record(() => new Cache("my-app", { slug: "my-app", rights }));
+      const { one } = await record(() => new Cache("my-app", { slug: "my-app", owner, rights }));
       return String(one("redis:User").inputs["commands"]).split(" ");
     };
     const more = ["+eval", "+info"];
@@ -296,6 +305,7 @@ describe("Deployment", () => {
       () =>
         new Deployment("my-app", {
           slug: "my-app",
+          owner,
           host: "h",
           placeholderImage: "p",
           sizes,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InfraError } from "../../core/errors.ts";
-import { ownership } from "../../core/ownership.ts";
+import { markOf } from "../../core/ownership.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import type {
   CitadelEvent,
@@ -13,6 +13,7 @@ import type {
 } from "../../providers/citadel/port.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { PLAN_QUERIES, planEvents, type Whose } from "./plan.ts";
+import { testOwner } from "../support/owner.ts";
 
 export interface Target {
   readonly url: string;
@@ -37,7 +38,7 @@ export function itKeepsTheContract(target: () => Target): void {
 
   const make = async (slug = uniqueSlug()): Promise<Environment> => {
     const { organization } = target();
-    const metadata = { ...ownership(slug) };
+    const metadata = { ...markOf(testOwner(slug)) };
     const created = await citadel.environments.create({
       slug,
       name: `Contract test ${slug}`,
@@ -81,7 +82,7 @@ export function itKeepsTheContract(target: () => Target): void {
     it("are made, found, listed, renamed and deleted", async () => {
       const tenant = await make();
       const { slug, id } = tenant;
-      assert.deepEqual(tenant.metadata, ownership(slug));
+      assert.deepEqual(tenant.metadata, markOf(testOwner(slug)));
       assert.equal(tenant.organization, target().organization);
       assert.deepEqual(await citadel.environments.get(id), tenant);
       assert.deepEqual(await citadel.environments.find(slug), tenant);

@@ -7,6 +7,7 @@ import { killEngine, type Killed } from "../support/kill-engine.ts";
 import { proveAlone } from "../support/proofs.ts";
 import { seeded } from "../support/random.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
+import { ownerOfStack } from "../../automation/engine/state.ts";
 
 /** `npm run test:kills` takes 50; each is a kill of an up and one of a destroy. */
 const POINTS = Number(process.env["KILL_POINTS"] ?? 3);
@@ -49,7 +50,7 @@ describe("an operation whose engine is killed", function () {
       await breakLock(one);
       // Whether the plugin came so far is chance.
       const isMade = (await one.onServers()).some((what) => isThere.test(what));
-      if (!isMade) await madeByHand(one, one.slug)[kind].make();
+      if (!isMade) await madeByHand(one, await ownerOfStack(one.stack, one.workDir))[kind].make();
       succeeded(await one.destroy());
       assert.deepEqual(await one.onServers(), [], type);
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { ownership } from "../../core/ownership.ts";
+import { markOf } from "../../core/ownership.ts";
 import { Citadel as Client } from "../../providers/citadel/client.ts";
 import { provider } from "../../providers/citadel/environment.ts";
 import { provider as groups } from "../../providers/citadel/group.ts";
@@ -9,6 +9,7 @@ import { fails } from "../support/failure.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { withVariables } from "../support/with-variables.ts";
 import { testVariables } from "../support/variables.ts";
+import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;
 
@@ -23,7 +24,7 @@ describe("Citadel", () => {
     slug,
     name: `The ${slug}`,
     organization: "orchard9",
-    project: slug,
+    owner: testOwner(slug),
     group: "projects",
     enabled: true,
     usePlatformTenant: false,
@@ -66,18 +67,18 @@ describe("Citadel", () => {
       assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
       const tenant = await citadel.environments.get(id);
       assert.equal(tenant?.name, `The ${slug}`);
-      assert.deepEqual(tenant?.metadata, ownership(slug));
+      assert.deepEqual(tenant?.metadata, markOf(testOwner(slug)));
       assert((await citadel.groups.members("projects"))?.includes(id));
     });
 
     it("takes up what a killed run left, by its mark", async () => {
-      const { id } = await byHand(ownership(slug));
+      const { id } = await byHand(markOf(testOwner(slug)));
       assert.equal((await make()).id, id);
       assert.equal((await citadel.environments.get(id))?.name, `The ${slug}`);
     });
 
     it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
-      for (const mark of [{}, { team: "payroll" }, ownership(uniqueSlug())]) {
+      for (const mark of [{}, { team: "payroll" }, markOf(testOwner(uniqueSlug()))]) {
         slug = uniqueSlug();
         const before = await byHand(mark);
         await fails(provider.create(inputs()), "RDEV_NOT_OURS");
@@ -95,7 +96,7 @@ describe("Citadel", () => {
           body: '{"tenants":[]}',
           times: 1,
         });
-      const ours = await byHand(ownership(slug));
+      const ours = await byHand(markOf(testOwner(slug)));
       firstLookIsTooEarly();
       assert.equal((await make()).id, ours.id);
 
@@ -147,7 +148,7 @@ describe("Citadel", () => {
     it("leaves another tenant that has the slug now", async () => {
       const { id, outs } = await make();
       await citadel.environments.delete(id);
-      const other = await byHand(ownership(slug));
+      const other = await byHand(markOf(testOwner(slug)));
       await provider.delete(id, outs);
       assert.deepEqual(await citadel.environments.get(other.id), other);
     });

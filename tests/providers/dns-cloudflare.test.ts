@@ -5,6 +5,7 @@ import { type FakeCloudflare, startCloudflare } from "../support/cloudflare.ts";
 import { itKeepsRecords } from "../support/dns-suite.ts";
 import { rejected } from "../support/rejected.ts";
 import { testVariables } from "../support/variables.ts";
+import { testOwner } from "../support/owner.ts";
 
 const ZONE = "example.org";
 const TOKEN = "cloudflare-token-for-tests";
@@ -57,7 +58,7 @@ describe("dns:Record on Cloudflare", () => {
     type: "A",
     content: "192.0.2.1",
     ttl: 300,
-    project: "my-app",
+    owner: testOwner("my-app"),
   });
 
   it("looks for the zone above where the domain is none itself", async () => {

@@ -78,7 +78,7 @@ describe("dynamicProvider", () => {
     async find(client, { name, project }) {
       await client.call("find");
       const thing = client.things.get(name);
-      return thing && { id: name, owned: thing.owner === project };
+      return thing && { id: name, ownership: thing.owner === project ? "ours" : "others" };
     },
     async create(client, { name, project }) {
       await client.call("create");

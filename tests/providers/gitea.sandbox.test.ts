@@ -7,6 +7,8 @@ import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { rejected } from "../support/rejected.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { testVariables, variable } from "../support/variables.ts";
+import { markText } from "../../core/ownership.ts";
+import { testOwner } from "../support/owner.ts";
 
 describe("gitea:Repository", () => {
   const set = testVariables();
@@ -16,7 +18,13 @@ describe("gitea:Repository", () => {
   const repository = () => gitea.repository(organization, slug);
   /** As the engine gives them: checked, with defaults. */
   const inputs = async (changes: object = {}) => {
-    const args = { organization, name: slug, project: slug, description: "Mine", ...changes };
+    const args = {
+      organization,
+      name: slug,
+      owner: testOwner(slug),
+      description: "Mine",
+      ...changes,
+    };
     return (await provider.check(undefined, args)).inputs;
   };
   const byHand = (description = "not yours") =>
@@ -39,7 +47,7 @@ describe("gitea:Repository", () => {
     const { id, outs } = await provider.create(await inputs());
     assert.equal(id, `${organization}/${slug}`);
     const made = await repository();
-    assert.equal(made?.description, `Mine (managed-by: rdev-infra, project: ${slug})`);
+    assert.equal(made?.description, `Mine (${markText(testOwner(slug))})`);
     assert.equal(made.private, true);
     assert.equal(made.empty, true);
     assert.equal(made.default_branch, "main");
@@ -61,7 +69,7 @@ describe("gitea:Repository", () => {
   });
 
   it("refuses another project's, even where its name begins with this one's", async () => {
-    await byHand(`(managed-by: rdev-infra, project: ${slug}-2)`);
+    await byHand(`(${markText(testOwner(`${slug}-2`))})`);
     await rejected(provider.create(await inputs()), /^RDEV_NOT_OURS: /);
   });
 

@@ -4,6 +4,7 @@ import { provider as records } from "../../providers/dns/record.ts";
 import { provider as paths } from "../../providers/registry/repository.ts";
 import { provider as credentials } from "../../providers/woodpecker/registry-credentials.ts";
 import { provider as secrets } from "../../providers/woodpecker/secret.ts";
+import { testOwner } from "../support/owner.ts";
 
 describe("what the providers say of their inputs", () => {
   describe("dns:Record", () => {
@@ -11,7 +12,7 @@ describe("what the providers say of their inputs", () => {
       zone: "example.org",
       name: "my-app.example.org",
       type: "A",
-      project: "my-app",
+      owner: testOwner("my-app"),
     };
     const failures = async (changes: object) =>
       (await records.check({}, { ...record, content: "192.0.2.1", ...changes })).failures ?? [];
@@ -59,7 +60,12 @@ describe("what the providers say of their inputs", () => {
   });
 
   describe("woodpecker:Secret", () => {
-    const secret = { repositoryId: 1, name: "token", value: "s3cret-value", project: "my-app" };
+    const secret = {
+      repositoryId: 1,
+      name: "token",
+      value: "s3cret-value",
+      owner: testOwner("my-app"),
+    };
 
     it("refuses to give it to pull requests", async () => {
       for (const event of ["pull_request", "pull_request_closed"]) {
@@ -84,14 +90,18 @@ describe("what the providers say of their inputs", () => {
   it("woodpecker:RegistryCredentials has no credentials among its inputs", async () => {
     const { inputs } = await credentials.check(
       {},
-      { repositoryId: 1, project: "my-app", username: "u", password: "p" },
+      { repositoryId: 1, owner: testOwner("my-app"), username: "u", password: "p" },
     );
-    assert.deepEqual(inputs, { repositoryId: 1, credentialsVersion: 1, project: "my-app" });
+    assert.deepEqual(inputs, {
+      repositoryId: 1,
+      credentialsVersion: 1,
+      owner: testOwner("my-app"),
+    });
   });
 
   describe("registry:Repository", () => {
     const failures = async (path: string) =>
-      (await paths.check({}, { path, project: "my-app" })).failures;
+      (await paths.check({}, { path, owner: testOwner("my-app") })).failures;
 
     it("takes the names that the distribution specification allows", async () => {
       for (const path of ["my-app", "rdev/my-app", "a/b/c", "a.b__c--d"]) {

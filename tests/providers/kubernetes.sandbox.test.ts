@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { ownershipLabels, PROJECT_LABEL } from "../../core/labels.ts";
+import { markLabels, PROJECT_LABEL } from "../../core/labels.ts";
 import { provider } from "../../providers/kubernetes/namespace.ts";
 import { fails } from "../support/failure.ts";
 import { rejected } from "../support/rejected.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { withVariables } from "../support/with-variables.ts";
+import { NO_OWNER } from "../../core/ownership.ts";
+import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;
 
@@ -22,7 +24,7 @@ describe("kubernetes:Namespace", () => {
 
   const inputs = (more: Props = {}): Props => ({
     name: slug,
-    project: slug,
+    owner: testOwner(slug),
     labels: { "pod-security.kubernetes.io/enforce": "restricted" },
     annotations: {},
     ...more,
@@ -56,20 +58,20 @@ describe("kubernetes:Namespace", () => {
     const made = await api.readNamespace({ name: slug });
     assert.deepEqual(outs, { ...inputs(), uid: made.metadata?.uid });
     assert.deepEqual(made.metadata?.labels, {
-      ...ownershipLabels(slug),
+      ...markLabels(testOwner(slug)),
       "pod-security.kubernetes.io/enforce": "restricted",
       "kubernetes.io/metadata.name": slug,
     });
   });
 
   it("takes up what a killed run left: a marked namespace", async () => {
-    await byHand(ownershipLabels(slug));
+    await byHand(markLabels(testOwner(slug)));
     await make();
     assert.equal((await labels())["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
   it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
-    for (const given of [{}, { team: "payroll" }, ownershipLabels(uniqueSlug())]) {
+    for (const given of [{}, { team: "payroll" }, markLabels(testOwner(uniqueSlug()))]) {
       slug = uniqueSlug();
       used.push(slug);
       await byHand(given);
@@ -92,7 +94,7 @@ describe("kubernetes:Namespace", () => {
     assert.deepEqual(updated.outs, { ...next, uid: outs["uid"] });
     const { metadata } = await api.readNamespace({ name: slug });
     assert.deepEqual(metadata?.labels, {
-      ...ownershipLabels(slug),
+      ...markLabels(testOwner(slug)),
       two: "changed",
       theirs: "stays",
       "kubernetes.io/metadata.name": slug,
@@ -111,7 +113,7 @@ describe("kubernetes:Namespace", () => {
       ],
     });
     const { props = {} } = await provider.read(slug, outs);
-    assert.deepEqual(props, { ...outs, labels: {}, project: "" });
+    assert.deepEqual(props, { ...outs, labels: {}, owner: NO_OWNER });
     await provider.update(slug, props, inputs());
     assert.deepEqual((await provider.read(slug, outs)).props, outs);
   });
@@ -121,7 +123,7 @@ describe("kubernetes:Namespace", () => {
     await provider.delete(slug, outs);
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
     await fails(provider.update(slug, outs, inputs({ annotations: { a: "b" } })), "RDEV_GONE");
-    await byHand(ownershipLabels(slug));
+    await byHand(markLabels(testOwner(slug)));
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
     await fails(provider.update(slug, outs, inputs({ annotations: { a: "b" } })), "RDEV_GONE");
   });

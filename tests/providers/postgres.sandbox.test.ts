@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import pg from "pg";
-import { ownershipText } from "../../core/ownership.ts";
+import { markText, NO_OWNER } from "../../core/ownership.ts";
 import { databaseName } from "../../core/slug.ts";
 import { provider } from "../../providers/postgres/database.ts";
 import { fails } from "../support/failure.ts";
@@ -10,6 +10,7 @@ import { rejected } from "../support/rejected.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
+import { testOwner } from "../support/owner.ts";
 
 const PASSWORD = "first-Passw0rd~!";
 
@@ -20,7 +21,7 @@ describe("postgres:Database", () => {
 
   const inputs = (more: Record<string, unknown> = {}) => ({
     name,
-    project: slug,
+    owner: testOwner(slug),
     password: PASSWORD,
     connectionLimit: 7,
     retain: false,
@@ -60,7 +61,7 @@ describe("postgres:Database", () => {
         rolreplication: false,
         rolbypassrls: false,
         rolconnlimit: 7,
-        comment: ownershipText(slug),
+        comment: markText(testOwner(slug)),
       },
     ]);
     const [database] = await admin(
@@ -68,7 +69,11 @@ describe("postgres:Database", () => {
               shobj_description(oid, 'pg_database') AS comment
        FROM pg_database WHERE datname = '${name}'`,
     );
-    assert.deepEqual(database, { owner: name, encoding: "UTF8", comment: ownershipText(slug) });
+    assert.deepEqual(database, {
+      owner: name,
+      encoding: "UTF8",
+      comment: markText(testOwner(slug)),
+    });
 
     const rows = await as(name, PASSWORD, [
       "CREATE TABLE notes (text text)",
@@ -83,20 +88,20 @@ describe("postgres:Database", () => {
     const neighbour = uniqueSlug();
     const other = databaseName(neighbour);
     used.push(other);
-    await provider.create(inputs({ name: other, project: neighbour }));
+    await provider.create(inputs({ name: other, owner: testOwner(neighbour) }));
     await rejected(as(name, PASSWORD, ["SELECT 1"], other), /permission denied for database/);
   });
 
   it("takes up what a killed run left: a marked role without a database", async () => {
     await admin(`CREATE ROLE ${name} NOLOGIN`);
-    await admin(`COMMENT ON ROLE ${name} IS '${ownershipText(slug)}'`);
+    await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await provider.create(inputs());
     assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
   it("takes up a database that was made but not yet marked", async () => {
     await admin(`CREATE ROLE ${name} NOLOGIN`);
-    await admin(`COMMENT ON ROLE ${name} IS '${ownershipText(slug)}'`);
+    await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await admin(`CREATE DATABASE ${name} OWNER ${name}`);
     await provider.create(inputs());
     assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
@@ -118,7 +123,7 @@ describe("postgres:Database", () => {
     await fails(provider.create(inputs()), "RDEV_NOT_OURS");
     assert.deepEqual(await roles(name), []);
     await admin(`CREATE ROLE ${name} NOLOGIN`);
-    await admin(`COMMENT ON ROLE ${name} IS '${ownershipText(slug)}'`);
+    await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await fails(provider.create(inputs()), "RDEV_NOT_OURS");
     await provider.delete(name, inputs());
     assert.equal((await admin(`SELECT 1 FROM pg_database WHERE datname = '${name}'`)).length, 1);
@@ -126,7 +131,7 @@ describe("postgres:Database", () => {
 
   it("refuses another project's", async () => {
     await provider.create(inputs());
-    await fails(provider.create(inputs({ project: uniqueSlug() })), "RDEV_NOT_OURS");
+    await fails(provider.create(inputs({ owner: testOwner(uniqueSlug()) })), "RDEV_NOT_OURS");
   });
 
   it("rotates the password, with the new one at once and the old one refused", async () => {
@@ -160,7 +165,7 @@ describe("postgres:Database", () => {
     await admin(`ALTER ROLE ${name} CONNECTION LIMIT 99`);
     await admin(`COMMENT ON DATABASE ${name} IS NULL`);
     const drifted = await provider.read(name, outs);
-    assert.deepEqual(drifted.props, { ...outs, connectionLimit: 99, project: "" });
+    assert.deepEqual(drifted.props, { ...outs, connectionLimit: 99, owner: NO_OWNER });
     const { changes, replaces } = await provider.diff(name, drifted.props, inputs());
     assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] });
     await provider.update(name, drifted.props, inputs());
@@ -171,7 +176,7 @@ describe("postgres:Database", () => {
     const { outs = {} } = await provider.create(inputs());
     await admin(`COMMENT ON ROLE ${name} IS 'the payroll'`);
     assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
-    await admin(`COMMENT ON ROLE ${name} IS '${ownershipText(slug)}'`);
+    await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await admin(`DROP DATABASE ${name}`);
     assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
     await fails(provider.update(name, outs, inputs({ connectionLimit: 2 })), "RDEV_GONE");

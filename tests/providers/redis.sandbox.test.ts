@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
-import { ownershipText } from "../../core/ownership.ts";
+import { markText, NO_OWNER } from "../../core/ownership.ts";
 import { provider } from "../../providers/redis/user.ts";
 import { fails } from "../support/failure.ts";
 import { rejected } from "../support/rejected.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
+import { testOwner } from "../support/owner.ts";
 
 const PASSWORD = "first-Passw0rd~!";
 const OWNERS = "rdev-infra:owners";
@@ -18,7 +19,13 @@ describe("redis:User", () => {
 
   /** As the engine hands them over: checked, so with defaults. */
   const inputs = async (more: Record<string, unknown> = {}) => {
-    const given = { name: slug, prefix: `${slug}:`, project: slug, password: PASSWORD, ...more };
+    const given = {
+      name: slug,
+      prefix: `${slug}:`,
+      owner: testOwner(slug),
+      password: PASSWORD,
+      ...more,
+    };
     const { inputs: checked, failures } = await provider.check({}, given);
     assert.deepEqual(failures, []);
     return checked as Record<string, unknown>;
@@ -61,7 +68,7 @@ describe("redis:User", () => {
       tls: false,
     });
     assert.match(String(rule), new RegExp(`~${slug}:\\*`));
-    assert.equal(await admin.hget(OWNERS, slug), ownershipText(slug));
+    assert.equal(await admin.hget(OWNERS, slug), markText(testOwner(slug)));
 
     const answers = await as(slug, PASSWORD, [
       ["SET", `${slug}:key`, "value"],
@@ -76,7 +83,7 @@ describe("redis:User", () => {
     await make();
     const neighbour = uniqueSlug();
     used.push(neighbour);
-    await make({ name: neighbour, prefix: `${neighbour}:`, project: neighbour });
+    await make({ name: neighbour, prefix: `${neighbour}:`, owner: testOwner(neighbour) });
     await as(neighbour, PASSWORD, [["SET", `${neighbour}:key`, "theirs"]]);
     const refused = [
       ["GET", `${neighbour}:key`],
@@ -114,16 +121,16 @@ describe("redis:User", () => {
   });
 
   it("takes up what a killed run left: a marked user that cannot log in", async () => {
-    await admin.hset(OWNERS, slug, ownershipText(slug));
+    await admin.hset(OWNERS, slug, markText(testOwner(slug)));
     await admin.call("ACL", "SETUSER", slug, "reset");
     await make();
     assert.deepEqual(await as(slug, PASSWORD, [["PING"]]), ["PONG"]);
   });
 
   it("makes one where only a mark was left", async () => {
-    await admin.hset(OWNERS, slug, ownershipText(uniqueSlug()));
+    await admin.hset(OWNERS, slug, markText(testOwner(uniqueSlug())));
     await make();
-    assert.equal(await admin.hget(OWNERS, slug), ownershipText(slug));
+    assert.equal(await admin.hget(OWNERS, slug), markText(testOwner(slug)));
   });
 
   it("refuses a user made by hand, and leaves it and its keys untouched", async () => {
@@ -138,7 +145,7 @@ describe("redis:User", () => {
 
   it("refuses another project's", async () => {
     await make();
-    await fails(provider.create(await inputs({ project: uniqueSlug() })), "RDEV_NOT_OURS");
+    await fails(provider.create(await inputs({ owner: testOwner(uniqueSlug()) })), "RDEV_NOT_OURS");
   });
 
   it("rotates the password, with the new one at once and the old one refused", async () => {
@@ -182,14 +189,14 @@ describe("redis:User", () => {
     }
     await admin.hdel(OWNERS, slug);
     const { props = {} } = await provider.read(slug, outs);
-    assert.equal(props["project"], "");
+    assert.deepEqual(props["owner"], NO_OWNER);
     await provider.update(slug, props, await inputs());
     assert.deepEqual((await provider.read(slug, outs)).props, outs);
   });
 
   it("sees that it is gone, or has become somebody else's", async () => {
     const outs = await make();
-    await admin.hset(OWNERS, slug, ownershipText(uniqueSlug()));
+    await admin.hset(OWNERS, slug, markText(testOwner(uniqueSlug())));
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
     await admin.call("ACL", "DELUSER", slug);
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
@@ -253,7 +260,13 @@ describe("redis:User", () => {
   it("names every input that is wrong", async () => {
     const { failures } = await provider.check(
       {},
-      { name: "A b", prefix: "rdev-infra:", project: slug, password: "lücke", commands: "~*" },
+      {
+        name: "A b",
+        prefix: "rdev-infra:",
+        owner: testOwner(slug),
+        password: "lücke",
+        commands: "~*",
+      },
     );
     assert.deepEqual(
       failures?.map(({ property }) => property),

@@ -6,6 +6,7 @@ import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { rejected } from "../support/rejected.ts";
 import { testVariables, variable } from "../support/variables.ts";
+import { testOwner } from "../support/owner.ts";
 
 describe("registry:Repository", () => {
   const set = testVariables();
@@ -14,7 +15,7 @@ describe("registry:Repository", () => {
   let path: string;
   let direct: Registry;
   let proxy: FaultyProxy;
-  const inputs = (changes: object = {}) => ({ path, project: "my-app", ...changes });
+  const inputs = (changes: object = {}) => ({ path, owner: testOwner("my-app"), ...changes });
   /** An image, as CI would push one. */
   const push = (tag: string) =>
     direct.pushEmpty(path, tag, "application/vnd.example.image", { built: tag });
@@ -59,7 +60,7 @@ describe("registry:Repository", () => {
   });
 
   it("refuses the path of another project", async () => {
-    await provider.create(inputs({ project: "neighbour" }));
+    await provider.create(inputs({ owner: testOwner("neighbour") }));
     await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: /);
   });
 

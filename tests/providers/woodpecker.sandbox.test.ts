@@ -10,6 +10,8 @@ import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { rejected } from "../support/rejected.ts";
 import { testVariables, variable } from "../support/variables.ts";
+import { markText, type Owner } from "../../core/ownership.ts";
+import { testOwner } from "../support/owner.ts";
 
 type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 
@@ -19,8 +21,8 @@ interface LiveSecret {
   readonly note: string;
 }
 
-const MARK = "managed-by: rdev-infra, project: my-app";
-const project = "my-app";
+const owner = testOwner("my-app");
+const MARK = markText(owner);
 const CONFIG = `when: {event: [push, manual]}
 steps:
   - {name: test, image: alpine, commands: [echo tested]}
@@ -62,7 +64,7 @@ describe("providers/woodpecker", () => {
     made.push(repository.full_name);
     return repository;
   }
-  const inputs = () => ({ fullName, forgeRemoteId, project });
+  const inputs = () => ({ fullName, forgeRemoteId });
   const activated = async () => Number((await repositories.create(inputs())).id);
   const live = () => woodpecker("GET", `/repos/lookup/${fullName}`) as Promise<{ active: boolean }>;
   const viaProxy = () => set({ WOODPECKER_URL: proxy.url });
@@ -150,7 +152,7 @@ describe("providers/woodpecker", () => {
 
     beforeEach(async () => {
       repositoryId = await activated();
-      const news = { repositoryId, name: "kube_token", value, project };
+      const news = { repositoryId, name: "kube_token", value, owner };
       secret = (await secrets.check({}, news)).inputs;
     });
 
@@ -221,7 +223,7 @@ describe("providers/woodpecker", () => {
 
   describe("woodpecker:RegistryCredentials", () => {
     let repositoryId: number;
-    let account: { repositoryId: number; credentialsVersion: number; project: string };
+    let account: { repositoryId: number; credentialsVersion: number; owner: Owner };
     const path = (name = "") => `/repos/${repositoryId}/secrets${name && `/${name}`}`;
     const all = async () => ((await woodpecker("GET", path())) as LiveSecret[] | null) ?? [];
     const names = async () => (await all()).map(({ name }) => name);
@@ -229,7 +231,7 @@ describe("providers/woodpecker", () => {
 
     beforeEach(async () => {
       repositoryId = await activated();
-      account = { repositoryId, credentialsVersion: 1, project };
+      account = { repositoryId, credentialsVersion: 1, owner };
       set({ REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "ci-password-of-the-tests" });
     });
 
@@ -291,7 +293,7 @@ describe("providers/woodpecker", () => {
 
   describe("woodpecker:Pipeline", () => {
     let repositoryId: number;
-    let run: { repositoryId: number; branch: string; project: string };
+    let run: { repositoryId: number; branch: string };
     const all = async () =>
       (await woodpecker("GET", `/repos/${repositoryId}/pipelines`)) as { number: number }[];
 
@@ -300,7 +302,7 @@ describe("providers/woodpecker", () => {
         content: Buffer.from(CONFIG).toString("base64"),
       });
       repositoryId = await activated();
-      run = { repositoryId, branch: "main", project };
+      run = { repositoryId, branch: "main" };
     });
 
     it("starts one run, once", async () => {
@@ -392,7 +394,7 @@ describe("providers/woodpecker", () => {
 });
 
 describe("Woodpecker", () => {
-  const inputs = { fullName: "rdev/my-app", forgeRemoteId: 1, project };
+  const inputs = { fullName: "rdev/my-app", forgeRemoteId: 1 };
   itMeetsFaults({
     url: "WOODPECKER_URL",
     credential: "WOODPECKER_TOKEN",

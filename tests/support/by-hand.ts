@@ -1,8 +1,8 @@
 import { CoreV1Api } from "@kubernetes/client-node";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { ownershipLabels } from "../../core/labels.ts";
-import { ownership, ownershipText } from "../../core/ownership.ts";
+import { markLabels } from "../../core/labels.ts";
+import { markOf, markText, type Owner } from "../../core/ownership.ts";
 import { databaseName } from "../../core/slug.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
@@ -18,12 +18,12 @@ export interface ByHand {
 }
 
 /**
- * One of each kind, by raw calls. `project`: whose mark they carry; without one they are a
+ * One of each kind, by raw calls. They carry the mark of this owner; without one they are a
  * stranger's.
  */
-export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, project?: string) {
+export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, owner?: Owner) {
   const { domain, organization } = place;
-  const mark = project === undefined ? undefined : ownershipText(project);
+  const mark = owner && markText(owner);
   const gitea = `${variable("GITEA_URL")}/api/v1`;
   const giteaHeaders = { authorization: `token ${variable("GITEA_TOKEN")}` };
   const woodpecker = `${variable("WOODPECKER_URL")}/api/repos`;
@@ -123,7 +123,7 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, pro
           body: {
             metadata: {
               name: slug,
-              ...(project !== undefined && { labels: { ...ownershipLabels(project) } }),
+              ...(owner && { labels: { ...markLabels(owner) } }),
             },
           },
         }),
@@ -133,8 +133,8 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, pro
     images: {
       make: async () => {
         await registry.pushEmpty(slug, "1", "application/vnd.example.image", { made: "by hand" });
-        if (project === undefined) return;
-        const annotations = { ...ownership(project) };
+        if (!owner) return;
+        const annotations = markOf(owner);
         await registry.pushEmpty(slug, "rdev-infra", "application/vnd.example.mark", annotations);
       },
       look: async () => [await registry.tags(slug), await registry.digest(slug, "1")],
@@ -152,7 +152,7 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, pro
           status: 201,
           body: {
             ...{ slug, name: "mine", organization: "orchard9" },
-            ...(project !== undefined && { metadata: ownership(project) }),
+            ...(owner && { metadata: markOf(owner) }),
           },
         }),
       look: tenants,

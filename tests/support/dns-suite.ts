@@ -4,6 +4,8 @@ import { itMeetsFaults } from "./faults.ts";
 import { startFaultyProxy } from "./faulty-proxy.ts";
 import { rejected } from "./rejected.ts";
 import { testVariables, variable } from "./variables.ts";
+import { markText } from "../../core/ownership.ts";
+import { testOwner } from "./owner.ts";
 
 /** A record as the server keeps it. */
 export interface LiveRecord {
@@ -26,7 +28,7 @@ export interface DnsServer {
   removeAll(name: string): Promise<void>;
 }
 
-const MARK = "managed-by: rdev-infra, project: my-app";
+const MARK = markText(testOwner("my-app"));
 const BY_HAND = { type: "A", content: "192.0.2.99", ttl: 120, comment: "by hand" } as const;
 
 /** Declares the tests of dns:Record against one kind of DNS server. */
@@ -40,7 +42,7 @@ export function itKeepsRecords(server: DnsServer): void {
     type: "A",
     content: "192.0.2.1",
     ttl: 300,
-    project: "my-app",
+    owner: testOwner("my-app"),
     ...changes,
   });
   const live = () => server.records(name);
@@ -92,7 +94,7 @@ export function itKeepsRecords(server: DnsServer): void {
   });
 
   it("refuses a record of another project", async () => {
-    await provider.create(inputs({ project: "neighbour" }));
+    await provider.create(inputs({ owner: testOwner("neighbour") }));
     await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: /);
   });
 

@@ -128,6 +128,8 @@ function stateOf(
       return { outputs: options.platform ?? {}, secretOutputNames: [] };
     case "random:index/randomPassword:RandomPassword":
       return { result: `password-of-${name}` };
+    case "random:index/randomId:RandomId":
+      return { hex: "0123456789abcdef" };
     case "gitea:Repository":
       return { repositoryId: 7, cloneUrl: `http://git/${name}.git`, htmlUrl: `http://git/${name}` };
     case "postgres:Database":

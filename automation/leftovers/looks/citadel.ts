@@ -1,13 +1,13 @@
-import { isOwnedBy } from "../../../core/ownership.ts";
 import { Citadel } from "../../../providers/citadel/client.ts";
-import { left, type Look } from "../look.ts";
+import { type Look, standing } from "../look.ts";
 
 /** The environment, with its logs. */
 export const citadel: Look = {
   system: "citadel",
   what: ({ slug }) => `environment ${slug}`,
-  async at({ slug, settings }) {
+  async at({ slug, owner, settings }) {
     const found = await new Citadel().environments.find(slug, settings.citadelOrganization);
-    return found && isOwnedBy(found.metadata, slug) ? left(`environment ${found.id}`) : [];
+    if (!found) return [];
+    return [{ what: `environment ${found.id}`, why: standing(found.metadata, owner) }];
   },
 };

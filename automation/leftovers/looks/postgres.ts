@@ -1,29 +1,29 @@
-import { ownershipText } from "../../../core/ownership.ts";
+import { markIn } from "../../../core/ownership.ts";
 import { databaseName } from "../../../core/slug.ts";
 import { Postgres } from "../../../providers/postgres/client.ts";
-import { onConnection, type Look, type Sight } from "../look.ts";
+import { onConnection, type Look, type Sight, standing } from "../look.ts";
 
 /** Role and database; where the data was to be kept and the role is locked out, they are retained. */
 export const postgres: Look = {
   system: "postgres",
   what: ({ slug }) => `role and database ${databaseName(slug)}`,
-  at: ({ slug, retainData = false }, closing) =>
+  at: ({ slug, owner, retainData = false }, closing) =>
     onConnection(
       () => Postgres.connect(),
       closing,
       async (client) => {
         const name = databaseName(slug);
-        const mark = ownershipText(slug);
         const { role, database } = await client.standing(name);
-        const isRoleOurs = role?.comment === mark;
+        const ofRole = standing(markIn(role?.comment), owner);
         // Made and not yet marked, it is ours when our role owns it.
-        const isDatabaseOurs =
-          database?.comment === mark ||
-          (isRoleOurs && database?.comment === null && database.owner === name);
-        const why = retainData && !role?.canLogIn ? "retained" : "left";
+        const isNew = database?.comment === null && database.owner === name;
+        const ofDatabase = isNew ? ofRole : standing(markIn(database?.comment), owner);
+        const isRetained = retainData && !role?.canLogIn;
+        const whyOf = (why: "left" | "not-ours") =>
+          why === "left" && isRetained ? "retained" : why;
         const found: Sight[] = [];
-        if (isRoleOurs) found.push({ what: `role ${name}`, why });
-        if (isDatabaseOurs) found.push({ what: `database ${name}`, why });
+        if (role) found.push({ what: `role ${name}`, why: whyOf(ofRole) });
+        if (database) found.push({ what: `database ${name}`, why: whyOf(ofDatabase) });
         return found;
       },
     ),

@@ -1,6 +1,6 @@
-import { ownershipText } from "../../../core/ownership.ts";
+import { markIn } from "../../../core/ownership.ts";
 import { Redis } from "../../../providers/redis/client.ts";
-import { left, onConnection, type Look } from "../look.ts";
+import { onConnection, type Look, type Sight, standing } from "../look.ts";
 
 /**
  * The user, its mark, and keys under the project's prefix. Keys carry no mark: they are the
@@ -9,17 +9,18 @@ import { left, onConnection, type Look } from "../look.ts";
 export const redis: Look = {
   system: "redis",
   what: ({ slug }) => `user ${slug} and its keys`,
-  at: ({ slug }, closing) =>
+  at: ({ slug, owner }, closing) =>
     onConnection(
       () => Redis.connect(),
       closing,
       async (client) => {
         const [user, mark] = [await client.user(slug), await client.mark(slug)];
-        const isOurs = mark === ownershipText(slug);
-        if (!isOurs && (user ?? mark)) return [];
-        const found = isOurs ? [user ? `user ${slug}` : `mark of the user ${slug}`] : [];
-        if (await client.hasKeys(`${slug}:`)) found.push(`keys ${slug}:*`);
-        return left(...found);
+        const isThere = user !== undefined || mark !== undefined;
+        const why = isThere ? standing(markIn(mark), owner) : "left";
+        const what = user ? `user ${slug}` : `mark of the user ${slug}`;
+        const found: Sight[] = isThere ? [{ what, why }] : [];
+        if (await client.hasKeys(`${slug}:`)) found.push({ what: `keys ${slug}:*`, why });
+        return found;
       },
     ),
 };

@@ -1,7 +1,7 @@
 import { Gitea } from "../../../providers/gitea/client.ts";
-import { isMarked } from "../../../providers/gitea/mark.ts";
+import { markIn } from "../../../core/ownership.ts";
 import { Woodpecker } from "../../../providers/woodpecker/client.ts";
-import { left, type Look, type Place } from "../look.ts";
+import { type Look, type Place, standing } from "../look.ts";
 
 /**
  * The repository, active or not: a delete makes Woodpecker forget it. Woodpecker has no place for a
@@ -13,11 +13,11 @@ export const woodpecker: Look = {
   async at(place) {
     const found = await new Woodpecker().repository(fullName(place));
     if (!found) return [];
-    const { slug, settings } = place;
+    const { slug, owner, settings } = place;
     const onForge = await new Gitea().repository(settings.gitOrganization, slug);
-    const isStrangers =
-      onForge && String(onForge.id) === found.forge_remote_id && !isMarked(onForge, slug);
-    return isStrangers ? [] : left(`repository ${found.full_name} (number ${found.id})`);
+    const isSame = onForge && String(onForge.id) === found.forge_remote_id;
+    const why = isSame ? standing(markIn(onForge.description), owner) : "left";
+    return [{ what: `repository ${found.full_name} (number ${found.id})`, why }];
   },
 };
 

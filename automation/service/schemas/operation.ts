@@ -45,7 +45,7 @@ const remaining = z
   .object({
     system: z.string().meta({ examples: ["postgres"] }),
     what: z.string().meta({ examples: ["database my_app"] }),
-    why: z.enum(["retained", "unreachable", "left"]).meta({
+    why: z.enum(["retained", "unreachable", "left", "not-ours"]).meta({
       description: "Kept on purpose; its system did not answer; or it is not gone yet.",
     }),
   })

@@ -8,11 +8,12 @@ import type { Outcome } from "../../../automation/engine/outcome.ts";
 import { recorded, type Recording } from "../../../automation/operations/recorded.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { Store } from "../../../automation/store/store.ts";
-import { ownership } from "../../../core/ownership.ts";
+import { markOf } from "../../../core/ownership.ts";
 import { Citadel } from "../../../providers/citadel/client.ts";
 import { startCitadel } from "../../../sandbox/citadel/server.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 import { testVariables } from "../../support/variables.ts";
+import { testOwner } from "../../support/owner.ts";
 
 const TENANT = randomUUID();
 const NOWHERE = { CITADEL_URL: "http://127.0.0.1:1", CITADEL_API_KEY: "ck_test" };
@@ -215,7 +216,10 @@ describe("a recorded operation", () => {
       await operate("up", FAILED);
       assert.equal((await project())?.citadelTenantId, null);
       await environments.delete(stranger.id);
-      const own = await environments.create({ ...wanted, metadata: { ...ownership("shop") } });
+      const own = await environments.create({
+        ...wanted,
+        metadata: { ...markOf(testOwner("shop")) },
+      });
       await operate("up", CANCELLED);
       assert.equal((await project())?.citadelTenantId, own.id);
       await standIn.close();

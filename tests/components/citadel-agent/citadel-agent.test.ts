@@ -9,11 +9,13 @@ import {
 import { parsePlatformConfig } from "../../../core/settings.ts";
 import { record, TENANT, type Recording } from "../../support/mocks.ts";
 import { PLATFORM } from "../../support/platform.ts";
+import { testOwner } from "../../support/owner.ts";
 
 type Unwrapped<T> = pulumi.UnwrappedObject<T>;
 
 const ARGS: CitadelAgentArgs = {
   platform: "staging",
+  owner: testOwner("staging"),
   namespace: "observability",
   image: "agent:1",
   settings: parsePlatformConfig(PLATFORM).agent,
