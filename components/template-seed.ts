@@ -8,6 +8,8 @@ export interface TemplateSeedArgs {
   readonly template: string;
   /** `<organization>/<slug>` on Gitea. */
   readonly repository: pulumi.Input<string>;
+  /** Gitea's number for it: a repository that was made anew is empty again. */
+  readonly repositoryId: pulumi.Input<number>;
   /** The same, for git over HTTP, without credentials. */
   readonly cloneUrl: pulumi.Input<string>;
   /** The branch that gets the commit. */
@@ -17,9 +19,10 @@ export interface TemplateSeedArgs {
 }
 
 /**
- * One commit with the rendered template, only into an empty repository. It happens once: a later
- * change of name or template changes nothing, for the code is the project's own by then. An unknown
- * variable in the template is an error before anything is made. Delete does nothing.
+ * One commit with the rendered template, only into an empty repository. It happens once for each
+ * repository: a later change of name or template changes nothing, because the code is the project's
+ * own by then. An unknown variable in the template is an error before anything is made. Delete does
+ * nothing.
  */
 export class TemplateSeed extends pulumi.ComponentResource {
   /** Resolves once the repository has its first commit. */
@@ -41,11 +44,20 @@ export class TemplateSeed extends pulumi.ComponentResource {
           SEED_BRANCH: args.branch,
           SEED_VALUES: pulumi.jsonStringify(args.values),
         } satisfies { [K in keyof SeedOrder]: pulumi.Input<string> },
+        triggers: [args.repositoryId],
       },
-      { parent: this, ignoreChanges: ["create", "environment"] },
+      { parent: this, ignoreChanges: ["create", "environment", ...unknownInPreviews()] },
     );
 
     this.seeded = seed.stdout;
     this.registerOutputs({ seeded: this.seeded });
   }
+}
+
+/**
+ * A preview knows no number of a repository that is only updated, so that it would announce a second
+ * seed for each change of a name.
+ */
+function unknownInPreviews(): string[] {
+  return pulumi.runtime.isDryRun() ? ["triggers"] : [];
 }

@@ -90,6 +90,7 @@ export async function projectStack(platform: string, slug: string) {
   const seed = new TemplateSeed(slug, {
     template: project.template,
     repository: repository.fullName,
+    repositoryId: repository.repositoryId,
     cloneUrl: repository.cloneUrl,
     branch: BRANCH,
     values: {

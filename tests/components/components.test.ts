@@ -48,6 +48,7 @@ const make = {
     new TemplateSeed(slug, {
       template: "skeleton",
       repository: "projects/x",
+      repositoryId: 7,
       cloneUrl: "http://git/x.git",
       branch: "main",
       values,
@@ -259,11 +260,17 @@ describe("TemplateSeed", () => {
     assert.equal(inputs["delete"], undefined);
   });
 
+  it("seeds again where the repository is another", async () => {
+    const { one } = await record(() => make.TemplateSeed("my-app"));
+    assert.deepEqual(one("command:local:Command").inputs["triggers"], [7]);
+  });
+
   it("refuses a template that does not exist, in a preview too", async () => {
     const program = () =>
       new TemplateSeed("x", {
         template: "nothing",
         repository: "o/r",
+        repositoryId: 7,
         cloneUrl: "u",
         branch: "main",
         values,

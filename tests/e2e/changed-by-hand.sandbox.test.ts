@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { AppsV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
+import { Gitea } from "../../providers/gitea/client.ts";
 import { proveDns } from "../../sandbox/proofs/dns.ts";
+import { proveGit } from "../../sandbox/proofs/git.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { proveWoodpecker } from "../../sandbox/proofs/woodpecker.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
@@ -53,6 +58,29 @@ describe("a project that others work on", function () {
     const limit = await sql(`SELECT rolconnlimit FROM pg_roles WHERE rolname = '${role}'`);
     assert.deepEqual(limit, [{ rolconnlimit: 20 }]);
     unchanged(await one.refresh());
+  });
+
+  it("gets its repository back, seeded, built and in CI, after it was deleted by hand", async () => {
+    const { slug, place } = one;
+    const gitea = new Gitea();
+    const before = await gitea.repository(place.organization, slug);
+    await gitea.deleteRepository(place.organization, slug);
+
+    succeeded(await one.refresh());
+    succeeded(await one.up());
+    const stage = one.stage();
+    await Promise.all([proveGit(stage), proveWoodpecker(stage)]);
+    assert.notEqual((await gitea.repository(place.organization, slug))?.id, before?.id);
+    unchanged(await one.preview());
+  });
+
+  it("keeps its seed where only its name changes", async () => {
+    const file = join(one.workDir, `Pulumi.${one.stack}.yaml`);
+    await writeFile(file, (await readFile(file, "utf8")).replace(one.name, "Another name"));
+    const previewed = succeeded(await one.preview());
+    assert.equal(previewed.changes.replace, 0, JSON.stringify(previewed.events, undefined, 1));
+    const { changes } = succeeded(await one.up({ config: { name: "Another name" } }));
+    assert.equal(changes.replace, 0);
   });
 });
 
