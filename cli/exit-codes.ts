@@ -8,6 +8,7 @@ export const EXIT = {
   changes: 3,
   destructive: 4,
   blocked: 5,
+  unapproved: 6,
   interrupted: 130,
 } as const;
 
@@ -19,6 +20,7 @@ Exit codes:
   3    preview --expect-no-changes found changes
   4    the same of many stacks, and something would be replaced or deleted
   5    preview of many stacks found what --block names
+  6    a pull request's commit is not approved
   130  interrupted; the same command goes on from there`;
 
 /** Errors that the caller can mend without looking at any server. */
@@ -34,5 +36,6 @@ const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
 export function exitCode({ result, errors }: Pick<Outcome, "result" | "errors">): number {
   if (result === "succeeded") return EXIT.done;
   if (result === "cancelled") return EXIT.interrupted;
+  if (errors.some(({ code }) => code === "RDEV_APPROVAL")) return EXIT.unapproved;
   return errors.some(({ code }) => BAD_INPUT.has(code)) ? EXIT.usage : EXIT.failed;
 }

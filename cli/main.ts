@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAgent } from "./commands/agent.ts";
+import { addApproval } from "./commands/approval.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
@@ -11,6 +12,7 @@ import { addOperations } from "./commands/operations.ts";
 import { addPreview } from "./commands/preview.ts";
 import { addProjects } from "./commands/projects.ts";
 import { addRefresh } from "./commands/refresh.ts";
+import { addReport } from "./commands/report.ts";
 import { addService } from "./commands/service.ts";
 import { addSlug } from "./commands/slug.ts";
 import { addStore } from "./commands/store.ts";
@@ -27,7 +29,7 @@ const program = new Command("rdev-infra")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-const operations = [addUp, addPreview, addDestroy, addRefresh];
+const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations];
 const systems = [addLogs, addAudit, addCitadel, addAgent, addStore, addSlug];
 for (const add of [...operations, ...service, ...systems]) add(program);

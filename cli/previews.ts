@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ReportComment } from "../automation/previews/comment.ts";
-import { connection, connectionSecrets } from "../core/connections.ts";
+import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, userMessage } from "../core/errors.ts";
 import { commentTarget, type CommentTarget, type Overrides } from "../core/previews/ci.ts";
 import type { Report } from "../core/previews/model.ts";
@@ -14,6 +14,7 @@ import { safeText } from "../core/previews/sensitive.ts";
 import { parseStackName } from "../core/stack-name.ts";
 import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupts.ts";
+import { openPullRequest } from "./pull-requests.ts";
 import { lineProgress, terminalProgress } from "./views/previews-progress.ts";
 
 /** The options of `preview` for more than one stack. */
@@ -108,15 +109,8 @@ async function write(report: Report, options: PreviewsOptions, target: CommentTa
 async function openComment(target: CommentTarget, { reportUrl }: PreviewsOptions) {
   const { ReportComment } = await import("../automation/previews/comment.ts");
   const { commit, runUrl } = target;
-  const options = { commit, reportUrl: reportUrl ?? runUrl };
-  if (target.forge === "github") {
-    const { GithubPullRequests } = await import("../providers/github/pull-requests.ts");
-    const { token } = connection("githubComments");
-    return new ReportComment(new GithubPullRequests({ ...target, token }), options);
-  }
-  const { GiteaPullRequests } = await import("../providers/gitea/pull-requests.ts");
-  const { token } = connection("giteaComments");
-  return new ReportComment(new GiteaPullRequests({ ...target, token }), options);
+  const { host } = await openPullRequest(target);
+  return new ReportComment(host, { commit, reportUrl: reportUrl ?? runUrl });
 }
 
 /** False, with the error told, where it failed: the report is worth more than its comment. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InfraError } from "../core/errors.ts";
+import type { Candidate, Review } from "../core/previews/approval.ts";
 
 /** A pull request at its host, as far as a report on it needs. */
 export interface PullRequests {
@@ -21,6 +22,15 @@ export interface PullRequests {
    * (https://docs.github.com/rest/users/users).
    */
   setStatus(commit: string, status: CommitStatus): Promise<string | undefined>;
+}
+
+/** What an approval is asked with. */
+export interface ApprovalHost extends Pick<PullRequests, "setStatus"> {
+  pull(): Promise<Candidate>;
+  /** All reviews, of all pages. */
+  reviews(): Promise<Review[]>;
+  /** Whether an account may write to the repository's code now. Throws RDEV_FORBIDDEN where the token may not ask. */
+  mayWrite(account: string): Promise<boolean>;
 }
 
 export interface Comment {
@@ -58,7 +68,22 @@ export const commentSchema = z
   })
   .transform(({ id, body, user }): Comment => ({ id, body: body ?? "", author: user?.login }));
 
-export const pullSchema = z.object({ head: z.object({ sha: z.string() }) });
+export const pullSchema = z
+  .object({
+    state: z.string(),
+    head: z.object({ sha: z.string() }),
+    base: z.object({ ref: z.string() }),
+    user: z.object({ login: z.string() }).nullish(),
+  })
+  .transform(({ state, head, base, user }): Candidate => ({
+    isOpen: state === "open",
+    head: head.sha,
+    base: base.ref,
+    author: user?.login,
+  }));
+
+/** An account's rights on a repository. */
+export const permissionSchema = z.object({ permission: z.string() });
 
 export const statusSchema = z.object({ creator: z.object({ login: z.string() }).nullish() });
 

@@ -16,8 +16,9 @@ import { summaryLine } from "../../core/previews/report.ts";
 import { cutMiddle } from "../../core/previews/text.ts";
 import type { Comment, CommitStatus, PullRequests } from "../../providers/pull-requests.ts";
 
-const CONTEXT = "rdev-infra/preview";
-const MAX_DESCRIPTION = 140;
+/** What tells our status from others of a commit. */
+export const CONTEXT = "rdev-infra/preview";
+export const MAX_DESCRIPTION = 140;
 /** In characters. */
 const MAX_CAUSE = 2_000;
 const MAX_TRIES = 6;

@@ -3,6 +3,7 @@ import { DEFAULT_BLOCK } from "../../core/previews/policies.ts";
 import { collectConfig, type ConfigOption } from "../config-option.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
 import { show, type CommonOptions } from "../operation.ts";
+import { addPullRequestOptions } from "../pull-requests.ts";
 import { previews, type PreviewsOptions } from "../previews.ts";
 import { countOfChanges } from "../text.ts";
 
@@ -29,13 +30,8 @@ export function addPreview(program: Command): void {
     .optionsGroup(
       "On the pull request (CI's variables say which; tokens come from variables only):",
     )
-    .option("--comment", "keep one comment and a commit status up to date")
-    .option("--forge <kind>", "gitea or github")
-    .option("--forge-url <url>", "where it is")
-    .option("--repository <owner/name>", "whose pull request")
-    .option("--pull-request <number>", "which")
-    .option("--commit <sha>", "of the pull request's branch")
-    .option("--report-url <url>", "where the whole report can be seen");
+    .option("--comment", "keep one comment and a commit status up to date");
+  addPullRequestOptions(command);
   command.action(async (stack: string | undefined, options: Options) => {
     const { all, changed, stacks } = options;
     const asked = [stack, all, changed, stacks].filter((given) => given !== undefined).length;

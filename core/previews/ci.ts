@@ -1,17 +1,23 @@
-import { problems } from "../errors.ts";
+import { problems, type InfraError } from "../errors.ts";
 
-/** Where a report is to be told. */
-export interface CommentTarget {
+/** A pull request, and where it is. */
+export interface PullRequestTarget {
   readonly forge: "gitea" | "github";
   /** The API's address, without a trailing slash. */
   readonly url: string;
   readonly owner: string;
   readonly repository: string;
+  /** Where git reaches the repository over HTTP, without credentials. */
+  readonly cloneUrl: string;
   readonly number: number;
-  /** In full. */
-  readonly commit: string;
   /** The run's page. */
   readonly runUrl?: string | undefined;
+}
+
+/** Where a report is to be told. */
+export interface CommentTarget extends PullRequestTarget {
+  /** In full. */
+  readonly commit: string;
 }
 
 /** What a person or a pipeline says instead of the CI's variables. */
@@ -37,21 +43,44 @@ export function commentTarget(
   overrides: Overrides = {},
   headOfEvent?: string,
 ): CommentTarget {
-  const ci = env["GITHUB_ACTIONS"] === "true" ? ofActions(env, headOfEvent) : ofWoodpecker(env);
-  const said: Overrides = Object.fromEntries(
-    Object.entries(overrides).filter(([, value]) => value !== undefined && value !== ""),
-  );
-  const {
-    forge: kind,
-    forgeUrl = "",
-    repository = "",
-    pullRequest = "",
-    commit = "",
-    reportUrl,
-  } = {
-    ...ci,
-    ...said,
-  };
+  const said = sayings(env, overrides, headOfEvent);
+  const { target, wrong } = targetOf(said);
+  const { commit = "" } = said;
+  if (!COMMIT.test(commit)) wrong.push(`--commit: "${commit}" is no commit in full`);
+  if (wrong.length > 0 || !target) throw unknown(wrong);
+  return { ...target, commit };
+}
+
+/**
+ * The same for a run that is on another commit than the pull request's, such as one of the default
+ * branch: CI's variables say where, and only the options say which commit.
+ */
+export function pullRequestTarget(
+  env: Environment,
+  overrides: Overrides = {},
+): PullRequestTarget & { readonly commit?: string } {
+  const { target, wrong } = targetOf(sayings(env, overrides, undefined));
+  const { commit } = overrides;
+  if (commit !== undefined && !COMMIT.test(commit)) {
+    wrong.push(`--commit: "${commit}" is no commit in full`);
+  }
+  if (wrong.length > 0 || !target) throw unknown(wrong);
+  return { ...target, ...(commit !== undefined && { commit }) };
+}
+
+const COMMIT = /^[0-9a-f]{40,64}$/;
+
+function sayings(env: Environment, overrides: Overrides, head: string | undefined): Overrides {
+  const ci = env["GITHUB_ACTIONS"] === "true" ? ofActions(env, head) : ofWoodpecker(env);
+  const said = Object.entries(overrides).filter(([, value]) => value !== undefined && value !== "");
+  return { ...ci, ...Object.fromEntries(said) };
+}
+
+function targetOf(said: Overrides): {
+  readonly target: PullRequestTarget | undefined;
+  readonly wrong: string[];
+} {
+  const { forge: kind, forgeUrl = "", repository = "", pullRequest = "", reportUrl } = said;
   const forge = kind === "forgejo" ? "gitea" : kind;
   const [, owner = "", name = ""] = /^([^/\s]+)\/([^/\s]+)$/.exec(repository) ?? [];
   const wrong = [
@@ -61,23 +90,27 @@ export function commentTarget(
     ...(/^https?:\/\/\S+$/.test(forgeUrl) ? [] : [`--forge-url: "${forgeUrl}" is no URL`]),
     ...(owner === "" ? [`--repository: "${repository}" is not of the form owner/name`] : []),
     ...(/^[1-9]\d*$/.test(pullRequest) ? [] : [`--pull-request: "${pullRequest}" is no number`]),
-    ...(/^[0-9a-f]{40,64}$/.test(commit) ? [] : [`--commit: "${commit}" is no commit in full`]),
   ];
   if (wrong.length > 0 || (forge !== "gitea" && forge !== "github")) {
-    const head =
-      "The pull request to comment on is not known; CI's variables, or these options, say it:";
-    throw problems("RDEV_SETTINGS", head, wrong);
+    return { target: undefined, wrong };
   }
   const url = forgeUrl.replace(/\/+$/, "");
-  return {
+  const web = forge === "github" ? githubWeb(url) : url;
+  const target: PullRequestTarget = {
     forge,
     url: forge === "github" ? githubApi(url) : url,
     owner,
     repository: name,
+    cloneUrl: `${web}/${owner}/${name}.git`,
     number: Number(pullRequest),
-    commit,
     runUrl: reportUrl,
   };
+  return { target, wrong };
+}
+
+function unknown(wrong: readonly string[]): InfraError {
+  const head = "The pull request is not known; CI's variables, or these options, say it:";
+  return problems("RDEV_SETTINGS", head, wrong);
 }
 
 /** https://woodpecker-ci.org/docs/usage/environment */
@@ -109,4 +142,10 @@ function ofActions(env: Environment, head: string | undefined): Overrides {
 function githubApi(url: string): string {
   if (url === "https://github.com") return "https://api.github.com";
   return /^https?:\/\/api\.|\/api\/v3$/.test(url) ? url : `${url}/api/v3`;
+}
+
+/** Where people, and git, reach it. */
+function githubWeb(url: string): string {
+  if (url === "https://api.github.com") return "https://github.com";
+  return url.replace(/\/api\/v3$/, "");
 }

@@ -3,16 +3,13 @@
  * component TemplateSeed runs it by @pulumi/command. What it needs comes in environment variables
  * (see SeedOrder); the connection to Gitea as always. A repository with commits is left as it is.
  */
-import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { promisify } from "node:util";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
-import { InfraError, redact, userMessage } from "../../core/errors.ts";
-import { MANAGED_BY } from "../../core/ownership.ts";
+import { InfraError, userMessage } from "../../core/errors.ts";
 import {
   readTemplate,
   renderFile,
@@ -21,8 +18,9 @@ import {
   type TemplateVariable,
 } from "../../core/template.ts";
 import { Gitea } from "../gitea/client.ts";
+import { runGit } from "./git.ts";
 
-/** For each git command, and for Gitea to take note of the push; in ms. */
+/** For Gitea to take note of the push; in ms. */
 const DEADLINE = 60_000;
 
 const order = z.object({
@@ -54,7 +52,7 @@ export async function seed(environment: NodeJS.ProcessEnv): Promise<string> {
   const { token } = connection("gitea", environment);
   const files = readTemplate(template);
   const folder = await mkdtemp(join(tmpdir(), "rdev-seed-"));
-  const git = (...args: string[]) => runGit(folder, url, token, args);
+  const git = (...args: string[]) => runGit(folder, { url, token }, args);
   try {
     if ((await git("ls-remote", url)).trim() !== "")
       return "The repository has commits: not seeded.";
@@ -96,34 +94,6 @@ async function write(folder: string, files: ReturnType<typeof readTemplate>): Pr
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, content);
     if (executable) await chmod(target, 0o755);
-  }
-}
-
-/** The token travels in git's environment: arguments can be read by every user of the machine. */
-async function runGit(cwd: string, url: string, token: string, args: string[]): Promise<string> {
-  const env = {
-    PATH: process.env["PATH"],
-    HOME: cwd, // no configuration of the user's own: hooks, signing, helpers
-    GIT_CONFIG_NOSYSTEM: "1",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_CONFIG_COUNT: "1",
-    GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraHeader`,
-    GIT_CONFIG_VALUE_0: `Authorization: token ${token}`,
-    GIT_AUTHOR_NAME: MANAGED_BY,
-    GIT_AUTHOR_EMAIL: `${MANAGED_BY}@localhost`,
-    GIT_COMMITTER_NAME: MANAGED_BY,
-    GIT_COMMITTER_EMAIL: `${MANAGED_BY}@localhost`,
-  };
-  try {
-    return (await promisify(execFile)("git", args, { cwd, env, timeout: DEADLINE })).stdout;
-  } catch (error) {
-    const { stderr, code } = error as { stderr?: string; code?: unknown };
-    const said = (stderr ?? "").trim() || `ended with ${String(code)}`;
-    const denied = /authentication failed|could not read username|403|401/i.test(said);
-    throw new InfraError(
-      denied ? "RDEV_UNAUTHORIZED" : "RDEV_REFUSED",
-      redact(`git ${args[0]} on ${url}: ${said}`, [token]),
-    );
   }
 }
 

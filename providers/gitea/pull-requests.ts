@@ -1,10 +1,13 @@
 import { z } from "zod";
+import type { Candidate, Review } from "../../core/previews/approval.ts";
 import { Http } from "../http.ts";
 import {
   commentSchema,
+  permissionSchema,
   pullSchema,
   statusSchema,
   unlessNotOurs,
+  type ApprovalHost,
   type Comment,
   type CommitStatus,
   type PullRequest,
@@ -16,11 +19,40 @@ const NOTHING = z.unknown();
 /** Gitea itself sets no limit (a LONGTEXT column). GitHub's is as much as a reader takes. */
 const MAX_COMMENT = 65_536;
 
+/** The most that it gives at once, by default. */
+const PAGE = 50;
+
+const WRITING: ReadonlySet<string> = new Set(["write", "admin", "owner"]);
+
+const VERDICTS: Readonly<Record<string, Review["verdict"]>> = {
+  APPROVED: "approved",
+  REQUEST_CHANGES: "rejected",
+};
+
+const reviewSchema = z
+  .object({
+    id: z.int(),
+    user: z.object({ login: z.string() }).nullish(),
+    state: z.string(),
+    commit_id: z.string().nullish(),
+    dismissed: z.boolean(),
+    official: z.boolean(),
+  })
+  .transform(({ id, user, state, commit_id, dismissed, official }): Review => ({
+    id,
+    reviewer: user?.login,
+    isPerson: true, // Gitea does not tell machines' accounts from people's
+    verdict: VERDICTS[state] ?? "other",
+    commit: commit_id ?? undefined,
+    isDismissed: dismissed,
+    isOfficial: official,
+  }));
+
 /**
  * A pull request in Gitea: https://docs.gitea.com/api. The token needs the scopes write:issue and
- * write:repository (for the status).
+ * write:repository (for the status); to ask for approvals, its account administers the repository.
  */
-export class GiteaPullRequests implements PullRequests {
+export class GiteaPullRequests implements PullRequests, ApprovalHost {
   readonly maxComment = MAX_COMMENT;
   readonly #http: Http;
   readonly #repository: string;
@@ -39,8 +71,29 @@ export class GiteaPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema))
-      .head.sha;
+    return (await this.pull()).head;
+  }
+
+  pull(): Promise<Candidate> {
+    return this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema);
+  }
+
+  async reviews(): Promise<Review[]> {
+    const path = `${this.#repository}/pulls/${this.#number}/reviews`;
+    const found: Review[] = [];
+    for (let page = 1; ; page += 1) {
+      const query = { page, limit: PAGE };
+      const reviews = await this.#http.call("GET", path, z.array(reviewSchema), { query });
+      if (reviews.length === 0) return found; // a page may be shorter: a server sets its own limit
+      found.push(...reviews);
+    }
+  }
+
+  /** Only an administrator of the repository, or of Gitea, may ask for the rights of another. */
+  async mayWrite(account: string): Promise<boolean> {
+    const path = `${this.#repository}/collaborators/${encodeURIComponent(account)}/permission`;
+    const found = await this.#http.find(path, permissionSchema);
+    return WRITING.has(found?.permission ?? "none");
   }
 
   /** Gitea gives all of them at once, and heeds no page (1.26, routers/api/v1/repo/issue_comment.go). */

@@ -1,10 +1,13 @@
 import { z } from "zod";
+import type { Candidate, Review } from "../../core/previews/approval.ts";
 import { Http } from "../http.ts";
 import {
   commentSchema,
+  permissionSchema,
   pullSchema,
   statusSchema,
   unlessNotOurs,
+  type ApprovalHost,
   type Comment,
   type CommitStatus,
   type PullRequest,
@@ -18,11 +21,34 @@ const MAX_COMMENT = 65_536;
 /** The most that it gives at once. */
 const PAGE = 100;
 
+const VERDICTS: Readonly<Record<string, Review["verdict"]>> = {
+  APPROVED: "approved",
+  CHANGES_REQUESTED: "rejected",
+  DISMISSED: "rejected",
+};
+
+const reviewSchema = z
+  .object({
+    id: z.int(),
+    user: z.object({ login: z.string(), type: z.string() }).nullish(),
+    state: z.string(),
+    commit_id: z.string().nullish(),
+  })
+  .transform(({ id, user, state, commit_id }): Review => ({
+    id,
+    reviewer: user?.login,
+    isPerson: user?.type === "User",
+    verdict: VERDICTS[state] ?? "other",
+    commit: commit_id ?? undefined,
+    isDismissed: state === "DISMISSED",
+    isOfficial: true, // GitHub does not say: its answer about the account's rights decides
+  }));
+
 /**
  * A pull request on GitHub: https://docs.github.com/rest/issues/comments. The token needs
  * pull-requests: write and statuses: write.
  */
-export class GithubPullRequests implements PullRequests {
+export class GithubPullRequests implements PullRequests, ApprovalHost {
   readonly maxComment = MAX_COMMENT;
   readonly #http: Http;
   readonly #repository: string;
@@ -45,15 +71,33 @@ export class GithubPullRequests implements PullRequests {
   }
 
   async head(): Promise<string> {
-    return (await this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema))
-      .head.sha;
+    return (await this.pull()).head;
   }
 
-  async comments(): Promise<Comment[]> {
-    const path = `${this.#repository}/issues/${this.#number}/comments`;
-    const found: Comment[] = [];
+  pull(): Promise<Candidate> {
+    return this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema);
+  }
+
+  comments(): Promise<Comment[]> {
+    return this.#all(`${this.#repository}/issues/${this.#number}/comments`, commentSchema);
+  }
+
+  /** https://docs.github.com/rest/pulls/reviews */
+  reviews(): Promise<Review[]> {
+    return this.#all(`${this.#repository}/pulls/${this.#number}/reviews`, reviewSchema);
+  }
+
+  /** https://docs.github.com/rest/collaborators/collaborators: "maintain" is told as write. */
+  async mayWrite(account: string): Promise<boolean> {
+    const path = `${this.#repository}/collaborators/${encodeURIComponent(account)}/permission`;
+    const found = await this.#http.find(path, permissionSchema);
+    return found?.permission === "write" || found?.permission === "admin";
+  }
+
+  async #all<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
+    const found: T[] = [];
     for (let page = 1; ; page += 1) {
-      const { data, headers } = await this.#http.ask("GET", path, z.array(commentSchema), {
+      const { data, headers } = await this.#http.ask("GET", path, z.array(schema), {
         query: { per_page: PAGE, page },
       });
       found.push(...data);

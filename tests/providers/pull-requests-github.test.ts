@@ -1,7 +1,8 @@
 // Against a small local server that answers as GitHub's documentation says: see its file.
 import assert from "node:assert/strict";
+import { requireApproval } from "../../automation/previews/approval.ts";
 import { GithubPullRequests } from "../../providers/github/pull-requests.ts";
-import { type FakeGithub, startGithub } from "../support/github.ts";
+import { type FakeGithub, type GithubReview, startGithub } from "../support/github.ts";
 import { itKeepsOneComment } from "../support/pull-requests-suite.ts";
 import { rejected } from "../support/rejected.ts";
 
@@ -51,6 +52,37 @@ describe("a pull request on GitHub", function () {
       assert.ok(last);
       return { state: last.state, description: last.description };
     },
+  });
+
+  it("is approved by the latest verdict of a person with write access, on any page", async () => {
+    const { head } = github;
+    const user = (login: string, type = "User") => ({ login, type });
+    const review = (id: number, login: string, state: string, commit_id = head) => ({
+      ...{ id, user: user(login), state, commit_id },
+    });
+    const approval = () => requireApproval(pulls());
+    github.permissions = { ada: "write", root: "admin", reader: "read" };
+    for (const [reviews, why] of [
+      [[], /nobody has reviewed it/],
+      [[review(1, "reader", "APPROVED")], /reader may not write/],
+      [[review(1, "stranger", "APPROVED")], /stranger may not write/],
+      [[review(1, "mallory", "APPROVED")], /mallory is its author/],
+      [
+        [review(1, "ada", "APPROVED", "f".repeat(40))],
+        /ada approved another commit \(ffffffffff\)/,
+      ],
+      [[review(1, "ada", "DISMISSED")], /ada has a review that was dismissed/],
+      [[review(2, "ada", "CHANGES_REQUESTED"), review(1, "ada", "APPROVED")], /asks for changes/],
+      [[{ ...review(1, "ada", "APPROVED"), user: user("ada", "Bot") }], /ada is no person/],
+      [[{ ...review(1, "ada", "APPROVED"), user: null }], /nobody has reviewed it/],
+    ] satisfies [GithubReview[], RegExp][]) {
+      github.reviews = reviews;
+      assert.equal((await rejected(approval(), why)).name, "RDEV_APPROVAL");
+    }
+    const noise = Array.from({ length: 150 }, (_, id) => review(id, "mallory", "COMMENTED"));
+    github.reviews = [...noise, review(151, "root", "APPROVED")];
+    assert.deepEqual(await approval(), { commit: head, base: "main", by: "root" });
+    assert.match(github.statuses.at(-1)?.description ?? "", /approved by root/);
   });
 
   it("does not take a 403 that asks to slow down for a refusal, and waits", async () => {

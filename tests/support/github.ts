@@ -31,11 +31,22 @@ export interface GithubStatus {
   readonly description: string;
 }
 
+export interface GithubReview {
+  readonly id: number;
+  readonly user: { readonly login: string; readonly type: string } | null;
+  readonly state: string;
+  readonly commit_id: string;
+}
+
 export interface FakeGithub extends StandIn {
   /** The oldest first. A test may put others in its place. */
   comments: GithubComment[];
   /** The latest last. */
   readonly statuses: GithubStatus[];
+  /** A test may put others in its place. */
+  reviews: GithubReview[];
+  /** What an account may do, by its name. */
+  permissions: Readonly<Record<string, string>>;
   /** The commit that the pull request's branch is at. */
   head: string;
   add(login: string, body: string): GithubComment;
@@ -61,22 +72,26 @@ export async function startGithub(
   });
   app.setNotFoundHandler((_request, reply) => refuse(reply, 404, "Not Found"));
 
-  app.get(`${repository}/pulls/7`, async () => ({ number: 7, head: { sha: github.head } }));
+  app.get(`${repository}/pulls/7`, async () => ({
+    ...{ number: 7, state: "open", user: { login: "mallory" } },
+    ...{ head: { sha: github.head }, base: { ref: "main" } },
+  }));
 
-  app.get(`${repository}/issues/7/comments`, async (request, reply) => {
-    const query = request.query as { page?: string; per_page?: string };
-    const size = Math.min(Number(query.per_page ?? 30), 100);
-    const page = Number(query.page ?? 1);
-    const last = Math.max(1, Math.ceil(github.comments.length / size));
-    const link = (rel: string, to: number) =>
-      `<${github.url}/repositories/1/issues/7/comments?per_page=${size}&page=${to}>; rel="${rel}"`;
-    const links = [
-      ...(page > 1 ? [link("prev", page - 1), link("first", 1)] : []),
-      ...(page < last ? [link("next", page + 1), link("last", last)] : []),
-    ];
-    if (links.length > 0) void reply.header("link", links.join(", "));
-    return github.comments.slice((page - 1) * size, page * size);
+  // https://docs.github.com/rest/pulls/reviews
+  app.get(`${repository}/pulls/7/reviews`, async (request, reply) =>
+    onePage(request, reply, github.reviews),
+  );
+
+  // https://docs.github.com/rest/collaborators/collaborators
+  app.get(`${repository}/collaborators/:login/permission`, async (request, reply) => {
+    const { login } = request.params as { login: string };
+    const permission = github.permissions[login];
+    return permission ? { permission } : refuse(reply, 404, "Not Found");
   });
+
+  app.get(`${repository}/issues/7/comments`, async (request, reply) =>
+    onePage(request, reply, github.comments),
+  );
 
   app.post(`${repository}/issues/7/comments`, async (request, reply) => {
     const { body } = request.body as { body: string };
@@ -115,6 +130,8 @@ export async function startGithub(
     misbehave,
     comments: [],
     statuses: [],
+    reviews: [],
+    permissions: {},
     head: "",
     add(login, body) {
       const comment = { id: (made += 1), body, user: { login } };
@@ -124,6 +141,23 @@ export async function startGithub(
     close: () => app.close(),
   };
   return github;
+}
+
+/** The entries of one page, and in a header where the others are. */
+function onePage<T>(request: FastifyRequest, reply: FastifyReply, entries: readonly T[]): T[] {
+  const query = request.query as { page?: string; per_page?: string };
+  const size = Math.min(Number(query.per_page ?? 30), 100);
+  const page = Number(query.page ?? 1);
+  const last = Math.max(1, Math.ceil(entries.length / size));
+  const path = request.url.replace(/\?.*/, "");
+  const link = (rel: string, to: number) =>
+    `<http://${request.host}${path}?per_page=${size}&page=${to}>; rel="${rel}"`;
+  const links = [
+    ...(page > 1 ? [link("prev", page - 1), link("first", 1)] : []),
+    ...(page < last ? [link("next", page + 1), link("last", last)] : []),
+  ];
+  if (links.length > 0) void reply.header("link", links.join(", "));
+  return entries.slice((page - 1) * size, page * size);
 }
 
 function idOf(request: FastifyRequest): number {

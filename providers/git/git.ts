@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { InfraError, redact } from "../../core/errors.ts";
+import { MANAGED_BY } from "../../core/ownership.ts";
+
+/** For each git command, in ms. */
+const DEADLINE = 60_000;
+
+/** A repository at its host. */
+export interface Remote {
+  /** Over HTTP, without credentials. */
+  readonly url: string;
+  readonly token: string;
+}
+
+/**
+ * Runs git and answers with what it wrote to stdout. The token travels in git's environment: arguments
+ * can be read by every user of the machine, and a repository's configuration by who gets the folder.
+ */
+export async function runGit(
+  cwd: string,
+  { url, token }: Remote,
+  args: readonly string[],
+  deadline = DEADLINE,
+): Promise<string> {
+  const basic = Buffer.from(`x-access-token:${token}`).toString("base64");
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: cwd, // no configuration of the user's own: hooks, signing, helpers
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraHeader`,
+    GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
+    GIT_AUTHOR_NAME: MANAGED_BY,
+    GIT_AUTHOR_EMAIL: `${MANAGED_BY}@localhost`,
+    GIT_COMMITTER_NAME: MANAGED_BY,
+    GIT_COMMITTER_EMAIL: `${MANAGED_BY}@localhost`,
+  };
+  try {
+    return (await promisify(execFile)("git", args, { cwd, env, timeout: deadline })).stdout;
+  } catch (error) {
+    const { stderr, code } = error as { stderr?: string; code?: unknown };
+    const said = (stderr ?? "").trim() || `ended with ${String(code)}`;
+    const denied = /authentication failed|could not read username|403|401/i.test(said);
+    throw new InfraError(
+      denied ? "RDEV_UNAUTHORIZED" : "RDEV_REFUSED",
+      redact(`git ${args[0]} on ${url}: ${said}`, [token, basic]),
+    );
+  }
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  approversOf,
+  unfit,
+  type Candidate,
+  type Review,
+} from "../../../core/previews/approval.ts";
+
+const [COMMIT, OTHER] = ["a".repeat(40), "b".repeat(40)];
+const PULL: Candidate = { isOpen: true, head: COMMIT, base: "main", author: "Mallory" };
+
+const review = (more: Partial<Review> = {}): Review => ({
+  ...{ id: 1, reviewer: "ada", isPerson: true, verdict: "approved", commit: COMMIT },
+  ...{ isDismissed: false, isOfficial: true, ...more },
+});
+const asked = (...reviews: Review[]) => approversOf(PULL, COMMIT, reviews, "ci-bot");
+
+describe("an approval of a pull request", () => {
+  it("counts for the very commit that it was given for", () => {
+    assert.deepEqual(asked(review()), { possible: ["ada"], refused: [] });
+    assert.deepEqual(asked(review({ commit: OTHER })), {
+      possible: [],
+      refused: ["ada approved another commit (bbbbbbbbbb)"],
+    });
+    assert.deepEqual(asked(review({ commit: undefined })).possible, []);
+  });
+
+  it("does not count of the author, the asking account, a machine, or one without rights", () => {
+    for (const [more, why] of [
+      [{ reviewer: "mallory" }, "mallory is its author"],
+      [{ reviewer: "CI-Bot" }, "CI-Bot is the account that asks"],
+      [{ isPerson: false }, "ada is no person"],
+      [{ isOfficial: false }, "ada may not write to the repository"],
+      [{ isDismissed: true }, "ada has a review that was dismissed"],
+      [{ verdict: "rejected" }, "ada asks for changes"],
+    ] satisfies [Partial<Review>, string][]) {
+      assert.deepEqual(asked(review(more)), { possible: [], refused: [why] });
+    }
+  });
+
+  it("is what the latest verdict of a reviewer says, whatever was commented since", () => {
+    const rejected = review({ id: 2, verdict: "rejected" });
+    const comment = review({ id: 3, verdict: "other", commit: OTHER });
+    assert.deepEqual(asked(comment, rejected, review()).possible, []);
+    assert.deepEqual(asked(review({ id: 4 }), comment, rejected).possible, ["ada"]);
+    assert.deepEqual(asked(review({ id: 4, reviewer: "ADA" }), rejected).possible, ["ADA"]);
+  });
+
+  it("never comes from anyone else than a person who approved this commit last", () => {
+    const any = fc.record<Review>({
+      id: fc.nat(20),
+      reviewer: fc.constantFrom("ada", "Mallory", "mallory", "ci-bot", undefined),
+      isPerson: fc.boolean(),
+      verdict: fc.constantFrom("approved", "rejected", "other"),
+      commit: fc.constantFrom(COMMIT, OTHER, undefined),
+      isDismissed: fc.boolean(),
+      isOfficial: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(any, { selector: ({ id }) => id }), (reviews) => {
+        for (const name of asked(...reviews).possible) {
+          assert.equal(name, "ada");
+          const theirs = reviews.filter(
+            ({ reviewer, verdict }) => reviewer === "ada" && verdict !== "other",
+          );
+          const last = theirs.toSorted((a, b) => a.id - b.id).at(-1);
+          assert.deepEqual(last, review({ id: last?.id ?? 0 }));
+        }
+      }),
+    );
+  });
+
+  it("is not asked for where the pull request is closed, or its branch is elsewhere", () => {
+    assert.equal(unfit(PULL, COMMIT), undefined);
+    assert.match(unfit({ ...PULL, isOpen: false }, COMMIT) ?? "", /is not open/);
+    assert.match(unfit(PULL, OTHER) ?? "", /is at aaaaaaaaaa now, not at bbbbbbbbbb/);
+  });
+});

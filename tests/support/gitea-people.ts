@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { request } from "undici";
+import { variable } from "./variables.ts";
+
+/** An account on the sandbox's Gitea, that acts by a token of its own. */
+export interface Person {
+  readonly name: string;
+  readonly token: string;
+}
+
+export interface Answer<T> {
+  readonly status: number;
+  readonly body: T;
+}
+
+/** Accounts of one suite, which are removed with all that is theirs. */
+export class GiteaPeople {
+  readonly #password = randomBytes(12).toString("hex");
+  readonly #names: string[] = [];
+
+  async add(role: string, ...scopes: string[]): Promise<Person> {
+    const name = `${role}-${randomBytes(4).toString("hex")}`;
+    const { ok } = GiteaPeople;
+    await ok("POST", "/admin/users", adminToken(), {
+      ...{ username: name, email: `${name}@example.test`, password: this.#password },
+      must_change_password: false,
+    });
+    this.#names.push(name);
+    const basic = `Basic ${Buffer.from(`${name}:${this.#password}`).toString("base64")}`;
+    const json = { name: "test", scopes };
+    const made = await send<{ sha1: string }>("POST", `/users/${name}/tokens`, basic, json);
+    assert.equal(made.status, 201);
+    return { name, token: made.body.sha1 };
+  }
+
+  async remove(): Promise<void> {
+    for (const name of this.#names) {
+      await GiteaPeople.ok("DELETE", `/admin/users/${name}?purge=true`, adminToken());
+    }
+  }
+
+  /** A call by a token, whatever is answered. */
+  static call<T>(method: string, path: string, token: string, json?: object): Promise<Answer<T>> {
+    return send(method, path, `token ${token}`, json);
+  }
+
+  /** A call by a token, which must succeed. */
+  static async ok<T>(method: string, path: string, token: string, json?: object): Promise<T> {
+    const { status, body } = await GiteaPeople.call<T>(method, path, token, json);
+    assert.ok(status < 300, `${method} ${path}: ${status} ${JSON.stringify(body)}`);
+    return body;
+  }
+}
+
+export function adminToken(): string {
+  return variable("GITEA_TOKEN");
+}
+
+async function send<T>(method: string, path: string, authorization: string, json?: object) {
+  const { statusCode, body } = await request(`${variable("GITEA_URL")}/api/v1${path}`, {
+    method: method as "GET",
+    headers: { authorization, "content-type": "application/json" },
+    ...(json && { body: JSON.stringify(json) }),
+  });
+  const text = await body.text();
+  return { status: statusCode, body: (text === "" ? undefined : JSON.parse(text)) as T };
+}
