@@ -1,16 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
 import { InfraError, userMessage } from "./core/errors.ts";
+import type { ProjectChanges } from "./core/settings.ts";
 import { parseStackName } from "./core/stack-name.ts";
 import { platformStack } from "./stacks/platform.ts";
 import { projectStack } from "./stacks/project.ts";
 
-/** The program: a stack's name alone says which of the two it runs. */
-export default async function program(): Promise<Record<string, unknown>> {
+/**
+ * The program: a stack's name alone says which of the two it runs. `formerly`: the settings of a
+ * project whose stack has no record of them yet.
+ */
+export default async function program(formerly?: ProjectChanges): Promise<Record<string, unknown>> {
   try {
     const stack = parseStackName(pulumi.getStack());
     return stack.kind === "platform"
       ? platformStack(stack.platform)
-      : await projectStack(stack.platform, stack.slug);
+      : await projectStack(stack.platform, stack.slug, formerly);
   } catch (error) {
     // Pulumi prints a RunError's message alone; of anything else, the stack.
     throw error instanceof InfraError ? new pulumi.RunError(userMessage(error)) : error;

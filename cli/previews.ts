@@ -13,6 +13,7 @@ import { makeReport, summaryLine } from "../core/previews/report.ts";
 import { safeText } from "../core/previews/sensitive.ts";
 import { parseStackName } from "../core/stack-name.ts";
 import { EXIT } from "./exit-codes.ts";
+import { formerSettings } from "./former-settings.ts";
 import { interruptible } from "./interrupts.ts";
 import { openPullRequest } from "./pull-requests.ts";
 import { lineProgress, terminalProgress } from "./views/previews-progress.ts";
@@ -61,6 +62,7 @@ async function previewed(options: PreviewsOptions, { rules, target, comment }: J
   const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
   const { stacks: wanted, why } = await selected(options, workDir);
   console.error(`previewing ${wanted.length} stacks (${why})`);
+  const formerly = await formerSettings();
   const { previewStacks } = await import("../automation/previews/preview-stacks.ts");
   const { stderr } = process;
   const view = stderr.isTTY ? terminalProgress(stderr) : lineProgress(console.error);
@@ -71,6 +73,7 @@ async function previewed(options: PreviewsOptions, { rules, target, comment }: J
         ...signals,
         workDir,
         rules,
+        formerly,
         ...(options.concurrency && { concurrency: options.concurrency }),
         onDone: (preview, progress) => view.done(preview, progress),
       }),

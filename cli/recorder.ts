@@ -3,6 +3,7 @@ import { Option } from "commander";
 import type { Outcome } from "../automation/engine/outcome.ts";
 import type { Recording } from "../automation/operations/recorded.ts";
 import { connection, hasDatabase } from "../core/connections.ts";
+import type { ProjectChanges } from "../core/settings.ts";
 import { withStore } from "./with-store.ts";
 
 export interface RecorderOptions {
@@ -11,7 +12,7 @@ export interface RecorderOptions {
 
 type Recorder = (
   what: Omit<Recording, "store" | "actor">,
-  run: () => Promise<Outcome>,
+  run: (formerly?: ProjectChanges) => Promise<Outcome>,
 ) => Promise<Outcome>;
 
 export function actorOption(): Option {

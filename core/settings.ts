@@ -162,7 +162,7 @@ export type CacheAddress = z.output<typeof cacheAddress>;
 export type CacheSettings = z.output<typeof cache>;
 export type ExistingWorkload = z.output<typeof workload>;
 
-/** Some of a project's settings: what is left out stays as it is. */
+/** Some of a project's settings: those that are left out stay as they are. */
 export const projectChanges = z
   .strictObject({
     name: z.string().min(1).max(100).meta({ description: "For people; any text." }),
@@ -190,15 +190,21 @@ const projectSettings = z.strictObject({
 });
 
 export type ProjectSettings = z.output<typeof projectSettings>;
+export type ProjectChanges = z.output<typeof projectChanges>;
 
 /** Throws one RDEV_SETTINGS that names every setting that is missing or malformed. */
 export function parsePlatformSettings(values: Values): PlatformSettings {
   return parse(platformSettings, values, "The platform's settings");
 }
 
-/** Throws one RDEV_SETTINGS that names every setting that is malformed. */
-function parseProjectSettings(values: Values): ProjectSettings {
-  return parse(projectSettings, values, "The project's settings");
+/** The settings that are given, without defaults. Throws as `parsePlatformSettings`. */
+export function parseProjectChanges(values: Values): ProjectChanges {
+  return parse(projectChanges, values, "The project's settings");
+}
+
+/** With the default for each setting that is not given. */
+export function completeProjectSettings(given: ProjectChanges): ProjectSettings {
+  return parse(projectSettings, given, "The project's settings");
 }
 
 /** As `parsePlatformSettings`, from a stack's config, where every value is text. */
@@ -206,9 +212,9 @@ export function parsePlatformConfig(config: Config): PlatformSettings {
   return parsePlatformSettings(fromText(platformSettings, config));
 }
 
-/** As `parseProjectSettings`, from a stack's config, where every value is text. */
-export function parseProjectConfig(config: Config): ProjectSettings {
-  return parseProjectSettings(fromText(projectSettings, config));
+/** As `parseProjectChanges`, from a stack's config, where every value is text. */
+export function parseProjectConfig(config: Config): ProjectChanges {
+  return parseProjectChanges(fromText(projectChanges, config));
 }
 
 type Values = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import {
   parsePlatformConfig,
   parseProjectConfig,
   type PlatformSettings,
-  type ProjectSettings,
+  type ProjectChanges,
 } from "../core/settings.ts";
 
 /** The platform's settings, from this stack's config. */
@@ -11,8 +11,8 @@ export function platformConfig(): PlatformSettings {
   return parsePlatformConfig(ownConfig());
 }
 
-/** The project's settings, from this stack's config. */
-export function projectConfig(): ProjectSettings {
+/** The project's settings that this stack's config names. */
+export function projectConfig(): ProjectChanges {
   return parseProjectConfig(ownConfig());
 }
 

@@ -8,20 +8,26 @@ import { Deployment } from "../components/deployment.ts";
 import { DnsRecord } from "../components/dns-record.ts";
 import { GitRepo } from "../components/git-repo.ts";
 import { ImageRepository } from "../components/image-repository.ts";
+import { SettingsRecord } from "../components/settings-record.ts";
 import { TemplateSeed } from "../components/template-seed.ts";
 import { connection, connections } from "../core/connections.ts";
+import { completeProjectSettings, type ProjectChanges } from "../core/settings.ts";
 import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
-import { projectConfig } from "./config.ts";
+import { ownSettings } from "./own-settings.ts";
 import { stackOwner } from "./owner.ts";
 import { platformSettings } from "./platform-reference.ts";
 import { warnOfLoopback } from "./loopback.ts";
 
 const BRANCH = "main";
 
-/** What a project stack makes: everything that one project needs. */
-export async function projectStack(platform: string, slug: string) {
-  const project = projectConfig();
+/**
+ * What a project stack makes: everything that one project needs. `formerly`: the settings of a stack
+ * that has no record of them yet.
+ */
+export async function projectStack(platform: string, slug: string, formerly?: ProjectChanges) {
+  const given = await ownSettings(formerly);
+  const project = completeProjectSettings(given);
   const { enabled } = connection("citadelEnabled");
   connections([
     "gitea",
@@ -40,6 +46,7 @@ export async function projectStack(platform: string, slug: string) {
   const sizes = { ...settings.sizes, ...project.sizes };
   const owner = stackOwner(platform, slug);
 
+  new SettingsRecord(slug, { settings: given });
   const repository = new GitRepo(slug, {
     slug,
     owner,

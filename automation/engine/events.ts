@@ -5,6 +5,8 @@ import type {
   StepEventMetadata,
 } from "@pulumi/pulumi/automation/index.js";
 import { mask } from "../../core/engine-values.ts";
+import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
+import { projectChanges, type ProjectChanges } from "../../core/settings.ts";
 import { cleanMessage, toError, type OperationError } from "./messages.ts";
 
 /** A resource that the engine works on. */
@@ -45,8 +47,10 @@ interface Duration {
 
 export const NO_CHANGES: Changes = { create: 0, update: 0, replace: 0, delete: 0, same: 0 };
 
-/** Makes one operation's events of the engine's, and keeps the stack's outputs. */
+/** Makes one operation's events of the engine's, and keeps the stack's outputs and settings. */
 export class EventReader {
+  /** What a project's `up` was made with, once it is in the state. */
+  settings: ProjectChanges | undefined;
   /** The stack's outputs, secrets masked. */
   outputs: Readonly<Record<string, unknown>> = {};
 
@@ -81,6 +85,10 @@ export class EventReader {
     if (metadata.type.startsWith("pulumi:providers:")) return undefined;
     if (metadata.type === "pulumi:pulumi:Stack" && event === "resourceDone") {
       this.outputs = mask(metadata.new?.outputs ?? {}) as Record<string, unknown>;
+    }
+    if (metadata.type === SETTINGS_RECORD && event === "resourceDone") {
+      const outputs = metadata.new?.outputs as Record<string, unknown> | undefined;
+      this.settings = projectChanges.safeParse(outputs?.["settings"]).data ?? this.settings;
     }
     const state = metadata.new ?? metadata.old;
     const changed = changedProperties(metadata);

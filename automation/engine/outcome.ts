@@ -1,5 +1,6 @@
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { NO_CHANGES, type Changes, type OperationEvent } from "./events.ts";
 import { toError, type OperationError } from "./messages.ts";
 
@@ -9,6 +10,8 @@ export interface Outcome {
   readonly changes: Changes;
   /** The stack's outputs; secrets are the text "[secret]". */
   readonly outputs: Readonly<Record<string, unknown>>;
+  /** What a project's stack records to be made with; absent where the operation ended before that. */
+  readonly settings?: ProjectChanges;
   readonly durationMs: number;
   /** Empty when it succeeded. */
   readonly errors: readonly OperationError[];
@@ -18,19 +21,22 @@ export interface Outcome {
 export interface Ended {
   readonly events: readonly OperationEvent[];
   readonly outputs: Readonly<Record<string, unknown>>;
+  readonly settings?: ProjectChanges | undefined;
   readonly durationMs: number;
   /** Why the process failed; undefined when it did not. */
   readonly failure: unknown;
   readonly cancelled: boolean;
 }
 
-export function outcome({ events, outputs, durationMs, failure, cancelled }: Ended): Outcome {
+export function outcome(ended: Ended): Outcome {
+  const { events, outputs, settings, durationMs, failure, cancelled } = ended;
   const summary = events.findLast((event) => event.event === "summary");
   const result = failure === undefined ? "succeeded" : cancelled ? "cancelled" : "failed";
   return {
     result,
     changes: summary?.changes ?? NO_CHANGES,
     outputs,
+    ...(settings && { settings }),
     durationMs,
     errors: result === "succeeded" ? [] : errorsOf(events, failure, cancelled),
   };

@@ -8,6 +8,7 @@ import {
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import type { Step } from "../../core/previews/step.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
@@ -30,6 +31,9 @@ import { toStep } from "./steps.ts";
 
 useOwnConnections();
 
+/** A program may start from settings that its stack's state has no record of yet. */
+export type StackProgram = (formerly?: ProjectChanges) => ReturnType<PulumiFn>;
+
 const PATIENCE = 15 * 60_000;
 
 /** What does not depend on what failed is still done, so that all that is wrong is told at once. */
@@ -45,7 +49,7 @@ export interface OperationOptions {
   /** Where `Pulumi.yaml`, the stacks' files and node_modules are. Default: this package. */
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
-  readonly program?: PulumiFn;
+  readonly program?: StackProgram;
   /**
    * In ms: an engine that told nothing for so long is ended, as one that cannot write its state waits
    * for ever. Longer than any resource may take. Default: 15 minutes.
@@ -67,6 +71,8 @@ export interface OperationOptions {
 export interface UpOptions extends OperationOptions {
   /** Stored in the stack's file first. Settings that are not named stay as they are. */
   readonly config?: StackConfig;
+  /** The settings of a project whose stack has no record of them yet. */
+  readonly formerly?: ProjectChanges | undefined;
 }
 
 export interface PreviewOptions extends UpOptions {
@@ -199,6 +205,7 @@ async function operate(
   return outcome({
     events,
     outputs: reader.outputs,
+    settings: reader.settings,
     durationMs: Date.now() - begin,
     failure,
     cancelled: options.signal?.aborted === true,
@@ -235,7 +242,7 @@ async function open(
   stack: string,
   options: PreviewOptions & { readonly runsProgram?: boolean; readonly force: AbortSignal },
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env } = options;
+  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
@@ -245,7 +252,7 @@ async function open(
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
-    program,
+    program: () => program(formerly),
     pulumiCommand: pulumiFor(pulumi, options),
     ...(env && { envVars: { ...env } }),
   });
@@ -253,14 +260,14 @@ async function open(
 }
 
 /** The program of this package. It is loaded while the processes beside it run. */
-function ownProgram(): PulumiFn {
+function ownProgram(): StackProgram {
   const loading = import("../../index.ts");
   loading.catch(() => undefined); // told when it is run
-  return async () => (await loading).default();
+  return async (formerly) => (await loading).default(formerly);
 }
 
 /** With a program the engine needs no language host, even where it runs none. */
-const notRun: PulumiFn = () => Promise.resolve({});
+const notRun: StackProgram = () => Promise.resolve({});
 
 /** Stores the config and works; where there is no stack and one is wanted, makes it first. */
 async function withStack(

@@ -2,6 +2,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Owner, ownerBefore, ownerSchema } from "../../core/ownership.ts";
+import { keptByDestroy } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { CommandFailure, runPulumi } from "./command.ts";
 import { isStackNotFound } from "./messages.ts";
@@ -59,6 +61,11 @@ export class StackState {
       if (error instanceof CommandFailure && isStackNotFound(error.stderr)) return undefined;
       throw error;
     }
+  }
+
+  /** What a destroy of the project keeps that names nothing. Throws RDEV_SETTINGS. */
+  keptByDestroy(formerly: ProjectChanges): ReturnType<typeof keptByDestroy> {
+    return keptByDestroy(this.#state.deployment.resources ?? [], formerly);
   }
 
   /** The URNs of what stands for an object somewhere, whole or half made. */

@@ -1,6 +1,7 @@
 import { sql, type Updateable } from "kysely";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { z } from "zod";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { QUEUE } from "../store/queue.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
@@ -85,6 +86,18 @@ export class Attempt {
     return project !== undefined;
   }
 
+  /** The project's settings as its row has them, for a stack that has no record of them yet. */
+  async settings(): Promise<ProjectChanges> {
+    const project = await this.#office.store.run((db) =>
+      db
+        .selectFrom("projects")
+        .select("settings")
+        .where("slug", "=", this.row.slug)
+        .executeTakeFirst(),
+    );
+    return project?.settings ?? {};
+  }
+
   /** Tells the queue that it goes on. Throws LostAttempt. */
   async touch(): Promise<void> {
     const answer = await this.#office.boss.touch(QUEUE, this.#ticket);
@@ -164,15 +177,8 @@ export class Attempt {
 
   /** Throws LostAttempt. */
   async end({ outcome, remaining, gone }: Omit<Done, "type" | "killed">): Promise<void> {
-    const { id, slug, kind } = this.row;
+    const { id, slug } = this.row;
     await this.#own(async (transaction) => {
-      if (kind === "up" && outcome.result === "succeeded") {
-        await transaction
-          .updateTable("projects")
-          .set({ outputs: JSON.stringify(outcome.outputs), updated_at: new Date() })
-          .where("slug", "=", slug)
-          .execute();
-      }
       if (gone) await transaction.deleteFrom("projects").where("slug", "=", slug).execute();
       await change(transaction, id, {
         ...{ state: outcome.result, ended_at: new Date() },

@@ -121,6 +121,7 @@ export class Execution {
     const recording = {
       ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation, id },
       ...{ remove: true, details: { request } },
+      ...("settings" in request && { asked: request.settings }),
     } as const;
     const outcome = await recorded(recording, async () => {
       done = await work();
@@ -177,13 +178,15 @@ export class Execution {
   }
 
   async #job(attempt: Attempt): Promise<Job> {
-    const { platform, slug, settings, request } = attempt.row;
+    const { platform, slug, request } = attempt.row;
+    const formerly = await this.#persist(() => attempt.settings());
+    const about = { platform, slug, formerly };
     if (request.kind === "up") {
       const needsEmpty = request.onFailure === "rollback" && !attempt.foundEmpty;
-      return { platform, slug, settings, task: { kind: "up", needsEmpty } };
+      return { ...about, settings: request.settings, task: { kind: "up", needsEmpty } };
     }
     const isKnown = await this.#persist(() => attempt.hasProject());
-    return { platform, slug, ...jobOf(request, settings, isKnown) };
+    return { ...about, ...jobOf(request, isKnown) };
   }
 
   /** What its end means for the operation. */
@@ -228,20 +231,19 @@ export class Execution {
 
 function jobOf(
   request: Exclude<Attempt["row"]["request"], { kind: "up" }>,
-  settings: Attempt["row"]["settings"],
   isKnown: boolean,
 ): Pick<Job, "task" | "settings"> {
   if (request.kind === "preview") {
-    return { settings, task: { kind: "preview", of: request.of, ofNothing: !isKnown } };
+    const { settings, of } = request;
+    return { settings, task: { kind: "preview", of, ofNothing: !isKnown } };
   }
-  if (request.kind === "refresh") return { settings, task: { kind: "refresh" } };
-  const { retainData = settings.retainData, retainRepository = settings.retainRepository } =
-    request;
-  const kept = {
+  if (request.kind === "refresh") return { settings: {}, task: { kind: "refresh" } };
+  const { retainData, retainRepository } = request;
+  const settings = {
     ...(retainData !== undefined && { retainData }),
     ...(retainRepository !== undefined && { retainRepository }),
   };
-  return { settings: { ...settings, ...kept }, task: { kind: "destroy" } };
+  return { settings, task: { kind: "destroy" } };
 }
 
 const STOPPED: Outcome = {

@@ -1,7 +1,6 @@
 import { randomUUIDv7 } from "node:crypto";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
-import type { ProjectSettings } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
@@ -53,8 +52,8 @@ export class Operations {
   }
 
   /**
-   * Queues an operation. An `up` makes the project known, and its settings are the project's from
-   * then on. Rejects with RDEV_BUSY, which names the operation that is waited for; RDEV_IDEMPOTENCY;
+   * Queues an operation. An `up` makes the project known. The operation carries the settings that it
+   * names, and no others: what the project's are then is known when it begins. Rejects with RDEV_BUSY, which names the operation that is waited for; RDEV_IDEMPOTENCY;
    * RDEV_NOT_FOUND for a refresh or destroy of a project that is not known; RDEV_CONFLICT for one
    * that is on another platform.
    */
@@ -67,7 +66,8 @@ export class Operations {
         const replayed = await replay(transaction, input);
         if (replayed) return { operation: operation(replayed), replayed: true };
         if (input.ifBusy === "refuse") await refuseIfBusy(transaction, input);
-        const row = await insert(transaction, input, await wantedSettings(transaction, input));
+        await demandKnown(transaction, input);
+        const row = await insert(transaction, input);
         await addStateEvent(transaction, row);
         await this.#boss.send(
           QUEUE,
@@ -225,14 +225,14 @@ async function refuseIfBusy(
   );
 }
 
-/** What the stack is to run with. An `up` makes it the project's. */
-async function wantedSettings(
+/** Refuses what does not fit to the projects that are known. An `up` makes its project known. */
+async function demandKnown(
   transaction: StoreTransaction,
   { platform, slug, request, mustBeNew }: SubmitInput,
-): Promise<Partial<ProjectSettings>> {
+): Promise<void> {
   const project = await transaction
     .selectFrom("projects")
-    .select(["platform", "settings"])
+    .select("platform")
     .where("slug", "=", slug)
     .executeTakeFirst();
   if (project && project.platform !== platform) {
@@ -250,23 +250,19 @@ async function wantedSettings(
   if (!project && (request.kind === "refresh" || request.kind === "destroy")) {
     throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);
   }
-  const given = "settings" in request ? request.settings : {};
-  const settings = { ...project?.settings, ...given };
-  if (request.kind !== "up") return settings;
-  const values = { name: settings.name ?? slug, settings: JSON.stringify(settings) };
+  if (project || request.kind !== "up") return;
   await transaction
     .insertInto("projects")
-    .values({ slug, platform, citadel_tenant_id: null, ...values })
-    .onConflict((conflict) => conflict.column("slug").doUpdateSet(values))
+    .values({ slug, platform, citadel_tenant_id: null, name: request.settings.name ?? slug })
+    .onConflict((conflict) => conflict.column("slug").doNothing())
     .execute();
-  return settings;
 }
 
 async function insert(
   transaction: StoreTransaction,
   { platform, slug, request, actor, idempotency }: SubmitInput,
-  settings: Partial<ProjectSettings>,
 ): Promise<OperationRow> {
+  const settings = "settings" in request ? request.settings : {};
   const row = await transaction
     .insertInto("operations")
     .values({

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { changeSettings } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { MANAGED_BY, type Mark } from "../../core/ownership.ts";
 import type { Outcome } from "../engine/outcome.ts";
-import { Projects, type Project } from "../store/projects.ts";
+import { Projects, type Project, type StoredProject } from "../store/projects.ts";
 import type { Store } from "../store/store.ts";
 
 /** In ms. The person waits for it. */
@@ -15,7 +17,7 @@ export class ProjectRow {
   readonly #projects: Projects;
   readonly #slug: string;
   readonly #platform: string;
-  #known: Project | undefined;
+  #known: StoredProject | undefined;
 
   constructor(store: Store, slug: string, platform: string) {
     this.#projects = new Projects(store);
@@ -35,27 +37,45 @@ export class ProjectRow {
     );
   }
 
+  /** As the last `up` left them; undefined where the project is not known. */
+  get settings(): ProjectChanges | undefined {
+    return this.#known?.settings;
+  }
+
   /** Before anything is made: from then on, an environment of the project's is no orphan. */
   async beforeUp(): Promise<void> {
     if (!this.#known) await this.#put({});
   }
 
-  async afterUp({ result, changes, outputs }: Outcome): Promise<void> {
+  /** `asked`: the settings that a request names, which must survive an `up` that made nothing. */
+  async afterUp(outcome: Outcome, asked?: ProjectChanges): Promise<void> {
+    const { result, changes, outputs } = outcome;
     const told = z.uuid().safeParse(outputs["citadelTenantId"]).data;
     const nothingMade = result === "failed" && changes.create === 0;
-    if (!this.#known && nothingMade) return this.#projects.remove(this.#slug);
+    if (!this.#known && !asked && nothingMade) return this.#projects.remove(this.#slug);
     const name = outputs["name"];
     await this.#put({
       ...(typeof name === "string" && { name }),
       citadelTenantId: told ?? (result === "succeeded" ? null : await this.#environment()),
     });
+    await this.#projects.keep(this.#slug, {
+      settings: outcome.settings ?? this.#unrecorded(asked),
+      ...(result === "succeeded" && { outputs }),
+    });
+  }
+
+  /** Where no stack has recorded any settings yet, only the row keeps what was asked for. */
+  #unrecorded(asked: ProjectChanges | undefined): ProjectChanges | undefined {
+    if (!asked || this.#known?.wasUp) return undefined;
+    return changeSettings(this.#known?.settings ?? {}, asked);
   }
 
   /** `removed`: the stack's record is gone, too. */
   async afterDestroy({ result }: Outcome, removed: boolean): Promise<void> {
     if (result !== "succeeded") return;
-    if (removed) await this.#projects.remove(this.#slug);
-    else await this.#projects.setCitadelTenantId(this.#slug, null);
+    if (removed) return this.#projects.remove(this.#slug);
+    await this.#projects.setCitadelTenantId(this.#slug, null);
+    await this.#projects.keep(this.#slug, { settings: {}, outputs: {} });
   }
 
   /** Of an up that failed: one output that is missing, and the engine tells none. */
@@ -73,7 +93,8 @@ export class ProjectRow {
   #put(changes: Partial<Project>): Promise<void> {
     const slug = this.#slug;
     const unknown = { slug, platform: this.#platform, name: slug, citadelTenantId: null };
-    return this.#projects.put({ ...unknown, ...this.#known, ...changes });
+    const { name, citadelTenantId } = this.#known ?? unknown;
+    return this.#projects.put({ ...unknown, name, citadelTenantId, ...changes });
   }
 }
 

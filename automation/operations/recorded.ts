@@ -1,5 +1,6 @@
 import { connection } from "../../core/connections.ts";
 import { asInfraError } from "../../core/errors.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { audited, type Ending } from "../audit/audited.ts";
 import { lastSuccess } from "../audit/last-success.ts";
@@ -22,6 +23,8 @@ export interface Recording {
   readonly remove?: boolean;
   /** What both of its events carry. Default: a new UUID. */
   readonly id?: string;
+  /** The settings that an up was asked for. */
+  readonly asked?: ProjectChanges;
   /** What it was asked for, as its config. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
@@ -29,13 +32,14 @@ export interface Recording {
 /**
  * Runs an operation of a stack once its intent is in the audit trail, as `project.create` or
  * `platform.destroy`; writes there how it ended; and keeps the project's row, with the id of its
- * environment. Never throws: of what cannot be written the outcome tells, as failed.
+ * environment. `run` gets the settings that the row had before. Never throws: of what cannot be
+ * written the outcome tells, as failed.
  */
 export async function recorded(
   recording: Recording,
-  run: () => Promise<Outcome>,
+  run: (formerly?: ProjectChanges) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { store, actor, stack, operation, remove = false, id, details } = recording;
+  const { store, actor, stack, operation, remove = false, id, asked, details } = recording;
   let outcome: Outcome | undefined;
   try {
     const name = parseStackName(stack);
@@ -50,9 +54,9 @@ export async function recorded(
     };
     const work = async () => {
       if (operation === "up") await project?.beforeUp();
-      outcome = await run();
+      outcome = await run(project?.settings);
       try {
-        if (operation === "up") await project?.afterUp(outcome);
+        if (operation === "up") await project?.afterUp(outcome, asked);
         if (operation === "destroy" || operation === "rollback")
           await project?.afterDestroy(outcome, remove);
       } catch (error) {

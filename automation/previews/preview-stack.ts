@@ -12,7 +12,7 @@ const MAX_ERROR = 10_000;
 
 export type PreviewStackOptions = Pick<
   PreviewOptions,
-  "workDir" | "program" | "env" | "platformIsUp" | "signal" | "kill"
+  "workDir" | "program" | "env" | "platformIsUp" | "formerly" | "signal" | "kill"
 > & { readonly rules: BlockRules };
 
 /** What an `up` of one stack would change, and what the policies say to it. Never throws. */

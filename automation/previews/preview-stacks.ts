@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { parseStackName } from "../../core/stack-name.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
 import { requirePlatform } from "../engine/requirements.ts";
 import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
@@ -20,8 +21,13 @@ export interface Progress {
   readonly left: number | undefined;
 }
 
-export interface PreviewStacksOptions extends Omit<PreviewStackOptions, "env" | "platformIsUp"> {
+export interface PreviewStacksOptions extends Omit<
+  PreviewStackOptions,
+  "env" | "platformIsUp" | "formerly"
+> {
   readonly workDir: string;
+  /** The settings of the projects whose stacks have no record of them yet. */
+  readonly formerly?: (stack: string) => ProjectChanges | undefined;
   /** How many at once. Default: DEFAULT_CONCURRENCY. */
   readonly concurrency?: number;
   /** Called when a stack is done. Must not throw. */
@@ -34,7 +40,12 @@ export interface PreviewStacksOptions extends Omit<PreviewStackOptions, "env" | 
  */
 export async function previewStacks(
   stacks: readonly string[],
-  { concurrency = DEFAULT_CONCURRENCY, onDone, ...options }: PreviewStacksOptions,
+  {
+    concurrency = DEFAULT_CONCURRENCY,
+    onDone,
+    formerly = () => undefined,
+    ...options
+  }: PreviewStacksOptions,
 ): Promise<StackPreview[]> {
   const { workDir, signal } = options;
   const previews = new Map<string, StackPreview>();
@@ -52,13 +63,20 @@ export async function previewStacks(
     const isPlatformUp = platformChecks(workDir, signal);
     await eachOf(stacks, concurrency, async (stack) => {
       const platformIsUp = await isPlatformUp(stack);
-      tell(await previewStack(stack, { ...options, env: plugins.env, platformIsUp }));
+      const { env } = plugins;
+      tell(await previewStack(stack, { ...options, env, platformIsUp, formerly: formerly(stack) }));
     });
   } finally {
     plugins.close();
   }
-  await againAlone([...previews.values()], options, tell);
+  const alone = (stack: string) => previewStack(stack, { ...options, formerly: formerly(stack) });
+  await againAlone([...previews.values()], { signal, alone }, tell);
   return stacks.map((stack) => previews.get(stack)!);
+}
+
+interface AgainOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly alone: (stack: string) => Promise<StackPreview>;
 }
 
 /**
@@ -67,13 +85,13 @@ export async function previewStacks(
  */
 async function againAlone(
   previews: readonly StackPreview[],
-  options: PreviewStackOptions,
+  { signal, alone }: AgainOptions,
   tell: (preview: StackPreview) => void,
 ): Promise<void> {
   let inVain = 0;
   for (const { stack } of previews.filter(mayBeOfOthers)) {
-    if (inVain === ENOUGH || options.signal?.aborted) return;
-    const again = await previewStack(stack, options);
+    if (inVain === ENOUGH || signal?.aborted) return;
+    const again = await alone(stack);
     inVain = again.result === "succeeded" ? 0 : inVain + 1;
     tell(again);
   }

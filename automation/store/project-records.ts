@@ -1,7 +1,8 @@
 import { sql } from "kysely";
-import type { ProjectSettings } from "../../core/settings.ts";
+import { changeSettings } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import type { Operation } from "../operations/operation.ts";
-import { operation } from "../operations/rows.ts";
+import { OPEN, operation } from "../operations/rows.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -23,7 +24,8 @@ export interface ProjectRecord {
   readonly platform: string;
   readonly name: string;
   readonly citadelTenantId: string | null;
-  readonly settings: Partial<ProjectSettings>;
+  /** Those that its last `up` was made with, and over them what waits or runs. */
+  readonly settings: ProjectChanges;
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly status: ProjectStatus;
   readonly lastOperation: Operation | undefined;
@@ -42,6 +44,9 @@ export interface ProjectsQuery {
   readonly search?: string | undefined;
 }
 
+/** By which the command's ups and destroys are in the audit trail. */
+const RECORDED_ACTIONS = ["project.create", "project.update", "project.destroy"];
+
 type Row = Omit<ProjectRecord, "lastOperation">;
 
 /** Projects with what was done to them. */
@@ -59,8 +64,12 @@ export class ProjectRecords {
   /** By slug. */
   async list(query: ProjectsQuery): Promise<ProjectRecord[]> {
     const rows = await this.#rows(query);
-    const last = await this.#lastOperations(rows.map(({ slug }) => slug));
-    return rows.map((row) => ({ ...row, lastOperation: last.get(row.slug) }));
+    const slugs = rows.map(({ slug }) => slug);
+    const [last, open] = [await this.#lastOperations(slugs), await this.#open(slugs)];
+    return rows.map((row) => {
+      const asked = open.filter(({ slug }) => slug === row.slug);
+      return { ...row, ...wanted(row, asked), lastOperation: last.get(row.slug) };
+    });
   }
 
   async #rows({ limit, after, slug, status, search }: ProjectsQuery): Promise<Row[]> {
@@ -70,20 +79,37 @@ export class ProjectRecords {
           SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
                  p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
                  CASE
-                   WHEN o.kind = 'up' AND o.state = 'succeeded' THEN 'ready'
-                   WHEN o.kind = 'up' AND o.state IN ('failed', 'cancelled') THEN 'incomplete'
-                   WHEN o.kind = 'up' THEN 'changing'
-                   WHEN o.kind = 'destroy' AND o.state = 'succeeded' THEN 'deleted'
-                   WHEN o.kind = 'destroy' AND o.state IN ('failed', 'cancelled') THEN 'half-deleted'
-                   WHEN o.kind = 'destroy' THEN 'deleting'
+                   WHEN stands.kind = 'up' AND stands.state = 'succeeded' THEN 'ready'
+                   WHEN stands.kind = 'up' AND stands.state IN ('failed', 'cancelled')
+                     THEN 'incomplete'
+                   WHEN stands.kind = 'up' THEN 'changing'
+                   WHEN stands.kind = 'destroy' AND stands.state = 'succeeded' THEN 'deleted'
+                   WHEN stands.kind = 'destroy' AND stands.state IN ('failed', 'cancelled')
+                     THEN 'half-deleted'
+                   WHEN stands.kind = 'destroy' THEN 'deleting'
                    ELSE 'unknown'
                  END AS status
           FROM projects p LEFT JOIN LATERAL (
-            SELECT kind, state FROM operations
+            SELECT id, kind, state, ended_at FROM operations
             WHERE slug = p.slug AND kind IN ('up', 'destroy')
               AND (state <> 'cancelled' OR started_at IS NOT NULL)
             ORDER BY id DESC LIMIT 1
-          ) o ON true
+          ) o ON true LEFT JOIN LATERAL (
+            SELECT action, result, at, details->>'operation' AS operation FROM audit_log
+            WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
+            ORDER BY id DESC LIMIT 1
+          ) a ON true CROSS JOIN LATERAL (
+            -- What the command does is in the audit trail only.
+            SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
+              AS by_command
+          ) later CROSS JOIN LATERAL (
+            SELECT CASE WHEN NOT coalesce(by_command, false) THEN o.kind
+                        WHEN a.action = 'project.destroy' THEN 'destroy'
+                        WHEN a.action IS NOT NULL THEN 'up' END AS kind,
+                   CASE WHEN NOT coalesce(by_command, false) THEN o.state
+                        WHEN a.result = 'started' THEN 'running'
+                        WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
+          ) stands
         ) known
         WHERE (${slug ?? null}::text IS NULL OR slug = ${slug ?? null})
           AND (${after ?? null}::text IS NULL OR slug > ${after ?? null} COLLATE "C")
@@ -94,6 +120,21 @@ export class ProjectRecords {
         ORDER BY slug COLLATE "C" LIMIT ${limit}`.execute(db),
     );
     return rows;
+  }
+
+  /** The ups and destroys that wait or run, in their order. */
+  async #open(slugs: readonly string[]): Promise<OperationRow[]> {
+    if (slugs.length === 0) return [];
+    return this.#store.run((db) =>
+      db
+        .selectFrom("operations")
+        .selectAll()
+        .where("slug", "in", slugs)
+        .where("state", "in", OPEN)
+        .where("kind", "in", ["up", "destroy"])
+        .orderBy("id")
+        .execute(),
+    );
   }
 
   async #lastOperations(slugs: readonly string[]): Promise<Map<string, Operation>> {
@@ -107,4 +148,17 @@ export class ProjectRecords {
     );
     return new Map(rows.map((row) => [row.slug, operation(row)]));
   }
+}
+
+/** What the project is to be made with once all that waits is done. */
+function wanted(
+  { name, settings }: Row,
+  open: readonly OperationRow[],
+): Pick<Row, "name" | "settings"> {
+  let wants = settings;
+  for (const { request } of open) {
+    if (request.kind === "destroy") wants = {};
+    else if (request.kind === "up") wants = changeSettings(wants, request.settings);
+  }
+  return { name: wants.name ?? name, settings: wants };
 }

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { ProjectChanges } from "../../core/settings.ts";
 import type { ProjectRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -11,6 +12,19 @@ export interface Project {
   readonly citadelTenantId: string | null;
 }
 
+/** A project, and the settings that its last `up` was made with. */
+export interface StoredProject extends Project {
+  readonly settings: ProjectChanges;
+  /** An `up` of it has succeeded. */
+  readonly wasUp: boolean;
+}
+
+/** What is kept of an `up`. */
+export interface KeptOfUp {
+  readonly settings?: ProjectChanges | undefined;
+  readonly outputs?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** The projects that the service knows. */
 export class Projects {
   readonly #store: Store;
@@ -20,14 +34,14 @@ export class Projects {
   }
 
   /** By slug. */
-  async list(): Promise<Project[]> {
+  async list(): Promise<StoredProject[]> {
     const rows = await this.#store.run((db) =>
       db.selectFrom("projects").selectAll().orderBy("slug").execute(),
     );
     return rows.map(project);
   }
 
-  async find(slug: string): Promise<Project | undefined> {
+  async find(slug: string): Promise<StoredProject | undefined> {
     const row = await this.#store.run((db) =>
       db.selectFrom("projects").selectAll().where("slug", "=", slug).executeTakeFirst(),
     );
@@ -48,6 +62,22 @@ export class Projects {
     );
   }
 
+  /** The settings that its last `up` was made with, and its outputs, where they are given. */
+  async keep(slug: string, { settings, outputs }: KeptOfUp): Promise<void> {
+    const values = {
+      ...(settings && { settings: JSON.stringify(settings) }),
+      ...(outputs && { outputs: JSON.stringify(outputs) }),
+    };
+    if (Object.keys(values).length === 0) return;
+    await this.#store.run((db) =>
+      db
+        .updateTable("projects")
+        .set({ ...values, updated_at: sql`now()` })
+        .where("slug", "=", slug)
+        .execute(),
+    );
+  }
+
   /** Null: it has no environment. */
   async setCitadelTenantId(slug: string, citadelTenantId: string | null): Promise<void> {
     await this.#store.run((db) =>
@@ -64,6 +94,8 @@ export class Projects {
   }
 }
 
-function project({ slug, platform, name, citadel_tenant_id }: ProjectRow): Project {
-  return { slug, platform, name, citadelTenantId: citadel_tenant_id };
+function project(row: ProjectRow): StoredProject {
+  const { slug, platform, name, settings, outputs, citadel_tenant_id: citadelTenantId } = row;
+  const wasUp = Object.keys(outputs).length > 0;
+  return { slug, platform, name, citadelTenantId, settings, wasUp };
 }

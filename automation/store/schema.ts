@@ -32,7 +32,7 @@ interface ProjectsTable {
   name: string;
   /** Its environment in Citadel; null until it has one. */
   citadel_tenant_id: string | null;
-  /** As it is wanted: of the last request, whether or not it was done. */
+  /** A copy of what its stack records to be made with. */
   settings: ColumnType<Partial<ProjectSettings>, string | undefined, string>;
   /** Of the last `up` that succeeded; secrets are the text "[secret]". */
   outputs: ColumnType<Readonly<Record<string, unknown>>, string | undefined, string>;
@@ -95,7 +95,7 @@ interface OperationsTable {
   slug: string;
   kind: OperationKind;
   request: Json<OperationRequest>;
-  /** What the stack runs with. */
+  /** Those that the request names. */
   settings: Json<Partial<ProjectSettings>>;
   state: OperationState;
   actor: string;

@@ -5,8 +5,10 @@ import { projectChanges } from "../../core/settings.ts";
 export const job = z.strictObject({
   platform: z.string(),
   slug: z.string(),
-  /** What the stack runs with; for a destroy, also what is to be kept. */
+  /** What the request names; the project's other settings stay as its stack records them. */
   settings: projectChanges,
+  /** The project's settings, where its stack has no record of them yet. */
+  formerly: projectChanges,
   task: z.discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("up"),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ERROR_CODES, InfraError, type ErrorCode } from "../../core/errors.ts";
+import { projectChanges } from "../../core/settings.ts";
 import type { OperationEvent } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import type { Remaining } from "../operations/operation.ts";
@@ -38,6 +39,7 @@ const event = z.discriminatedUnion("event", [
 const outcome = z.strictObject({
   result: z.enum(["succeeded", "failed", "cancelled"]),
   outputs: z.record(z.string(), z.unknown()),
+  settings: projectChanges.optional(),
   errors: z.array(operationError),
   ...{ changes, durationMs },
 }) as unknown as z.ZodType<Outcome>;

@@ -1,6 +1,7 @@
-import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { asInfraError, InfraError, problems } from "../../core/errors.ts";
 import { connectionSecrets } from "../../core/connections.ts";
+import { DATABASE, REPOSITORY } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { StackConfig } from "../engine/config.ts";
 import { NO_CHANGES, type OperationEvent } from "../engine/events.ts";
@@ -16,6 +17,7 @@ import {
   removeRecord,
   up,
   type OperationOptions,
+  type StackProgram,
 } from "../engine/stack.ts";
 import { ownerOfStack, StackState } from "../engine/state.ts";
 import type { Owner } from "../../core/ownership.ts";
@@ -27,7 +29,7 @@ import type { Done } from "./messages.ts";
 export interface Surroundings {
   /** A work folder of this operation's own. */
   readonly workDir: string;
-  readonly program: PulumiFn;
+  readonly program: StackProgram;
   readonly signal: AbortSignal;
   readonly onEvent: (event: OperationEvent) => void;
   readonly onStart: (pid: number) => void;
@@ -83,6 +85,7 @@ class Performance {
   }
 
   async #up({ needsEmpty }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+    const { formerly } = this.#job;
     const before = await this.#stateBefore();
     if (needsEmpty) {
       const refusal = await this.#notEmpty(before).catch(asInfraError);
@@ -90,14 +93,14 @@ class Performance {
       await this.#onFoundEmpty();
     }
     const config = stackConfig(this.#job.settings);
-    const outcome = await up(this.#stack, { ...this.#options, config });
+    const outcome = await up(this.#stack, { ...this.#options, config, formerly });
     if (this.#killed || outcome.result === "cancelled") return this.#only(outcome);
     if (outcome.result === "succeeded") {
       if (this.#interrupted) await this.#forgetInterruption();
       return this.#only(outcome);
     }
     const wasUp = before instanceof InfraError || before?.hasOutputs === true;
-    const remaining = wasUp ? [] : await this.#leftovers(await this.#owner());
+    const remaining = wasUp ? [] : await this.#leftovers(await this.#owner(), outcome.settings);
     // An earlier attempt's own resources are met as well, where that had found nothing before it.
     const mayUndo = this.#hasBegun && !(needsEmpty && this.#metOthers);
     return { ...(await this.#only(outcome)), remaining, mayUndo };
@@ -142,15 +145,19 @@ class Performance {
 
   async #preview({ of, ofNothing }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
     if (of === "destroy") return this.#only(previewDestroy(this.#stack, this.#options));
+    const { formerly } = this.#job;
     const config = stackConfig(this.#job.settings);
-    const outcome = await preview(this.#stack, { ...this.#options, config, create: true });
+    const options = { ...this.#options, config, formerly, create: true };
+    const outcome = await preview(this.#stack, options);
     if (ofNothing) await removeRecord(this.#stack, this.#options);
     return this.#only(outcome);
   }
 
   /** The record of the stack goes only when nothing is left, by the word of the servers. */
   async #destroy(): Promise<Result> {
-    const { retainData, retainRepository } = this.#job.settings;
+    const kept = await this.#kept().catch(asInfraError);
+    if (kept instanceof InfraError) return this.#only(notBegun(kept));
+    const { retainData, retainRepository } = kept;
     const owner = await this.#owner();
     const deleted = await destroy(this.#stack, {
       ...this.#options,
@@ -161,7 +168,7 @@ class Performance {
       ].filter(({ value }) => value !== undefined),
     });
     if (this.#killed || deleted.result === "cancelled") return this.#only(deleted);
-    const remaining = await this.#leftovers(owner);
+    const remaining = await this.#leftovers(owner, kept);
     const still = remaining.filter(({ why }) => why !== "retained" && why !== "not-ours");
     if (deleted.result === "failed" || still.length > 0) {
       return { ...(await this.#only(withRemaining(deleted, still))), remaining };
@@ -170,6 +177,14 @@ class Performance {
     const outcome =
       removed.result === "succeeded" ? deleted : { ...removed, ...changesOf(deleted) };
     return { ...(await this.#only(outcome)), remaining, gone: outcome.result === "succeeded" };
+  }
+
+  /** What a destroy keeps: as the request says, else as the stack's state says. */
+  async #kept(): Promise<ProjectChanges> {
+    const { settings, formerly } = this.#job;
+    const before = await this.#stateBefore();
+    if (before instanceof InfraError) throw before;
+    return { ...(before ? before.keptByDestroy(formerly) : formerly), ...settings };
   }
 
   /** The engine goes on telling of what was interrupted, until that is taken out of the state. */
@@ -187,8 +202,8 @@ class Performance {
     return ownerOfStack(this.#stack, this.#options.workDir).catch(() => undefined);
   }
 
-  async #leftovers(owner: Owner | undefined): Promise<Remaining[]> {
-    const { platform, slug, settings } = this.#job;
+  async #leftovers(owner: Owner | undefined, settings: ProjectChanges = {}): Promise<Remaining[]> {
+    const { platform, slug } = this.#job;
     const { retainData = false, retainRepository = false } = settings;
     try {
       const name = { kind: "project", platform, slug } as const;
@@ -207,9 +222,6 @@ class Performance {
     return { outcome: await outcome, ...rest };
   }
 }
-
-const DATABASE = "pulumi-nodejs:dynamic/postgres:Database";
-const REPOSITORY = "pulumi-nodejs:dynamic/gitea:Repository";
 
 function isInterruptionWarning(event: OperationEvent): boolean {
   return event.event === "diagnostic" && /^Attempting to deploy .* pending op/.test(event.message);

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { DEFAULT_BLOCK } from "../../core/previews/policies.ts";
 import { collectConfig, type ConfigOption } from "../config-option.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
+import { formerSettings } from "../former-settings.ts";
 import { show, type CommonOptions } from "../operation.ts";
 import { addPullRequestOptions } from "../pull-requests.ts";
 import { previews, type PreviewsOptions } from "../previews.ts";
@@ -46,10 +47,11 @@ export function addPreview(program: Command): void {
 
 async function single(stack: string, options: Options): Promise<number> {
   const { config, expectNoChanges } = options;
+  const formerly = (await formerSettings())(stack);
   const outcome = await show(
     { operation: "preview", stack, tense: "would" },
     options,
-    (engine, common) => engine.preview(stack, { ...common, ...(config && { config }) }),
+    (engine, common) => engine.preview(stack, { ...common, formerly, ...(config && { config }) }),
   );
   const unexpected =
     expectNoChanges && outcome.result === "succeeded" && countOfChanges(outcome.changes) > 0;

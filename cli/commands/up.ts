@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { collectConfig, type ConfigOption } from "../config-option.ts";
+import { formerSettings } from "../former-settings.ts";
 import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 
@@ -23,14 +24,16 @@ export function addUp(program: Command): void {
       const record = recorder(options);
       process.exitCode = await confirmed(
         options,
-        () =>
-          show({ operation: "preview", stack, tense: "would" }, options, (engine, common) =>
-            engine.preview(stack, { ...common, create: true, ...(config && { config }) }),
-          ),
+        async () => {
+          const formerly = (await formerSettings())(stack);
+          return show({ operation: "preview", stack, tense: "would" }, options, (engine, common) =>
+            engine.preview(stack, { ...common, formerly, create: true, ...(config && { config }) }),
+          );
+        },
         () =>
           show({ operation: "up", stack, tense: "past" }, options, (engine, common) =>
-            record({ stack, operation: "up", ...(config && { details: { config } }) }, () =>
-              engine.up(stack, { ...common, ...(config && { config }) }),
+            record({ stack, operation: "up", ...(config && { details: { config } }) }, (formerly) =>
+              engine.up(stack, { ...common, formerly, ...(config && { config }) }),
             ),
           ),
       );

@@ -5,6 +5,7 @@ import { typeText } from "../resource-type.ts";
 import { realSteps } from "./changes.ts";
 import type { Finding } from "./model.ts";
 import { plainSecrets, safeText } from "./sensitive.ts";
+import { settingsChanged } from "./settings-changed.ts";
 import { nameOf, type Properties, type Step } from "./step.ts";
 
 /** What must never happen by accident. The names are for `--block`; docs/previews.md lists them. */
@@ -14,6 +15,7 @@ export const POLICIES = {
   "plain-secret": "A secret stands in plain text among a resource's inputs.",
   "unlabelled-pod": "A project's pod has no citadel.io labels: its logs go to the platform.",
   "unlimited-container": "A container has no limit of CPU or memory.",
+  "settings-changed": "A project's config differs from what its last up was made with.",
 } as const;
 
 export type PolicyName = keyof typeof POLICIES;
@@ -64,14 +66,19 @@ interface Context {
 /** What the policies say to the steps of one stack's preview. Only of what would change. */
 export function findings(steps: readonly Step[], context: Context): Finding[] {
   const { secrets, rules } = context;
-  return realSteps(steps).flatMap((step) => {
+  const finding = ({ urn }: Step, [rule, message]: Judgement): Finding => ({
+    rule,
+    urn: safeText(urn, secrets),
+    message: safeText(message, secrets),
+    blocks: rules.policies.has(rule),
+  });
+  const settings = steps.flatMap((step) => {
+    const changed = settingsChanged(step);
+    return changed === undefined ? [] : [finding(step, ["settings-changed", changed])];
+  });
+  const others = realSteps(steps).flatMap((step) => {
     const urn = safeText(step.urn, secrets);
-    const told = judge(step, context).map(([rule, message]) => ({
-      rule,
-      urn,
-      message: safeText(message, secrets),
-      blocks: rules.policies.has(rule),
-    }));
+    const told = judge(step, context).map((judgement) => finding(step, judgement));
     const blocked = rules.operations
       .filter(({ op, type }) => op === operationOf(step) && isType(step.type, type))
       .map(({ op, type }) => ({
@@ -82,6 +89,7 @@ export function findings(steps: readonly Step[], context: Context): Finding[] {
       }));
     return [...told, ...blocked];
   });
+  return [...settings, ...others];
 }
 
 type Judgement = readonly [rule: PolicyName, message: string];

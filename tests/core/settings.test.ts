@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  completeProjectSettings,
   parsePlatformConfig,
   parsePlatformSettings,
   parseProjectConfig,
@@ -63,6 +64,13 @@ describe("settings", () => {
 
   it("keep a name that looks like a number", () => {
     assert.equal(parseProjectConfig({ name: "2048" }).name, "2048");
+  });
+
+  it("of a project are those that are given, and with defaults those that it runs with", () => {
+    assert.deepEqual(parseProjectConfig({ retainData: "true" }), { retainData: true });
+    assert.deepEqual(completeProjectSettings({ retainData: true }), {
+      ...{ template: "skeleton", sizes: {}, retainData: true, retainRepository: false },
+    });
   });
 
   it("name all that is wrong at once, with the values", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import program from "../../index.ts";
+import { DATABASE, SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import { parsePlatformConfig } from "../../core/settings.ts";
 import { record, type RecordOptions, TENANT } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
@@ -164,12 +165,34 @@ describe("the project stack", () => {
       "GitRepo",
       "ImageRepository",
       "ProjectNamespace",
+      "SettingsRecord",
       "TemplateSeed",
     ]);
     const outputs = result as Record<string, unknown>;
     assert.equal(outputs["url"], "https://my-app.staging.example.test");
     assert.equal(outputs["citadelTenantId"], TENANT);
     assert.equal(outputs["name"], "My App");
+  });
+
+  it("starts from the settings that its state records, and records what the config changes", async () => {
+    const recorded = { name: "Shop", sizes: { replicas: 3, cpuLimit: "1" }, retainData: true };
+    const state = { record: { type: SETTINGS_RECORD, outputs: { settings: recorded } } };
+    const options = { config: { sizes: '{"cpuLimit":"2"}' }, state, platform };
+    const { one, result } = await run("staging.my-app", variables, options);
+    assert.equal((result as Record<string, unknown>)["name"], "Shop");
+    assert.equal(one("postgres:Database").inputs["retain"], true);
+    const { spec } = one("kubernetes:apps/v1:Deployment").inputs as { spec: { replicas: number } };
+    assert.equal(spec.replicas, 3);
+    assert.deepEqual(one(SETTINGS_RECORD).inputs["settings"], {
+      ...{ name: "Shop", sizes: { replicas: 3, cpuLimit: "2" }, retainData: true },
+    });
+  });
+
+  it("takes over what its resources keep where its state has no record yet", async () => {
+    const state = { database: { type: DATABASE, outputs: { retain: true } } };
+    const { one } = await run("staging.my-app", variables, { config, state, platform });
+    assert.equal(one("postgres:Database").inputs["retain"], true);
+    assert.deepEqual(one(SETTINGS_RECORD).inputs["settings"], { name: "My App", retainData: true });
   });
 
   it("gives the template the environment's id", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Operations, type SubmitInput } from "../../../automation/operations/operations.ts";
 import { openQueue, QUEUE } from "../../../automation/store/queue.ts";
+import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("operations that are asked for", function () {
@@ -93,8 +94,9 @@ describe("operations that are asked for", function () {
       request: { kind: "up", settings: { name: "Shop", retainData: true }, onFailure: "keep" },
     });
     await up("The Shop");
-    const [shop] = await test.admin("SELECT name, settings FROM projects");
-    assert.deepEqual(shop, { name: "The Shop", settings: { name: "The Shop", retainData: true } });
+    const { name, settings } = (await new ProjectRecords(test.store).find("shop"))!;
+    assert.equal(name, "The Shop");
+    assert.deepEqual(settings, { name: "The Shop", retainData: true });
     await assert.rejects(up("Shop", { platform: "production" }), { code: "RDEV_CONFLICT" });
     for (const request of [{ kind: "refresh" }, { kind: "destroy" }] as const) {
       await assert.rejects(up("", { slug: "nowhere", request }), { code: "RDEV_NOT_FOUND" });

@@ -73,7 +73,7 @@ describe("previews of many stacks, on the sandbox", function () {
       ]);
       assert.deepEqual(
         changed?.findings.map(({ rule }) => rule),
-        ["update:Deployment"],
+        ["settings-changed", "update:Deployment"],
       );
       assert.equal(failed?.result, "failed");
       assert.match(failed?.errors[0]?.message ?? "", /does not exist/);

@@ -5,6 +5,7 @@ import {
   parseBlockRules,
   POLICIES,
 } from "../../../core/previews/policies.ts";
+import { SETTINGS_RECORD } from "../../../core/recorded-settings.ts";
 import type { Step } from "../../../core/previews/step.ts";
 import { DATABASE, DEPLOYMENT, SECRET, step, UNKNOWN } from "./steps.ts";
 
@@ -34,6 +35,21 @@ describe("policies", () => {
     assert.deepEqual(judged(step(REPOSITORY, "delete-replaced", {})), ["repository-lost!"]);
     assert.deepEqual(judged(step(REPOSITORY, "delete", kept)), []);
     assert.deepEqual(judged(step(DATABASE, "update", {}, { size: 1 })), []);
+  });
+
+  it("tell which settings the config would change, and block where asked to", () => {
+    const record = (op: string, settings: object, before?: object) =>
+      step(SETTINGS_RECORD, op, before && { settings: before }, { settings });
+    const changed = {
+      ...record("update", { sizes: { replicas: 1 } }, { sizes: { replicas: 3 }, retainData: true }),
+      custom: false,
+    };
+    assert.deepEqual(judged(changed), ["settings-changed"]);
+    assert.deepEqual(judged(changed, "settings-changed"), ["settings-changed!"]);
+    const context = { secrets: [], isProject: true, rules: parseBlockRules("none") };
+    const [{ message } = { message: "" }] = findings([changed], context);
+    assert.ok(message.includes("retainData: true → the default, sizes.replicas: 3 → 1"), message);
+    assert.deepEqual(judged({ ...record("create", {}), custom: false }), []);
   });
 
   it("find a secret in plain text, by its name or by its value, and no other", () => {

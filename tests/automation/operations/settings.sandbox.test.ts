@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { preview, up } from "../../../automation/engine/stack.ts";
+import { recorded } from "../../../automation/operations/recorded.ts";
+import { ProjectRecords } from "../../../automation/store/project-records.ts";
+import { SETTINGS_RECORD } from "../../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../../core/settings.ts";
+import { PLATFORM } from "../../../sandbox/platform.ts";
+import { runCli } from "../../cli/run-cli.ts";
+import { withoutResources } from "../../support/edit-state.ts";
+import { OperationsStage } from "../../support/operations-stage.ts";
+import program from "../../support/settings-program.ts";
+import { platformStage } from "../../support/stage.ts";
+import { uniqueSlug } from "../../support/unique-slug.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../support/settings-program.ts", import.meta.url));
+const SETTINGS = { name: "Shop", sizes: { replicas: 3 }, retainData: true };
+
+describe("a project's settings", function () {
+  this.timeout(180_000);
+  let stage: OperationsStage;
+  let workDir: string;
+  let slug: string;
+
+  before(async () => void ({ workDir } = await platformStage()));
+  beforeEach(async () => {
+    stage = await OperationsStage.open();
+    slug = uniqueSlug();
+  });
+  afterEach(async () => {
+    await runCli(["destroy", `${PLATFORM}.${slug}`, "--yes", "--remove", "--work-dir", workDir]);
+    await stage.close();
+  });
+
+  const run = () => stage.runner({ program: PROGRAM });
+  const put = (settings: ProjectChanges) =>
+    stage.submit(slug, { kind: "up", settings, onFailure: "keep" });
+  const done = async (settings: ProjectChanges) => {
+    const { outcome } = await stage.end(await put(settings));
+    assert.deepEqual(outcome?.errors, []);
+    return outcome;
+  };
+  const known = () => new ProjectRecords(stage.test.store).find(slug);
+  /** As the command does it. */
+  const byCommand = (config: Record<string, string | object> = {}) =>
+    recorded(
+      { store: stage.test.store, actor: "ada", stack: `${PLATFORM}.${slug}`, operation: "up" },
+      (formerly) => up(`${PLATFORM}.${slug}`, { workDir, program, formerly, config }),
+    );
+
+  it("of a PUT behind a DELETE are its own, and start from nothing", async () => {
+    await run();
+    await done(SETTINGS);
+    const queued = [await stage.submit(slug, { kind: "destroy" }), await put({ retainData: true })];
+    assert.deepEqual((await known())?.settings, { retainData: true });
+    for (const operation of queued) {
+      assert.equal((await stage.end(operation)).state, "succeeded");
+    }
+    assert.deepEqual((await known())?.settings, { retainData: true });
+    await done({});
+    assert.deepEqual((await known())?.settings, { retainData: true });
+  });
+
+  it("are the same to the API and to the command, whoever made it last", async () => {
+    await run();
+    await done(SETTINGS);
+    const { changes, settings, errors } = await byCommand();
+    assert.deepEqual([errors, settings], [[], SETTINGS]);
+    assert.deepEqual(changes, { create: 0, update: 0, replace: 0, delete: 0, same: 3 });
+    await byCommand({ sizes: { replicas: 2 } });
+    const now = { ...SETTINGS, sizes: { replicas: 2 } };
+    const { status, settings: shown } = (await known())!;
+    assert.deepEqual([status, shown], ["ready", now]);
+    const view = { kind: "preview", settings: {}, of: "up" } as const;
+    const expected = await stage.end(await stage.submit(slug, view));
+    assert.equal(expected.outcome?.changes.update, 0);
+  });
+
+  it("of a project that the command made are known to the API, with its status and outputs", async () => {
+    await byCommand({ name: "Shop", retainData: "true" });
+    const { status, settings, outputs, name } = (await known())!;
+    assert.deepEqual([status, name, outputs], ["ready", "Shop", { name: "Shop" }]);
+    assert.deepEqual(settings, { name: "Shop", retainData: true });
+    await byCommand({ name: "fail=on purpose" });
+    assert.equal((await known())?.status, "incomplete");
+    await run();
+    await done({ name: "Shop" });
+    assert.equal((await known())?.status, "ready");
+  });
+
+  it("that contradict are told before anything happens", async () => {
+    await run();
+    await done(SETTINGS);
+    const told: string[] = [];
+    const { errors } = await preview(`${PLATFORM}.${slug}`, {
+      ...{ workDir, program, config: { sizes: { replicas: 1 }, retainData: "false" } },
+      onEvent: (event) => {
+        if (event.event === "diagnostic") told.push(event.message);
+      },
+    });
+    assert.deepEqual(errors, []);
+    assert.deepEqual(told, [
+      "These settings are not as the last up was made with; up changes them:\n" +
+        "  - retainData: true → false\n  - sizes.replicas: 3 → 1",
+    ]);
+  });
+
+  it("survive an up that failed, whether or not it made anything", async () => {
+    await run();
+    assert.equal((await stage.end(await put({ ...SETTINGS, name: "nothing=no" }))).state, "failed");
+    assert.equal((await stage.end(await put({ name: "fail=no" }))).state, "failed");
+    assert.deepEqual((await known())?.settings, { ...SETTINGS, name: "fail=no" });
+    await done({ name: "Shop" });
+    assert.deepEqual((await known())?.settings, SETTINGS);
+    assert.equal((await stage.end(await put({ name: "nothing=no" }))).state, "failed");
+    await done({});
+    assert.deepEqual((await known())?.settings, SETTINGS);
+  });
+
+  it("of a stack without a record are taken over once from the database, also by the command", async () => {
+    await run();
+    await done(SETTINGS);
+    for (const again of [() => done({}), () => byCommand()]) {
+      await withoutResources(`${PLATFORM}.${slug}`, workDir, SETTINGS_RECORD);
+      const outcome = await again();
+      assert.deepEqual(outcome?.settings, SETTINGS);
+      // The record, and nothing else.
+      assert.deepEqual(outcome.changes, { create: 1, update: 0, replace: 0, delete: 0, same: 2 });
+    }
+  });
+
+  it("of a stack without a record are taken over once from its file", async () => {
+    await byCommand({ name: "Shop", sizes: { replicas: 3 } });
+    await withoutResources(`${PLATFORM}.${slug}`, workDir, SETTINGS_RECORD);
+    await stage.test.admin("UPDATE projects SET settings = '{}'");
+    const { settings, changes } = await byCommand();
+    assert.deepEqual(settings, { name: "Shop", sizes: { replicas: 3 } });
+    assert.deepEqual(changes, { create: 1, update: 0, replace: 0, delete: 0, same: 2 });
+    await run();
+    await done({ retainData: true });
+    assert.deepEqual((await known())?.settings, { ...settings, retainData: true });
+  });
+
+  it("that another version queued are those that its request names", async () => {
+    const queued = await put(SETTINGS);
+    const merged = JSON.stringify({ ...SETTINGS, retainRepository: true });
+    await stage.test.admin(
+      `UPDATE operations SET settings = '${merged}' WHERE id = '${queued.id}'`,
+    );
+    await run();
+    const { outcome } = await stage.end(queued);
+    assert.deepEqual(outcome?.settings, SETTINGS);
+  });
+});
