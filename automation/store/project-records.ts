@@ -123,12 +123,12 @@ export class ProjectRecords {
   }
 
   /** The ups and destroys that wait or run, in their order. */
-  async #open(slugs: readonly string[]): Promise<OperationRow[]> {
+  async #open(slugs: readonly string[]): Promise<Pick<OperationRow, "slug" | "request">[]> {
     if (slugs.length === 0) return [];
     return this.#store.run((db) =>
       db
         .selectFrom("operations")
-        .selectAll()
+        .select(["slug", "request"])
         .where("slug", "in", slugs)
         .where("state", "in", OPEN)
         .where("kind", "in", ["up", "destroy"])
@@ -153,7 +153,7 @@ export class ProjectRecords {
 /** What the project is to be made with once all that waits is done. */
 function wanted(
   { name, settings }: Row,
-  open: readonly OperationRow[],
+  open: readonly Pick<OperationRow, "request">[],
 ): Pick<Row, "name" | "settings"> {
   let wants = settings;
   for (const { request } of open) {
