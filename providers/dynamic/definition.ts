@@ -6,6 +6,8 @@ export interface Found {
   readonly id: string;
   /** How it relates to the owner that the inputs name. */
   readonly ownership: Ownership;
+  /** Why it is not ours, where the mark alone does not tell; it completes "The repository x …". */
+  readonly reason?: string;
 }
 
 /** A property that is wrong, and why. */

@@ -144,7 +144,8 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
           return;
         }
         if (found.ownership !== "ours") {
-          console.error(`The ${definition.noun} ${id} does not carry our mark: it is left alone.`);
+          const reason = found.reason ?? "does not carry our mark";
+          console.error(`The ${definition.noun} ${id} ${reason}: it is left alone.`);
           return;
         }
         await definition.delete(client, id, state);
@@ -222,7 +223,7 @@ function withOwner(props: Props): Props {
   return { ...props, owner: ownerBefore(project) };
 }
 
-function notOurs(noun: string, { id, ownership }: Found): InfraError {
+function notOurs(noun: string, { id, ownership, reason }: Found): InfraError {
   const whose: Partial<Record<Ownership, string>> = {
     before:
       "carries the mark of an earlier version, which does not say which platform made it, " +
@@ -232,7 +233,7 @@ function notOurs(noun: string, { id, ownership }: Found): InfraError {
   return new InfraError(
     "RDEV_NOT_OURS",
     `The ${noun} ${id} exists already and ` +
-      `${whose[ownership] ?? "does not carry this project's mark"}, so it was not made ` +
+      `${reason ?? whose[ownership] ?? "does not carry this project's mark"}, so it was not made ` +
       "by this stack. It is left untouched. Choose another slug, or remove it yourself.",
   );
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
 import { Http } from "../http.ts";
 
 const repository = z.object({
@@ -16,6 +17,21 @@ const repository = z.object({
 });
 
 export type GiteaRepository = z.output<typeof repository>;
+
+const activity = z.object({
+  op_type: z.string(),
+  /** `is_admin` is told to administrators only. */
+  act_user: z.object({ login: z.string(), is_admin: z.boolean().default(false) }),
+});
+
+export type GiteaActivity = z.output<typeof activity>;
+
+const teams = z.array(z.object({ id: z.int(), permission: z.string() }));
+const variable = z.object({ data: z.string() });
+const self = z.object({ is_admin: z.boolean().default(false) });
+
+/** Gitea's upper limit. */
+const PAGE_SIZE = 50;
 
 /** What may be set on a repository, in the API's own words. */
 export interface RepositorySettings {
@@ -43,12 +59,31 @@ export class Gitea {
     });
   }
 
-  repository(owner: string, name: string): Promise<GiteaRepository | undefined> {
-    return this.#http.find(path(owner, name), repository);
+  /** What has this name now: not what had it before it was renamed or transferred. */
+  async repository(owner: string, name: string): Promise<GiteaRepository | undefined> {
+    try {
+      return await this.#http.find(path(owner, name), repository);
+    } catch (error) {
+      if (error instanceof InfraError && error.status === MOVED) return undefined;
+      throw error;
+    }
+  }
+
+  /** Under whatever name it is now. */
+  repositoryById(id: number): Promise<GiteaRepository | undefined> {
+    return this.#http.find(`/api/v1/repositories/${id}`, repository);
+  }
+
+  /** `<owner>/<name>` of the repository that had this name before it was renamed or transferred. */
+  async movedTo(owner: string, name: string): Promise<string | undefined> {
+    const { status, headers } = await this.#http.raw("GET", path(owner, name));
+    if (status !== MOVED) return undefined;
+    const [, to = "elsewhere"] = /\/repos\/([^/]+\/[^/?]+)/.exec(String(headers["location"])) ?? [];
+    return decodeURIComponent(to);
   }
 
   createRepository(organization: string, name: string, settings: RepositorySettings) {
-    return this.#http.call("POST", `/api/v1/orgs/${segment(organization)}/repos`, repository, {
+    return this.#http.call("POST", `${org(organization)}/repos`, repository, {
       json: { name, ...settings, auto_init: false },
     });
   }
@@ -56,7 +91,7 @@ export class Gitea {
   editRepository(
     owner: string,
     name: string,
-    settings: Partial<RepositorySettings> & { readonly archived?: boolean },
+    settings: Partial<RepositorySettings> & { readonly archived?: boolean; readonly name?: string },
   ): Promise<GiteaRepository> {
     return this.#http.call("PATCH", path(owner, name), repository, { json: settings });
   }
@@ -68,6 +103,85 @@ export class Gitea {
   deleteRepository(owner: string, name: string): Promise<void> {
     return this.#http.remove(path(owner, name), NOTHING);
   }
+
+  /** What was done with a repository. Gitea itself writes it; no user can. */
+  async activities(owner: string, name: string): Promise<GiteaActivity[]> {
+    const all: GiteaActivity[] = [];
+    for (let page = 1; ; page += 1) {
+      const found = await this.#http.call(
+        "GET",
+        `${path(owner, name)}/activities/feeds`,
+        z.array(activity),
+        { query: { page, limit: PAGE_SIZE } },
+      );
+      all.push(...found);
+      if (found.length < PAGE_SIZE) return all;
+    }
+  }
+
+  /** Whether this user is one of the organization's owners. */
+  async isOwner(organization: string, login: string): Promise<boolean> {
+    const found = await this.#http.call("GET", `${org(organization)}/teams`, teams, {
+      query: { limit: PAGE_SIZE },
+    });
+    const owners = found.find(({ permission }) => permission === "owner");
+    if (!owners) return false;
+    const member = `/api/v1/teams/${owners.id}/members/${segment(login)}`;
+    return (await this.#http.find(member, NOTHING)) !== undefined;
+  }
+
+  /**
+   * Throws RDEV_FORBIDDEN unless the token could see each of the organization's repositories: Gitea
+   * answers 404 for one that the token's user has no right in. Owners and site administrators see all.
+   */
+  async assertSeesAll(organization: string): Promise<void> {
+    // Only owners and site administrators may list an organization's webhooks.
+    const { status } = await this.#http.raw("GET", `${org(organization)}/hooks`, {
+      query: { limit: 1 },
+    });
+    if (status === 200) return;
+    if (status === 404 && (await this.#isSiteAdmin())) return; // there is no such organization
+    if (status !== 403 && status !== 404) {
+      await this.#http.send("GET", `${org(organization)}/hooks`, { query: { limit: 1 } });
+    }
+    throw new InfraError(
+      "RDEV_FORBIDDEN",
+      `Gitea shows GITEA_TOKEN nothing here, and would not show it all that the organization ` +
+        `${organization} has, so nothing counts as gone. It needs a token of one of the ` +
+        "organization's owners, with the scopes write:organization and write:repository.",
+      { status },
+    );
+  }
+
+  async #isSiteAdmin(): Promise<boolean> {
+    const { status, text } = await this.#http.raw("GET", "/api/v1/user");
+    return status === 200 && self.parse(JSON.parse(text)).is_admin;
+  }
+
+  /** A variable of the organization: only its owners and site administrators can write it. */
+  async variable(organization: string, name: string): Promise<string | undefined> {
+    return (await this.#http.find(variablePath(organization, name), variable))?.data;
+  }
+
+  async setVariable(organization: string, name: string, value: string): Promise<void> {
+    await this.deleteVariable(organization, name);
+    await this.#http.call("POST", variablePath(organization, name), NOTHING, { json: { value } });
+  }
+
+  deleteVariable(organization: string, name: string): Promise<void> {
+    return this.#http.remove(variablePath(organization, name), NOTHING);
+  }
+}
+
+/** Gitea redirects the old name of a repository that was renamed or transferred. */
+const MOVED = 301;
+
+function org(name: string): string {
+  return `/api/v1/orgs/${segment(name)}`;
+}
+
+function variablePath(organization: string, name: string): string {
+  return `${org(organization)}/actions/variables/${segment(name)}`;
 }
 
 function path(owner: string, name: string): string {

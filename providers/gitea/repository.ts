@@ -1,11 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY, ownerSchema, retainedMarkText } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
 import { describedOwnership, mark } from "./mark.ts";
+import { forgetRetained, noteAsRetained, provenOwnership } from "./provenance.ts";
 
 const definition = define({
   module: "gitea/repository",
@@ -33,9 +35,26 @@ const definition = define({
 
   connect: () => new Gitea(),
 
-  async find(gitea, { organization, name, owner }) {
-    const found = await gitea.repository(organization, name);
-    return found && { id: found.full_name, ownership: describedOwnership(found, owner) };
+  async find(gitea, { organization, name, owner, repositoryId }) {
+    if (repositoryId === undefined) {
+      const found = await gitea.repository(organization, name);
+      if (!found) return undefined;
+      const proven = await provenOwnership(gitea, organization, found, owner);
+      return { id: found.full_name, ...proven };
+    }
+    const known = await gitea.repositoryById(repositoryId);
+    if (known && isIn(known, organization)) {
+      // Another owner's mark counts: two stacks of an earlier version may know one number.
+      const isOthers = describedOwnership(known, owner) === "others";
+      return { id: `${nameOf(known)[0]}/${name}`, ownership: isOthers ? "others" : "ours" };
+    }
+    const id = `${organization}/${name}`;
+    const moved = known?.full_name ?? (await gitea.movedTo(organization, name));
+    if (moved !== undefined) {
+      return { id, ownership: "others", reason: `was transferred to ${moved}` };
+    }
+    const other = await gitea.repository(organization, name);
+    return other && { id, ownership: "others", reason: "is another one than this stack made" };
   },
 
   async create(gitea, inputs) {
@@ -43,19 +62,37 @@ const definition = define({
     return made.full_name;
   },
 
-  async apply(gitea, _id, inputs) {
-    const { organization, name } = inputs;
-    // One that was retained by an earlier delete comes back to life.
-    const repository = await gitea.editRepository(organization, name, {
+  async apply(gitea, id, inputs, last) {
+    const { organization, name, owner } = inputs;
+    const number = last?.repositoryId;
+    const found = await (number === undefined
+      ? gitea.repository(organization, name)
+      : gitea.repositoryById(number));
+    if (!found) throw new InfraError("RDEV_GONE", `The Gitea repository ${id} is gone.`);
+    const repository = await gitea.editRepository(...nameOf(found), {
       ...settings(inputs),
+      // Renamed by hand, it gets its name back.
+      ...(nameOf(found)[1] !== name && { name }),
+      // One that was retained by an earlier delete comes back to life.
       archived: false,
     });
+    if (describedOwnership(found, owner) === "retained") {
+      await forgetRetained(gitea, organization, owner);
+    }
     await gitea.setTopics(organization, name, [`managed-by-${MANAGED_BY}`]);
     return attributes(repository);
   },
 
-  async read(gitea, _id, { organization, name, owner }) {
-    const found = await gitea.repository(organization, name);
+  async read(gitea, id, { organization, name, owner, repositoryId }) {
+    const found = repositoryId
+      ? await gitea.repositoryById(repositoryId)
+      : await gitea.repository(organization, name);
+    const moved = found
+      ? isIn(found, organization)
+        ? undefined
+        : found.full_name
+      : await gitea.movedTo(organization, name);
+    if (moved !== undefined) throw transferred(id, moved);
     return (
       found && {
         ...attributes(found),
@@ -66,14 +103,41 @@ const definition = define({
     );
   },
 
-  async delete(gitea, _id, { organization, name, description, owner, retain }) {
-    if (!retain) return gitea.deleteRepository(organization, name);
-    await gitea.editRepository(organization, name, {
+  async assertVisible(gitea, { organization }) {
+    await gitea.assertSeesAll(organization);
+  },
+
+  async delete(gitea, _id, { organization, name, description, owner, retain, repositoryId }) {
+    const found = repositoryId
+      ? await gitea.repositoryById(repositoryId)
+      : await gitea.repository(organization, name);
+    if (!found) return;
+    if (!retain) return gitea.deleteRepository(...nameOf(found));
+    await noteAsRetained(gitea, organization, found, owner);
+    await gitea.editRepository(...nameOf(found), {
       description: `${description} (${retainedMarkText(owner)})`.trimStart(),
       archived: true,
     });
   },
 });
+
+function isIn(repository: GiteaRepository, organization: string): boolean {
+  return nameOf(repository)[0].toLowerCase() === organization.toLowerCase();
+}
+
+/** Owner and name. */
+function nameOf({ full_name: fullName }: GiteaRepository): [string, string] {
+  const [owner = "", name = ""] = fullName.split("/");
+  return [owner, name];
+}
+
+function transferred(id: string, to: string): InfraError {
+  return new InfraError(
+    "RDEV_NOT_OURS",
+    `The Gitea repository ${id} was moved to ${to} by hand. Move it back, or delete it there, ` +
+      "then run this again.",
+  );
+}
 
 function settings(inputs: z.output<typeof definition.inputs>) {
   return {

@@ -34,6 +34,11 @@ const pipelines = z
   .nullable()
   .transform((list) => list ?? []);
 
+const rights = z.object({ pull: z.boolean(), push: z.boolean() });
+
+/** Go leaves out what is false. */
+const user = z.object({ login: z.string(), admin: z.boolean().default(false) });
+
 const branches = z
   .array(z.string())
   .nullable()
@@ -75,6 +80,20 @@ export class Woodpecker {
   /** The repository that Woodpecker knows by this name, active or not. */
   repository(fullName: string): Promise<WoodpeckerRepository | undefined> {
     return this.#http.find(`/api/repos/lookup/${encodeURI(fullName)}`, repository);
+  }
+
+  repositoryById(repositoryId: number): Promise<WoodpeckerRepository | undefined> {
+    return this.#http.find(`/api/repos/${repositoryId}`, repository);
+  }
+
+  /** What the user may do in a repository, seen or not; undefined where there is none. */
+  rights(repositoryId: number) {
+    return this.#http.find(`/api/repos/${repositoryId}/permissions`, rights);
+  }
+
+  /** Whose the token is. */
+  user() {
+    return this.#http.call("GET", "/api/user", user);
   }
 
   /** By the forge's own number of the repository. */

@@ -7,6 +7,7 @@ import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Woodpecker } from "./client.ts";
 import { DEFAULT_EVENTS } from "./secret-events.ts";
+import { assertMay } from "./visibility.ts";
 
 const USERNAME = "registry_username";
 const PASSWORD = "registry_password";
@@ -62,6 +63,10 @@ const definition = define({
     if (ours.length === 0) return undefined;
     // Half of them is as good as a version that was never written.
     return ours.length === found.length ? {} : { credentialsVersion: 0 };
+  },
+
+  async assertVisible(woodpecker, { repositoryId }) {
+    await assertMay(woodpecker, "push", repositoryId);
   },
 
   async delete(woodpecker, _id, { repositoryId }) {

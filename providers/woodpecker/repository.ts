@@ -4,6 +4,7 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Woodpecker, type WoodpeckerRepository } from "./client.ts";
+import { assertMay, assertSeesAll } from "./visibility.ts";
 
 const definition = define({
   module: "woodpecker/repository",
@@ -26,35 +27,47 @@ const definition = define({
 
   connect: () => new Woodpecker(),
 
-  // Woodpecker has no place for a mark. The forge's number serves: that repository carries ours.
-  async find(woodpecker, { fullName, forgeRemoteId }) {
-    const found = await woodpecker.repository(fullName);
-    return (
-      found && { id: String(found.id), ownership: isOf(found, forgeRemoteId) ? "ours" : "others" }
-    );
+  // Woodpecker has no place for a mark. The forge's number serves: that repository is ours.
+  async find(woodpecker, { fullName, forgeRemoteId, repositoryId }) {
+    const found = await lookUp(woodpecker, fullName, repositoryId);
+    if (!found) return undefined;
+    if (isOf(found, forgeRemoteId)) return { id: String(found.id), ownership: "ours" };
+    const reason = `is of another repository on Gitea (number ${found.forge_remote_id})`;
+    return { id: String(found.id), ownership: "others", reason };
   },
 
   async create(woodpecker, { forgeRemoteId }) {
     return String((await woodpecker.activate(forgeRemoteId)).id);
   },
 
-  async apply(woodpecker, id, { fullName, forgeRemoteId }) {
-    const found = await woodpecker.repository(fullName);
+  async apply(woodpecker, id, { fullName, forgeRemoteId }, last) {
+    const found = await lookUp(woodpecker, fullName, last?.repositoryId);
     if (!found?.active) await woodpecker.activate(forgeRemoteId);
     return { repositoryId: Number(id), url: `${woodpecker.url}/repos/${id}` };
   },
 
-  async read(woodpecker, id, { fullName, forgeRemoteId }) {
-    const found = await woodpecker.repository(fullName);
+  async read(woodpecker, id, { fullName, forgeRemoteId, repositoryId }) {
+    const found = await lookUp(woodpecker, fullName, repositoryId);
     // Deactivated by hand, it is made anew: `create` adopts it and activates it.
     if (!found?.active || String(found.id) !== id || !isOf(found, forgeRemoteId)) return undefined;
     return { url: `${woodpecker.url}/repos/${id}` };
+  },
+
+  async assertVisible(woodpecker, { fullName, repositoryId }) {
+    if (repositoryId !== undefined) return assertMay(woodpecker, "pull", repositoryId);
+    await assertSeesAll(woodpecker, fullName.split("/")[0] ?? "");
   },
 
   async delete(woodpecker, id) {
     await woodpecker.remove(Number(id));
   },
 });
+
+function lookUp(woodpecker: Woodpecker, fullName: string, repositoryId: number | undefined) {
+  return repositoryId === undefined
+    ? woodpecker.repository(fullName)
+    : woodpecker.repositoryById(repositoryId);
+}
 
 function isOf(repository: WoodpeckerRepository, forgeRemoteId: number): boolean {
   return repository.forge_remote_id === String(forgeRemoteId);

@@ -6,6 +6,7 @@ import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Woodpecker } from "./client.ts";
 import { secretEvents } from "./secret-events.ts";
+import { assertMay } from "./visibility.ts";
 
 const definition = define({
   module: "woodpecker/secret",
@@ -48,6 +49,10 @@ const definition = define({
     const ownership = ownershipOf(markIn(found?.note), owner);
     if (!found || ownership === "others") return undefined;
     return { events: found.events.toSorted(), owner: ownership === "ours" ? owner : NO_OWNER };
+  },
+
+  async assertVisible(woodpecker, { repositoryId }) {
+    await assertMay(woodpecker, "push", repositoryId);
   },
 
   async delete(woodpecker, _id, { repositoryId, name }) {

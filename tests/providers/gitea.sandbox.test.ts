@@ -121,11 +121,20 @@ describe("gitea:Repository", () => {
     assert.equal((await repository())?.archived, false);
   });
 
-  it("leaves one that no longer carries its mark", async () => {
+  it("deletes by its number one whose mark was edited out", async () => {
     const { id, outs } = await provider.create(await inputs());
     await gitea.editRepository(organization, slug, { description: "taken over" });
     await provider.delete(id, outs);
+    assert.equal(await repository(), undefined);
+  });
+
+  it("leaves one that another stack has marked since", async () => {
+    const { id, outs } = await provider.create(await inputs());
+    const other = { ...testOwner(slug), stack: "fedcba9876543210" };
+    await gitea.editRepository(organization, slug, { description: `(${markText(other)})` });
+    await provider.delete(id, outs);
     assert.notEqual(await repository(), undefined);
+    await rejected(provider.update(id, outs, await inputs()), /^RDEV_NOT_OURS: /);
   });
 
   describe("when Gitea fails half way", () => {

@@ -188,7 +188,8 @@ describe("providers/woodpecker", () => {
       await woodpecker("DELETE", path);
       assert.equal((await secrets.read(id, outs)).id, "");
       await byHand("kube_token");
-      assert.equal((await secrets.read(id, outs)).id, "");
+      const replaced = await secrets.read(id, outs);
+      assert.equal((await secrets.diff(id, replaced.props ?? {}, outs)).changes, true);
       await secrets.delete(id, outs);
       assert.equal((await named("kube_token")).note, "");
     });

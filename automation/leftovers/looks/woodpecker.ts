@@ -1,7 +1,8 @@
 import { Gitea } from "../../../providers/gitea/client.ts";
-import { markIn } from "../../../core/ownership.ts";
 import { Woodpecker } from "../../../providers/woodpecker/client.ts";
-import { type Look, type Place, standing } from "../look.ts";
+import { assertSeesAll } from "../../../providers/woodpecker/visibility.ts";
+import type { Look, Place } from "../look.ts";
+import { repositoryStanding } from "./gitea.ts";
 
 /**
  * The repository, active or not: a delete makes Woodpecker forget it. Woodpecker has no place for a
@@ -11,12 +12,17 @@ export const woodpecker: Look = {
   system: "woodpecker",
   what: ({ slug, settings }) => `repository ${settings.gitOrganization}/${slug}`,
   async at(place) {
-    const found = await new Woodpecker().repository(fullName(place));
-    if (!found) return [];
-    const { slug, owner, settings } = place;
-    const onForge = await new Gitea().repository(settings.gitOrganization, slug);
+    const { slug, settings } = place;
+    const client = new Woodpecker();
+    const found = await client.repository(fullName(place));
+    if (!found) {
+      await assertSeesAll(client, settings.gitOrganization);
+      return [];
+    }
+    const forge = new Gitea();
+    const onForge = await forge.repository(settings.gitOrganization, slug);
     const isSame = onForge && String(onForge.id) === found.forge_remote_id;
-    const why = isSame ? standing(markIn(onForge.description), owner) : "left";
+    const why = isSame ? await repositoryStanding(forge, onForge, place) : "left";
     return [{ what: `repository ${found.full_name} (number ${found.id})`, why }];
   },
 };

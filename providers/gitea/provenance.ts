@@ -1,0 +1,86 @@
+import type { Owner, Ownership } from "../../core/ownership.ts";
+import type { Found } from "../dynamic/definition.ts";
+import type { Gitea, GiteaRepository } from "./client.ts";
+import { describedOwnership } from "./mark.ts";
+
+type Proven = Pick<Found, "ownership" | "reason">;
+
+/**
+ * Whose a repository is whose number no state knows. Its description alone decides nothing: whoever
+ * administers a repository can copy a mark into it.
+ */
+export async function provenOwnership(
+  gitea: Gitea,
+  organization: string,
+  repository: GiteaRepository,
+  owner: Owner,
+): Promise<Proven> {
+  const ownership = describedOwnership(repository, owner);
+  if (ownership !== "ours" && ownership !== "retained") return { ownership };
+  const isProven =
+    ownership === "ours"
+      ? await isMadeByOwners(gitea, organization, repository)
+      : await isNotedAsRetained(gitea, organization, repository, owner);
+  return isProven ? { ownership } : copied(ownership);
+}
+
+/** The same, whatever stack of the project its description names. */
+export async function isMadeByOwners(
+  gitea: Gitea,
+  organization: string,
+  { full_name: fullName }: GiteaRepository,
+): Promise<boolean> {
+  const [account = "", name = ""] = fullName.split("/");
+  const activities = await gitea.activities(account, name);
+  // A tenant could give its own repository, which an owner made, another project's name.
+  const decisive = activities.filter(({ op_type: type }) => DECISIVE.includes(type));
+  if (!decisive.some(({ op_type: type }) => type === "create_repo")) return false;
+  const users = new Map(decisive.map(({ act_user: user }) => [user.login, user]));
+  for (const { login, is_admin: isAdmin } of users.values()) {
+    if (!isAdmin && !(await gitea.isOwner(organization, login))) return false;
+  }
+  return true;
+}
+
+/** Notes that a delete kept this repository, in a place that only the organization's owners write. */
+export async function noteAsRetained(
+  gitea: Gitea,
+  organization: string,
+  { id }: GiteaRepository,
+  owner: Owner,
+): Promise<void> {
+  await gitea.setVariable(organization, retainedVariable(owner), String(id));
+}
+
+export async function isNotedAsRetained(
+  gitea: Gitea,
+  organization: string,
+  { id }: GiteaRepository,
+  owner: Owner,
+): Promise<boolean> {
+  return (await gitea.variable(organization, retainedVariable(owner))) === String(id);
+}
+
+export async function forgetRetained(
+  gitea: Gitea,
+  organization: string,
+  owner: Owner,
+): Promise<void> {
+  await gitea.deleteVariable(organization, retainedVariable(owner));
+}
+
+/** Who did one of these decides what a repository is, and what its name means. */
+const DECISIVE: readonly string[] = ["create_repo", "rename_repo", "transfer_repo"];
+
+/** Slugs have single hyphens only, so two underscores part platform and project. */
+function retainedVariable({ platform, project }: Owner): string {
+  return `RDEV_RETAINED_${platform}__${project}`.replaceAll("-", "_").toUpperCase();
+}
+
+function copied(ownership: Ownership): Proven {
+  const mark = ownership === "ours" ? "this stack's mark" : "the mark of a retained repository";
+  return {
+    ownership: "others",
+    reason: `carries ${mark}, but Gitea does not show that an owner of the organization put it there`,
+  };
+}
