@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { StackState } from "../../automation/engine/state.ts";
 import { leftovers } from "../../automation/leftovers/leftovers.ts";
 import { markText, retainedMarkText } from "../../core/ownership.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
 import { provider as repositories } from "../../providers/gitea/repository.ts";
+import { Woodpecker } from "../../providers/woodpecker/client.ts";
 import { provider as ciRepositories } from "../../providers/woodpecker/repository.ts";
 import { provider as ciSecrets } from "../../providers/woodpecker/secret.ts";
 import { asAdmin, type ForgeUser, forgeUser } from "../support/forge-user.ts";
 import { testOwner } from "../support/owner.ts";
 import { rejected } from "../support/rejected.ts";
+import { projects, succeeded } from "../support/stage.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { testVariables, variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
 
 /** Who tries what against a project's repository, on Gitea and in Woodpecker. */
 describe("an attack on the forge", function () {
@@ -246,5 +250,38 @@ describe("an attack on the forge", function () {
     await repositories.delete(again.id, again.outs);
     assert.equal((await repositories.read(again.id, again.outs)).id, "");
     assert.deepEqual(await remaining(), []);
+  });
+});
+
+describe("a run with tokens that may see nothing on the forge", function () {
+  this.timeout(300_000);
+  const project = projects();
+
+  it("neither forgets nor destroys: it fails, and says why", async () => {
+    const one = await project();
+    succeeded(await one.up());
+    const { slug, place, workDir } = one;
+    const before = await StackState.read(one.stack, workDir);
+    const stranger = await forgeUser();
+    const powerless = {
+      GITEA_TOKEN: await stranger.token("all"),
+      WOODPECKER_TOKEN: await stranger.woodpeckerToken(),
+    };
+    await withVariables(powerless, async () => {
+      for (const run of [await one.refresh(), await one.destroy()]) {
+        assert.equal(run.result, "failed");
+        assert.ok(run.errors.some(({ code }) => code === "RDEV_FORBIDDEN"));
+      }
+    });
+    const after = await StackState.read(one.stack, workDir);
+    const ofForge = (urn: string) => /gitea:|woodpecker:Repository/.test(urn);
+    assert.deepEqual(after.resources.filter(ofForge), before.resources.filter(ofForge));
+    assert.notEqual(await new Gitea().repository(place.organization, slug), undefined);
+    const ci = new Woodpecker();
+    const known = await ci.repository(`${place.organization}/${slug}`);
+    assert.equal(known?.active, true);
+    assert.notEqual(await ci.secret(known.id, "kube_token"), undefined);
+    succeeded(await one.destroy());
+    assert.deepEqual(await one.onServers(), []);
   });
 });

@@ -137,6 +137,39 @@ describe("gitea:Repository", () => {
     await rejected(provider.update(id, outs, await inputs()), /^RDEV_NOT_OURS: /);
   });
 
+  describe("with a state of the version before, which names a project only", () => {
+    const stateBefore = async () => {
+      const made = await byHand(`Mine (managed-by: rdev-infra, project: ${slug})`);
+      const { owner: _, ...rest } = await inputs();
+      const urls = { cloneUrl: made.clone_url, sshUrl: made.ssh_url, htmlUrl: made.html_url };
+      return { ...rest, project: slug, repositoryId: made.id, ...urls };
+    };
+    const id = () => `${organization}/${slug}`;
+
+    it("is marked anew by its next update, and stays the same repository", async () => {
+      const state = await stateBefore();
+      const { outs } = await provider.update(id(), state, await inputs());
+      assert.equal(outs["repositoryId"], state.repositoryId);
+      assert.equal((await repository())?.description, `Mine (${markText(testOwner(slug))})`);
+    });
+
+    it("is found by a refresh, and deleted without an update", async () => {
+      const state = await stateBefore();
+      assert.equal((await provider.read(id(), state)).id, id());
+      await provider.delete(id(), state);
+      assert.equal(await repository(), undefined);
+    });
+
+    it("is left alone where another stack took it over first", async () => {
+      const state = await stateBefore();
+      const other = { ...testOwner(slug), platform: "prod" };
+      await provider.update(id(), state, await inputs({ owner: other }));
+      await rejected(provider.update(id(), state, await inputs()), /^RDEV_NOT_OURS: /);
+      await provider.delete(id(), state);
+      assert.equal((await repository())?.id, state.repositoryId);
+    });
+  });
+
   describe("when Gitea fails half way", () => {
     let proxy: FaultyProxy;
     beforeEach(async () => {
