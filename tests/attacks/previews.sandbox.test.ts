@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { parse } from "yaml";
 import { makeReport } from "../../core/previews/report.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { filesUnder, leaksIn, Secrets } from "../support/leaks.ts";
@@ -195,6 +196,27 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.deepEqual(await leaksIn(filesUnder(checkout), token), []);
     const again = await asked("--checkout", checkout);
     assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [2, true]);
+  });
+
+  it("while the pipeline fetches the trusted code of a private repository", async () => {
+    const pipeline = await readFile(
+      join(import.meta.dirname, "../../.woodpecker/preview.yml"),
+      "utf8",
+    );
+    const { steps } = parse(pipeline) as { steps: { name: string; commands: string[] }[] };
+    const commands = steps.find(({ name }) => name === "report")?.commands ?? [];
+    const fetching = commands.filter((command) => /ask/.test(command));
+    assert.equal(fetching.length, 2);
+    const cwd = await mkdtemp(join(folder, "report-"));
+    const env = {
+      GITEA_COMMENT_TOKEN: admin!.token,
+      CI_REPO_DEFAULT_BRANCH: "main",
+      CI_REPO_CLONE_URL: `${variable("GITEA_URL")}/${repository.slice("/repos/".length)}.git`,
+    };
+    await execa("sh", ["-ec", fetching.join("\n")], { cwd, env });
+    assert.ok((await readdir(join(cwd, "trusted"))).includes("README.md"));
+    const token = new Secrets({ token: admin!.token });
+    assert.deepEqual(await leaksIn(filesUnder(cwd), token), []);
   });
 
   describe("and its own code does not say how its preview went", () => {

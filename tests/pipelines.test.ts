@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { z } from "zod";
+import { DEFAULT_EVENTS } from "../providers/woodpecker/secret-events.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, ROOT), "utf8");
+const files = (...patterns: string[]) => globSync(patterns, { cwd: ROOT });
+
+const secret = z.object({ from_secret: z.string() });
+const woodpeckerSchema = z.object({
+  when: z.array(z.object({ event: z.union([z.string(), z.array(z.string())]) })),
+  steps: z.array(
+    z.object({
+      name: z.string(),
+      image: z.string(),
+      commands: z.array(z.string()).default([]),
+      directory: z.string().optional(),
+      environment: z.record(z.string(), z.union([z.string(), secret])).default({}),
+      settings: z.record(z.string(), z.unknown()).default({}),
+      when: z.array(z.record(z.string(), z.unknown())).default([]),
+    }),
+  ),
+});
+const stepSchema = z.object({
+  uses: z.string().optional(),
+  run: z.string().optional(),
+  with: z.record(z.string(), z.unknown()).default({}),
+  env: z.record(z.string(), z.string()).default({}),
+});
+const githubSchema = z.object({
+  on: z.record(z.string(), z.unknown()),
+  permissions: z.record(z.string(), z.string()),
+  jobs: z.record(
+    z.string(),
+    z.object({
+      environment: z.string().optional(),
+      permissions: z.record(z.string(), z.string()),
+      steps: z.array(stepSchema),
+    }),
+  ),
+});
+
+const versionsSchema = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  devDependencies: z.record(z.string(), z.string()),
+});
+
+const woodpecker = () => woodpeckerSchema.parse(parse(read(".woodpecker/preview.yml")));
+const github = () => githubSchema.parse(parse(read(".github/workflows/preview.yml")));
+const secretsOf = (environment: Readonly<Record<string, unknown>>) =>
+  Object.values(environment).filter((value) => secret.safeParse(value).success);
+
+describe("the previews' pipelines", () => {
+  it("are started by no pull request, whose own code would say what they do", () => {
+    const events = woodpecker().when.flatMap(({ event }) => event);
+    assert.deepEqual(events, ["manual"]);
+    // Both run the workflow of the default branch, or of a branch that a person with write access names.
+    assert.deepEqual(Object.keys(github().on), ["issue_comment", "workflow_dispatch"]);
+  });
+
+  it("install packages without scripts, in a step that has no secret but the approval's token", () => {
+    const { steps } = woodpecker();
+    for (const { name, commands, environment } of steps) {
+      const installs = commands.filter((command) => /\bnpm (ci|i|install)\b/.test(command));
+      assert.ok(
+        installs.every((command) => command.includes("--ignore-scripts")),
+        name,
+      );
+      if (installs.length > 0) {
+        const secrets = Object.keys(environment);
+        assert.ok(secrets.every((each) => each === "GITEA_COMMENT_TOKEN"));
+      }
+    }
+    assert.deepEqual(steps.find(({ name }) => name === "install")?.environment, {});
+    for (const { steps: ofJob } of Object.values(github().jobs)) {
+      const installs = ofJob.filter(({ run = "" }) => /\bnpm (ci|i|install)\b/.test(run));
+      assert.equal(installs.length, 1);
+      for (const { run, env } of installs) {
+        assert.equal(run, "npm ci --ignore-scripts");
+        assert.deepEqual(env, {});
+      }
+    }
+  });
+
+  it("ask for the approval first, and give production's credentials to the approved code alone", () => {
+    const names = woodpecker().steps.map(({ name }) => name);
+    assert.deepEqual(names, ["approval", "install", "preview", "report"]);
+    for (const { name, directory, environment, commands } of woodpecker().steps) {
+      const isTrusted = name === "approval" || name === "report";
+      const isPullRequest = directory === "pull-request";
+      assert.notEqual(isTrusted, isPullRequest, name);
+      assert.equal("GITEA_COMMENT_TOKEN" in environment, isTrusted, name);
+      const many = secretsOf(environment).length > 1;
+      assert.equal(many, name === "preview", name);
+      assert.doesNotMatch(commands.join("\n"), /--comment/, name);
+    }
+    const { permissions, jobs } = github();
+    assert.deepEqual(permissions, {});
+    assert.deepEqual(Object.keys(jobs), ["approval", "preview", "report"]);
+    for (const [name, { environment, steps, permissions: granted }] of Object.entries(jobs)) {
+      const isPreview = name === "preview";
+      const text = JSON.stringify(steps);
+      assert.equal(text.includes("secrets."), isPreview, name);
+      assert.equal(text.includes("github.token"), !isPreview, name);
+      assert.equal(environment, isPreview ? "preview" : undefined, name);
+      if (isPreview) assert.deepEqual(granted, { contents: "read" });
+      for (const { uses = "", with: given } of steps) {
+        if (uses.startsWith("actions/checkout@")) assert.equal(given["persist-credentials"], false);
+      }
+    }
+  });
+
+  it("take no text of a pull request into a command", () => {
+    const commands = Object.values(github().jobs).flatMap(({ steps }) =>
+      steps.map(({ run = "" }) => run),
+    );
+    for (const command of commands) assert.doesNotMatch(command, /\$\{\{/);
+  });
+});
+
+describe("the pipeline of a project", () => {
+  it("gets its secrets for no pull request, and uses them on the main branch only", () => {
+    assert.deepEqual(
+      DEFAULT_EVENTS.filter((event) => event.startsWith("pull_request")),
+      [],
+    );
+    const { steps } = woodpeckerSchema.parse(parse(template(".woodpecker.yml")));
+    const withSecrets = steps.filter(
+      ({ environment, settings }) => secretsOf({ ...environment, ...settings }).length > 0,
+    );
+    assert.equal(withSecrets.length, 2);
+    for (const { name, when } of withSecrets) {
+      assert.deepEqual(when, [{ event: ["push", "manual"], branch: "main" }], name);
+    }
+  });
+});
+
+/** A template's file, with words in the place of its variables. */
+function template(path: string): string {
+  return read(`templates/skeleton/${path}`).replaceAll(/\{\{(\w+)\}\}/g, "$1");
+}
+
+describe("images and actions", () => {
+  const images = [
+    ...files(".woodpecker/*.yml", "templates/**/.woodpecker.yml", "templates/**/*.yaml").flatMap(
+      (path) =>
+        [...read(path).matchAll(/\bimage: (?:&\w+ )?([^*\s]\S*)/g)].map(([, image]) => image),
+    ),
+    ...files("templates/**/Dockerfile").flatMap((path) =>
+      [...read(path).matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
+    ),
+    ...[...read("Pulumi.staging.yaml").matchAll(/Image: (\S+)/g)].map(([, image]) => image),
+    ...[...read("core/settings.ts").matchAll(/"([\w.-]+\/[\w./-]+:[\w.@:-]+)"/g)].map(
+      ([, image]) => image,
+    ),
+  ].filter((image) => image !== undefined);
+
+  it("are found", () => {
+    const found = new Set(images.map((image) => image.replace(/[:@].*/, "")));
+    for (const name of [
+      ...["pulumi/pulumi-nodejs-24", "golang", "woodpeckerci/plugin-kaniko", "alpine/kubectl"],
+      ...["fluent/fluent-bit", "mendhak/http-https-echo", "scratch"],
+    ]) {
+      assert.ok(found.has(name), name);
+    }
+  });
+
+  it("are pinned: images by a version, or by a digest", () => {
+    // The project's own image has no version yet in a template, and "scratch" never has one.
+    const others = images.filter((image) => image !== "scratch" && !image.startsWith("{{IMAGE}}"));
+    for (const image of others) {
+      assert.match(image, /^[\w./-]+:\d+(\.\d+)*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
+      const [, version = ""] = /:([\d.]+)/.exec(image) ?? [];
+      assert.ok(version.split(".").length === 3 || image === "mendhak/http-https-echo:37", image);
+    }
+  });
+
+  it("are pinned: actions by the commit of a version", () => {
+    const uses = files(".github/**/*.yml", "templates/**/.github/**/*.yml").flatMap((path) =>
+      [...read(path).matchAll(/\buses: (.*)$/gm)].map(([, action = ""]) => action),
+    );
+    assert.ok(uses.length > 4);
+    for (const action of uses)
+      assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  });
+
+  it("are pinned: a machine's system, Node and Pulumi by their versions", () => {
+    const workflow = read(".github/workflows/preview.yml");
+    assert.doesNotMatch(workflow, /-latest\b/);
+    const { dependencies, devDependencies } = versionsSchema.parse(
+      JSON.parse(read("package.json")),
+    );
+    const pulumi = dependencies["@pulumi/pulumi"];
+    assert.ok(workflow.includes(`node-version: ${devDependencies["node"]} `));
+    assert.ok(workflow.includes(`pulumi-version: ${pulumi} `));
+    assert.ok(read(".woodpecker/preview.yml").includes(`:${pulumi}\n`));
+  });
+});
