@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { MAX_WAIT } from "./backoff.ts";
+import { cleanText } from "./details.ts";
 
 /** Any number, the same for all who ship. */
 const SHIPPER_LOCK = 7_274_003;
@@ -76,7 +77,7 @@ export async function postpone(
       attempts: eb("attempts", "+", 1),
       // Not now(): that is when the transaction began, and Citadel may have taken long.
       next_at: sql<Date>`clock_timestamp() + ${wait} * interval '1 ms'`,
-      reason,
+      reason: cleanText(reason),
     }))
     .where("audit_id", "=", id)
     .execute();
@@ -90,7 +91,7 @@ export async function setAside(
 ): Promise<void> {
   await transaction
     .updateTable("audit_outbox")
-    .set({ refused_at: sql<Date>`now()`, reason })
+    .set({ refused_at: sql<Date>`now()`, reason: cleanText(reason) })
     .where("audit_id", "=", id)
     .execute();
 }

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { z } from "zod";
 import { problems } from "../../core/errors.ts";
+import { jsonText } from "../store/json.ts";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { FIRST_HASH, rowHash } from "./chain.ts";
@@ -69,7 +70,7 @@ export async function append(transaction: StoreTransaction, event: AuditEvent): 
   const row = { ...unhashed, hash: rowHash(unhashed) };
   await transaction
     .insertInto("audit_log")
-    .values({ ...row, details: JSON.stringify(row.details) })
+    .values({ ...row, details: jsonText(row.details) })
     .execute();
   return row;
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { QUEUE } from "../store/queue.ts";
+import { jsonText } from "../store/json.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import type { Done } from "../worker/messages.ts";
@@ -61,7 +62,7 @@ export class Attempt {
           .insertInto("operation_attempts")
           .values({
             ...{ operation_id: found.id, attempt: attempts },
-            runner: JSON.stringify(office.runner),
+            runner: jsonText(office.runner),
           })
           .execute();
         return new Attempt(office, ticket, row);
@@ -182,7 +183,7 @@ export class Attempt {
       if (gone) await transaction.deleteFrom("projects").where("slug", "=", slug).execute();
       await change(transaction, id, {
         ...{ state: outcome.result, ended_at: new Date() },
-        ...{ outcome: JSON.stringify(outcome), remaining: JSON.stringify(remaining) },
+        ...{ outcome: jsonText(outcome), remaining: jsonText(remaining) },
       });
       const { boss } = this.#office;
       await boss.complete(QUEUE, this.#ticket, null, { db: fromKysely(transaction) });

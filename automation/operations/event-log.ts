@@ -1,4 +1,7 @@
+import { userMessage } from "../../core/errors.ts";
 import type { OperationEvent } from "../engine/events.ts";
+import { mayPass } from "../store/errors.ts";
+import { LostAttempt } from "./attempt.ts";
 import type { NumberedEvent } from "./operation.ts";
 
 const FLUSH_MS = 250;
@@ -29,7 +32,7 @@ export class EventLog {
     this.#waiting.push({ at: new Date(), event: told });
   }
 
-  /** Resolves when all that was added is written. */
+  /** Resolves when all that was added is written, or was refused for good. */
   flush(): Promise<void> {
     this.#writing = this.#writing
       .catch(() => undefined)
@@ -40,8 +43,11 @@ export class EventLog {
         try {
           await this.#write(events);
         } catch (error) {
-          this.#waiting = [...events, ...this.#waiting];
-          throw error;
+          if (error instanceof LostAttempt || mayPass(error)) {
+            this.#waiting = [...events, ...this.#waiting];
+            throw error;
+          }
+          await this.#write([{ at: new Date(), event: left(events.length, error) }]);
         }
       });
     return this.#writing;
@@ -58,6 +64,11 @@ const TOO_MANY: OperationEvent = {
   severity: "warning",
   message: `There are more than ${MAX_EVENTS} events: the rest is left out.`,
 };
+
+function left(count: number, error: unknown): OperationEvent {
+  const message = `Events that could not be recorded: ${count}. ${userMessage(error)}`;
+  return { event: "diagnostic", severity: "warning", message };
+}
 
 function bounded(event: OperationEvent): OperationEvent {
   if (event.event !== "diagnostic" || event.message.length <= MAX_MESSAGE) return event;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { userMessage } from "../../core/errors.ts";
-import type { ErrorCode } from "../../core/errors.ts";
+import { asInfraError, type ErrorCode, userMessage } from "../../core/errors.ts";
 import { NO_CHANGES } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
+import { mayPass } from "../store/errors.ts";
 import type { Job } from "../worker/job.ts";
 import type { Done } from "../worker/messages.ts";
 import type { Ending, Worker } from "../worker/worker.ts";
@@ -18,6 +18,8 @@ import type { RunnerLog } from "./runner-log.ts";
 const CANCEL_GRACE = 120_000;
 const HAND_BACK_GRACE = 10_000;
 const RETRY_MS = 500;
+/** In ms: how long the database may refuse what it may take later, while the lease holds. */
+const PATIENCE = 600_000;
 
 export interface ExecutionOptions {
   readonly office: Office;
@@ -84,19 +86,15 @@ export class Execution {
       this.#cancel(CANCEL_GRACE);
     }, deadline);
     try {
-      const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
-      const ending = this.#isToUndo(attempt, done)
-        ? await this.#undone(attempt, events, done)
-        : done;
-      await this.#persist(() => events.flush());
+      const ending = await this.#ending(attempt, events);
+      await this.#persist(() => events.flush()).catch(unlessLost);
       const again = ending.killed && attempts < maxAttempts;
       if (again || (this.#isHandingBack && ending.outcome.result === "cancelled")) {
         await this.#persist(() => attempt.handBack());
         this.#tell("warn", { attempts, ...whyOf(ending.outcome) }, "operation given back");
         return;
       }
-      await this.#persist(() => attempt.end(ending));
-      logEnd(log, attempt, ending.outcome);
+      logEnd(log, attempt, await this.#end(attempt, ending));
     } catch (error) {
       if (!(error instanceof LostAttempt)) throw error;
       this.#tell("warn", { attempts }, "operation lost to another runner");
@@ -106,6 +104,37 @@ export class Execution {
       events.end();
       lease.end();
       await this.#worker.kill();
+    }
+  }
+
+  /** Does it, and where that is asked for and safe, undoes it. Rejects with LostAttempt only. */
+  async #ending(attempt: Attempt, events: EventLog): Promise<Done> {
+    try {
+      const { kind } = attempt.row;
+      const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
+      return this.#isToUndo(attempt, done) ? await this.#undone(attempt, events, done) : done;
+    } catch (error) {
+      unlessLost(error);
+      const { code, message } = asInfraError(error);
+      return dead(failed(code, message));
+    }
+  }
+
+  /**
+   * Records how it ended, and answers with what is on record: an outcome that the database refuses for
+   * its content would be refused for ever, so one that says that takes its place.
+   */
+  async #end(attempt: Attempt, ending: Done): Promise<Outcome> {
+    try {
+      await this.#persist(() => attempt.end(ending));
+      return ending.outcome;
+    } catch (error) {
+      unlessLost(error);
+      const { result, changes, durationMs } = ending.outcome;
+      const message = `It ended as ${result}, but that could not be recorded: ${userMessage(error)}`;
+      const outcome = failed("RDEV_STORE", message, { ...STOPPED, changes, durationMs });
+      await this.#persist(() => attempt.end(dead(outcome)));
+      return outcome;
     }
   }
 
@@ -211,13 +240,18 @@ export class Execution {
     this.#grace = setTimeout(() => void this.#worker?.kill(), grace);
   }
 
-  /** Tries until it is done, or until the operation is not this one's any more. */
+  /**
+   * Tries until it is done, or until the operation is not this one's any more. Rejects with what the
+   * database will not take later either.
+   */
   async #persist<T>(work: () => Promise<T>): Promise<T> {
+    const end = performance.now() + PATIENCE;
     for (;;) {
       try {
         return await work();
       } catch (error) {
         if (error instanceof LostAttempt) throw error;
+        if (!mayPass(error) || performance.now() > end) throw error;
         if (this.#lease?.isLost !== false) throw new LostAttempt();
       }
       await sleep(RETRY_MS);
@@ -256,6 +290,10 @@ function failed(code: ErrorCode, message: string, outcome: Outcome = STOPPED): O
 
 function dead(outcome: Outcome): Done {
   return { type: "done", outcome, remaining: [], gone: false, mayUndo: false, killed: false };
+}
+
+function unlessLost(error: unknown): void {
+  if (error instanceof LostAttempt) throw error;
 }
 
 function whyOf({ errors }: Outcome): object {

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from "node:crypto";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
 import { projectStackName } from "../../core/stack-name.ts";
+import { jsonText } from "../store/json.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
@@ -267,8 +268,8 @@ async function insert(
     .insertInto("operations")
     .values({
       ...{ id: randomUUIDv7(), platform, slug, kind: request.kind, actor, state: "queued" },
-      request: JSON.stringify(request),
-      settings: JSON.stringify(settings),
+      request: jsonText(request),
+      settings: jsonText(settings),
       idempotency_key: idempotency?.key ?? null,
       fingerprint: idempotency?.fingerprint ?? null,
     })

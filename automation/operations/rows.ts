@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import { jsonText } from "../store/json.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
 import { ring } from "./bell.ts";
@@ -40,7 +41,7 @@ export async function addEvents(
         operation_id: id,
         number: first + index,
         at,
-        event: JSON.stringify(event),
+        event: jsonText(event),
       })),
     )
     .execute();

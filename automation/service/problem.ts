@@ -3,6 +3,7 @@ import type { FastifyError, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { ERROR_CODES, type ErrorCode, HTTP_STATUS, InfraError } from "../../core/errors.ts";
+import { IllFormedRequest, illFormedPaths } from "./ill-formed.ts";
 import type { Problem, ProblemItem } from "./schemas/problem.ts";
 
 /** What a problem is told of. */
@@ -32,7 +33,9 @@ const DETAILS: Readonly<Record<string, string>> = {
  * the same id.
  */
 export function problemOf(error: unknown, request: Asked): Problem {
-  if (hasZodFastifySchemaValidationErrors(error)) return invalid(request);
+  if (hasZodFastifySchemaValidationErrors(error) || error instanceof IllFormedRequest) {
+    return invalid(request);
+  }
   if (error instanceof InfraError) {
     const status = HTTP_STATUS[error.code];
     return problem(error.code, status, status < 500 ? error.message : undefined, request);
@@ -82,6 +85,14 @@ function invalid(request: Asked): Problem {
 }
 
 function itemsOf(part: ProblemItem["in"], schema: unknown, given: unknown): ProblemItem[] {
+  const illFormed = (part === "header" ? [] : illFormedPaths(given)).map((path) => ({
+    ...{ in: part, pointer: pointerOf(path), detail: "It holds NUL or half of a surrogate pair." },
+    ...shown(given, path),
+  }));
+  return [...illFormed, ...schemaItems(part, schema, given)];
+}
+
+function schemaItems(part: ProblemItem["in"], schema: unknown, given: unknown): ProblemItem[] {
   if (!(schema instanceof z.ZodType)) return [];
   const issues = schema.safeParse(given).error?.issues ?? [];
   return issues.flatMap((issue) => {
@@ -114,6 +125,6 @@ function shown(given: unknown, path: readonly PropertyKey[]): Pick<ProblemItem, 
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
     return {};
-  const text = String(value);
+  const text = String(value).toWellFormed();
   return text.length <= MAX_SHOWN ? { value: text } : {};
 }

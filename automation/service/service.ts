@@ -12,6 +12,7 @@ import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod
 import { InfraError } from "../../core/errors.ts";
 import { logRequests } from "./access-log.ts";
 import { guard } from "./access.ts";
+import { IllFormedRequest, illFormedPaths } from "./ill-formed.ts";
 import { measureRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { LIMITS, type ServiceParts } from "./parts.ts";
@@ -71,6 +72,8 @@ export async function createService(parts: ServiceParts): Promise<FastifyInstanc
   // An empty body is one without fields.
   app.addHook("preValidation", async (request) => {
     if (request.routeOptions.schema?.body) request.body ??= {};
+    const { body, query, params, is404 } = request;
+    if (!is404 && illFormedPaths([body, query, params]).length > 0) throw new IllFormedRequest();
   });
   await app.register(rateLimit, { global: false });
   logRequests(app);

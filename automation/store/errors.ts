@@ -1,5 +1,5 @@
 import pg from "pg";
-import { InfraError } from "../../core/errors.ts";
+import { type ErrorCode, InfraError } from "../../core/errors.ts";
 import { postgresError } from "../../providers/postgres/errors.ts";
 
 /** By SQLSTATE: a table, a column or a function that is not there. */
@@ -16,6 +16,18 @@ export function storeError(error: unknown, address: string): unknown {
   }
   return isOfPostgres(error) ? postgresError(error, address, "DATABASE_URL") : error;
 }
+
+/** Whether the same statement may succeed later. What the database refuses for its content never does. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof InfraError && PASSING.has(error.code);
+}
+
+/** A role that is locked out for a moment is refused as one with a wrong password is. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  "RDEV_UNREACHABLE",
+  "RDEV_DEADLINE",
+  "RDEV_UNAUTHORIZED",
+]);
 
 function isOfPostgres(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return true;

@@ -10,6 +10,7 @@ import type {
 } from "../operations/operation.ts";
 import type { RunnerIdentity } from "../operations/runner-identity.ts";
 import type { Role } from "../keys/key.ts";
+import type { JsonText } from "./json.ts";
 
 /** The service's own tables. `migrations/` makes them. */
 export interface Schema {
@@ -23,7 +24,7 @@ export interface Schema {
 }
 
 /** Read as what it holds, written as JSON text: a list would be taken for an array of PostgreSQL's. */
-type Json<T> = ColumnType<T, string, string>;
+type Json<T> = ColumnType<T, JsonText, JsonText>;
 
 interface ProjectsTable {
   slug: string;
@@ -33,9 +34,9 @@ interface ProjectsTable {
   /** Its environment in Citadel; null until it has one. */
   citadel_tenant_id: string | null;
   /** A copy of what its stack records to be made with. */
-  settings: ColumnType<Partial<ProjectSettings>, string | undefined, string>;
+  settings: ColumnType<Partial<ProjectSettings>, JsonText | undefined, JsonText>;
   /** Of the last `up` that succeeded; secrets are the text "[secret]". */
-  outputs: ColumnType<Readonly<Record<string, unknown>>, string | undefined, string>;
+  outputs: ColumnType<Readonly<Record<string, unknown>>, JsonText | undefined, JsonText>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }
@@ -51,7 +52,7 @@ interface AuditLogTable {
   duration_ms: number | null;
   component: string;
   /** Written as JSON text, so that a list is not taken for an array of PostgreSQL's. */
-  details: ColumnType<Record<string, unknown>, string, never>;
+  details: ColumnType<Record<string, unknown>, JsonText, never>;
   prev_hash: string;
   hash: string;
 }
@@ -107,8 +108,8 @@ interface OperationsTable {
   attempts: Generated<number>;
   /** Nothing of the project was there before it: all that is there since, it made. */
   found_empty: Generated<boolean>;
-  outcome: ColumnType<Outcome | null, string | undefined, string | null>;
-  remaining: ColumnType<readonly Remaining[], string | undefined, string>;
+  outcome: ColumnType<Outcome | null, JsonText | undefined, JsonText | null>;
+  remaining: ColumnType<readonly Remaining[], JsonText | undefined, JsonText>;
   /** The number of its last event. */
   last_event: Generated<number>;
   idempotency_key: string | null;

@@ -8,6 +8,7 @@ const BY_STATE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   "3D000": ["RDEV_UNREACHABLE", "has no database of the name in {variable}"],
   "57014": ["RDEV_DEADLINE", "did not finish in time"],
   "08": ["RDEV_UNREACHABLE", "ended the connection"],
+  "40": ["RDEV_UNREACHABLE", "gave way to another transaction"],
   "53": ["RDEV_UNREACHABLE", "has no room for this"],
   "57": ["RDEV_UNREACHABLE", "is starting or stopping"],
 };

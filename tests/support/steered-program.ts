@@ -10,6 +10,9 @@ export default function program(): Promise<Record<string, unknown>> {
   const [word, value] = name.split("=");
   new Thing("first");
   if (word === "slow") new Thing("slow", { ms: Number(value) });
+  // A cut after 8,000 characters goes through the emoji.
+  if (word === "emoji") new Thing("bad", { failure: `${"x".repeat(7_999)}😀` });
+  if (word === "nul") new Thing("bad", { failure: "a\0b" });
   if (word === "fail") new Thing("bad", { failure: value ?? "" });
   if (word === "slow-fail")
     new Thing("bad", { failure: "no", other: new Thing("slow", { ms: Number(value) }).urn });

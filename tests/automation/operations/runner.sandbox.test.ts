@@ -245,6 +245,49 @@ describe("operations and their runners", function () {
     assert.ok(await stage.operations.find(last.id));
   });
 
+  it("ends though its errors hold what PostgreSQL refuses: NUL, or half an emoji", async () => {
+    await stage.runner();
+    for (const [name, said] of [
+      ["nul", "a\ufffdb"],
+      ["emoji", "xxx"],
+    ] as const) {
+      const slug = uniqueSlug();
+      const ended = await stage.end(await stage.up(slug, name));
+      assert.equal(ended.state, "failed");
+      assert.ok(
+        ended.outcome?.errors[0]?.message.includes(said),
+        ended.outcome?.errors[0]?.message,
+      );
+      const events = await stage.operations.events(ended.id, 0, 1000);
+      const texts = events.flatMap(({ event }) => ("message" in event ? [event.message] : []));
+      assert.ok(texts.some((text) => text.includes(said)));
+      await stage.end(await stage.submit(slug, { kind: "destroy" }));
+    }
+  });
+
+  it("ends though its record is refused for good, and says so; the next one runs", async () => {
+    await stage.runner();
+    const slug = uniqueSlug();
+    await stage.test.admin(`
+      CREATE FUNCTION refuse_outputs() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF NEW.outcome #>> '{outputs,name}' = 'refused' THEN
+          RAISE EXCEPTION 'no such outputs' USING ERRCODE = 'data_exception';
+        END IF;
+        RETURN NEW;
+      END $$`);
+    await stage.test.admin(`
+      CREATE TRIGGER refuse_outputs BEFORE UPDATE ON operations
+      FOR EACH ROW EXECUTE FUNCTION refuse_outputs()`);
+    const ended = await stage.end(await stage.up(slug, "refused"));
+    assert.deepEqual([ended.state, ended.attempts], ["failed", 1]);
+    const [error] = ended.outcome!.errors;
+    assert.equal(error?.code, "RDEV_STORE");
+    assert.match(error.message, /^It ended as succeeded, but that .* no such outputs/);
+    assert.equal((await stage.end(await stage.up(slug, "plain"))).state, "succeeded");
+    await stage.end(await stage.submit(slug, { kind: "destroy" }));
+  });
+
   it("ends what uses more memory than it may, and says so", async () => {
     await stage.runner({ memoryMb: 700 });
     const greedy = await stage.end(await stage.up(uniqueSlug(), "memory=900"));

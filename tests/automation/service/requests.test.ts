@@ -164,6 +164,38 @@ describe("the HTTP service", () => {
     });
   }
 
+  it("answers 400 to text with NUL or half of a surrogate pair, and says where it stands", async () => {
+    const url = "/v1/projects/my-app";
+    for (const [payload, pointer] of [
+      ['{"name":"a\\u0000b"}', "#/name"],
+      ['{"name":"a\\ud800b"}', "#/name"],
+      ['{"name":"\\ude00"}', "#/name"],
+      ['{"sizes":{"a\\ud83d":1}}', "#/sizes/a%EF%BF%BD"],
+    ] as const) {
+      const headers = { ...admin, "content-type": "application/json" };
+      const found = await problem({ method: "PUT", url, headers, payload }, 400, "RDEV_REQUEST");
+      const item = found.errors?.find((one) => /surrogate/.test(one.detail));
+      assert.deepEqual([item?.in, item?.pointer], ["body", pointer], JSON.stringify(found));
+    }
+    for (const address of [
+      "/v1/audit?project=%00",
+      "/v1/audit?action=a%00",
+      "/v1/projects?search=a%00b",
+      "/v1/operations?slug=%00",
+      "/v1/projects/my-app%00",
+    ]) {
+      const { errors } = await problem({ url: address }, 400, "RDEV_REQUEST");
+      assert.ok(
+        errors?.some(({ detail }) => /NUL/.test(detail)),
+        address,
+      );
+    }
+    const nested = `{"sizes":${"[".repeat(30_000)}"\\u0000"${"]".repeat(30_000)}}`;
+    const headers = { ...admin, "content-type": "application/json" };
+    await problem({ method: "PUT", url, headers, payload: nested }, 400, "RDEV_REQUEST");
+    assert.deepEqual(service.submitted, []);
+  });
+
   it("answers problems to addresses, methods and signs that are none", async () => {
     await problem({ url: "/v1/nothing" }, 404, "RDEV_NOT_FOUND");
     await problem({ url: "/v1/projects/%zz" }, 400, "RDEV_REQUEST");

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { EventLog } from "../../../automation/operations/event-log.ts";
+import type { NumberedEvent } from "../../../automation/operations/operation.ts";
+import { InfraError } from "../../../core/errors.ts";
+
+type Entry = Omit<NumberedEvent, "number">;
+
+const EVENT = { event: "diagnostic", severity: "info", message: "made" } as const;
+
+describe("an operation's event log", () => {
+  it("keeps events while the database is away, and writes them once it is back", async () => {
+    const written: Entry[] = [];
+    let away = true;
+    const log = new EventLog(async (events) => {
+      if (away) throw new InfraError("RDEV_UNREACHABLE", "away");
+      written.push(...events);
+    });
+    log.add(EVENT);
+    await assert.rejects(log.flush(), { code: "RDEV_UNREACHABLE" });
+    away = false;
+    await log.flush();
+    log.end();
+    assert.deepEqual(
+      written.map(({ event }) => event),
+      [EVENT],
+    );
+  });
+
+  it("says how many events the database refused, in place of trying them for ever", async () => {
+    const written: Entry[] = [];
+    const log = new EventLog(async (events) => {
+      if (events.some(({ event }) => "message" in event && event.message === "bad")) {
+        throw new InfraError("RDEV_REFUSED", "no such text");
+      }
+      written.push(...events);
+    });
+    log.add({ ...EVENT, message: "bad" });
+    await log.flush();
+    log.add(EVENT);
+    await log.flush();
+    log.end();
+    const told = written.map(({ event }) => ("message" in event ? event.message : ""));
+    assert.deepEqual(told, [
+      "Events that could not be recorded: 1. RDEV_REFUSED: no such text",
+      "made",
+    ]);
+  });
+});
