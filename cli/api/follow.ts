@@ -11,6 +11,8 @@ import { WHY_LEFT } from "../why-left.ts";
 
 /** In ms: how long a service that is away is waited for. */
 const PATIENCE = 120_000;
+/** In ms: a stream that stays open for so long is a connection, also where nothing happens on it. */
+const SETTLED = 5_000;
 const WAIT = 1_000;
 
 export interface FollowOptions {
@@ -57,11 +59,15 @@ async function untilEnd(
   signal: AbortSignal,
 ): Promise<OperationView> {
   let last = 0;
+  // When the service was last there.
   let since = performance.now();
   for (;;) {
     let lost: unknown;
+    let opened = Infinity;
     try {
-      for await (const { type, id: number, data } of await api.events(id, last, signal)) {
+      const events = await api.events(id, last, signal);
+      opened = performance.now();
+      for await (const { type, id: number, data } of events) {
         since = performance.now();
         if (type === "end") return operationSchema.parse(JSON.parse(data));
         last = Number(number);
@@ -72,6 +78,7 @@ async function untilEnd(
       lost = error;
     }
     signal.throwIfAborted();
+    if (performance.now() - opened > SETTLED) since = performance.now();
     if (performance.now() - since > PATIENCE) {
       if (lost instanceof Error) throw lost;
       throw new InfraError("RDEV_UNREACHABLE", "The API ends every stream of events.");

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { mock } from "node:test";
+import type { ApiClient } from "../../cli/api/client.ts";
+import { follow } from "../../cli/api/follow.ts";
+import { operationView } from "../../automation/service/schemas/operation.ts";
+import type { ServerSentEvent } from "../../providers/sse.ts";
+import { OPERATION } from "../support/fake-service.ts";
+
+const END: ServerSentEvent = {
+  type: "end",
+  id: "1",
+  data: JSON.stringify(operationView({ ...OPERATION, state: "succeeded" })),
+};
+
+describe("rdev-infra operations follow", () => {
+  let now = 0;
+  beforeEach(() => {
+    now = 0;
+    mock.method(performance, "now", () => now);
+    for (const name of ["log", "error"] as const) mock.method(console, name, () => undefined);
+  });
+  afterEach(() => mock.restoreAll());
+
+  /** Each stream ends after so many seconds; an error is one that cannot be opened. */
+  function api(...streams: readonly (number | Error | "end")[]): ApiClient {
+    const left = [...streams];
+    const events = async (): Promise<AsyncIterable<ServerSentEvent>> => {
+      const stream = left.shift() ?? new Error("no stream is left");
+      if (stream instanceof Error) {
+        now += 50_000;
+        throw stream;
+      }
+      return (async function* () {
+        if (stream === "end") yield END;
+        else now += stream * 1_000;
+      })();
+    };
+    return { events } as Pick<ApiClient, "events"> as ApiClient;
+  }
+
+  it("goes on after a restart, however long nothing had happened before it", async () => {
+    const client = api(600, new Error("ECONNREFUSED"), "end");
+    const outcome = await follow(client, operationView(OPERATION), {});
+    assert.equal(outcome.result, "succeeded");
+  });
+
+  it("gives up when the service is away for two minutes, or ends every stream at once", async () => {
+    const away = Array.from({ length: 5 }, () => new Error("ECONNREFUSED"));
+    await assert.rejects(follow(api(10, ...away), operationView(OPERATION), {}), /ECONNREFUSED/);
+    // As a proxy does that has nobody behind it: it holds each stream for a while.
+    const { events } = api(...Array.from({ length: 50 }, () => 4));
+    const slow = async () => {
+      now += 50_000;
+      return events("", 0, AbortSignal.abort());
+    };
+    const client = { events: slow } as Pick<ApiClient, "events"> as ApiClient;
+    await assert.rejects(follow(client, operationView(OPERATION), {}), {
+      code: "RDEV_UNREACHABLE",
+    });
+  });
+});
