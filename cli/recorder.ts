@@ -1,9 +1,9 @@
-import { hostname, userInfo } from "node:os";
 import { Option } from "commander";
 import type { Outcome } from "../automation/engine/outcome.ts";
 import type { Recording } from "../automation/operations/recorded.ts";
 import { connection, hasDatabase } from "../core/connections.ts";
 import type { ProjectChanges } from "../core/settings.ts";
+import { whoRuns } from "./who-runs.ts";
 import { withStore } from "./with-store.ts";
 
 export interface RecorderOptions {
@@ -31,14 +31,4 @@ export function recorder({ actor }: RecorderOptions): Recorder {
       const { recorded } = await import("../automation/operations/recorded.ts");
       return recorded({ ...what, store, actor }, run);
     });
-}
-
-/** `ada@laptop`. */
-function whoRuns(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // A container may run as a number that has no name.
-    return `${process.getuid?.() ?? "unknown"}@${hostname()}`;
-  }
 }
