@@ -18,7 +18,6 @@ export class MultiWriter implements AuditLog {
     return this.#store.transaction((transaction) => this.recordIn(transaction, event));
   }
 
-  /** As part of a transaction of the caller's, for work that is done in the same database. */
   async recordIn(transaction: StoreTransaction, event: AuditEvent): Promise<void> {
     await enqueue(transaction, await append(transaction, event));
   }

@@ -1,4 +1,5 @@
 import type { AuditResult } from "../store/schema.ts";
+import type { StoreTransaction } from "../store/store.ts";
 
 /** Who did what, to which project, and how it ended. */
 export interface AuditEvent {
@@ -23,4 +24,6 @@ export interface AuditEvent {
 export interface AuditLog {
   /** Rejects with RDEV_AUDIT for an event that is malformed, and as `Store.run`. */
   record(event: AuditEvent): Promise<void>;
+  /** As part of a transaction of the caller's, for work that is done in the same database. */
+  recordIn(transaction: StoreTransaction, event: AuditEvent): Promise<void>;
 }

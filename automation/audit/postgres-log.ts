@@ -50,6 +50,10 @@ export class PostgresAuditLog implements AuditLog {
   async record(event: AuditEvent): Promise<void> {
     await this.#store.transaction((transaction) => append(transaction, event));
   }
+
+  async recordIn(transaction: StoreTransaction, event: AuditEvent): Promise<void> {
+    await append(transaction, event);
+  }
 }
 
 /** Adds a row as part of a transaction, and answers with it. Others wait until that has ended. */

@@ -1,15 +1,24 @@
 import { type Kysely, sql } from "kysely";
+import { z } from "zod";
 import type { Listener } from "../store/listener.ts";
 import type { Schema } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
-import type { OperationState } from "./operation.ts";
+import { OPERATION_STATES, type OperationState } from "./operation.ts";
 
 const CHANNEL = "rdev_operations";
 
+const news = z.object({ id: z.uuid(), state: z.enum(OPERATION_STATES).optional() });
+
 /** Something of an operation is new: an event, and with it maybe its state. */
-export interface News {
-  readonly id: string;
-  readonly state: OperationState | undefined;
+export type News = z.output<typeof news>;
+
+/** Undefined for what is no news: whoever may connect to the database may notify. */
+function parseNews(text: string): News | undefined {
+  try {
+    return news.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Tells all replicas, once this transaction is committed. */
@@ -30,8 +39,8 @@ export class Bell {
   /** Calls back at any news. Answers with what ends that. */
   onNews(hear: (news: News) => void): () => void {
     this.#listener ??= this.#store.listen(CHANNEL, (text) => {
-      const news = JSON.parse(text) as News;
-      for (const each of [...this.#waiting]) each(news);
+      const heard = parseNews(text);
+      if (heard) for (const each of [...this.#waiting]) each(heard);
     });
     this.#waiting.add(hear);
     return () => this.#waiting.delete(hear);

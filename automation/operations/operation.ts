@@ -9,8 +9,15 @@ export type OperationKind = "up" | "preview" | "refresh" | "destroy";
  * `queued` waits for its turn, `running` has a worker, `cancelling` was asked to stop; the others are
  * ends.
  */
-export type OperationState =
-  "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled";
+export const OPERATION_STATES = [
+  "queued",
+  "running",
+  "cancelling",
+  "succeeded",
+  "failed",
+  "cancelled",
+] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
 
 /** What a caller asks for. Settings that are not named stay as they are. */
 export type OperationRequest =

@@ -1,7 +1,10 @@
 import { randomUUIDv7 } from "node:crypto";
+import { sql } from "kysely";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
 import { projectStackName } from "../../core/stack-name.ts";
+import { auditLog } from "../audit/log.ts";
+import type { AuditLog } from "../audit/port.ts";
 import { jsonText } from "../store/json.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
@@ -39,22 +42,35 @@ export interface ListOptions {
   readonly before?: string;
 }
 
+export interface OperationsOptions {
+  /** Default: the store's. */
+  readonly audit?: AuditLog;
+  /** Operations of one project that may run and wait. Default: 20. */
+  readonly maxOpen?: number;
+}
+
 /** What is asked for, and what has become of it. Any number of processes may work on one database. */
 export class Operations {
   readonly #store: Store;
   readonly #boss: PgBoss;
   readonly #bell: Bell;
   readonly #inTurn = new InTurn();
+  readonly #audit: AuditLog;
+  readonly #maxOpen: number;
 
-  constructor(store: Store) {
+  constructor(store: Store, { audit = auditLog(store), maxOpen = 20 }: OperationsOptions = {}) {
     this.#store = store;
+    this.#audit = audit;
+    this.#maxOpen = maxOpen;
     this.#bell = new Bell(store);
     this.#boss = openQueue(store);
   }
 
   /**
    * Queues an operation. An `up` makes the project known. The operation carries the settings that it
-   * names, and no others: what the project's are then is known when it begins. Rejects with RDEV_BUSY, which names the operation that is waited for; RDEV_IDEMPOTENCY;
+   * names, and no others: what the project's are then is known when it begins. What changes something
+   * is in the audit trail once it is queued, in one transaction. Rejects with RDEV_BUSY, which names
+   * the operation that is waited for; RDEV_IDEMPOTENCY;
    * RDEV_NOT_FOUND for a refresh or destroy of a project that is not known; RDEV_CONFLICT for one
    * that is on another platform.
    */
@@ -67,6 +83,7 @@ export class Operations {
         const replayed = await replay(transaction, input);
         if (replayed) return { operation: operation(replayed), replayed: true };
         if (input.ifBusy === "refuse") await refuseIfBusy(transaction, input);
+        await refuseIfFull(transaction, input, this.#maxOpen);
         await demandKnown(transaction, input);
         const row = await insert(transaction, input);
         await addStateEvent(transaction, row);
@@ -76,9 +93,11 @@ export class Operations {
           {
             id: row.id,
             singletonKey: stack,
+            priority: -row.turn,
             db: fromKysely(transaction),
           },
         );
+        if (input.request.kind !== "preview") await this.#recordSubmit(transaction, row);
         return { operation: operation(row), replayed: false };
       }),
     );
@@ -167,7 +186,10 @@ export class Operations {
     return this.#store.transaction(async (transaction) => {
       const row = await lockedRow(transaction, id);
       if (!row) throw notFound(id);
-      if (row.state !== "queued" && row.state !== "running") return operation(row);
+      if (row.state !== "queued" && row.state !== "running") {
+        await this.#recordCancel(transaction, row, actor);
+        return operation(row);
+      }
       const state = row.state === "queued" ? "cancelled" : "cancelling";
       const next = await transaction
         .updateTable("operations")
@@ -179,7 +201,26 @@ export class Operations {
       if (state === "cancelled") {
         await this.#boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
       }
+      await this.#recordCancel(transaction, next, actor);
       return operation(next);
+    });
+  }
+
+  // Both as the last of their transaction: it holds the audit log's lock until its end.
+
+  #recordSubmit(transaction: StoreTransaction, row: OperationRow): Promise<void> {
+    const { id: asked, slug: projectId, actor, request } = row;
+    return this.#audit.recordIn(transaction, {
+      ...{ action: "operation.submit", projectId, actor, component: "http" },
+      ...{ result: "success", operation: asked, details: { ...request } },
+    });
+  }
+
+  #recordCancel(transaction: StoreTransaction, row: OperationRow, actor: string): Promise<void> {
+    const { id: asked, slug: projectId, state } = row;
+    return this.#audit.recordIn(transaction, {
+      ...{ action: "operation.cancel", projectId, actor, component: "http" },
+      ...{ result: "success", operation: asked, details: { state } },
     });
   }
 
@@ -226,6 +267,44 @@ async function refuseIfBusy(
   );
 }
 
+/** What a project may have open is bounded: each waits in the queue, and holds up what comes after. */
+async function refuseIfFull(
+  transaction: StoreTransaction,
+  { slug, platform }: SubmitInput,
+  max: number,
+): Promise<void> {
+  const open = await transaction
+    .selectFrom("operations")
+    .select("id")
+    .where("slug", "=", slug)
+    .where("platform", "=", platform)
+    .where("state", "in", OPEN)
+    .orderBy("id")
+    .limit(max)
+    .execute();
+  if (open.length < max) return;
+  throw new InfraError(
+    "RDEV_BUSY",
+    `${max} operations of "${slug}" run or wait already, and no more may. Wait until operation ` +
+      `${open[0]?.id} has ended, or cancel some.`,
+  );
+}
+
+/**
+ * When an operation has its turn among those of all keys: start-time fair queueing. Each operation of a
+ * key comes one turn after the one before, and none before those that run. So a key with many
+ * operations leaves every other turn to a key with few.
+ */
+async function turnOf(transaction: StoreTransaction, actor: string): Promise<number> {
+  const { rows } = await sql<{ turn: number }>`
+    SELECT greatest(
+      (SELECT max(turn) FROM operations WHERE started_at IS NOT NULL),
+      (SELECT max(turn) + 1 FROM operations
+       WHERE actor = ${actor} AND (started_at IS NOT NULL OR state <> 'cancelled')),
+      0) AS turn`.execute(transaction);
+  return rows[0]!.turn;
+}
+
 /** Refuses what does not fit to the projects that are known. An `up` makes its project known. */
 async function demandKnown(
   transaction: StoreTransaction,
@@ -270,6 +349,7 @@ async function insert(
       ...{ id: randomUUIDv7(), platform, slug, kind: request.kind, actor, state: "queued" },
       request: jsonText(request),
       settings: jsonText(settings),
+      turn: await turnOf(transaction, actor),
       idempotency_key: idempotency?.key ?? null,
       fingerprint: idempotency?.fingerprint ?? null,
     })

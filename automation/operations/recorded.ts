@@ -1,11 +1,9 @@
-import { connection } from "../../core/connections.ts";
 import { asInfraError } from "../../core/errors.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { audited, type Ending } from "../audit/audited.ts";
 import { lastSuccess } from "../audit/last-success.ts";
-import { MultiWriter } from "../audit/multi-writer.ts";
-import { PostgresAuditLog } from "../audit/postgres-log.ts";
+import { auditLog } from "../audit/log.ts";
 import { NO_CHANGES } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import type { Store } from "../store/store.ts";
@@ -86,11 +84,6 @@ async function actionOf(
   const slug = name.kind === "project" ? name.slug : undefined;
   const last = await lastSuccess(store, [create, update, `${kind}.destroy`], slug);
   return last === create || last === update ? update : create;
-}
-
-function auditLog(store: Store) {
-  const { enabled } = connection("citadelEnabled");
-  return enabled ? new MultiWriter(store) : new PostgresAuditLog(store);
 }
 
 function ending({ result, changes, errors }: Outcome): Ending {

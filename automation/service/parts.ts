@@ -17,7 +17,7 @@ export interface ServiceParts {
   >;
   readonly projects: Pick<ProjectRecords, "find" | "list">;
   readonly keys: Pick<Keys, "authenticate">;
-  readonly audit: AuditLog;
+  readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
   /** Rejects as long as the service cannot work. */
   readonly checkReady: () => Promise<void>;
@@ -35,6 +35,8 @@ export interface Limits {
   readonly streams: number;
   /** That an address may send without a good key, a minute. */
   readonly strangers: number;
+  /** That an address may ask whether the service is ready, a minute. */
+  readonly probes: number;
   /** Of a body, in bytes. */
   readonly body: number;
   /** In ms: for a request to arrive whole. */
@@ -51,6 +53,7 @@ export const LIMITS: Limits = {
   requests: 6_000,
   streams: 100,
   strangers: 60,
+  probes: 120,
   body: 64 * 1024,
   arrival: 30_000,
   heartbeat: 15_000,

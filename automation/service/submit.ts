@@ -39,7 +39,7 @@ interface Submission {
 
 /** Starts an operation for the request's key, and answers with it. */
 export async function submit(
-  { platform, operations, audit }: ServiceParts,
+  { platform, operations }: ServiceParts,
   request: FastifyRequest,
   reply: FastifyReply,
   { slug, request: asked, ifBusy, mustBeNew = false }: Submission,
@@ -53,12 +53,6 @@ export async function submit(
     ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(slug, asked) } }),
   });
   request.about.operation = operation.id;
-  if (!replayed && asked.kind !== "preview") {
-    await audit.record({
-      ...{ action: "operation.submit", projectId: slug, actor, component: "http" },
-      ...{ result: "success", operation: operation.id, details: { ...asked } },
-    });
-  }
   reply.code(202).header("location", `/v1/operations/${operation.id}`);
   if (replayed) reply.header("idempotency-replayed", "true");
   return operationView(operation);

@@ -44,7 +44,13 @@ export class Listener {
       client.once("end", resolve).on("error", () => resolve());
       this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    client.on("notification", ({ payload }) => this.#hear(payload ?? ""));
+    client.on("notification", ({ payload }) => {
+      try {
+        this.#hear(payload ?? "");
+      } catch {
+        // Nothing that is notified may end this process: who listens polls as well.
+      }
+    });
     try {
       await client.connect();
       await client.query(`LISTEN ${pg.escapeIdentifier(this.#channel)}`);

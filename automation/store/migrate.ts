@@ -1,25 +1,10 @@
-import { type Kysely, sql } from "kysely";
-import { type Migration, Migrator } from "kysely/migration";
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import { Migrator } from "kysely/migration";
 import { InfraError } from "../../core/errors.ts";
-import * as projects from "./migrations/001-projects.ts";
-import * as citadelTenantId from "./migrations/002-citadel-tenant-id.ts";
-import * as audit from "./migrations/003-audit.ts";
-import * as operations from "./migrations/004-operations.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
-import * as apiKeys from "./migrations/005-api-keys.ts";
-import * as foundEmpty from "./migrations/006-found-empty.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
 import { Store } from "./store.ts";
-
-/** In order. One that was released is never changed: a later one mends it. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  "001-projects": projects,
-  "002-citadel-tenant-id": citadelTenantId,
-  "003-audit": audit,
-  "004-operations": operations,
-  "005-api-keys": apiKeys,
-  "006-found-empty": foundEmpty,
-};
 
 /** Any number, the same for all. */
 const MIGRATION_LOCK = 7_274_001;
@@ -65,11 +50,25 @@ async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
     "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
   );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${changed} TO ${role}`.execute(db);
+  // By it the service knows, when it starts, whether the tables are its version's.
+  await sql`GRANT SELECT ON kysely_migration TO ${role}`.execute(db);
   const queue = sql.id(QUEUE_SCHEMA);
   await sql`GRANT USAGE ON SCHEMA ${queue} TO ${role}`.execute(db);
   await sql`
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${queue} TO ${role}`.execute(db);
   await sql`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${queue} TO ${role}`.execute(db);
+  await closeDatabase(db, role);
+}
+
+/**
+ * Any role of the server may connect to a new database, and could then notify the service, hear of
+ * every operation, and hold the locks by which replicas take turns.
+ */
+async function closeDatabase(db: Kysely<Schema>, role: RawBuilder<unknown>): Promise<void> {
+  const { rows } = await sql<{ name: string }>`SELECT current_database() AS name`.execute(db);
+  const database = sql.id(rows[0]!.name);
+  await sql`REVOKE CONNECT, TEMPORARY ON DATABASE ${database} FROM PUBLIC`.execute(db);
+  await sql`GRANT CONNECT ON DATABASE ${database} TO ${role}`.execute(db);
 }
 
 function unmigrated(error: unknown): unknown {

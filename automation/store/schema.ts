@@ -106,6 +106,8 @@ interface OperationsTable {
   started_at: Date | null;
   ended_at: Date | null;
   attempts: Generated<number>;
+  /** The least is the next of the queue: see operations.ts. */
+  turn: Generated<number>;
   /** Nothing of the project was there before it: all that is there since, it made. */
   found_empty: Generated<boolean>;
   outcome: ColumnType<Outcome | null, JsonText | undefined, JsonText | null>;

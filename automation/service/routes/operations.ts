@@ -9,10 +9,10 @@ import type { Limits, ServiceParts } from "../parts.ts";
 import {
   eventView,
   numberedEventSchema,
-  OPERATION_STATES,
   operationSchema,
   operationView,
 } from "../schemas/operation.ts";
+import { OPERATION_STATES } from "../../operations/operation.ts";
 import { Places } from "../places.ts";
 import { pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
@@ -35,7 +35,7 @@ export interface OperationRouteOptions {
 
 export function operationRoutes(options: OperationRouteOptions): FastifyPluginAsyncZod {
   const { parts, limits, leaving } = options;
-  const { operations, audit } = parts;
+  const { operations } = parts;
   const places = new Places(limits.streams);
 
   /** The operation of a request, where its key may see it. */
@@ -183,13 +183,8 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       },
       async (request, reply) => {
         const { id } = request.params;
-        const { slug: projectId } = await known(request, id);
-        const { name: actor } = keyOf(request);
-        const operation = await operations.cancel(id, actor);
-        await audit.record({
-          ...{ action: "operation.cancel", projectId, actor, component: "http" },
-          ...{ result: "success", operation: id, details: { state: operation.state } },
-        });
+        await known(request, id);
+        const operation = await operations.cancel(id, keyOf(request).name);
         return reply.code(202).send(operationView(operation));
       },
     );

@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { projectChanges } from "../../../core/settings.ts";
-import type { NumberedEvent, Operation } from "../../operations/operation.ts";
+import {
+  type NumberedEvent,
+  type Operation,
+  OPERATION_STATES,
+} from "../../operations/operation.ts";
 
 /** As they are told: none that a later version has is a mistake. */
 export const settingsSchema = z.object(projectChanges.shape).meta({
@@ -50,15 +54,6 @@ const remaining = z
     }),
   })
   .meta({ id: "Remaining", description: "Something that is still there after a destroy." });
-
-export const OPERATION_STATES = [
-  "queued",
-  "running",
-  "cancelling",
-  "succeeded",
-  "failed",
-  "cancelled",
-] as const;
 
 export const OPERATION_KINDS = ["up", "preview", "refresh", "destroy"] as const;
 

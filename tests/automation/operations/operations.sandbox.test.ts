@@ -26,7 +26,9 @@ describe("operations that are asked for", function () {
     });
 
   it("a thousand at once for one project are done one by one, in the order of their ids", async () => {
-    const other = new Operations(test.store);
+    await operations.close();
+    operations = new Operations(test.store, { maxOpen: 1_000 });
+    const other = new Operations(test.store, { maxOpen: 1_000 });
     const all = await Promise.all(
       Array.from({ length: 1000 }, (_, index) =>
         (index % 2 ? other : operations).submit({
@@ -69,6 +71,58 @@ describe("operations that are asked for", function () {
       return true;
     });
     await up("Other", { slug: "other", ifBusy: "refuse" });
+  });
+
+  it("are at most 20 open ones for a project; another one is refused until one has ended", async () => {
+    const open = await Promise.allSettled(Array.from({ length: 30 }, () => up("Shop")));
+    const accepted = open.filter(({ status }) => status === "fulfilled");
+    assert.equal(accepted.length, 20);
+    await assert.rejects(up("Shop"), (error: Error) => {
+      assert.equal(error.name, "RDEV_BUSY");
+      assert.match(error.message, /^20 operations of "shop" run or wait already/);
+      return true;
+    });
+    await up("Other", { slug: "other" });
+    const [waiting] = await operations.list({ slug: "shop", limit: 1 });
+    await operations.cancel(waiting!.id, "ada");
+    await up("Shop");
+  });
+
+  it("of a key with many leave every other turn to a key with few", async () => {
+    for (let n = 1; n <= 6; n++) await up("many", { slug: `many-${n}` });
+    for (let n = 1; n <= 2; n++) await up("few", { slug: `few-${n}`, actor: "bob" });
+    const boss = openQueue(test.store);
+    await boss.start();
+    const order: string[] = [];
+    for (let round = 0; round < 8; round++) {
+      const [job] = await boss.fetch(QUEUE);
+      const [row] = await test.admin(
+        `UPDATE operations SET state = 'succeeded', started_at = now() WHERE id = '${job!.id}'
+         RETURNING slug`,
+      );
+      order.push(String(row!["slug"]));
+      await boss.complete(QUEUE, job!);
+      // A key that comes back for more is not before those that wait already.
+      if (round === 3) await up("few", { slug: "few-3", actor: "bob" });
+    }
+    await boss.stop({ graceful: false });
+    assert.deepEqual(order, [
+      ...["many-1", "few-1", "many-2", "few-2"],
+      ...["many-3", "few-3", "many-4", "many-5"],
+    ]);
+  });
+
+  it("are in the audit trail once they are queued, and not queued where that cannot be", async () => {
+    const { operation } = await up("Shop");
+    const [row] = await test.admin("SELECT action, actor, details FROM audit_log");
+    assert.deepEqual([row?.["action"], row?.["actor"]], ["operation.submit", "ada"]);
+    assert.equal((row?.["details"] as { operation: string }).operation, operation.id);
+    await test.admin(`REVOKE INSERT ON audit_log FROM ${test.serviceRole}`);
+    await assert.rejects(up("Other", { slug: "other" }), { code: "RDEV_FORBIDDEN" });
+    await assert.rejects(operations.cancel(operation.id, "bob"), { code: "RDEV_FORBIDDEN" });
+    assert.equal((await operations.list({ limit: 10 })).length, 1);
+    assert.equal((await operations.find(operation.id))?.state, "queued");
+    assert.deepEqual(await test.admin("SELECT slug FROM projects"), [{ slug: "shop" }]);
   });
 
   it("are the same for the same key and request, and refused for another one", async () => {

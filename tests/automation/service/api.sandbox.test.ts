@@ -40,7 +40,7 @@ describe("the API on its database", function () {
 
   async function open(store: Store, limits: Partial<Limits> = {}): Promise<void> {
     keys = new Keys(store);
-    operations = new Operations(store);
+    operations = new Operations(store, { maxOpen: 1_000 });
     const metrics = new Registry();
     registerOperationMetrics(metrics, store);
     app = await createService({

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { Migrator } from "kysely/migration";
+import { verifyChain } from "../../../automation/audit/verify.ts";
+import { MultiWriter } from "../../../automation/audit/multi-writer.ts";
+import { Keys } from "../../../automation/keys/keys.ts";
+import { Operations } from "../../../automation/operations/operations.ts";
+import { MIGRATIONS } from "../../../automation/store/migrations.ts";
+import { migrate } from "../../../automation/store/migrate.ts";
+import { installQueue } from "../../../automation/store/queue.ts";
+import {
+  isOpenToAll,
+  requireAppendOnly,
+  requireSchema,
+} from "../../../automation/store/require-schema.ts";
+import { Store } from "../../../automation/store/store.ts";
+import { rejected } from "../../support/rejected.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
+
+describe("the service's database, before the service starts on it", function () {
+  this.timeout(60_000);
+  let test: TestStore;
+  beforeEach(async () => void (test = await createTestStore({ migrated: false })));
+  afterEach(() => test.drop());
+
+  const refused = async (said: RegExp, check = requireSchema) => {
+    const error = await rejected(check(test.store), said);
+    assert.equal(error.name, "RDEV_STORE");
+  };
+
+  it("is refused empty, as an older or a newer version left it, and taken as it should be", async () => {
+    await refused(/rdev-infra store migrate/);
+    await migrate(test);
+    await requireSchema(test.store);
+    await test.admin("DELETE FROM kysely_migration WHERE name = '007-turns'");
+    await refused(/older version left it \(without 007-turns\).*rdev-infra store migrate/);
+    await test.admin("INSERT INTO kysely_migration VALUES ('007-turns', '2026-01-01')");
+    await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
+    await refused(/newer version of rdev-infra \(999-later/);
+    await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
+    await test.admin("UPDATE pgboss.version SET version = version - 1");
+    await refused(/queue's tables are another version's.*rdev-infra store migrate/);
+    await test.admin("UPDATE pgboss.version SET version = version + 1");
+    await requireSchema(test.store);
+  });
+
+  it("of the version before is refused, and loses nothing when it is migrated", async () => {
+    await versionBefore();
+    await refused(/rdev-infra store migrate/);
+    await migrate(test);
+    await requireSchema(test.store);
+    assert.equal((await verifyChain(test.store)).rows, 1);
+    const key = await new Keys(test.store).list();
+    assert.deepEqual(
+      key.map(({ name, role }) => [name, role]),
+      [["rdev", "admin"]],
+    );
+    const operations = new Operations(test.store);
+    const [waiting] = await operations.list({ limit: 5 });
+    assert.deepEqual([waiting?.slug, waiting?.state], ["shop", "queued"]);
+    const next = await operations.submit({
+      ...{ platform: "staging", slug: "shop", actor: "rdev", ifBusy: "wait" },
+      request: { kind: "refresh" },
+    });
+    assert.equal(next.operation.state, "queued");
+    await operations.close();
+  });
+
+  it("is not worked on by a role that could change the audit log", async () => {
+    await migrate(test);
+    await requireAppendOnly(test.store);
+    const owner = new Store({ url: test.ownerUrl });
+    const error = await rejected(
+      requireAppendOnly(owner),
+      /_owner" of DATABASE_URL owns the audit/,
+    );
+    assert.equal(error.name, "RDEV_STORE");
+    await owner.close();
+    await test.admin(`GRANT ${test.serviceRole}_owner TO ${test.serviceRole}`);
+    await refused(/CREATE ROLE/, requireAppendOnly);
+  });
+
+  it("is closed to every other role of the server by the migration, also one that was open", async () => {
+    await migrate(test);
+    assert.equal(await isOpenToAll(test.store), false);
+    await test.admin(`GRANT CONNECT ON DATABASE ${test.serviceRole} TO PUBLIC`);
+    assert.equal(await isOpenToAll(test.store), true);
+    await migrate(test);
+    assert.equal(await isOpenToAll(test.store), false);
+  });
+
+  /** As it was with five migrations and their grants, with a project, an event, a key and an operation. */
+  async function versionBefore(): Promise<void> {
+    const five = Object.fromEntries(Object.entries(MIGRATIONS).slice(0, 5));
+    const owner = new Store({ url: test.ownerUrl, connections: 1 });
+    await owner.transaction(async (transaction) => {
+      const provider = { getMigrations: async () => five };
+      const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest();
+      assert.equal(error, undefined);
+    });
+    await owner.close();
+    await installQueue(test.ownerUrl);
+    const { serviceRole } = test;
+    await test.admin(`GRANT SELECT, INSERT ON audit_log TO ${serviceRole}`);
+    await test.admin(`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${serviceRole}`);
+    await test.admin(`
+      GRANT SELECT, INSERT, UPDATE, DELETE
+      ON projects, audit_outbox, api_keys, operations, operation_attempts, operation_events
+      TO ${serviceRole}`);
+    await new MultiWriter(test.store).record({
+      ...{ action: "project.create", projectId: "shop", actor: "ada", component: "infra" },
+      result: "success",
+    });
+    await test.admin(
+      "INSERT INTO projects (slug, platform, name) VALUES ('shop', 'staging', 'Shop')",
+    );
+    await test.admin(`
+      INSERT INTO api_keys (id, name, role, hash)
+      VALUES ('0123456789abcdef', 'rdev', 'admin', sha256('x'))`);
+    await test.admin(`
+      INSERT INTO operations (id, platform, slug, kind, request, settings, state, actor)
+      VALUES (gen_random_uuid(), 'staging', 'shop', 'up',
+        '{"kind":"up","settings":{},"onFailure":"rollback"}', '{}', 'queued', 'rdev')`);
+  }
+});
