@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { InfraError } from "../../core/errors.ts";
 import { type Key, mayActAs, type Role } from "../keys/key.ts";
 import { RecentKeys } from "../keys/recent-keys.ts";
-import { type Limiter, limiter } from "./limiter.ts";
+import { addressOf, type Limiter, limiter } from "./limiter.ts";
 import type { Limits, ServiceParts } from "./parts.ts";
+import { Refusals } from "./refusals.ts";
 
 /** Who may use a route: everybody, or keys of that role and above. */
 export type Access = "open" | Role;
@@ -20,13 +21,14 @@ declare module "fastify" {
 
 /**
  * Lets in whom a route's `access` names: by key, role and project, and not more often than the limits
- * say. Everything before a request's body is read. Every refusal is in the audit trail.
+ * say. Everything before a request's body is read. Refusals are in the audit trail.
  */
 export function guard(app: FastifyInstance, parts: ServiceParts, limits: Limits): void {
   const keys = new RecentKeys(parts.keys);
-  const strangers = limiter(app, limits.strangers, ({ ip }) => ip);
+  const strangers = limiter(app, limits.strangers, addressOf);
   const requests = limiter(app, limits.requests, ({ key }) => key?.id ?? "");
-  const refusals = new Refusals(app, parts);
+  const refusals = new Refusals(parts);
+  app.addHook("onClose", () => refusals.close());
 
   app.decorateRequest("key", null);
   app.addHook("onRoute", ({ url, config }) => {
@@ -41,7 +43,7 @@ export function guard(app: FastifyInstance, parts: ServiceParts, limits: Limits)
       demandRole(request.key, access);
       demandProject(request, (request.params as { slug?: string }).slug);
     } catch (error) {
-      await refusals.note(error, request);
+      if (error instanceof InfraError) await refusals.note(error.code, request);
       throw error;
     }
   });
@@ -116,37 +118,10 @@ async function demandQuota(
   if (isExceeded) throw tooMany(reply, retryAfter, "with this key");
 }
 
-function tooMany(reply: FastifyReply, retryAfter: number, how: string): InfraError {
+export function tooMany(reply: FastifyReply, retryAfter: number, how: string): InfraError {
   reply.header("retry-after", retryAfter);
   return new InfraError(
     "RDEV_RATE_LIMITED",
     `Too many requests ${how}. Wait ${retryAfter} s, as Retry-After says.`,
   );
-}
-
-/** Tells the audit trail of refusals: of keys each one, of strangers one a minute and address. */
-class Refusals {
-  readonly #parts: ServiceParts;
-  readonly #told: Limiter;
-
-  constructor(app: FastifyInstance, parts: ServiceParts) {
-    this.#parts = parts;
-    this.#told = limiter(app, 1, ({ ip, key }) => key?.id ?? ip);
-  }
-
-  async note(error: unknown, request: FastifyRequest): Promise<void> {
-    if (!(error instanceof InfraError)) return;
-    const { code } = error;
-    if (code !== "RDEV_KEY" && code !== "RDEV_ROLE" && code !== "RDEV_RATE_LIMITED") return;
-    // A flood must not fill a trail that is kept for ever.
-    if (code !== "RDEV_ROLE" && (await this.#told.count(request)).isExceeded) return;
-    const { id, ip, key, method, routeOptions } = request;
-    const { slug } = request.params as { slug?: string };
-    await this.#parts.audit.record({
-      ...{ action: "api.refuse", actor: key?.name ?? "unknown", component: "http" },
-      ...(slug !== undefined && { projectId: slug }),
-      result: "failure",
-      details: { code, method, route: routeOptions.url, address: ip, request: id },
-    });
-  }
 }

@@ -1,3 +1,4 @@
+import { normalizeIP } from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 const MINUTE = 60_000;
@@ -15,6 +16,11 @@ export interface Limiter {
   count(request: FastifyRequest): Promise<Usage>;
   /** Whether one more would be too many. */
   look(request: FastifyRequest): Promise<Usage>;
+}
+
+/** A client's address. Of IPv6 the first 64 bits: whoever has one such address has all that begin so. */
+export function addressOf({ ip }: Pick<FastifyRequest, "ip">): string {
+  return normalizeIP(ip, 64);
 }
 
 export function limiter(

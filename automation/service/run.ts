@@ -6,16 +6,20 @@ import { connection } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { registerAuditMetrics } from "../audit/metrics.ts";
-import { MultiWriter } from "../audit/multi-writer.ts";
+import { auditLog } from "../audit/log.ts";
 import { auditPage } from "../audit/pages.ts";
 import { platformTenant } from "../audit/platform-tenant.ts";
-import { PostgresAuditLog } from "../audit/postgres-log.ts";
 import { CitadelShipper } from "../audit/shipper.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
-import { migrate } from "../store/migrate.ts";
 import { ProjectRecords } from "../store/project-records.ts";
+import {
+  isOpenToAll,
+  OPEN_TO_ALL,
+  requireAppendOnly,
+  requireSchema,
+} from "../store/require-schema.ts";
 import { Store } from "../store/store.ts";
 import { registerOperationMetrics } from "./operation-metrics.ts";
 import { createService } from "./service.ts";
@@ -23,8 +27,8 @@ import { createService } from "./service.ts";
 export interface RunOptions {
   /** The platform that the projects are on, as `staging`. */
   readonly platform: string;
-  /** The database, as the role that the service works as, and as the one that owns its tables. */
-  readonly database: { readonly url: string; readonly ownerUrl: string };
+  /** The database, as the role that may only add to the audit log. It must be migrated. */
+  readonly database: { readonly url: string };
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -47,20 +51,26 @@ export interface RunningService {
   stop(options: { readonly deadline: number }): Promise<void>;
 }
 
-/** Migrates the database, then serves the API, runs operations and ships the audit trail. */
+/**
+ * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE where the database
+ * is not this version's, or its role may do more than the service needs.
+ */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, logger } = options;
-  const serviceRole = decodeURIComponent(new URL(database.url).username);
-  await migrate({ ownerUrl: database.ownerUrl, serviceRole });
   const store = new Store({ url: database.url });
-  const operations = new Operations(store);
+  await requireDatabase(store, logger).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const audit = auditLog(store);
+  const operations = new Operations(store, { audit });
   const keys = new Keys(store);
   const { enabled } = connection("citadelEnabled");
   const runner = new Runner({ store, log: logger, ...(concurrency && { concurrency }) });
   const app = await createService({
     ...{ platform, operations, keys, logger },
     projects: new ProjectRecords(store),
-    audit: enabled ? new MultiWriter(store) : new PostgresAuditLog(store),
+    audit,
     auditPage: (query) => auditPage(store, query),
     checkReady: () => checkDatabase(store),
     metrics: metricsOf(store),
@@ -85,6 +95,12 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     await stop(0);
     throw error;
   }
+}
+
+async function requireDatabase(store: Store, log: Logger): Promise<void> {
+  await requireSchema(store);
+  await requireAppendOnly(store);
+  if (await isOpenToAll(store)) log.warn({ component: "service" }, OPEN_TO_ALL);
 }
 
 /** In ms. Who asks whether it is ready does not wait as long as a request may. */

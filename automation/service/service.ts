@@ -88,7 +88,7 @@ export async function createService(parts: ServiceParts): Promise<FastifyInstanc
   await app.register(projectRoutes(parts));
   await app.register(operationRoutes({ parts, limits, leaving: leaving.signal }));
   await app.register(auditRoutes(parts));
-  await app.register(healthRoutes(parts, leaving.signal));
+  await app.register(healthRoutes(parts, limits, leaving.signal));
   await app.register(problemRoutes);
   addWrongMethods();
   return app;

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { demandPlatform } from "../access.ts";
-import type { ServiceParts } from "../parts.ts";
+import { demandPlatform, tooMany } from "../access.ts";
+import { addressOf, limiter } from "../limiter.ts";
+import type { Limits, ServiceParts } from "../parts.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
 
 const tags = ["health"];
@@ -9,9 +10,12 @@ const ok = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
 
 export function healthRoutes(
   { checkReady, metrics }: ServiceParts,
+  limits: Limits,
   leaving: AbortSignal,
 ): FastifyPluginAsyncZod {
+  const isReady = shared(checkReady);
   return async (app) => {
+    const probes = limiter(app, limits.probes, addressOf);
     app.get(
       "/healthz",
       {
@@ -39,9 +43,11 @@ export function healthRoutes(
           },
         },
       },
-      async () => {
+      async (request, reply) => {
+        const { isExceeded, retryAfter } = await probes.count(request);
+        if (isExceeded) throw tooMany(reply, retryAfter, "from this address");
         if (leaving.aborted) throw leaving.reason;
-        await checkReady();
+        await isReady();
         return { status: "ok" as const };
       },
     );
@@ -65,5 +71,21 @@ export function healthRoutes(
         return reply.header("content-type", metrics.contentType).serializer(String).send(text);
       },
     );
+  };
+}
+
+/** In ms: for how long an answer holds, whoever asks. */
+const FRESH = 1_000;
+
+/** Everybody may ask: the database is asked once at a time, and once a second while it answers. */
+function shared(check: () => Promise<void>): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  let good = -Infinity;
+  return async () => {
+    if (performance.now() - good < FRESH) return;
+    asked ??= check()
+      .then(() => void (good = performance.now()))
+      .finally(() => (asked = undefined));
+    await asked;
   };
 }

@@ -129,6 +129,63 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
+  it("tells the audit trail of a flood of refusals in two events, whoever causes it", async () => {
+    const { app, key, audit } = await fakeService();
+    const viewer = bearer(key("viewer"));
+    for (let n = 0; n < 2_000; n += 1) {
+      const { statusCode } = await app.inject({ url: "/v1/audit", headers: viewer });
+      assert.equal(statusCode, 403);
+    }
+    assert.equal(audit.length, 1);
+    await app.close();
+    assert.deepEqual(
+      audit.map(({ actor, details }) => [actor, details?.["code"], details?.["more"]]),
+      [
+        ["a-viewer", "RDEV_ROLE", undefined],
+        ["a-viewer", "RDEV_ROLE", 1_999],
+      ],
+    );
+  });
+
+  it("counts strangers of one IPv6 network as one, and bounds what many of them leave behind", async () => {
+    const { app, audit } = await fakeService({ limits: { strangers: 5 } });
+    const from = (remoteAddress: string) => app.inject({ url: "/v1/projects", remoteAddress });
+    const statuses = [];
+    for (let n = 1; n <= 10; n += 1) statuses.push((await from(`2001:db8:1:2::${n}`)).statusCode);
+    assert.deepEqual(statuses, [401, 401, 401, 401, 401, 429, 429, 429, 429, 429]);
+    assert.equal((await from("2001:db8:1:3::1")).statusCode, 401);
+    assert.equal((await from("::ffff:192.0.2.1")).statusCode, 401);
+    assert.equal(audit.length, 3);
+    for (let n = 1; n <= 300; n += 1) await from(`2001:db8:2:${n}::1`);
+    assert.equal(audit.length, 60);
+    await app.close();
+    const told = audit.map(({ details }) => Number(details?.["more"] ?? 1));
+    assert.equal(
+      told.reduce((sum, count) => sum + count),
+      312,
+      "each refusal is counted once",
+    );
+  });
+
+  it("is limited for who asks whether it is ready, and asks the database once for all", async () => {
+    let asked = 0;
+    const { app } = await fakeService({
+      limits: { probes: 50 },
+      checkReady: async () => void (asked += 1),
+    });
+    const all = await Promise.all(Array.from({ length: 40 }, () => app.inject("/readyz")));
+    assert.equal(asked, 1);
+    for (let n = 0; n < 20; n += 1) all.push(await app.inject("/readyz"));
+    assert.equal(all.filter(({ statusCode }) => statusCode === 200).length, 50);
+    const refused = all.filter(({ statusCode }) => statusCode === 429);
+    assert.equal(refused.length, 10);
+    assert.equal(refused[0]?.json<Problem>().code, "RDEV_RATE_LIMITED");
+    assert.ok(Number(refused[0]?.headers["retry-after"]) >= 1);
+    const other = await app.inject({ url: "/readyz", remoteAddress: "192.0.2.7" });
+    assert.equal(other.statusCode, 200);
+    await app.close();
+  });
+
   it("is closed to who knocks without a key again and again, but not to a good key beside", async () => {
     const { app, key, audit } = await fakeService({ limits: { strangers: 5 } });
     const good = bearer(key("viewer"));
