@@ -1,9 +1,9 @@
-import { userInfo, hostname } from "node:os";
 import { type Command, Option } from "commander";
 import type { Keys } from "../../automation/keys/keys.ts";
 import { type Key, type Role, ROLES } from "../../automation/keys/key.ts";
 import { openDatabase } from "../database.ts";
 import { span } from "../span.ts";
+import { whoRuns } from "../who-runs.ts";
 
 export function addKeys(program: Command): void {
   const keys = program.command("keys").description("who may use the API, kept in the database");
@@ -40,7 +40,7 @@ interface CreateOptions {
 async function create({ name, role, project, expires: lifetime }: CreateOptions): Promise<void> {
   const given = { name, role, ...(project !== undefined && { project }) };
   const key = { ...given, ...(lifetime !== undefined && { lifetime }) };
-  const { text } = await withKeys((keys) => keys.create(key, person()));
+  const { text } = await withKeys((keys) => keys.create(key, whoRuns()));
   console.error("It is shown this once. Keep it where other secrets are kept:");
   console.log(text);
 }
@@ -52,7 +52,7 @@ async function list({ json }: { json?: true }): Promise<void> {
 }
 
 async function revoke(idOrName: string): Promise<void> {
-  const { id, name } = await withKeys((keys) => keys.revoke(idOrName, person()));
+  const { id, name } = await withKeys((keys) => keys.revoke(idOrName, whoRuns()));
   console.log(`revoked: ${name} (${id})`);
 }
 
@@ -71,23 +71,12 @@ function keyLine({ id, name, role, project, ...dates }: Key): string {
   return `${id}  ${name}  ${of}  ${state}, ${used}`;
 }
 
-/** Who sits here, as far as this machine knows. */
-function person(): string {
-  return `${userInfo().username}@${hostname()}`;
-}
-
 async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {
   const { Store } = await import("../../automation/store/store.ts");
   const { Keys } = await import("../../automation/keys/keys.ts");
-  const { migrate } = await import("../../automation/store/migrate.ts");
   const database = await openDatabase("join");
-  const { url, ownerUrl } = database;
-  const store = new Store({ url, connections: 1 });
+  const store = new Store({ url: database.url, connections: 1 });
   try {
-    // The service's own PostgreSQL may be new; that of DATABASE_URL is migrated by who owns it.
-    if (process.env["DATABASE_URL"] === undefined) {
-      await migrate({ ownerUrl, serviceRole: new URL(url).username });
-    }
     return await work(new Keys(store));
   } finally {
     await store.close();

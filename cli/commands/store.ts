@@ -15,9 +15,13 @@ export function addStore(program: Command): void {
       if (done.length === 0) console.log("Nothing to migrate.");
       if (url === ownerUrl) {
         console.error(
-          "The service works as the owner of its tables, and could take down what protects its " +
-            "audit log. Better: a role of its own in DATABASE_URL, and the owner in DATABASE_OWNER_URL.",
+          "DATABASE_URL names the owner of the tables, as which the service does not start: it could " +
+            "take down what protects the audit log. Name a role of its own there, and the owner in " +
+            "DATABASE_OWNER_URL; then run this again.",
         );
       }
+      const { withStore } = await import("../with-store.ts");
+      const { isOpenToAll, OPEN_TO_ALL } = await import("../../automation/store/require-schema.ts");
+      if (await withStore(isOpenToAll)) console.error(OPEN_TO_ALL);
     });
 }

@@ -43,7 +43,20 @@ describe("rdev-infra service, keys, projects and operations", function () {
   before(async () => {
     await platformStage();
     test = await createTestStore({ migrated: false });
-    const database = { DATABASE_URL: test.url, DATABASE_OWNER_URL: test.ownerUrl };
+    const database = { DATABASE_URL: test.url };
+    // The service never works as the owner: it refuses, and names the command that migrates.
+    const serve = { RDEV_INFRA_PLATFORM: PLATFORM, RDEV_INFRA_LISTEN: "127.0.0.1:0", ...database };
+    const unmigrated = await runCli(["service"], { variables: serve });
+    assert.equal(unmigrated.code, 1);
+    assert.match(unmigrated.stderr, /^RDEV_STORE: .*rdev-infra store migrate/s);
+    const owner = { ...database, DATABASE_OWNER_URL: test.ownerUrl };
+    const migrated = await runCli(["store", "migrate"], { variables: owner });
+    assert.deepEqual([migrated.code, migrated.stderr], [0, ""]);
+    const asOwner = await runCli(["service"], {
+      variables: { ...serve, DATABASE_URL: test.ownerUrl },
+    });
+    assert.equal(asOwner.code, 1);
+    assert.match(asOwner.stderr, /^RDEV_STORE: .* owns the audit log.* a role of its own/s);
     service = await startService(database);
     variables = { ...database, RDEV_INFRA_URL: service.url };
     const { code, stdout, stderr } = await run("keys", "create", "--name", "ci", "--role", "admin");
@@ -72,6 +85,20 @@ describe("rdev-infra service, keys, projects and operations", function () {
     const gone = await run("keys", "revoke", "shop-ci");
     assert.deepEqual([gone.code, /^RDEV_NOT_FOUND: /.test(gone.stderr)], [1, true]);
     assert.equal((await run("keys", "create", "--name", "x", "--role", "root")).code, 2);
+  });
+
+  it("make keys as a user without a name, which a container may run as", async () => {
+    // What `os.userInfo` does where the user id is in no list of users.
+    const nameless =
+      'import os from "node:os"; import { syncBuiltinESMExports } from "node:module"; ' +
+      'os.userInfo = () => { throw new Error("ENOENT"); }; syncBuiltinESMExports();';
+    const preload = `--import=data:text/javascript,${encodeURIComponent(nameless)}`;
+    const args = ["keys", "create", "--name", "nameless", "--role", "viewer"];
+    const made = await runCli(args, { variables, nodeOptions: [preload] });
+    assert.equal(made.code, 0, made.stderr);
+    const [row] = await test.admin("SELECT actor FROM audit_log ORDER BY id DESC LIMIT 1");
+    assert.match(String(row?.["actor"]), /^\d+@/);
+    assert.equal((await run("keys", "revoke", "nameless")).code, 0);
   });
 
   it("create a project, show it, look at what a delete would delete, and delete it", async () => {
