@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { jsonText } from "./json.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { ProjectRow } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -65,8 +66,8 @@ export class Projects {
   /** The settings that its last `up` was made with, and its outputs, where they are given. */
   async keep(slug: string, { settings, outputs }: KeptOfUp): Promise<void> {
     const values = {
-      ...(settings && { settings: JSON.stringify(settings) }),
-      ...(outputs && { outputs: JSON.stringify(outputs) }),
+      ...(settings && { settings: jsonText(settings) }),
+      ...(outputs && { outputs: jsonText(outputs) }),
     };
     if (Object.keys(values).length === 0) return;
     await this.#store.run((db) =>
