@@ -10,9 +10,9 @@ import { InfraError } from "../../core/errors.ts";
 import type { Step } from "../../core/previews/step.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
+import { prepareDestroy } from "./before-destroy.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
-import { takeUpCutShort } from "./cut-short.ts";
 import { EventReader, type OperationEvent } from "./events.ts";
 import {
   commandFailure,
@@ -119,7 +119,7 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
   const { remove = false, properties = [] } = options;
   return operate(stack, options, async (handle, common, name) => {
-    const lost = await takeUpCutShort(handle).then(
+    const lost = await prepareDestroy(handle).then(
       () => undefined,
       (error: unknown) => ({ error }),
     );

@@ -5,6 +5,7 @@ import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import { ownerBefore, type Ownership } from "../../core/ownership.ts";
 import type { Definition, Failure, Found } from "./definition.ts";
+import { DELETE_BEGUN } from "./delete-begun.ts";
 import { hasUnknown } from "./unknowns.ts";
 
 /** In ms. The engine itself sets no limit. */
@@ -54,6 +55,15 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
     }
   }
 
+  /** Whether a delete that had begun has left an object of this id. */
+  async function isThere(id: string, olds: Props): Promise<boolean> {
+    return operate([olds], async (client) => {
+      const found = await definition.find(client, olds as Wanted);
+      if (!found) await definition.assertVisible?.(client, olds as Wanted);
+      return found?.id === id;
+    });
+  }
+
   return {
     async check(olds: Props | undefined, news: Props) {
       const { inputs, failures } = checkInputs(definition, news);
@@ -70,17 +80,18 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
       return { inputs: { ...inputs, ...found }, failures };
     },
 
-    diff(_id, olds: Props, news: Props) {
+    async diff(id, olds: Props, news: Props) {
       const changed = keys.filter((key) => !same(olds[key], news[key]));
       // An unknown may turn out to be the old value: a replacement is announced only when it is sure.
       const replaces = definition.replaceOn.filter(
         (key) => changed.includes(key) && !hasUnknown(news[key]),
       );
-      return Promise.resolve({
-        changes: changed.length > 0,
-        replaces,
+      const wasDeleted = olds[DELETE_BEGUN] === true && !(await isThere(id, withOwner(olds)));
+      return {
+        changes: changed.length > 0 || olds[DELETE_BEGUN] === true,
+        replaces: wasDeleted && replaces.length === 0 ? keys.slice(0, 1) : replaces,
         deleteBeforeReplace: true,
-      });
+      };
     },
 
     async create(props: Props) {
@@ -112,7 +123,8 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
           if (before?.ownership !== "ours") throw notOurs(definition.noun, now);
         }
         try {
-          const last = olds as Parameters<typeof definition.apply>[3];
+          const known = olds[DELETE_BEGUN] === true ? onlyInputs(olds) : olds;
+          const last = known as Parameters<typeof definition.apply>[3];
           return { outs: { ...inputs, ...(await definition.apply(client, id, inputs, last)) } };
         } catch (error) {
           if (!isGone(error)) throw error;

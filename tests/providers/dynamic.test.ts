@@ -235,6 +235,22 @@ describe("dynamicProvider", () => {
       assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] });
     });
 
+    it("sees a change where a delete had begun, and makes anew what it took whole", async () => {
+      await provider.create(INPUTS);
+      const begun = { ...STATE, deleteBegun: true };
+      assert.deepEqual(await provider.diff("one", begun, INPUTS), {
+        changes: true,
+        replaces: [],
+        deleteBeforeReplace: true,
+      });
+      const { outs } = await provider.update("one", begun, INPUTS);
+      assert.deepEqual(outs, STATE);
+
+      await provider.delete("one", STATE);
+      const { changes, replaces } = await provider.diff("one", begun, INPUTS);
+      assert.deepEqual({ changes, replaces }, { changes: true, replaces: ["name"] });
+    });
+
     it("asks no server", async () => {
       await provider.check({}, INPUTS);
       await provider.diff("one", STATE, INPUTS);
