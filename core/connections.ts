@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLoopback } from "./address.ts";
 import { problems } from "./errors.ts";
 
 /**
@@ -276,6 +277,26 @@ export function connection<S extends System>(system: S, environment?: Environmen
 /** Whether rdev-infra's own database is named. Without one, operations are done and not recorded. */
 export function hasDatabase(environment: Environment = process.env): boolean {
   return environment["DATABASE_URL"] !== undefined;
+}
+
+/**
+ * The databases of rdev-infra itself and of Pulumi's backend that are on the same server as the one
+ * at `url`, as far as the variables tell.
+ */
+export function ownDatabases(url: string, environment: Environment = process.env): string[] {
+  const server = serverOf(new URL(url));
+  return ["DATABASE_URL", "DATABASE_OWNER_URL", "PULUMI_BACKEND_URL"].flatMap((name) => {
+    const value = environment[name];
+    if (!value || !URL.canParse(value)) return [];
+    const found = new URL(value);
+    if (!/^postgres(ql)?:$/.test(found.protocol) || serverOf(found) !== server) return [];
+    return [decodeURIComponent(found.pathname.slice(1)) || decodeURIComponent(found.username)];
+  });
+}
+
+/** Host and port. The names of this machine itself are one. */
+function serverOf({ hostname, port }: URL): string {
+  return `${isLoopback(hostname) ? "localhost" : hostname.toLowerCase()}:${port || "5432"}`;
 }
 
 /** Every secret among the variables, for taking it out of a text that came from elsewhere. */

@@ -62,27 +62,33 @@ const definition = define({
   async apply(postgres, _id, { name, owner, password, connectionLimit }, last) {
     const { role, database } = await postgres.standing(name);
     // A create that failed half way left no attributes; its database is still to be made.
-    const isMade = last?.database !== undefined;
+    const isMade = Boolean(last?.database);
     if (!role || (isMade && !database)) {
       throw new InfraError("RDEV_GONE", `PostgreSQL has no ${role ? "database" : "role"} ${name}.`);
     }
     const comment = markText(owner);
+    // Its mark decides, so it comes first: what fails after it is taken up by the next run.
+    await postgres.markRole(name, comment);
     if (!database) await postgres.createDatabase(name);
-    await postgres.setDatabase(name, comment);
-    await postgres.setRole(name, { password, connectionLimit, comment });
+    await postgres.setDatabase(name, comment, database?.owner);
+    warnOfOpen(await postgres.keepAtHome(name));
+    await postgres.setRole(name, { password, connectionLimit });
     return attributes(postgres, name);
   },
 
   async read(postgres, _id, { name, owner }) {
     const standing = await postgres.standing(name);
     const { role, database } = standing;
-    if (!role || !database || ownership(standing, name, owner) === "others") return undefined;
-    const isMarked = [role, database].every(
+    if (!role || ownership(standing, name, owner) === "others") return undefined;
+    const isMarked = [role, ...(database ? [database] : [])].every(
       ({ comment }) => ownershipOf(markIn(comment), owner) === "ours",
     );
     return {
       ...attributes(postgres, name),
-      connectionLimit: role.connectionLimit,
+      // A delete that failed half way: the role is still to be deleted, or to get a database again.
+      ...(!database && { database: "" }),
+      // Whoever cannot log in, or has nothing to log in to, has room for no session.
+      connectionLimit: database && role.canLogIn ? role.connectionLimit : 0,
       // Without its mark it is nobody's, until the next `up` puts the mark back.
       owner: isMarked ? owner : NO_OWNER,
     };
@@ -95,16 +101,33 @@ const definition = define({
 });
 
 /**
- * The role's mark decides. A database comes after it and cannot be made and marked in one
- * transaction, so one without a mark is ours when our role owns it.
+ * The role's mark decides: only administrators can write it. The comment of a database is its
+ * owner's, so it counts where that is an administrator. A database that the role itself owns is one
+ * whose making was cut short, or of a version before.
  */
 function ownership({ role, database }: Standing, name: string, owner: Owner): Ownership {
   const ofRole = ownershipOf(markIn(role?.comment), owner);
-  if (!database) return ofRole;
-  if (database.owner !== name) return "others";
+  if (role?.comment && ofRole === "unmarked") return "others";
+  if (!database || database.owner === name) return ofRole;
+  if (!database.isAdministrators) return "others";
   const ofDatabase = ownershipOf(markIn(database.comment), owner);
   if (!role) return ofDatabase;
-  return ofDatabase === "unmarked" || ofDatabase === ofRole ? ofRole : "others";
+  // Made by hand it lets our role in by no right of its own.
+  const isHandedOver = ofDatabase === "unmarked" ? database.letsRoleIn : ofDatabase !== "others";
+  return isHandedOver ? ofRole : "others";
+}
+
+const warned = new Set<string>();
+
+function warnOfOpen(databases: readonly string[]): void {
+  const news = databases.filter((database) => !warned.has(database));
+  if (news.length === 0) return;
+  for (const database of news) warned.add(database);
+  console.error(
+    `Every role of this PostgreSQL server, so every project's, may connect to ${news.join(", ")}. ` +
+      "rdev-infra does not change what is not its own: as the administrator run " +
+      "REVOKE CONNECT ON DATABASE … FROM PUBLIC, after a GRANT to those who need it.",
+  );
 }
 
 function attributes({ host, port, sslmode }: Postgres, name: string) {
@@ -114,9 +137,9 @@ function attributes({ host, port, sslmode }: Postgres, name: string) {
 export const provider = dynamicProvider(definition);
 
 /**
- * A PostgreSQL role and a database that it owns, both of one name. No other project's role may
- * connect to it. Delete ends its sessions and drops both; with `retain` the data stays, the role can
- * no longer log in, and a later create takes both up again.
+ * A PostgreSQL role and a database for it, both of one name. The administrator owns the database; the
+ * role may make what it wants in it and connect to no other. Delete ends its sessions and drops both;
+ * with `retain` the data stays, the role can no longer log in, and a later create takes both up again.
  */
 export class Database extends DynamicResource<typeof definition> {
   declare readonly host: pulumi.Output<string>;

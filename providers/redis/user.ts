@@ -41,8 +41,10 @@ const definition = define({
   close: (redis) => redis.close(),
 
   async find(redis, { name, owner }) {
-    if (!(await redis.user(name))) return undefined;
-    return { id: name, ownership: ownershipOf(markIn(await redis.mark(name)), owner) };
+    const [user, mark] = [await redis.user(name), await redis.mark(name)];
+    const ownership = ownershipOf(markIn(mark), owner);
+    // A server may lose its users when it is started again. Our mark then still stands for the keys.
+    return user || ownership === "ours" ? { id: name, ownership } : undefined;
   },
 
   async create(redis, { name, owner }) {

@@ -3,6 +3,7 @@ import { databaseName } from "../../core/slug.ts";
 import type { Provider } from "../../providers/dynamic/provider.ts";
 import { provider as database } from "../../providers/postgres/database.ts";
 import { provider as user } from "../../providers/redis/user.ts";
+import { PLATFORM } from "../platform.ts";
 
 /**
  * Another project's database and Redis user, made by the same providers as a stack's, for a project
@@ -14,9 +15,10 @@ export async function makeNeighbour(
 ): Promise<{ remove(): Promise<void> }> {
   Object.assign(process.env, variables);
   const password = randomBytes(16).toString("hex");
+  const owner = { platform: PLATFORM, project: slug, stack: randomBytes(8).toString("hex") };
   const made = await Promise.all([
-    make(database, { name: databaseName(slug), project: slug, password, connectionLimit: 1 }),
-    make(user, { name: slug, prefix: `${slug}:`, project: slug, password }),
+    make(database, { name: databaseName(slug), owner, password, connectionLimit: 1 }),
+    make(user, { name: slug, prefix: `${slug}:`, owner, password }),
   ]);
   return {
     async remove() {

@@ -41,7 +41,7 @@ describe("postgres:Database", () => {
     }
   });
 
-  it("makes a role with few rights and a marked database that it owns", async () => {
+  it("makes a role with few rights and a marked database of the administrator's", async () => {
     const { id, outs } = await provider.create(inputs());
     assert.equal(id, name);
     const { hostname, port } = new URL(variable("POSTGRES_ADMIN_URL"));
@@ -49,6 +49,7 @@ describe("postgres:Database", () => {
       ...inputs(),
       host: hostname,
       port: Number(port),
+      sslmode: "",
       database: name,
       username: name,
     });
@@ -70,7 +71,7 @@ describe("postgres:Database", () => {
        FROM pg_database WHERE datname = '${name}'`,
     );
     assert.deepEqual(database, {
-      owner: name,
+      owner: new URL(variable("POSTGRES_ADMIN_URL")).username,
       encoding: "UTF8",
       comment: markText(testOwner(slug)),
     });
@@ -178,7 +179,11 @@ describe("postgres:Database", () => {
     assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
     await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await admin(`DROP DATABASE ${name}`);
-    assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
+    const { id, props } = await provider.read(name, outs);
+    assert.deepEqual(
+      { id, props },
+      { id: name, props: { ...outs, database: "", connectionLimit: 0 } },
+    );
     await fails(provider.update(name, outs, inputs({ connectionLimit: 2 })), "RDEV_GONE");
     await admin(`DROP ROLE ${name}`);
     assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
@@ -207,6 +212,41 @@ describe("postgres:Database", () => {
     await provider.create(inputs({ password: "later-Passw0rd~!" }));
     const rows = await as(name, "later-Passw0rd~!", ["SELECT text FROM notes"]);
     assert.deepEqual(rows, [{ text: "kept" }]);
+  });
+
+  it("makes again what a delete took away that failed half way", async () => {
+    const { outs } = await provider.create(inputs());
+    const begun = { ...outs, deleteBegun: true };
+    await admin(`ALTER ROLE ${name} NOLOGIN PASSWORD NULL`);
+    await admin(`DROP DATABASE ${name}`);
+    const { changes, replaces } = await provider.diff(name, begun, inputs());
+    assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] });
+    assert.deepEqual((await provider.update(name, begun, inputs())).outs, outs);
+    assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
+  });
+
+  it("is made anew where a delete took all and was not heard of", async () => {
+    const { outs } = await provider.create(inputs());
+    await provider.delete(name, outs);
+    const { changes, replaces } = await provider.diff(
+      name,
+      { ...outs, deleteBegun: true },
+      inputs(),
+    );
+    assert.deepEqual({ changes, replaces }, { changes: true, replaces: ["name"] });
+  });
+
+  it("tells a refresh that a role was left without a database or a login, and an up mends it", async () => {
+    const { outs } = await provider.create(inputs());
+    await admin(`ALTER ROLE ${name} NOLOGIN`);
+    await admin(`DROP DATABASE ${name}`);
+    const { id, props } = await provider.read(name, outs);
+    assert.equal(id, name);
+    assert.deepEqual(props, { ...outs, database: "", connectionLimit: 0 });
+    assert.equal((await provider.diff(name, props, inputs())).changes, true);
+    await provider.update(name, props, inputs());
+    assert.deepEqual((await provider.read(name, outs)).props, outs);
+    assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
   it("keeps what a create made that failed half way, and an update finishes it", async () => {
@@ -326,6 +366,8 @@ async function roles(name: string) {
 async function asLesserAdmin<T>(rights: string, work: () => Promise<T>): Promise<T> {
   const user = databaseName(uniqueSlug());
   await admin(`CREATE ROLE ${user} LOGIN ${rights} PASSWORD 'lesser-Passw0rd'`);
+  // Which is closed to all but those who are let in by name.
+  await admin(`GRANT CONNECT ON DATABASE postgres TO ${user}`);
   const url = new URL(variable("POSTGRES_ADMIN_URL"));
   url.username = user;
   url.password = "lesser-Passw0rd";
@@ -342,6 +384,7 @@ async function asLesserAdmin<T>(rights: string, work: () => Promise<T>): Promise
       );
       await admin(`REVOKE ${String(rolname)} FROM ${user} CASCADE`);
     }
+    await admin(`REVOKE CONNECT ON DATABASE postgres FROM ${user}`);
     await admin(`DROP ROLE ${user}`);
   }
 }

@@ -231,6 +231,29 @@ describe("redis:User", () => {
     assert.equal(await admin.exists(`${slug}:key`), 0);
   });
 
+  it("works again after a delete that failed half way, by the next up", async () => {
+    const outs = await make();
+    await asLesserAdmin(["+@all", "-unlink"], async () => {
+      await admin.set(`${slug}:key`, "1");
+      await fails(provider.delete(slug, outs), "RDEV_FORBIDDEN", [PASSWORD]);
+    });
+    const begun = { ...outs, deleteBegun: true };
+    const { changes, replaces } = await provider.diff(slug, begun, await inputs());
+    assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] });
+    assert.deepEqual((await provider.update(slug, begun, await inputs())).outs, outs);
+    assert.deepEqual(await as(slug, PASSWORD, [["PING"]]), ["PONG"]);
+  });
+
+  it("deletes keys and mark also where the server lost its users", async () => {
+    const outs = await make();
+    await admin.set(`${slug}:key`, "1");
+    await admin.call("ACL", "DELUSER", slug);
+    await provider.delete(slug, outs);
+    assert.equal(await admin.exists(`${slug}:key`), 0);
+    assert.equal(await admin.hget(OWNERS, slug), null);
+    assert.equal(await acl(slug), null);
+  });
+
   it("says which right is missing", async () => {
     await asLesserAdmin(["+@all", "-hset"], async () => {
       await fails(provider.create(await inputs()), "RDEV_FORBIDDEN", [PASSWORD]);

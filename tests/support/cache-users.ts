@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { provider } from "../../providers/redis/user.ts";
+import { testOwner } from "./owner.ts";
 import { uniqueSlug } from "./unique-slug.ts";
 import { variable } from "./variables.ts";
 
@@ -29,7 +30,8 @@ export function cacheUsers(): (more?: Record<string, unknown>) => Promise<CacheU
     const slug = uniqueSlug();
     const prefix = `${slug}:`;
     const inputs = async (others: Record<string, unknown> = {}) => {
-      const given = { name: slug, prefix, project: slug, password: PASSWORD, ...more, ...others };
+      const owner = testOwner(slug);
+      const given = { name: slug, prefix, owner, password: PASSWORD, ...more, ...others };
       const { inputs: checked, failures } = await provider.check({}, given);
       assert.deepEqual(failures, []);
       return checked;
