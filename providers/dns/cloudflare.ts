@@ -98,16 +98,39 @@ export class Cloudflare implements Dns {
   /** Of the zone, or of the nearest one above it: `apps.example.org` may lie in `example.org`. */
   async #zoneId(zone: string): Promise<string> {
     const labels = zone.split(".");
+    const hidden: string[] = [];
     for (let from = 0; from <= labels.length - 2; from++) {
       const name = labels.slice(from).join(".");
       const [found] = await this.#call("GET", "/zones", zones, { query: { name } });
-      if (found) return found.id;
+      if (found) {
+        await this.#holds(found, hidden);
+        return found.id;
+      }
+      hidden.push(name);
     }
     throw new InfraError(
       "RDEV_REFUSED",
       `Cloudflare shows no zone ${zone}, nor one above it. Make it first, let ` +
         "CLOUDFLARE_API_TOKEN see it (Zone:Read), or correct the setting rdev:domain.",
     );
+  }
+
+  /**
+   * A token sees only the zones that it has a permission for. So a zone that it does not see may be one
+   * of its own, and its records would be taken for gone: then the zone above it delegates it.
+   */
+  async #holds(zone: { readonly id: string; readonly name: string }, hidden: readonly string[]) {
+    for (const name of hidden) {
+      const query = { "name.exact": name, type: "NS" };
+      const path = `/zones/${zone.id}/dns_records`;
+      const delegations = await this.#call("GET", path, z.array(record), { query });
+      if (!delegations.some(({ type }) => type === "NS")) continue;
+      throw new InfraError(
+        "RDEV_FORBIDDEN",
+        `Cloudflare shows no zone ${name}, but the zone ${zone.name} delegates it, so it is a zone of ` +
+          "its own that CLOUDFLARE_API_TOKEN may not see. Give the token Zone:Read and DNS:Edit for it.",
+      );
+    }
   }
 
   async #call<T>(

@@ -87,7 +87,7 @@ export class PowerDns implements Dns {
     try {
       return await call(`${this.#zones}/${encodeURIComponent(zone)}.`);
     } catch (error) {
-      if (!(error instanceof InfraError && error.status === 404)) throw error;
+      if (!(error instanceof InfraError && isNoZone(error))) throw error;
       throw new InfraError(
         "RDEV_REFUSED",
         `PowerDNS has no zone ${zone}. Make it first, or correct POWERDNS_URL, ` +
@@ -95,4 +95,9 @@ export class PowerDns implements Dns {
       );
     }
   }
+}
+
+/** Before 4.2 PowerDNS answered 422, with these words; newer ones answer 404. */
+function isNoZone({ status, message }: InfraError): boolean {
+  return status === 404 || (status === 422 && message.includes("Could not find domain"));
 }

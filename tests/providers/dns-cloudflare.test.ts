@@ -67,6 +67,51 @@ describe("dns:Record on Cloudflare", () => {
     assert.equal(named(name).length, 1);
   });
 
+  it("takes no record for gone that lies in a zone which the token may not see", async () => {
+    const props = { ...inputs("my-app.apps.example.org"), zone: "apps.example.org" };
+    const { id, outs } = await provider.create(props);
+    // From here on the zone is one of its own, which another token may see, and the record lies there.
+    for (const record of named(props.name)) cloudflare.records.delete(record.id);
+    await add("apps.example.org", {
+      type: "NS",
+      content: "ns.cloudflare.example",
+      ttl: 300,
+      comment: "",
+    });
+    for (const attempt of [
+      () => provider.read(id, outs),
+      () => provider.delete(id, outs),
+      () => provider.find(outs),
+    ]) {
+      await rejected(attempt(), /^RDEV_FORBIDDEN: .*no zone apps\.example\.org.*may not see/);
+    }
+    cloudflare.records.delete(
+      [...cloudflare.records.values()].find(({ type }) => type === "NS")?.id ?? "",
+    );
+  });
+
+  it("takes no record for gone where the token sees no zone at all", async () => {
+    const { id, outs } = await provider.create(inputs("hidden.example.org"));
+    cloudflare.misbehave({
+      match: { method: "GET", path: /\/zones$/ },
+      status: 200,
+      headers: { "content-type": "application/json" },
+      body: '{"success":true,"errors":[],"messages":[],"result":[]}',
+    });
+    for (const attempt of [
+      () => provider.read(id, outs),
+      () => provider.delete(id, outs),
+      () => provider.find(outs),
+    ]) {
+      await rejected(
+        attempt(),
+        /^RDEV_REFUSED: .*shows no zone example\.org.*CLOUDFLARE_API_TOKEN/,
+      );
+    }
+    cloudflare.misbehave(undefined);
+    assert.equal(named("hidden.example.org").length, 1);
+  });
+
   it("deletes of several records of its name and type only the one with its mark", async () => {
     const name = "shared.example.org";
     const { id, outs } = await provider.create(inputs(name));

@@ -42,8 +42,10 @@ export async function startCloudflare(zone: string, token: string): Promise<Fake
 
   const path = `/zones/${ZONE_ID}/dns_records`;
   app.get(path, async (request) => {
-    const name = (request.query as Record<string, string | undefined>)["name.exact"];
-    return good([...records.values()].filter((record) => !name || record.name === name));
+    const { "name.exact": name, type } = request.query as Record<string, string | undefined>;
+    const matches = (record: CloudflareRecord) =>
+      (!name || record.name === name) && (!type || record.type === type);
+    return good([...records.values()].filter(matches));
   });
 
   app.post(path, async (request, reply) => {
