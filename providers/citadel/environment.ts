@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
-import { markOf, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
+import { markOf, NO_OWNER, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define, type Found } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Citadel } from "./client.ts";
 import { DISABLED } from "./disabled.ts";
+import { assertSees } from "./visibility.ts";
 
 const definition = define({
   module: "citadel/environment",
@@ -77,17 +79,22 @@ const definition = define({
     }
   },
 
-  async apply(citadel, id, { name, group, enabled, usePlatformTenant }, last) {
+  async apply(citadel, id, { name, group, owner, enabled, usePlatformTenant }, last) {
     if (!enabled) return { tenantId: "", adopted: false };
     const adopted = last?.adopted ?? (usePlatformTenant && citadel().platformTenant === id);
-    if (!adopted) await citadel().environments.rename(id, name);
+    if (!adopted) {
+      await citadel().environments.rename(id, name);
+      // What a version before marked, or a create that found it, gets the mark of this stack.
+      const isMarked = last && isDeepStrictEqual(last.owner, owner);
+      if (!isMarked) await citadel().environments.mark(id, markOf(owner));
+    }
     await citadel().groups.put(group);
     await citadel().groups.add(group, id);
     if (last?.group && last.group !== group) await citadel().groups.remove(last.group, id);
     return { tenantId: id, adopted };
   },
 
-  async read(citadel, id, { name, group, enabled, adopted }) {
+  async read(citadel, id, { name, group, owner, enabled, adopted }) {
     if (!enabled) return {};
     const [tenant, members] = await Promise.all([
       citadel().environments.get(id),
@@ -97,8 +104,13 @@ const definition = define({
       tenant && {
         name: adopted ? name : tenant.name,
         group: members?.includes(id) ? group : "",
+        owner: adopted || ownershipOf(tenant.metadata, owner) === "ours" ? owner : NO_OWNER,
       }
     );
+  },
+
+  async assertVisible(citadel, { enabled, organization, group }) {
+    if (enabled) await assertSees(citadel(), { organization, group });
   },
 
   async delete(citadel, id, { group, adopted, usePlatformTenant }) {

@@ -119,6 +119,8 @@ export interface Environments {
   /** Rejects with RDEV_CONFLICT where the organization has one of that slug. */
   create(environment: Omit<Environment, "id">): Promise<Environment>;
   rename(id: string, name: string): Promise<void>;
+  /** Sets these entries of its metadata, and keeps the others. */
+  mark(id: string, metadata: Readonly<Record<string, string>>): Promise<void>;
   /** Its logs go with it. Done as well where there is none. */
   delete(id: string): Promise<void>;
 }

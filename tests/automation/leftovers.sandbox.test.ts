@@ -4,8 +4,10 @@ import { Redis } from "ioredis";
 import { leftovers, systemsAsked } from "../../automation/leftovers/leftovers.ts";
 import { databaseName } from "../../core/slug.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
+import { Citadel } from "../../providers/citadel/client.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
 import { Postgres } from "../../providers/postgres/client.ts";
+import { startCitadel } from "../../sandbox/citadel/server.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { madeByHand } from "../support/by-hand.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
@@ -25,6 +27,8 @@ describe("leftovers", function () {
 
   before(async () => {
     settings = await sandboxPlatform();
+    // As the platform's stack leaves it: without it nothing shows whose environments the key sees.
+    await new Citadel().groups.put("projects");
   });
   beforeEach(() => {
     slug = uniqueSlug();
@@ -157,6 +161,21 @@ describe("leftovers", function () {
       );
       for (const { what } of found) assert.match(what, reason);
       assert.ok(!JSON.stringify(found).includes("secret-4711"), "a secret is in what was told");
+    }
+  });
+
+  it("are never none in Citadel where the key is another organization's", async () => {
+    const elsewhere = await startCitadel({ organization: "acme" });
+    try {
+      const variables = { CITADEL_URL: elsewhere.url, CITADEL_API_KEY: elsewhere.apiKey };
+      const found = await withVariables(variables, () => of());
+      assert.deepEqual(
+        found.map(({ system, why }) => [system, why]),
+        [["citadel", "unreachable"]],
+      );
+      assert.match(found[0]?.what ?? "", /\(RDEV_FORBIDDEN: .* no environment of the organization/);
+    } finally {
+      await elsewhere.close();
     }
   });
 

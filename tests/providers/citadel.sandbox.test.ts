@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { markOf } from "../../core/ownership.ts";
+import { markOf, NO_OWNER } from "../../core/ownership.ts";
 import { Citadel as Client } from "../../providers/citadel/client.ts";
 import { provider } from "../../providers/citadel/environment.ts";
 import { provider as groups } from "../../providers/citadel/group.ts";
@@ -87,6 +87,44 @@ describe("Citadel", () => {
       }
     });
 
+    it("takes over the mark of the version before by an update of its own state, and by nothing else", async () => {
+      const former = { "managed-by": "rdev-infra", project: slug };
+      const { id } = await byHand({ ...former, team: "payroll" });
+      await fails(provider.create(inputs()), "RDEV_NOT_OURS");
+      const { owner: _, ...before } = inputs();
+      const state = { ...before, project: slug, tenantId: id, adopted: false };
+      await provider.update(id, state, inputs());
+      assert.deepEqual((await citadel.environments.get(id))?.metadata, {
+        ...markOf(testOwner(slug)),
+        team: "payroll",
+      });
+      assert.equal((await make()).id, id);
+    });
+
+    it("puts back its mark, and does not forget it where the mark was edited", async () => {
+      const { id, outs } = await make();
+      await citadel.environments.mark(id, { project: "edited" });
+      const { props = {} } = await provider.read(id, outs);
+      assert.deepEqual(props, { ...outs, owner: NO_OWNER });
+      await provider.update(id, props, inputs());
+      assert.deepEqual((await citadel.environments.get(id))?.metadata, markOf(testOwner(slug)));
+    });
+
+    it("is no other platform's, nor another stack's of the same name", async () => {
+      const { id } = await make();
+      const owner = testOwner(slug);
+      for (const other of [
+        { ...owner, platform: "prod" },
+        { ...owner, stack: "f".repeat(16) },
+      ]) {
+        const theirs = inputs({ owner: other });
+        await fails(provider.create(theirs), "RDEV_NOT_OURS");
+        assert.equal(await provider.find(theirs), undefined);
+        await provider.delete(id, theirs);
+        assert.deepEqual((await citadel.environments.get(id))?.metadata, markOf(owner));
+      }
+    });
+
     it("decides by the mark also when another run made it in between", async () => {
       const firstLookIsTooEarly = () =>
         server.misbehave({
@@ -143,6 +181,70 @@ describe("Citadel", () => {
       assert.equal(await citadel.environments.get(id), undefined);
       assert(!(await citadel.groups.members("projects"))?.includes(id));
       await provider.delete(id, outs);
+    });
+
+    describe("with a key that cannot see it", () => {
+      let elsewhere: Citadel;
+      before(async () => {
+        elsewhere = await startCitadel({ organization: "acme" });
+      });
+      after(() => elsewhere.close());
+
+      /** Citadel's answer to a key of another organization is that of another Citadel. */
+      const foreign = async (work: () => Promise<unknown>) =>
+        withVariables({ CITADEL_URL: elsewhere.url, CITADEL_API_KEY: elsewhere.apiKey }, work);
+
+      it("forgets nothing, whether the other organization has environments or not", async () => {
+        const { id, outs } = await make();
+        const refused = async (instead: RegExp) => {
+          for (const attempt of [
+            () => provider.read(id, outs),
+            () => provider.delete(id, outs),
+            () => provider.find(inputs()),
+            () => provider.update(id, outs, inputs({ name: "Another" })),
+          ]) {
+            const { message } = await fails(foreign(attempt), "RDEV_FORBIDDEN", [elsewhere.apiKey]);
+            assert.match(message, instead);
+          }
+        };
+        await refused(/no environment of the organization orchard9, nor its tenant group/);
+        const other = new Client({ url: elsewhere.url, apiKey: elsewhere.apiKey });
+        await other.groups.put("projects");
+        const { id: theirs } = await other.environments.create({
+          slug,
+          name: "Theirs",
+          organization: "acme",
+          metadata: markOf(testOwner(slug)),
+        });
+        await refused(/no environment of the organization orchard9, only of acme/);
+        assert.ok(await other.environments.get(theirs));
+        assert.ok(await citadel.environments.get(id));
+      });
+
+      it("forgets nothing where the key may not manage environments", async () => {
+        const { id, outs } = await make();
+        await withVariables({ CITADEL_API_KEY: server.agentKey }, async () => {
+          for (const attempt of [
+            () => provider.read(id, outs),
+            () => provider.delete(id, outs),
+            () => provider.find(inputs()),
+          ]) {
+            await fails(attempt(), "RDEV_FORBIDDEN", [server.agentKey]);
+          }
+        });
+        assert.ok(await citadel.environments.get(id));
+      });
+    });
+
+    it("is gone also when it was the last of its organization", async () => {
+      const alone = await startCitadel({ organization: "orchard9" });
+      const own = { CITADEL_URL: alone.url, CITADEL_API_KEY: alone.apiKey };
+      await withVariables(own, async () => {
+        const { id, outs } = await make();
+        await new Client().environments.delete(id);
+        assert.deepEqual(await provider.read(id, outs), { id: "", props: {} });
+        await provider.delete(id, outs);
+      }).finally(() => alone.close());
     });
 
     it("leaves another tenant that has the slug now", async () => {

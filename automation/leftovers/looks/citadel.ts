@@ -1,4 +1,6 @@
 import { Citadel } from "../../../providers/citadel/client.ts";
+import { assertSees } from "../../../providers/citadel/visibility.ts";
+import { PROJECTS_GROUP } from "../../../stacks/names.ts";
 import { type Look, standing } from "../look.ts";
 
 /** The environment, with its logs. */
@@ -6,8 +8,13 @@ export const citadel: Look = {
   system: "citadel",
   what: ({ slug }) => `environment ${slug}`,
   async at({ slug, owner, settings }) {
-    const found = await new Citadel().environments.find(slug, settings.citadelOrganization);
-    if (!found) return [];
+    const client = new Citadel();
+    const organization = settings.citadelOrganization;
+    const found = await client.environments.find(slug, organization);
+    if (!found) {
+      await assertSees(client, { organization, group: PROJECTS_GROUP });
+      return [];
+    }
     return [{ what: `environment ${found.id}`, why: standing(found.metadata, owner) }];
   },
 };

@@ -29,6 +29,12 @@ export function environments(http: Http): Environments {
     async rename(id, name) {
       await http.call("PATCH", `/tenants/${tenantId(id)}`, z.unknown(), { json: { name }, codes });
     },
+    async mark(id, metadata) {
+      const path = `/tenants/${tenantId(id)}`;
+      const now = await http.call("GET", path, tenant, { codes });
+      const json = { metadata: { ...now.metadata, ...metadata } };
+      await http.call("PATCH", path, z.unknown(), { json, codes });
+    },
     delete: async (id) => http.remove(`/tenants/${tenantId(id)}`, z.unknown()),
   };
 }

@@ -64,6 +64,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
     "environments.create": () =>
       citadel.environments.create({ slug: "new", name: "New", organization, metadata: {} }),
     "environments.rename": () => citadel.environments.rename(id, "Renamed"),
+    "environments.mark": () => citadel.environments.mark(id, { project: "another" }),
     // Another: a fault may come after the deed.
     "environments.delete": () => citadel.environments.delete(randomUUID()),
     "groups.put": () => citadel.groups.put("projects"),
