@@ -18,17 +18,18 @@ const repository = z.object({
 
 export type GiteaRepository = z.output<typeof repository>;
 
-const activity = z.object({
-  op_type: z.string(),
-  /** `is_admin` is told to administrators only. */
-  act_user: z.object({ login: z.string(), is_admin: z.boolean().default(false) }),
+const user = z.object({
+  login: z.string(),
+  /** Told to administrators only. */
+  is_admin: z.boolean().default(false),
 });
+
+const activity = z.object({ op_type: z.string(), act_user: user });
 
 export type GiteaActivity = z.output<typeof activity>;
 
 const teams = z.array(z.object({ id: z.int(), permission: z.string() }));
 const variable = z.object({ data: z.string() });
-const self = z.object({ is_admin: z.boolean().default(false) });
 
 /** Gitea's upper limit. */
 const PAGE_SIZE = 50;
@@ -106,14 +107,11 @@ export class Gitea {
 
   /** What was done with a repository. Gitea itself writes it; no user can. */
   async activities(owner: string, name: string): Promise<GiteaActivity[]> {
+    const url = `${path(owner, name)}/activities/feeds`;
     const all: GiteaActivity[] = [];
     for (let page = 1; ; page += 1) {
-      const found = await this.#http.call(
-        "GET",
-        `${path(owner, name)}/activities/feeds`,
-        z.array(activity),
-        { query: { page, limit: PAGE_SIZE } },
-      );
+      const query = { page, limit: PAGE_SIZE };
+      const found = await this.#http.call("GET", url, z.array(activity), { query });
       all.push(...found);
       if (found.length < PAGE_SIZE) return all;
     }
@@ -155,7 +153,7 @@ export class Gitea {
 
   async #isSiteAdmin(): Promise<boolean> {
     const { status, text } = await this.#http.raw("GET", "/api/v1/user");
-    return status === 200 && self.parse(JSON.parse(text)).is_admin;
+    return status === 200 && user.parse(JSON.parse(text)).is_admin;
   }
 
   /** A variable of the organization: only its owners and site administrators can write it. */

@@ -19,27 +19,32 @@ export async function provenOwnership(
   if (ownership !== "ours" && ownership !== "retained") return { ownership };
   const isProven =
     ownership === "ours"
-      ? await isMadeByOwners(gitea, organization, repository)
+      ? (await makerOf(gitea, organization, repository)) !== "others"
       : await isNotedAsRetained(gitea, organization, repository, owner);
   return isProven ? { ownership } : copied(ownership);
 }
 
-/** The same, whatever stack of the project its description names. */
-export async function isMadeByOwners(
+/**
+ * Who made a repository and gave it its name, as Gitea recorded it. `owners` are the organization's,
+ * and site administrators. A tenant counts among `others` also where it gave its own repository, which
+ * an owner made, another project's name. `unrecorded` is an empty repository that nothing is told of:
+ * Gitea forgets the record where the client is killed in the middle of the create.
+ */
+export async function makerOf(
   gitea: Gitea,
   organization: string,
-  { full_name: fullName }: GiteaRepository,
-): Promise<boolean> {
+  { full_name: fullName, empty }: GiteaRepository,
+): Promise<"owners" | "unrecorded" | "others"> {
   const [account = "", name = ""] = fullName.split("/");
   const activities = await gitea.activities(account, name);
-  // A tenant could give its own repository, which an owner made, another project's name.
+  if (activities.length === 0) return empty ? "unrecorded" : "others";
   const decisive = activities.filter(({ op_type: type }) => DECISIVE.includes(type));
-  if (!decisive.some(({ op_type: type }) => type === "create_repo")) return false;
+  if (!decisive.some(({ op_type: type }) => type === "create_repo")) return "others";
   const users = new Map(decisive.map(({ act_user: user }) => [user.login, user]));
   for (const { login, is_admin: isAdmin } of users.values()) {
-    if (!isAdmin && !(await gitea.isOwner(organization, login))) return false;
+    if (!isAdmin && !(await gitea.isOwner(organization, login))) return "others";
   }
-  return true;
+  return "owners";
 }
 
 /** Notes that a delete kept this repository, in a place that only the organization's owners write. */

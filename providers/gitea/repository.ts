@@ -7,7 +7,7 @@ import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
 import { describedOwnership, mark } from "./mark.ts";
-import { forgetRetained, noteAsRetained, provenOwnership } from "./provenance.ts";
+import { forgetRetained, makerOf, noteAsRetained, provenOwnership } from "./provenance.ts";
 
 const definition = define({
   module: "gitea/repository",
@@ -64,10 +64,7 @@ const definition = define({
 
   async apply(gitea, id, inputs, last) {
     const { organization, name, owner } = inputs;
-    const number = last?.repositoryId;
-    const found = await (number === undefined
-      ? gitea.repository(organization, name)
-      : gitea.repositoryById(number));
+    const found = await toApply(gitea, inputs, last?.repositoryId);
     if (!found) throw new InfraError("RDEV_GONE", `The Gitea repository ${id} is gone.`);
     const repository = await gitea.editRepository(...nameOf(found), {
       ...settings(inputs),
@@ -120,6 +117,21 @@ const definition = define({
     });
   },
 });
+
+/** The repository that an update or the end of a create brings to its inputs. */
+async function toApply(
+  gitea: Gitea,
+  inputs: z.output<typeof definition.inputs>,
+  number: number | undefined,
+): Promise<GiteaRepository | undefined> {
+  if (number !== undefined) return gitea.repositoryById(number);
+  const { organization, name } = inputs;
+  const found = await gitea.repository(organization, name);
+  if (!found || (await makerOf(gitea, organization, found)) !== "unrecorded") return found;
+  // It is empty, and somebody else may have made it, and kept a way into it. A new one is ours.
+  await gitea.deleteRepository(...nameOf(found));
+  return gitea.createRepository(organization, name, settings(inputs));
+}
 
 function isIn(repository: GiteaRepository, organization: string): boolean {
   return nameOf(repository)[0].toLowerCase() === organization.toLowerCase();

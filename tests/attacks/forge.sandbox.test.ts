@@ -50,6 +50,16 @@ describe("an attack on the forge", function () {
     assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
   };
 
+  async function owningUser(): Promise<ForgeUser> {
+    const owner = await forgeUser();
+    const all = await asAdmin<{ id: number; permission: string }[]>(`/orgs/${organization}/teams`);
+    const owners = all.find(({ permission }) => permission === "owner")?.id;
+    await asAdmin(`/teams/${owners}/members/${owner.login}`, { method: "PUT", status: 204 });
+    return owner;
+  }
+  const ownersToken = async () =>
+    (await owningUser()).token("write:organization", "write:repository");
+
   before(async () => {
     await asAdmin("/orgs", { method: "POST", status: 201, body: { username: organization } });
     member = await forgeUser();
@@ -96,6 +106,23 @@ describe("an attack on the forge", function () {
         ]);
       });
     }
+
+    it("and hides what it does, keeps no way into the repository", async () => {
+      const owner = await ownersToken();
+      await asMember("/user/settings", "PATCH", { hide_activity: true });
+      try {
+        const description = `(${markText(testOwner(slug))})`;
+        await asMember(`/orgs/${organization}/repos`, "POST", { name: slug, description });
+        const strangers = await live();
+        set({ GITEA_TOKEN: owner });
+        const { outs } = await made();
+        assert.notEqual(outs["repositoryId"], strangers?.id);
+        const path = `/repos/${organization}/${slug}/collaborators`;
+        assert.deepEqual(await asAdmin(path), []);
+      } finally {
+        await asMember("/user/settings", "PATCH", { hide_activity: false });
+      }
+    });
 
     it("cannot take the place of a repository that was deleted by hand", async () => {
       const { id, outs } = await made();
@@ -231,10 +258,7 @@ describe("an attack on the forge", function () {
   });
 
   it("is none: an owner's token with two scopes makes, adopts, retains and deletes", async () => {
-    const owner = await forgeUser();
-    const all = await asAdmin<{ id: number; permission: string }[]>(`/orgs/${organization}/teams`);
-    const owners = all.find(({ permission }) => permission === "owner")?.id;
-    await asAdmin(`/teams/${owners}/members/${owner.login}`, { method: "PUT", status: 204 });
+    const owner = await owningUser();
     set({
       GITEA_TOKEN: await owner.token("write:organization", "write:repository"),
       WOODPECKER_TOKEN: await owner.woodpeckerToken(),

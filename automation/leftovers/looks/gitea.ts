@@ -1,6 +1,6 @@
 import { markIn, ownershipOf } from "../../../core/ownership.ts";
 import { Gitea, type GiteaRepository } from "../../../providers/gitea/client.ts";
-import { isMadeByOwners, isNotedAsRetained } from "../../../providers/gitea/provenance.ts";
+import { isNotedAsRetained, makerOf } from "../../../providers/gitea/provenance.ts";
 import { type Look, type Place, standing } from "../look.ts";
 
 /** The repository; archived, where that was asked for, it is retained. */
@@ -39,7 +39,7 @@ export async function repositoryStanding(
   const isProven =
     ownershipOf(mark, owner) === "retained"
       ? await isNotedAsRetained(client, gitOrganization, repository, owner)
-      : await isMadeByOwners(client, gitOrganization, repository);
+      : (await makerOf(client, gitOrganization, repository)) !== "others";
   return isProven ? "left" : "not-ours";
 }
 
