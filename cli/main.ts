@@ -13,6 +13,7 @@ import { addPreview } from "./commands/preview.ts";
 import { addProjects } from "./commands/projects.ts";
 import { addRefresh } from "./commands/refresh.ts";
 import { addReport } from "./commands/report.ts";
+import { addRegistry } from "./commands/registry.ts";
 import { addService } from "./commands/service.ts";
 import { addSlug } from "./commands/slug.ts";
 import { addStore } from "./commands/store.ts";
@@ -31,7 +32,7 @@ const program = new Command("rdev-infra")
 
 const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations];
-const systems = [addLogs, addAudit, addCitadel, addAgent, addStore, addSlug];
+const systems = [addLogs, addAudit, addCitadel, addAgent, addRegistry, addStore, addSlug];
 for (const add of [...operations, ...service, ...systems]) add(program);
 
 // Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.

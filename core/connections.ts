@@ -299,6 +299,13 @@ function serverOf({ hostname, port }: URL): string {
   return `${isLoopback(hostname) ? "localhost" : hostname.toLowerCase()}:${port || "5432"}`;
 }
 
+/** Whether the key is there that the registry's tokens are signed with. */
+export function issuesRegistryTokens(environment: Environment = process.env): boolean {
+  return ["REGISTRY_TOKEN_KEY", "REGISTRY_TOKEN_KEY_FILE"].some(
+    (name) => environment[name] !== undefined,
+  );
+}
+
 /** Every secret among the variables, for taking it out of a text that came from elsewhere. */
 export function connectionSecrets(environment: Environment = process.env): string[] {
   return Object.entries(environment).flatMap(([name, value]) => {

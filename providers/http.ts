@@ -120,7 +120,7 @@ export class Http {
   ): Promise<Answer> {
     const answer = await this.raw(method, path, options);
     if (answer.status < 200 || answer.status > 299) {
-      throw this.#failed(method, path, answer, options.codes);
+      throw this.failure(method, path, answer, options.codes);
     }
     return answer;
   }
@@ -185,7 +185,7 @@ export class Http {
       const { statusCode: status, headers, body } = answer;
       if (status < 200 || status > 299) {
         const text = await body.text();
-        throw this.#failed("GET", path, { status, headers, text }, options.codes);
+        throw this.failure("GET", path, { status, headers, text }, options.codes);
       }
       this.#demandType(path, options.headers?.["accept"], headers["content-type"]);
       return this.#bytes(body);
@@ -261,7 +261,7 @@ export class Http {
   }
 
   /** The error for an answer outside 2xx. */
-  #failed(method: string, path: string, answer: Answer, codes?: Codes): InfraError {
+  failure(method: string, path: string, answer: Answer, codes?: Codes): InfraError {
     const { status } = answer;
     const { credential } = this.#options;
     const said = this.#said(answer.text);

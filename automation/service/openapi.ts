@@ -25,6 +25,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: "projects", description: "What is wanted, and what is there." },
         { name: "operations", description: "What was asked for, and what has become of it." },
+        { name: "registry", description: "Tokens for the image registry, by Docker's scheme." },
         { name: "audit", description: "The record of all that was done." },
         { name: "health", description: "Of the service itself." },
         { name: "problems", description: "What the codes of problems mean." },
@@ -35,6 +36,11 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
             type: "http",
             scheme: "bearer",
             description: "A key of `rdev-infra keys create`, as rdk_….",
+          },
+          registryAccount: {
+            type: "http",
+            scheme: "basic",
+            description: "An account of the image registry, as a project's pipeline has one.",
           },
         },
       },

@@ -4,6 +4,7 @@ import type { AuditLog } from "../audit/port.ts";
 import type { AuditPage } from "../audit/pages.ts";
 import type { Keys } from "../keys/keys.ts";
 import type { Operations } from "../operations/operations.ts";
+import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
 import type { AuditRow } from "../store/schema.ts";
 
@@ -21,6 +22,8 @@ export interface ServiceParts {
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
   /** Rejects as long as the service cannot work. */
   readonly checkReady: () => Promise<void>;
+  /** Gives the image registry's accounts their tokens. Default: this service does not. */
+  readonly tokenIssuer?: TokenIssuer | undefined;
   readonly metrics: Registry;
   readonly logger: FastifyBaseLogger;
   readonly limits?: Partial<Limits>;
@@ -37,6 +40,8 @@ export interface Limits {
   readonly strangers: number;
   /** That an address may ask whether the service is ready, a minute. */
   readonly probes: number;
+  /** Of the image registry, that one account may ask for, a minute. */
+  readonly tokens: number;
   /** Of a body, in bytes. */
   readonly body: number;
   /** In ms: for a request to arrive whole. */
@@ -54,6 +59,7 @@ export const LIMITS: Limits = {
   streams: 100,
   strangers: 60,
   probes: 120,
+  tokens: 6_000,
   body: 64 * 1024,
   arrival: 30_000,
   heartbeat: 15_000,

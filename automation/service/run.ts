@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { connection } from "../../core/connections.ts";
+import { connection, issuesRegistryTokens } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { registerAuditMetrics } from "../audit/metrics.ts";
@@ -13,6 +13,7 @@ import { CitadelShipper } from "../audit/shipper.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
+import { openIssuer } from "../registry/open-issuer.ts";
 import { ProjectRecords } from "../store/project-records.ts";
 import {
   isOpenToAll,
@@ -57,6 +58,9 @@ export interface RunningService {
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, logger } = options;
+  const tokenIssuer = issuesRegistryTokens()
+    ? await openIssuer(connection("registryTokens"))
+    : undefined;
   const store = new Store({ url: database.url });
   await requireDatabase(store, logger).catch(async (error: unknown) => {
     await store.close();
@@ -68,7 +72,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const { enabled } = connection("citadelEnabled");
   const runner = new Runner({ store, log: logger, ...(concurrency && { concurrency }) });
   const app = await createService({
-    ...{ platform, operations, keys, logger },
+    ...{ platform, operations, keys, logger, tokenIssuer },
     projects: new ProjectRecords(store),
     audit,
     auditPage: (query) => auditPage(store, query),

@@ -18,6 +18,7 @@ import { describeApi } from "./openapi.ts";
 import { LIMITS, type ServiceParts } from "./parts.ts";
 import { problemOf, problemOfStatus } from "./problem.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { tokenRoutes } from "../registry/token-routes.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { problemRoutes } from "./routes/problems.ts";
@@ -89,6 +90,7 @@ export async function createService(parts: ServiceParts): Promise<FastifyInstanc
   await app.register(operationRoutes({ parts, limits, leaving: leaving.signal }));
   await app.register(auditRoutes(parts));
   await app.register(healthRoutes(parts, limits, leaving.signal));
+  await app.register(tokenRoutes(parts.tokenIssuer, limits));
   await app.register(problemRoutes);
   addWrongMethods();
   return app;

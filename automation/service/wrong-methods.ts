@@ -15,13 +15,15 @@ export function refuseWrongMethods(app: FastifyInstance): () => void {
       const method = app.supportedMethods.filter((one) => !there.has(one));
       app.route({
         ...{ url, method, schema: { hide: true }, config: { access: "open" } },
-        handler: async (request, reply) => {
+        // Before the body is read: containerd sends a form, and asks by GET only after a 405.
+        onRequest: async (request, reply) => {
           reply.header("allow", allowed);
           throw new InfraError(
             "RDEV_METHOD",
             `${request.method} does not go here; what goes: ${allowed}.`,
           );
         },
+        handler: async () => undefined,
       });
     }
   };

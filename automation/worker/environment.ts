@@ -1,7 +1,9 @@
 /** What the program, the engine and its backends read. Nothing else of the service's reaches them. */
 const NEEDED = [
   // core/connections.ts, but for the service's own database.
-  /^(GITEA|WOODPECKER|POWERDNS|CLOUDFLARE|REGISTRY|CITADEL)_/,
+  /^(GITEA|WOODPECKER|POWERDNS|CLOUDFLARE|CITADEL)_/,
+  // What signs the registry's tokens is the service's alone.
+  /^REGISTRY_(?!TOKEN_KEY)/,
   /^(DNS_PROVIDER|POSTGRES_ADMIN_URL|REDIS_ADMIN_URL|KUBECONFIG)$/,
   /^KUBERNETES_SERVICE_(HOST|PORT)$/,
   /^PULUMI_/,

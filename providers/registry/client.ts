@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import type { Dispatcher } from "undici";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { type Answer, Http } from "../http.ts";
+import { type Answer, type CallOptions, Http } from "../http.ts";
+import { ADMINISTRATOR, AskedAuthorization, type Authorization } from "./authorization.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 /** Every kind of manifest that CI may push; one that is not accepted is answered with 404. */
@@ -27,24 +29,28 @@ const manifest = z.object({ annotations: z.record(z.string(), z.string()).option
 
 export type Annotations = Readonly<Record<string, string>>;
 
+export interface RegistryOptions {
+  readonly url: string;
+  readonly authorization: Authorization;
+  /** The variables or the account that the requests are made with, for error texts. */
+  readonly credential: string;
+  /** Taken out of every error text. */
+  readonly secrets: readonly string[];
+}
+
 /**
- * An OCI registry, by the distribution specification 1.1 and with Basic authentication, as Zot and
- * distribution have it: https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
+ * An OCI registry, by the distribution specification 1.1, as Zot and distribution have it:
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
  */
 export class Registry {
   readonly #http: Http;
-  readonly #url: string;
+  readonly #options: RegistryOptions;
 
-  constructor({ url, username, password } = connection("registry")) {
-    const basic = Buffer.from(`${username}:${password}`).toString("base64");
-    this.#url = url;
-    this.#http = new Http({
-      system: "The registry",
-      url,
-      headers: { authorization: `Basic ${basic}` },
-      secrets: [password, basic],
-      credential: "REGISTRY_USERNAME and REGISTRY_PASSWORD",
-    });
+  /** Default: as the administrator. */
+  constructor(options: RegistryOptions = administrator()) {
+    const { url, credential, secrets } = options;
+    this.#options = options;
+    this.#http = new Http({ system: "The registry", url, headers: {}, secrets, credential });
   }
 
   /** All tags of a path; none where the registry does not know it. */
@@ -52,9 +58,9 @@ export class Registry {
     const tags: string[] = [];
     let next: string | undefined = `/v2/${path}/tags/list?n=1000`;
     while (next !== undefined) {
-      const answer: Answer | undefined = await unless404(this.#http.send("GET", next));
+      const answer: Answer | undefined = await unless404(this.#send("GET", path, next));
       if (!answer) return tags;
-      tags.push(...this.#parsed(answer, next).tags);
+      tags.push(...parsed(tagList, answer, next, "a list of tags").tags);
       next = this.#nextPage(answer);
     }
     return tags;
@@ -62,16 +68,17 @@ export class Registry {
 
   /** The annotations of a tag's manifest; undefined where there is no such tag. */
   async annotations(path: string, tag: string): Promise<Annotations | undefined> {
+    const url = `/v2/${path}/manifests/${tag}`;
     const headers = { accept: MANIFESTS };
-    const found = await this.#http.find(`/v2/${path}/manifests/${tag}`, manifest, { headers });
-    return found && (found.annotations ?? {});
+    const answer = await unless404(this.#send("GET", path, url, { headers }));
+    return answer && (parsed(manifest, answer, url, "a manifest").annotations ?? {});
   }
 
   /** The digest that a tag stands for; undefined where there is no such tag. */
   async digest(path: string, tag: string): Promise<string | undefined> {
     const url = `/v2/${path}/manifests/${tag}`;
     const answer = await unless404(
-      this.#http.send("HEAD", url, { headers: { accept: MANIFESTS } }),
+      this.#send("HEAD", path, url, { headers: { accept: MANIFESTS } }),
     );
     return answer && this.#header(answer, "docker-content-digest", `HEAD ${url}`);
   }
@@ -84,7 +91,7 @@ export class Registry {
       size: EMPTY.content.length,
     };
     await this.#pushBlob(path, descriptor.digest, EMPTY.content);
-    await this.#http.send("PUT", `/v2/${path}/manifests/${tag}`, {
+    await this.#send("PUT", path, `/v2/${path}/manifests/${tag}`, {
       headers: { "content-type": MANIFEST },
       body: JSON.stringify({
         schemaVersion: 2,
@@ -100,7 +107,7 @@ export class Registry {
   /** Deletes a manifest with all its tags. Errors: RDEV_REFUSED where the registry allows none. */
   async deleteManifest(path: string, digest: string): Promise<void> {
     try {
-      await this.#http.remove(`/v2/${path}/manifests/${digest}`, z.unknown());
+      await unless404(this.#send("DELETE", path, `/v2/${path}/manifests/${digest}`));
     } catch (error) {
       if (!(error instanceof InfraError && error.status === 405)) throw error;
       throw new InfraError(
@@ -112,31 +119,62 @@ export class Registry {
     }
   }
 
-  async #pushBlob(path: string, digest: string, content: string): Promise<void> {
-    if (await unless404(this.#http.send("HEAD", `/v2/${path}/blobs/${digest}`))) return;
+  /** Throws RDEV_FORBIDDEN where nothing may be pushed there. Begins an upload, and cancels it. */
+  async assertWritable(path: string): Promise<void> {
     const start = `/v2/${path}/blobs/uploads/`;
-    const answer = await this.#http.send("POST", start);
-    const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#url);
+    const answer = await unless404(this.#send("POST", path, start));
+    if (!answer) {
+      throw new InfraError(
+        "RDEV_FORBIDDEN",
+        `The registry does not let ${this.#options.credential} push to ${path}.`,
+        { status: 404 },
+      );
+    }
+    const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#options.url);
+    // Who may not cancel it leaves it to the registry's purge of old uploads.
+    await this.#send("DELETE", path, upload.pathname + upload.search).catch(() => undefined);
+  }
+
+  async #pushBlob(path: string, digest: string, content: string): Promise<void> {
+    if (await unless404(this.#send("HEAD", path, `/v2/${path}/blobs/${digest}`))) return;
+    const start = `/v2/${path}/blobs/uploads/`;
+    const answer = await this.#send("POST", path, start);
+    const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#options.url);
     upload.searchParams.set("digest", digest);
     // The path alone: behind a proxy a registry may name itself otherwise than it is reached.
-    await this.#http.send("PUT", upload.pathname + upload.search, {
+    await this.#send("PUT", path, upload.pathname + upload.search, {
       headers: { "content-type": "application/octet-stream" },
       body: content,
     });
   }
 
-  #parsed(answer: Answer, path: string) {
+  async #send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    url: string,
+    options: CallOptions = {},
+  ): Promise<Answer> {
+    const { authorization, credential } = this.#options;
+    const headers = { ...options.headers, authorization: await authorization.header(path) };
     try {
-      return tagList.parse(JSON.parse(answer.text));
-    } catch {
-      throw contract(`answered GET ${path} with something else than a list of tags.`);
+      return await this.#http.send(method, url, { ...options, headers });
+    } catch (error) {
+      const isRefused = error instanceof InfraError && error.status === 401;
+      if (!isRefused || !(await authorization.isByToken())) throw error;
+      // The token service took the account; its token is not good for this.
+      throw new InfraError(
+        "RDEV_FORBIDDEN",
+        `The registry does not let ${credential} do ${method} ${url}: its token service gives ` +
+          `that account no right to it.`,
+        { status: 403 },
+      );
     }
   }
 
   #nextPage({ headers }: Answer): string | undefined {
     const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec([headers["link"] ?? ""].flat().join(","))?.[1];
     if (link === undefined) return undefined;
-    const { pathname, search } = new URL(link, this.#url);
+    const { pathname, search } = new URL(link, this.#options.url);
     return pathname + search;
   }
 
@@ -144,6 +182,24 @@ export class Registry {
     const value = headers[name];
     if (typeof value === "string") return value;
     throw contract(`answered ${call} without the header ${name}.`);
+  }
+}
+
+function administrator(): RegistryOptions {
+  const { url, username, password } = connection("registry");
+  return {
+    url,
+    authorization: new AskedAuthorization({ url, username, password }, ADMINISTRATOR),
+    credential: ADMINISTRATOR,
+    secrets: [password, Buffer.from(`${username}:${password}`).toString("base64")],
+  };
+}
+
+function parsed<S extends z.ZodType>(schema: S, { text }: Answer, path: string, what: string) {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    throw contract(`answered GET ${path} with something else than ${what}.`);
   }
 }
 

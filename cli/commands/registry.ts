@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { connection } from "../../core/connections.ts";
+
+export function addRegistry(program: Command): void {
+  const registry = program.command("registry").description("the image registry's tokens");
+  registry
+    .command("serve")
+    .description("give the registry's accounts their tokens, until Ctrl-C (the service does, too)")
+    .addHelpText("after", "\ndocs/operations.md says how a registry is set up for it.")
+    .action(serve);
+  registry
+    .command("key")
+    .description("print the public key for the registry, as a JWK set (distribution)")
+    .option("--pem", "as PEM (Zot)")
+    .action(printKey);
+}
+
+async function serve(): Promise<void> {
+  const { host, port, ...tokens } = connection("registryTokens");
+  const stopped = new Promise<void>((resolve) => {
+    process.once("SIGINT", () => resolve()).once("SIGTERM", () => resolve());
+  });
+  const { pino } = await import("pino");
+  const { logOptions } = await import("../../automation/service/log.ts");
+  const { openIssuer } = await import("../../automation/registry/open-issuer.ts");
+  const { serveTokens } = await import("../../automation/registry/serve-tokens.ts");
+  const logger = pino(logOptions("info"));
+  const issuer = await openIssuer({ ...tokens, host, port });
+  const server = await serveTokens({ issuer, host, port, logger });
+  logger.info({ component: "service" }, `gives tokens at ${server.url}/v1/registry/token`);
+  await stopped;
+  await server.close();
+}
+
+async function printKey({ pem }: { readonly pem?: boolean }): Promise<void> {
+  const { readSigningKey } = await import("../../automation/registry/signing-key.ts");
+  const key = await readSigningKey(connection("registryTokens"));
+  console.log(pem ? key.pem.trimEnd() : JSON.stringify({ keys: [key.jwk] }, null, 2));
+}

@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { InfraError } from "../../core/errors.ts";
+import { Http } from "../http.ts";
+
+/** What a request on a repository is authorized with. */
+export interface Authorization {
+  /** Whether the registry decides by tokens: then its 401 to a token means "not allowed". */
+  readonly isByToken: () => Promise<boolean>;
+  /** The header `authorization` of a request. */
+  readonly header: (repository: string) => Promise<string>;
+}
+
+export interface Credentials {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The variables that hold the administrator's account, for error texts. */
+export const ADMINISTRATOR = "REGISTRY_USERNAME and REGISTRY_PASSWORD";
+
+/** In seconds. A token is asked for anew when it would end within this time. */
+const MARGIN = 20;
+
+/** In seconds, by Docker's specification, where the token service does not say. */
+const LIFETIME = 60;
+
+const tokenAnswer = z
+  .object({
+    token: z.string().min(1).optional(),
+    access_token: z.string().min(1).optional(),
+    expires_in: z.number().positive().default(LIFETIME),
+  })
+  .transform((answer, context) => {
+    const token = answer.token ?? answer.access_token;
+    if (token !== undefined) return { token, lifetime: answer.expires_in };
+    context.issues.push({ code: "custom", input: answer, message: "holds no token" });
+    return z.NEVER;
+  });
+
+interface TokenService {
+  readonly http: Http;
+  readonly path: string;
+}
+
+interface Token {
+  readonly text: string;
+  /** By performance.now(). */
+  readonly end: number;
+}
+
+/**
+ * Authorizes as the registry asks for it: by the account itself, or by tokens that its token service
+ * gives to the account (https://distribution.github.io/distribution/spec/auth/token/).
+ */
+export class AskedAuthorization implements Authorization {
+  readonly #credentials: Credentials;
+  readonly #credential: string;
+  readonly #basic: string;
+  readonly #tokens = new Map<string, Token>();
+  #service: Promise<TokenService | InfraError | undefined> | undefined;
+
+  /** `credential` names the account in error texts. */
+  constructor(credentials: Credentials, credential: string) {
+    this.#credentials = credentials;
+    this.#credential = credential;
+    const { username, password } = credentials;
+    this.#basic = Buffer.from(`${username}:${password}`).toString("base64");
+  }
+
+  readonly isByToken = async () => {
+    const service = await this.#asked();
+    return service !== undefined && !(service instanceof InfraError);
+  };
+
+  readonly header = async (repository: string): Promise<string> => {
+    const service = await this.#asked();
+    if (!service) return `Basic ${this.#basic}`;
+    if (service instanceof InfraError) throw service;
+    const known = this.#tokens.get(repository);
+    if (known && known.end > performance.now()) return `Bearer ${known.text}`;
+    const scope = encodeURIComponent(`repository:${repository}:pull,push,delete`);
+    const path = `${service.path}&scope=${scope}`;
+    const { token, lifetime } = await service.http.call("GET", path, tokenAnswer);
+    const end = performance.now() + (lifetime - MARGIN) * 1000;
+    this.#tokens.set(repository, { text: token, end });
+    return `Bearer ${token}`;
+  };
+
+  #asked(): Promise<TokenService | InfraError | undefined> {
+    this.#service ??= this.#ask().catch((error: unknown) => {
+      this.#service = undefined;
+      throw error;
+    });
+    return this.#service;
+  }
+
+  /** The error is of a registry that takes no tokens, and refuses the account. */
+  async #ask(): Promise<TokenService | InfraError | undefined> {
+    const { url } = this.#credentials;
+    const http = this.#http("The registry", url);
+    const answer = await http.raw("GET", "/v2/");
+    const challenge = challengeOf(answer.headers["www-authenticate"]);
+    if (answer.status === 200) return undefined;
+    const failure = http.failure("GET", "/v2/", answer);
+    if (answer.status !== 401) throw failure;
+    if (!challenge) return failure;
+    const { realm, service } = challenge;
+    if (url.startsWith("https:") && realm.protocol !== "https:") {
+      throw new InfraError(
+        "RDEV_CONTRACT",
+        `The registry at ${url} names a token service at ${realm.origin}, without TLS. ` +
+          "The account is not sent there; let the registry's realm begin with https://.",
+      );
+    }
+    const query = new URLSearchParams(realm.search);
+    query.set("service", service);
+    return {
+      http: this.#http("The registry's token service", realm.origin),
+      path: `${realm.pathname}?${query.toString()}`,
+    };
+  }
+
+  #http(system: string, url: string): Http {
+    return new Http({
+      ...{ system, url, credential: this.#credential },
+      headers: { authorization: `Basic ${this.#basic}` },
+      secrets: [this.#credentials.password, this.#basic],
+    });
+  }
+}
+
+function challengeOf(header: string | string[] | undefined) {
+  const text = [header ?? ""].flat().find((one) => /^bearer /i.test(one)) ?? "";
+  const parameter = (name: string) => new RegExp(`[ ,]${name}="([^"]*)"`, "i").exec(text)?.[1];
+  const realm = parameter("realm");
+  if (realm === undefined || !/^https?:/.test(realm) || !URL.canParse(realm)) return undefined;
+  return { realm: new URL(realm), service: parameter("service") ?? "" };
+}
