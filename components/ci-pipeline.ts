@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Owner } from "../core/ownership.ts";
+import type { Account } from "../core/registry-account.ts";
 import { RegistryCredentials } from "../providers/woodpecker/registry-credentials.ts";
 import { Repository } from "../providers/woodpecker/repository.ts";
 import { Secret } from "../providers/woodpecker/secret.ts";
@@ -13,6 +14,8 @@ export interface CiPipelineArgs {
   readonly repositoryId: pulumi.Input<number>;
   /** What pipelines set the running image with: good for the project's namespace only. */
   readonly deploy: DeployAccess;
+  /** What it pushes images with. Without one: the account that all pipelines share. */
+  readonly registryAccount: Account | undefined;
   /** Raised after rotating the registry account: the secrets are then written anew. */
   readonly credentialsVersion: number;
 }
@@ -42,7 +45,10 @@ export class CiPipeline extends pulumi.ComponentResource {
     const child = { parent: this, deletedWith: repository };
     const registry = new RegistryCredentials(
       `${name}-registry`,
-      { repositoryId, owner, credentialsVersion: args.credentialsVersion },
+      {
+        ...{ repositoryId, owner, credentialsVersion: args.credentialsVersion },
+        ...(args.registryAccount && { account: { ...args.registryAccount } }),
+      },
       child,
     );
     const secrets = Object.entries({ kube_token: args.deploy.token, kube_ca: args.deploy.ca }).map(

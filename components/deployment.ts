@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
+import type { Account } from "../core/registry-account.ts";
 import type { Sizes } from "../core/settings.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
@@ -30,6 +31,8 @@ export interface DeploymentArgs {
   readonly ingressNamespace: string;
   /** Its environment in Citadel: pods are labelled with it. Without Citadel: undefined. */
   readonly environment?: pulumi.Input<string>;
+  /** What pods pull the project's images with. Without one, nodes or the registry must allow it. */
+  readonly pull: { readonly host: string; readonly account: Account } | undefined;
   /** Secret environment variables: DATABASE_URL, REDIS_URL. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
@@ -56,9 +59,14 @@ export class Deployment extends pulumi.ComponentResource {
       labels: { ...workloadLabels(slug), ...ownershipLabels(slug) },
     };
 
+    const pullSecret = args.pull && pullSecretOf(name, metadata, args.pull, child);
     const account = new k8s.core.v1.ServiceAccount(
       name,
-      { metadata, automountServiceAccountToken: false },
+      {
+        metadata,
+        automountServiceAccountToken: false,
+        ...(pullSecret && { imagePullSecrets: [{ name: pullSecret.metadata.name }] }),
+      },
       child,
     );
     // No fixed name: a changed value makes a new Secret, and so new pods that read it.
@@ -146,6 +154,27 @@ export class Deployment extends pulumi.ComponentResource {
     this.deploy = new DeployAccount(`${name}-deploy`, { slug }, { parent: this, ...space.inside });
     this.registerOutputs({ namespace: this.namespace });
   }
+}
+
+/** Under a fixed name, so that pods that run already pull with an account that was renewed. */
+function pullSecretOf(
+  name: string,
+  metadata: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  { host, account }: NonNullable<DeploymentArgs["pull"]>,
+  options: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
+  const { username, password } = account;
+  const auth = Buffer.from(`${username}:${password}`).toString("base64");
+  const config = JSON.stringify({ auths: { [host]: { username, password, auth } } });
+  return new k8s.core.v1.Secret(
+    `${name}-registry`,
+    {
+      metadata: { ...metadata, name: "registry-pull" },
+      type: "kubernetes.io/dockerconfigjson",
+      stringData: { ".dockerconfigjson": pulumi.secret(config) },
+    },
+    options,
+  );
 }
 
 function podLabels(slug: string, environment: pulumi.Input<string> | undefined) {

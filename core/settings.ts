@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { SSL_MODES } from "./address.ts";
 import { problems } from "./errors.ts";
+import { OWN_NAMESPACE, registryPath } from "./registry-name.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
 const domain = z
@@ -48,6 +49,10 @@ const cache = z.strictObject({
   /** INFO. It counts the keys, clients and commands of all projects. */
   info: z.boolean().default(false),
 });
+
+function isInOwnNamespace(registry: string): boolean {
+  return registryPath(registry)?.split("/")[0] === OWN_NAMESPACE;
+}
 
 const workload = z.strictObject({
   kind: z.enum(["Deployment", "StatefulSet", "DaemonSet"]),
@@ -115,7 +120,14 @@ const platformSettings = z.strictObject({
   /** The Gitea organization that holds the projects' repositories. */
   gitOrganization: z.string().regex(/^[\w.-]+$/, "is no Gitea organization"),
   /** Where images are named: a registry's host, with a path if it has one. */
-  registry: image,
+  registry: image.refine((text) => !isInOwnNamespace(text), {
+    error: `names a path in ${OWN_NAMESPACE}/, where the marks of ownership lie`,
+  }),
+  /**
+   * Whether each project has registry accounts of its own, or all pipelines push with one. Default:
+   * `project` where REGISTRY_TOKEN_SECRET is set.
+   */
+  registryAccounts: z.enum(["project", "shared"], 'is neither "project" nor "shared"').optional(),
   /** Where projects' DNS records point: an IPv4 or IPv6 address, or a host name. */
   ingressAddress: z.union([z.ipv4(), z.ipv6(), domain], "is neither an IP address nor a DNS name"),
   ingressClass: z.string().min(1).default("traefik"),

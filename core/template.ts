@@ -10,6 +10,7 @@ export const TEMPLATE_VARIABLES = {
   DOMAIN: "The platform's domain: staging.example.com.",
   HOST: "Where the project is served: my-first-project.staging.example.com.",
   REGISTRY: "The image registry: registry.staging.example.com.",
+  REGISTRY_HOST: "The image registry's host, without a path: what a client logs in to.",
   IMAGE: "The project's image without a tag: <REGISTRY>/<PROJECT_SLUG>.",
   NAMESPACE: "The project's Kubernetes namespace.",
   KUBERNETES_API: "The address of the Kubernetes API, as a pipeline reaches it.",

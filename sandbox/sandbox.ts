@@ -181,6 +181,11 @@ async function startParts(
     await migrate(own);
     return { postgres, own };
   };
+  const images = async () => {
+    const registry = await ready("registry", startRegistry(context, tools.registry));
+    atEnd(() => registry.close());
+    return registry;
+  };
   const logs = async () => {
     const citadel = await startCitadel({
       organization: citadelOrganization,
@@ -196,7 +201,7 @@ async function startParts(
       databases(),
       ready("redis", startRedis(context)),
       ready("powerdns", startPowerDns(context, domain)),
-      ready("registry", startRegistry(context, tools.registry)),
+      images(),
       logs(),
       equip(cli, context),
     ]);
@@ -212,11 +217,7 @@ async function startParts(
     DNS_PROVIDER: "powerdns",
     POWERDNS_URL: dns.url,
     POWERDNS_API_KEY: dns.apiKey,
-    REGISTRY_URL: registry.url,
-    REGISTRY_USERNAME: registry.admin.username,
-    REGISTRY_PASSWORD: registry.admin.password,
-    REGISTRY_CI_USERNAME: registry.ci.username,
-    REGISTRY_CI_PASSWORD: registry.ci.password,
+    ...registry.variables,
     POSTGRES_ADMIN_URL: postgres.url,
     DATABASE_URL: own.url,
     DATABASE_OWNER_URL: own.ownerUrl,

@@ -12,10 +12,12 @@ import { SettingsRecord } from "../components/settings-record.ts";
 import { TemplateSeed } from "../components/template-seed.ts";
 import { connection, connections } from "../core/connections.ts";
 import { completeProjectSettings, type ProjectChanges } from "../core/settings.ts";
+import { registryHost } from "../core/registry-name.ts";
 import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
 import { ownSettings } from "./own-settings.ts";
 import { stackOwner } from "./owner.ts";
+import { registryAccounts } from "./registry-accounts.ts";
 import { platformSettings } from "./platform-reference.ts";
 import { warnOfLoopback } from "./loopback.ts";
 
@@ -42,6 +44,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
   readTemplate(project.template); // what is wrong in it stops an up before anything is made
   const settings = await platformSettings(platform);
   warnOfLoopback(settings);
+  const accounts = registryAccounts(platform, slug, settings);
   const displayName = project.name ?? slug;
   const sizes = { ...settings.sizes, ...project.sizes };
   const owner = stackOwner(platform, slug);
@@ -61,7 +64,12 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     target: settings.ingressAddress,
     ttl: settings.dnsTtl,
   });
-  const images = new ImageRepository(slug, { slug, owner, registry: settings.registry });
+  const images = new ImageRepository(slug, {
+    slug,
+    owner,
+    registry: settings.registry,
+    accountVersion: accounts.version,
+  });
   const database = new Database(slug, {
     slug,
     owner,
@@ -92,6 +100,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     ingressClass: settings.ingressClass,
     ingressNamespace: settings.ingressNamespace,
     environment: environment.tenantId,
+    pull: accounts.pull && { host: registryHost(settings.registry), account: accounts.pull },
     secrets: { DATABASE_URL: database.url, REDIS_URL: cache.url },
   });
   const seed = new TemplateSeed(slug, {
@@ -106,6 +115,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
       DOMAIN: settings.domain,
       HOST: dns.host,
       REGISTRY: settings.registry,
+      REGISTRY_HOST: registryHost(settings.registry),
       IMAGE: images.image,
       NAMESPACE: deployment.namespace,
       KUBERNETES_API: settings.kubernetesApi,
@@ -119,6 +129,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
       repository: repository.fullName,
       repositoryId: repository.repositoryId,
       deploy: deployment.deploy,
+      registryAccount: accounts.push,
       credentialsVersion: settings.credentialsVersion,
     },
     // Woodpecker would take the seeding push for the first run, before its secrets are there.

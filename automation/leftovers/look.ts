@@ -7,7 +7,10 @@ export interface Place {
   readonly slug: string;
   /** What its stack marked its objects with; without a stack, its platform and slug alone. */
   readonly owner: Owner;
-  readonly settings: Pick<PlatformSettings, "domain" | "gitOrganization" | "citadelOrganization">;
+  readonly settings: Pick<
+    PlatformSettings,
+    "domain" | "gitOrganization" | "citadelOrganization" | "registry"
+  >;
   /** It is no mistake that the database is still there, its role locked out. Default: false. */
   readonly retainData?: boolean;
   /** It is no mistake that the repository is still there, archived. Default: false. */

@@ -16,17 +16,21 @@ const definition = define({
   module: "woodpecker/registry-credentials",
   type: "woodpecker:RegistryCredentials",
   noun: "Woodpecker registry credentials",
-  // No credentials among them: inputs are copied into the state.
   inputs: z.object({
     /** Woodpecker's own number of the repository. */
     repositoryId: z.int(),
     /** Raised after the account was changed, so that it is written anew. */
     credentialsVersion: z.int().min(1).default(1),
+    /**
+     * The project's own account. Without one, the account that all pipelines share is written, which
+     * the connection names: it is the platform's, so no state holds it.
+     */
+    account: z.object({ username: z.string().min(1), password: z.string().min(1) }).optional(),
     owner: ownerSchema,
   }),
   attributes: z.object({}),
   replaceOn: ["repositoryId"],
-  secrets: [],
+  secrets: ["account"],
 
   connect: () => new Woodpecker(),
 
@@ -43,8 +47,8 @@ const definition = define({
     return id(repositoryId);
   },
 
-  async apply(woodpecker, _id, { repositoryId, owner }) {
-    const { username, password } = connection("registry").shared;
+  async apply(woodpecker, _id, { repositoryId, owner, account }) {
+    const { username, password } = account ?? connection("registry").shared;
     const [oldUsername, oldPassword] = await both(woodpecker, repositoryId);
     for (const [name, value, old] of [
       [USERNAME, username, oldUsername],
@@ -89,8 +93,8 @@ function both(woodpecker: Woodpecker, repositoryId: number) {
 export const provider = dynamicProvider(definition);
 
 /**
- * The registry's account for CI (REGISTRY_CI_USERNAME and _PASSWORD) as the secrets
- * `registry_username` and `registry_password` of a Woodpecker repository. Delete deletes both.
+ * The registry account that a project's pipeline pushes with, as the secrets `registry_username` and
+ * `registry_password` of its Woodpecker repository. Delete deletes both.
  */
 export class RegistryCredentials extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {

@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import pg from "pg";
 import { PROJECT_LABEL } from "../../core/labels.ts";
 import { databaseName } from "../../core/slug.ts";
+import { markPath } from "../../providers/registry/mark.ts";
 import { registryTags } from "./registry.ts";
 import { json, kubeConfig, type Stage, variable } from "./stage.ts";
 
@@ -51,8 +52,11 @@ const LOOKS: Readonly<Record<string, (place: Place) => Promise<string[]>>> = {
   },
 
   async registry(place) {
-    const { tags } = await registryTags(place, place.slug);
-    return tags.map((tag) => `${place.slug}:${tag}`);
+    const paths = [place.slug, markPath(place.slug)];
+    const tags = paths.map(async (path) =>
+      (await registryTags(place, path)).map((tag) => `${path}:${tag}`),
+    );
+    return (await Promise.all(tags)).flat();
   },
 
   async PostgreSQL(place) {

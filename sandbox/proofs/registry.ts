@@ -1,25 +1,21 @@
-import { expect, json, type Sight, type Stage, variable } from "./stage.ts";
+import { MARK, markPath } from "../../providers/registry/mark.ts";
+import { ADMINISTRATOR, AskedAuthorization } from "../../providers/registry/authorization.ts";
+import { Registry } from "../../providers/registry/client.ts";
+import { expect, type Sight, type Stage, variable } from "./stage.ts";
 
-/** Looks at the project's path in the registry: it holds its mark. */
+/** Looks at the project's path in the registry: its mark lies where no pipeline can write. */
 export async function proveRegistry(stage: Stage): Promise<Sight> {
-  const { tags } = await registryTags(stage, stage.slug);
-  expect(tags.includes("rdev-infra"), "the path carries the mark");
-  return [`${stage.slug}: tags ${tags.join(" ")}`];
+  const path = markPath(stage.slug);
+  expect((await registryTags(stage, path)).includes(MARK), "the path carries the mark");
+  return [`${path}: tag ${MARK}`];
 }
 
 /** The tags in a path; none where there is no such path. */
-export async function registryTags(
-  stage: Pick<Stage, "env">,
-  path: string,
-): Promise<{ tags: string[] }> {
-  const account = `${variable(stage, "REGISTRY_USERNAME")}:${variable(stage, "REGISTRY_PASSWORD")}`;
-  const headers = { authorization: `Basic ${Buffer.from(account).toString("base64")}` };
-  const url = `${variable(stage, "REGISTRY_URL")}/v2/${path}/tags/list`;
-  try {
-    const { tags } = await json<{ tags: string[] | null }>(url, headers);
-    return { tags: tags ?? [] };
-  } catch (error) {
-    if ((error as Error).message.includes("answered 404")) return { tags: [] };
-    throw error;
-  }
+export function registryTags(stage: Pick<Stage, "env">, path: string): Promise<string[]> {
+  const url = variable(stage, "REGISTRY_URL");
+  const username = variable(stage, "REGISTRY_USERNAME");
+  const password = variable(stage, "REGISTRY_PASSWORD");
+  const authorization = new AskedAuthorization({ url, username, password }, ADMINISTRATOR);
+  const options = { url, authorization, credential: ADMINISTRATOR, secrets: [password] };
+  return new Registry(options).tags(path);
 }

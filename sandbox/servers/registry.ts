@@ -1,83 +1,92 @@
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { request } from "undici";
+import { pino } from "pino";
+import { openIssuer } from "../../automation/registry/open-issuer.ts";
+import { serveTokens } from "../../automation/registry/serve-tokens.ts";
+import { readSigningKey } from "../../automation/registry/signing-key.ts";
+import { ISSUER, SERVICE } from "../../automation/registry/token-issuer.ts";
+import { connection } from "../../core/connections.ts";
+import { Registry } from "../../providers/registry/client.ts";
+import { ADMINISTRATOR, AskedAuthorization } from "../../providers/registry/authorization.ts";
 import { type Context, type Part, partFolder } from "../context.ts";
-import { requireCommand } from "../find-command.ts";
-import { run, startServer } from "../process.ts";
+import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 
 export interface RegistryServer {
-  readonly url: string;
-  /** rdev-infra's own. */
-  readonly admin: Account;
-  /** What the projects' pipelines push with. */
-  readonly ci: Account;
+  /** The variables by which rdev-infra uses it, and gives its accounts their tokens. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly part: Part;
+  close(): Promise<void>;
 }
 
-interface Account {
-  readonly username: string;
-  readonly password: string;
-}
-
-/** Starts an OCI registry that allows deletes, with two accounts. */
+/** Starts an OCI registry that allows deletes, and in this process what gives it its tokens. */
 export async function startRegistry(
   context: Context,
   registry: BuiltFamily,
 ): Promise<RegistryServer> {
   const folder = await partFolder(context, "registry");
-  const admin = { username: "rdev-admin", password: context.secrets.make() };
-  const ci = { username: "rdev-ci", password: context.secrets.make() };
-  const accounts = join(folder, "htpasswd");
-  const lines = await Promise.all([admin, ci].map((account) => hashed(context, folder, account)));
-  await writeFile(accounts, lines.join(""), { mode: 0o600 });
-
+  const keyFile = join(folder, "token-key.pem");
+  await writeFile(keyFile, signingKeyPem(), { mode: 0o600 });
   const address = `127.0.0.1:${context.ports.take()}`;
+  const url = `http://${address}`;
+  const variables = {
+    REGISTRY_URL: url,
+    REGISTRY_USERNAME: "rdev-admin",
+    REGISTRY_PASSWORD: context.secrets.make(),
+    REGISTRY_TOKEN_SECRET: context.secrets.make(),
+    REGISTRY_TOKEN_KEY_FILE: keyFile,
+    REGISTRY_TOKEN_LISTEN: `127.0.0.1:${context.ports.take()}`,
+  };
+  const tokens = connection("registryTokens", variables);
+  const { host, port } = tokens;
+  const server = await serveTokens({
+    ...{ issuer: await openIssuer(tokens), host, port },
+    logger: pino({ enabled: false }),
+    // All tests come from one address.
+    limits: { tokens: 1_000_000, strangers: 1_000_000 },
+  });
+
+  const jwks = join(folder, "jwks.json");
+  await writeFile(jwks, JSON.stringify({ keys: [(await readSigningKey(tokens)).jwk] }));
   const config = join(folder, "config.json");
+  const realm = `${server.url}/v1/registry/token`;
   // JSON is YAML.
   const settings = {
     version: "0.1",
     log: { level: "warn", accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
     http: { addr: address, secret: randomBytes(16).toString("hex") },
-    auth: { htpasswd: { realm: "sandbox", path: accounts } },
+    auth: { token: { realm, service: SERVICE, issuer: ISSUER, jwks } },
   };
   await writeFile(config, JSON.stringify(settings, null, 2), { mode: 0o600 });
 
-  const url = `http://${address}`;
+  const { username, password } = tokens.admin;
+  const administrator = new Registry({
+    ...{ url, credential: ADMINISTRATOR, secrets: [password] },
+    authorization: new AskedAuthorization({ url, username, password }, ADMINISTRATOR),
+  });
   await startServer(context, {
     name: "registry",
     command: registry.program("registry"),
     args: ["serve", config],
     folder,
-    ready: () => answers(url, admin),
+    ready: () => administrator.tags("ready"),
   });
   return {
-    url,
-    admin,
-    ci,
+    variables,
     part: {
       name: "OCI registry",
       real: true,
       version: registry.version,
       address: url,
-      reach:
-        "REGISTRY_USERNAME and REGISTRY_PASSWORD; for pipelines REGISTRY_CI_USERNAME, REGISTRY_CI_PASSWORD",
+      reach: "REGISTRY_USERNAME and REGISTRY_PASSWORD; projects' accounts: REGISTRY_TOKEN_SECRET",
     },
+    close: () => server.close(),
   };
 }
 
-/** A line of an htpasswd file. The registry reads bcrypt only; cost 5, because logins are many here. */
-function hashed(context: Context, folder: string, { username, password }: Account) {
-  return requireCommand("htpasswd").then((command) =>
-    run(context.warden, command, ["-niBC", "5", username], { folder, input: password }),
-  );
-}
-
-async function answers(url: string, { username, password }: Account): Promise<void> {
-  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-  const { statusCode, body } = await request(`${url}/v2/`, { headers: { authorization } });
-  await body.dump();
-  if (statusCode !== 200) throw new Error(`it answers ${statusCode}`);
+function signingKeyPem(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }

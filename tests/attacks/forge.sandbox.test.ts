@@ -35,7 +35,10 @@ describe("an attack on the forge", function () {
   const place = () => ({
     slug,
     owner: testOwner(slug),
-    settings: { gitOrganization: organization, domain: "a.test", citadelOrganization: "o" },
+    settings: {
+      ...{ gitOrganization: organization, domain: "a.test" },
+      ...{ citadelOrganization: "o", registry: "r.test" },
+    },
   });
   /** What the two systems say is left. */
   const remaining = async () =>

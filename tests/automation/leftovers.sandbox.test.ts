@@ -73,7 +73,7 @@ describe("leftovers", function () {
         `gitea: repository ${name}: left`,
         `woodpecker: repository ${name} (number ${(await ci.look()).id}): left`,
         `dns: record ${slug}.${settings.domain} A 198.51.100.7: left`,
-        `registry: path ${slug}, with the tags 1 rdev-infra: left`,
+        `registry: path ${slug}, with the tags 1: left`,
         `postgres: role ${databaseName(slug)}: left`,
         `postgres: database ${databaseName(slug)}: left`,
         `redis: user ${slug}: left`,

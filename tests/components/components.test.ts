@@ -26,13 +26,19 @@ const values = Object.fromEntries(
   Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
 ) as unknown as TemplateValues;
 
+const PULL = {
+  host: "r.test",
+  account: { username: "staging.my-app.pull.1", password: "planted-pull" },
+};
+
 /** Every component, made for a slug. */
 const make = {
   GitRepo: (slug: string) =>
     new GitRepo(slug, { slug, owner, organization: "projects", description: "Mine" }),
   DnsRecord: (slug: string) =>
     new DnsRecord(slug, { slug, owner, domain: "example.test", target: "192.0.2.1", ttl: 300 }),
-  ImageRepository: (slug: string) => new ImageRepository(slug, { slug, owner, registry: "r.test" }),
+  ImageRepository: (slug: string) =>
+    new ImageRepository(slug, { slug, owner, registry: "r.test", accountVersion: 1 }),
   Database: (slug: string) => new Database(slug, { slug, owner, connectionLimit: 5 }),
   Cache: (slug: string) => new Cache(slug, { slug, owner, rights: NO_RIGHTS }),
   CitadelEnvironment: (slug: string) =>
@@ -59,6 +65,7 @@ const make = {
       repository: `projects/${slug}`,
       repositoryId: 7,
       deploy: { token: pulumi.secret("deploy-token"), ca: pulumi.output("deploy-ca") },
+      registryAccount: { username: "staging.x.push.1", password: "planted-push" },
       credentialsVersion: 1,
     }),
   BuildTrigger: (slug: string) => new BuildTrigger(slug, { repositoryId: 3, branch: "main" }),
@@ -72,6 +79,7 @@ const make = {
       ingressClass: "traefik",
       ingressNamespace: "kube-system",
       environment: TENANT,
+      pull: PULL,
       secrets: { DATABASE_URL: pulumi.secret("postgres://planted") },
     }),
   CitadelAgent: (platform: string) =>
@@ -319,6 +327,7 @@ describe("Deployment", () => {
           ingressClass: "traefik",
           ingressNamespace: "kube-system",
           environment: "",
+          pull: undefined,
           secrets: {},
         }),
     );

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { CoreV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
-import { execa } from "execa";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { type BasicRegistry, startBasicRegistry } from "../support/basic-registry.ts";
 import { startKeyProxy, type KeyHeader } from "../support/key-proxy.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { runningSandbox } from "../support/sandbox.ts";
@@ -28,16 +26,18 @@ describe("every credential rotated after up", function () {
   this.timeout(120_000);
   const project = projects();
   let credentials: Credential[];
+  let registry: BasicRegistry;
 
   before(async () => {
+    registry = await startBasicRegistry();
     credentials = [
       await gitea(),
       // The stand-ins, and the running PowerDNS, cannot change their key: a door before them does.
       await door("WOODPECKER_URL", "WOODPECKER_TOKEN", bearer),
       await door("CITADEL_URL", "CITADEL_API_KEY", bearer, "ck_"),
       await door("POWERDNS_URL", "POWERDNS_API_KEY", (key) => ["x-api-key", key]),
-      await registry("REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
-      await registry("REGISTRY_CI_USERNAME", "REGISTRY_CI_PASSWORD"),
+      await registryAccount(registry, "REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
+      await registryAccount(registry, "REGISTRY_CI_USERNAME", "REGISTRY_CI_PASSWORD"),
       await postgres(),
       await redis(),
       await kubernetes(),
@@ -45,10 +45,14 @@ describe("every credential rotated after up", function () {
   });
   after(async () => {
     for (const { remove } of credentials) await remove();
+    await registry.stop();
   });
 
-  const variables = (): Record<string, string> =>
-    Object.fromEntries(credentials.flatMap((each) => Object.entries(each.variables())));
+  const variables = (): Record<string, string | undefined> => ({
+    // Without it all pipelines share the account whose rotation is tried here.
+    REGISTRY_TOKEN_SECRET: undefined,
+    ...Object.fromEntries(credentials.flatMap((each) => Object.entries(each.variables()))),
+  });
 
   it("changes no preview, and destroy works and leaves nothing", async () => {
     const one = await project();
@@ -129,27 +133,22 @@ async function gitea(): Promise<Credential> {
   };
 }
 
-/** The registry reads its file of accounts again when it has changed. */
-async function registry(username: string, password: string): Promise<Credential> {
-  const file = join(runningSandbox().folder, "registry", "htpasswd");
+/** On a registry whose accounts can change: the sandbox's knows them by their derivation. */
+async function registryAccount(
+  registry: BasicRegistry,
+  username: string,
+  password: string,
+): Promise<Credential> {
   const account = `${NAME}-${username.toLowerCase().replaceAll("_", "-")}`;
   let value = secret();
-  const others = async () =>
-    (await readFile(file, "utf8"))
-      .split("\n")
-      .filter((line) => line !== "" && !line.startsWith(`${account}:`));
-  const write = async () => {
-    const line = await execa("htpasswd", ["-niBC", "5", account], { input: value });
-    await writeFile(file, [...(await others()), line.stdout.trim(), ""].join("\n"));
-  };
-  await write();
+  await registry.setAccount(account, value);
   return {
-    variables: () => ({ [username]: account, [password]: value }),
+    variables: () => ({ [username]: account, [password]: value, REGISTRY_URL: registry.url }),
     rotate: () => {
       value = secret();
-      return write();
+      return registry.setAccount(account, value);
     },
-    remove: async () => writeFile(file, [...(await others()), ""].join("\n")),
+    remove: () => registry.setAccount(account),
   };
 }
 

@@ -87,7 +87,7 @@ describe("what the providers say of their inputs", () => {
     });
   });
 
-  it("woodpecker:RegistryCredentials has no credentials among its inputs", async () => {
+  it("woodpecker:RegistryCredentials has no shared credentials among its inputs", async () => {
     const { inputs } = await credentials.check(
       {},
       { repositoryId: 1, owner: testOwner("my-app"), username: "u", password: "p" },

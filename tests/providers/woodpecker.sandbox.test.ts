@@ -236,6 +236,21 @@ describe("providers/woodpecker", () => {
       set({ REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "ci-password-of-the-tests" });
     });
 
+    it("sets both secrets to the project's own account, and again when that changes", async () => {
+      const own = { username: "staging.my-app.push.1", password: "planted-one" };
+      const { id, outs } = await credentials.create({ ...account, account: own });
+      assert.deepEqual(await names(), both);
+      viaProxy();
+      const renewed = { ...account, account: { ...own, password: "planted-two" } };
+      assert.equal((await credentials.diff(id, outs, renewed)).changes, true);
+      await credentials.update(id, outs, renewed);
+      const written = proxy.requests.filter((text) => text.startsWith("PATCH"));
+      assert.equal(written.length, 2);
+      // A project of the version before, whose pipeline had the shared account.
+      const shared = await credentials.diff(id, account, renewed);
+      assert.deepEqual([shared.changes, shared.replaces], [true, []]);
+    });
+
     it("sets both secrets from the connection, and keeps neither in the state", async () => {
       const { id, outs } = await credentials.create(account);
       assert.deepEqual(await names(), both);

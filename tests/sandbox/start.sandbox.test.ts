@@ -190,15 +190,19 @@ describe("sandbox", () => {
     assert.deepEqual(await resolver.resolve4(`new.${DOMAIN}`), ["192.0.2.7"]);
   });
 
-  it("has a registry with two accounts, and none for a stranger", async () => {
+  it("has a registry whose tokens its own issuer gives, and none for a stranger", async () => {
+    const ask = (authorization?: string) => {
+      const [host, query] = [env("REGISTRY_TOKEN_LISTEN"), "scope=registry:catalog:*"];
+      const headers: Record<string, string> = authorization ? { authorization } : {};
+      return get(`http://${host}/v1/registry/token?${query}`, headers);
+    };
+    const { content } = await ask(basic("REGISTRY_USERNAME", "REGISTRY_PASSWORD"));
+    const { token } = JSON.parse(content) as { token: string };
     const url = `${env("REGISTRY_URL")}/v2/_catalog`;
-    for (const authorization of [
-      basic("REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
-      basic("REGISTRY_CI_USERNAME", "REGISTRY_CI_PASSWORD"),
-    ]) {
-      assert.equal((await get(url, { authorization })).status, 200);
-    }
+    assert.equal((await get(url, { authorization: `Bearer ${token}` })).status, 200);
     assert.equal((await get(url, {})).status, 401);
+    assert.equal((await ask()).status, 401);
+    assert.equal((await ask(basic("REGISTRY_USERNAME", "REGISTRY_URL"))).status, 401);
   });
 
   it("has a Citadel with one key for everything, and one that may not see tenants", async () => {

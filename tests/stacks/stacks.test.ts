@@ -16,6 +16,7 @@ const VARIABLES = {
   REGISTRY_URL: "http://registry",
   REGISTRY_USERNAME: "registry",
   REGISTRY_PASSWORD: "planted-registry",
+  REGISTRY_TOKEN_SECRET: "planted-secret-of-32-characters-or-more",
   POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@db/postgres",
   REDIS_ADMIN_URL: "redis://admin:planted-redis@cache",
 };
@@ -247,31 +248,118 @@ describe("the project stack", () => {
     assert.doesNotMatch(String(one("redis:User").inputs["commands"]), /\+eval/);
   });
 
+  /** What a run with these variables and platform settings warns of. */
+  async function warned(given: Record<string, string>, more: Record<string, string>) {
+    const settings = parsePlatformConfig({ ...PLATFORM, ...more });
+    const said: string[] = [];
+    const { warn } = console;
+    console.warn = (text: string) => void said.push(text);
+    try {
+      const recorded = await run("staging.my-app", given, {
+        config,
+        platform: { ...platform, settings },
+      });
+      assert.ok(!said.join().includes("planted"));
+      return { said: said.join("\n"), ...recorded };
+    } finally {
+      console.warn = warn;
+    }
+  }
+
   it("warns where pods would look for PostgreSQL or Redis in themselves", async () => {
     const forwarded = {
       ...variables,
       POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@localhost:15432/postgres",
       REDIS_ADMIN_URL: "redis://admin:planted-redis@[::1]:16379",
     };
-    const warned = async (given: Record<string, string>, more: Record<string, string>) => {
-      const settings = parsePlatformConfig({ ...PLATFORM, ...more });
-      const said: string[] = [];
-      const { warn } = console;
-      console.warn = (text: string) => void said.push(text);
-      try {
-        await run("staging.my-app", given, { config, platform: { ...platform, settings } });
-      } finally {
-        console.warn = warn;
-      }
-      assert.ok(!said.join().includes("planted"));
-      return said.join("\n");
-    };
-    const said = await warned(forwarded, {});
+    const { said } = await warned(forwarded, {});
     assert.match(said, /POSTGRES_ADMIN_URL leads to localhost.*rdev:databaseAddress/);
     assert.match(said, /REDIS_ADMIN_URL leads to \[::1\].*rdev:cacheAddress/);
-    assert.equal(await warned(variables, {}), "");
+    assert.equal((await warned(variables, {})).said, "");
     const addresses = { databaseAddress: '{"host":"db"}', cacheAddress: '{"host":"cache"}' };
-    assert.equal(await warned(forwarded, addresses), "");
+    assert.equal((await warned(forwarded, addresses)).said, "");
+  });
+
+  describe("with REGISTRY_TOKEN_SECRET", () => {
+    it("gives pipeline and pods a registry account of the project's own, marked as secret", async () => {
+      const { one, all } = await run("staging.my-app", variables, { config, platform });
+      const credentials = one("woodpecker:RegistryCredentials");
+      const { username, password } = credentials.inputs["account"] as Record<string, string>;
+      assert.equal(username, "staging.my-app.push.1");
+      assert.ok(credentials.secrets.includes("account"));
+
+      const account = one("kubernetes:core/v1:ServiceAccount", "my-app").inputs;
+      assert.deepEqual(account["imagePullSecrets"], [{ name: "registry-pull" }]);
+      const pull = one("kubernetes:core/v1:Secret", "my-app-registry");
+      assert.equal(pull.inputs["type"], "kubernetes.io/dockerconfigjson");
+      const data = pull.inputs["stringData"] as Record<string, string>;
+      const { auths } = JSON.parse(data[".dockerconfigjson"] ?? "") as {
+        auths: Record<string, Record<string, string>>;
+      };
+      assert.deepEqual(Object.keys(auths), ["registry.example.test"]);
+      assert.equal(auths["registry.example.test"]?.["username"], "staging.my-app.pull.1");
+      assert.notEqual(auths["registry.example.test"]?.["password"], password);
+      assert.ok(pull.secrets.includes("stringData"));
+      assert.equal(one("registry:Repository").inputs["accountVersion"], 1);
+      const holders = all.filter(({ inputs }) => JSON.stringify(inputs).includes(password ?? ""));
+      assert.deepEqual(
+        holders.map(({ type }) => type),
+        [credentials.type],
+      );
+    });
+
+    it("names images below the registry's path, and logs in to its host", async () => {
+      const settings = parsePlatformConfig({ ...PLATFORM, registry: "r.example.test:5000/team" });
+      const { one } = await run("staging.my-app", variables, {
+        config,
+        platform: { ...platform, settings },
+      });
+      const { path, prefix } = one("registry:Repository").inputs;
+      assert.deepEqual([path, prefix], ["my-app", "team"]);
+      const { environment } = one("command:local:Command").inputs as {
+        environment: Record<string, string>;
+      };
+      const given = JSON.parse(environment["SEED_VALUES"] ?? "") as Record<string, string>;
+      assert.equal(given["IMAGE"], "r.example.test:5000/team/my-app");
+      assert.equal(given["REGISTRY_HOST"], "r.example.test:5000");
+      const secret = one("kubernetes:core/v1:Secret", "my-app-registry").inputs["stringData"];
+      assert.ok(JSON.stringify(secret).includes('{\\"r.example.test:5000\\":'));
+    });
+  });
+
+  describe("without REGISTRY_TOKEN_SECRET", () => {
+    const { REGISTRY_TOKEN_SECRET: _, ...before } = variables;
+    const ci = { REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "planted-ci" };
+
+    it("goes on as the version before did, and warns that pipelines share an account", async () => {
+      const { said, one, byType } = await warned({ ...before, ...ci }, {});
+      assert.match(said, /All pipelines push with one account.*REGISTRY_TOKEN_SECRET/s);
+      assert.ok(!("account" in one("woodpecker:RegistryCredentials").inputs));
+      assert.ok(!("accountVersion" in one("registry:Repository").inputs));
+      const secrets = byType("kubernetes:core/v1:Secret").map(({ name }) => name);
+      assert.ok(!secrets.includes("my-app-registry"), "no state holds the shared account");
+    });
+
+    it("says when that account is the administrator's", async () => {
+      assert.match(
+        (await warned(before, {})).said,
+        /the administrator's account.*and delete them/s,
+      );
+    });
+
+    it("is refused where the platform wants an account for each project", async () => {
+      await assert.rejects(
+        warned({ ...before, ...ci }, { registryAccounts: "project" }),
+        /RDEV_CONNECTION: REGISTRY_TOKEN_SECRET is missing/,
+      );
+    });
+  });
+
+  it("shares one account where the platform says so, and warns of it", async () => {
+    const { said, one } = await warned(variables, { registryAccounts: "shared" });
+    assert.match(said, /All pipelines push with/);
+    assert.equal(one("registry:Repository").inputs["accountVersion"], 0);
+    assert.ok(!("account" in one("woodpecker:RegistryCredentials").inputs));
   });
 
   it("previews while nothing is known yet", async () => {

@@ -5,6 +5,7 @@ import { markLabels } from "../../core/labels.ts";
 import { markOf, markText, type Owner } from "../../core/ownership.ts";
 import { databaseName } from "../../core/slug.ts";
 import { Registry } from "../../providers/registry/client.ts";
+import { MARK, markPath } from "../../providers/registry/mark.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
 import type { Project } from "./stage.ts";
 import { variable } from "./variables.ts";
@@ -134,14 +135,16 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
       make: async () => {
         await registry.pushEmpty(slug, "1", "application/vnd.example.image", { made: "by hand" });
         if (!owner) return;
-        const annotations = markOf(owner);
-        await registry.pushEmpty(slug, "rdev-infra", "application/vnd.example.mark", annotations);
+        const type = "application/vnd.example.mark";
+        await registry.pushEmpty(markPath(slug), MARK, type, markOf(owner));
       },
       look: async () => [await registry.tags(slug), await registry.digest(slug, "1")],
       remove: async () => {
-        for (const tag of await registry.tags(slug)) {
-          const digest = await registry.digest(slug, tag);
-          if (digest) await registry.deleteManifest(slug, digest);
+        for (const path of [slug, markPath(slug)]) {
+          for (const tag of await registry.tags(path)) {
+            const digest = await registry.digest(path, tag);
+            if (digest) await registry.deleteManifest(path, digest);
+          }
         }
       },
     },

@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { request } from "undici";
+import { until } from "../../sandbox/process.ts";
+import { FAMILIES } from "../../sandbox/tool-families.ts";
+import { plannedFamily } from "../../sandbox/tools.ts";
+
+/** A registry of the kind that every platform had before tokens: accounts in a file. */
+export interface BasicRegistry {
+  readonly url: string;
+  /** Adds an account, or changes its password. Without a password it goes. */
+  setAccount(username: string, password?: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startBasicRegistry(): Promise<BasicRegistry> {
+  const folder = await mkdtemp(join(tmpdir(), "rdev-registry-"));
+  const path = join(folder, "htpasswd");
+  const lines = new Map<string, string>();
+  const write = () => writeFile(path, [...lines.values(), ""].join("\n"));
+  await write();
+  const address = `127.0.0.1:${await freePort()}`;
+  const config = join(folder, "config.json");
+  const settings = {
+    version: "0.1",
+    log: { level: "error", accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
+    http: { addr: address },
+    auth: { htpasswd: { realm: "tests", path } },
+  };
+  await writeFile(config, JSON.stringify(settings));
+  const { built } = await plannedFamily(FAMILIES.registry);
+  const server = spawn(built.program("registry"), ["serve", config], { stdio: "ignore" });
+  const url = `http://${address}`;
+  await until(async () => {
+    const { statusCode, body } = await request(`${url}/v2/`);
+    await body.dump();
+    if (statusCode !== 401) throw new Error(`the registry answers ${statusCode}`);
+  });
+  return {
+    url,
+    async setAccount(username, password) {
+      // The registry reads the file again when it has changed; it takes bcrypt only.
+      const input = { input: password ?? "" };
+      if (password === undefined) lines.delete(username);
+      else lines.set(username, (await execa("htpasswd", ["-niBC", "5", username], input)).stdout);
+      await write();
+    },
+    async stop() {
+      server.kill();
+      if (server.exitCode === null) await once(server, "exit");
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address ? address.port : 0;
+}
