@@ -17,6 +17,9 @@ export interface Account {
   readonly password: string;
 }
 
+/** In place of a version: by the platform's setting, projects have no accounts of their own. */
+export const SHARED_BY_SETTING = 0;
+
 const USERNAME = /^([a-z][a-z0-9-]*)\.([a-z][a-z0-9-]*)\.(push|pull)\.([1-9]\d{0,8})$/;
 
 /** A project's account. The secret and the name are all there is to it: nothing is stored. */

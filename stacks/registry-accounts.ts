@@ -1,9 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { connection } from "../core/connections.ts";
 import { InfraError } from "../core/errors.ts";
-import { type Account, type AccountKind, registryAccount } from "../core/registry-account.ts";
+import {
+  type Account,
+  type AccountKind,
+  registryAccount,
+  SHARED_BY_SETTING,
+} from "../core/registry-account.ts";
 import type { PlatformSettings } from "../core/settings.ts";
-import { SHARED_BY_SETTING } from "../providers/registry/repository.ts";
 
 /** A project's own accounts of the image registry. */
 export interface RegistryAccounts {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { type Holder, parseScopes } from "../../core/registry-access.ts";
 import type { Account } from "../../core/registry-account.ts";
-import { type Limiter, limiter } from "../service/limiter.ts";
+import { addressOf, type Limiter, limiter } from "../service/limiter.ts";
 import { problemResponse } from "../service/schemas/problem.ts";
 import { SERVICE, type TokenIssuer } from "./token-issuer.ts";
 
@@ -116,7 +116,7 @@ class Door {
 
   constructor(app: FastifyInstance, { tokens, strangers }: TokenLimits) {
     this.#accounts = limiter(app, tokens, (request) => accountOf(request)?.username ?? "");
-    this.#strangers = limiter(app, strangers, ({ ip }) => ip);
+    this.#strangers = limiter(app, strangers, addressOf);
   }
 
   async admit(

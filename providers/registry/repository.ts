@@ -2,6 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { MANAGED_BY, markOf, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { InfraError } from "../../core/errors.ts";
+import { SHARED_BY_SETTING } from "../../core/registry-account.ts";
 import { REPOSITORY_NAME, repositoryOf } from "../../core/registry-name.ts";
 import { type Failure, define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
@@ -11,9 +12,6 @@ import { Registry } from "./client.ts";
 import { MARK, markBefore, markPath, readMark } from "./mark.ts";
 
 const MARK_TYPE = "application/vnd.rdev-infra.mark.v1";
-
-/** The platform's setting says that projects have no accounts of their own. */
-export const SHARED_BY_SETTING = 0;
 
 const repositoryName = z
   .string()
