@@ -10,6 +10,7 @@ import { InfraError } from "../../core/errors.ts";
 import type { Step } from "../../core/previews/step.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
+import { requireNoProjects } from "./backend-stacks.ts";
 import { prepareDestroy } from "./before-destroy.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
@@ -22,6 +23,7 @@ import {
   type LockHolder,
 } from "./messages.ts";
 import { outcome, type Outcome } from "./outcome.ts";
+import { inScratchFolder } from "./scratch-folder.ts";
 import { useOwnConnections } from "./own-connections.ts";
 import { PACKAGE } from "./package.ts";
 import { silenceOf } from "./silence.ts";
@@ -78,6 +80,8 @@ export interface UpOptions extends OperationOptions {
 export interface PreviewOptions extends UpOptions {
   /** Make the stack's (empty) record if there is none, as `up` does. Default: false, an error. */
   readonly create?: boolean;
+  /** Leave neither the config nor a record that was made for the preview. Default: false. */
+  readonly transient?: boolean;
   /**
    * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
    * for users: secrets are marked by the engine, but what a connection's variable holds may be in them.
@@ -104,9 +108,15 @@ export function up(stack: string, options: UpOptions = {}): Promise<Outcome> {
 }
 
 /** What `up` would change. Never throws. */
-export function preview(stack: string, options: PreviewOptions = {}): Promise<Outcome> {
-  return operate(stack, { ...options, runsProgram: true }, (handle, common) =>
-    handle.preview(common),
+export async function preview(stack: string, options: PreviewOptions = {}): Promise<Outcome> {
+  const run = (workDir: string) =>
+    operate(stack, { ...options, workDir, runsProgram: true }, (handle, common) =>
+      handle.preview(common),
+    );
+  const { transient = false, workDir = PACKAGE } = options;
+  if (!transient) return run(workDir);
+  return inScratchFolder(workDir, run).catch((failure: unknown) =>
+    outcome({ events: [], outputs: {}, durationMs: 0, failure, cancelled: false }),
   );
 }
 
@@ -115,10 +125,13 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
   return operate(stack, options, (handle, common) => handle.refresh(common));
 }
 
-/** Deletes all that a stack made. Of an empty stack it is a success. Never throws. */
+/**
+ * Deletes all that a stack made. Of an empty stack it is a success. A platform that still has projects
+ * is refused. Never throws.
+ */
 export function destroy(stack: string, options: DestroyOptions = {}): Promise<Outcome> {
   const { remove = false, properties = [] } = options;
-  return operate(stack, options, async (handle, common, name) => {
+  return operate(stack, { ...options, deletes: true }, async (handle, common, name) => {
     const lost = await prepareDestroy(handle).then(
       () => undefined,
       (error: unknown) => ({ error }),
@@ -145,7 +158,9 @@ export function removeRecord(stack: string, options: OperationOptions = {}): Pro
 
 /** What `destroy` would delete. Never throws. */
 export function previewDestroy(stack: string, options: OperationOptions = {}): Promise<Outcome> {
-  return operate(stack, options, (handle, common) => handle.previewDestroy(common));
+  return operate(stack, { ...options, deletes: true }, (handle, common) =>
+    handle.previewDestroy(common),
+  );
 }
 
 interface Common {
@@ -154,11 +169,16 @@ interface Common {
   readonly signal?: AbortSignal;
 }
 
+interface Kind {
+  readonly runsProgram?: boolean;
+  readonly deletes?: boolean;
+}
+
 type Work = (handle: Stack, common: Common, name: StackName) => Promise<unknown>;
 
 async function operate(
   stack: string,
-  options: PreviewOptions & DestroyOptions & { readonly runsProgram?: boolean },
+  options: PreviewOptions & DestroyOptions & Kind,
   work: Work,
 ): Promise<Outcome> {
   const begin = Date.now();
@@ -240,7 +260,7 @@ function requireWholeSdk(): void {
 async function open(
   name: StackName,
   stack: string,
-  options: PreviewOptions & { readonly runsProgram?: boolean; readonly force: AbortSignal },
+  options: PreviewOptions & Kind & { readonly force: AbortSignal },
 ): Promise<Stack> {
   const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
@@ -249,6 +269,7 @@ async function open(
   const [pulumi] = await Promise.all([
     installedPulumi(),
     runsProgram && !platformIsUp ? requirePlatform(name, workDir, signal) : undefined,
+    options.deletes ? requireNoProjects(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
@@ -272,7 +293,7 @@ const notRun: StackProgram = () => Promise.resolve({});
 /** Stores the config and works; where there is no stack and one is wanted, makes it first. */
 async function withStack(
   handle: Stack,
-  { config, create }: PreviewOptions,
+  { config, create, transient }: PreviewOptions,
   work: () => Promise<unknown>,
 ): Promise<void> {
   const workspace = handle.workspace as LocalWorkspace;
@@ -287,7 +308,21 @@ async function withStack(
     if (!missing || !create) throw error;
     const init = ["stack", "init", "--no-select", handle.name];
     await runPulumi(init, { workDir: workspace.workDir });
-    await run();
+    try {
+      await run();
+    } finally {
+      if (transient) await removeUnused(handle);
+    }
+  }
+}
+
+/** Removes an empty record. One that an `up` has filled meanwhile stays. */
+async function removeUnused({ name, workspace: { workDir } }: Stack): Promise<void> {
+  try {
+    await runPulumi(["stack", "rm", "--yes", "--stack", name], { workDir });
+  } catch (error) {
+    const isInUse = error instanceof CommandFailure && error.stderr.includes("still has resources");
+    if (!isInUse) throw error;
   }
 }
 

@@ -26,8 +26,9 @@ export function addUp(program: Command): void {
         options,
         async () => {
           const formerly = (await formerSettings())(stack);
+          const asked = { formerly, create: true, transient: true, ...(config && { config }) };
           return show({ operation: "preview", stack, tense: "would" }, options, (engine, common) =>
-            engine.preview(stack, { ...common, formerly, create: true, ...(config && { config }) }),
+            engine.preview(stack, { ...common, ...asked }),
           );
         },
         () =>

@@ -27,7 +27,7 @@ export async function mochaGlobalSetup(): Promise<void> {
 
 export const mochaHooks: Mocha.RootHookObject = {
   async afterAll(this: Mocha.Context) {
-    this.timeout(120_000);
+    this.timeout(600_000);
     for (const work of lastWorks.splice(0)) await work();
   },
 };

@@ -9,6 +9,7 @@ import {
   type OperationOptions,
   type UpOptions,
 } from "../../automation/engine/stack.ts";
+import { backendStacks } from "../../automation/engine/backend-stacks.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
@@ -39,6 +40,10 @@ async function bringUp(): Promise<Platform> {
   const settings = await sandboxPlatform();
   afterLastTest(async () => {
     platform = undefined;
+    // Stacks that tests left on purpose, as those of killed engines.
+    for (const { stack, name, isEmpty } of await backendStacks(workDir)) {
+      if (name.kind === "project" && !isEmpty) await destroy(stack, { workDir, remove: true });
+    }
     succeeded(await destroy(PLATFORM, { workDir, remove: true }));
     const left = await Promise.all(
       [PLATFORM, "rdev-platform", "observability"].map((slug) =>

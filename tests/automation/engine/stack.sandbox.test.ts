@@ -123,6 +123,49 @@ describe("a stack's operations, on the real engine", function () {
     assert.ok(!stacks.includes("nowhere.json"));
   });
 
+  it("a transient preview leaves neither config nor stack, and sees both", async () => {
+    const files = async () => ({
+      work: await readdir(folder.workDir),
+      // Pulumi keeps a backup of each stack that it removes.
+      stacks: (await readdir(join(folder.state, ".pulumi/stacks/rdev"))).filter((name) =>
+        name.endsWith(".json"),
+      ),
+    });
+    const file = join(folder.workDir, "Pulumi.kept.yaml");
+    await run(up, "kept", { config: { name: "kept" } });
+    const before = { ...(await files()), config: await readFile(file, "utf8") };
+    let seen: string | undefined;
+    const program = async () => {
+      seen = new pulumi.Config("rdev").get("name");
+      new Thing("a", { size: 1, place: "here" });
+    };
+    const once = { transient: true, create: true, config: { name: "tried" }, program };
+    assert.equal((await run(preview, "kept", once)).changes.delete, 1);
+    assert.equal(seen, "tried");
+    assert.equal((await run(preview, "declined", once)).changes.create, 2);
+    const failing = () => Promise.reject(new Error("on purpose"));
+    await failure(preview, "declined", { ...once, program: failing });
+    assert.deepEqual({ ...(await files()), config: await readFile(file, "utf8") }, before);
+  });
+
+  it("a destroy of a platform that has projects is refused before anything is done", async () => {
+    await run(up, "busy");
+    const program = async () => void new Thing("a");
+    const requires = { program: async () => ({ settings: {} }) };
+    await run(up, "busy-too", requires);
+    for (const stack of ["busy.shop", "busy.blog"]) await run(up, stack, { program });
+    for (const operation of [previewDestroy, destroy]) {
+      const { code, message } = await failure(operation, "busy", { remove: true });
+      assert.equal(code, "RDEV_IN_USE");
+      assert.ok(message.endsWith("  - busy.blog\n  - busy.shop"), message);
+    }
+    assert.equal((await run(preview, "busy")).changes.same, 3);
+    await run(destroy, "busy.shop", { remove: true });
+    await run(destroy, "busy.blog"); // its record stays, and holds nothing
+    assert.equal((await run(destroy, "busy-too", { remove: true })).changes.delete, 1);
+    assert.equal((await run(destroy, "busy", { remove: true })).changes.delete, 3);
+  });
+
   it("a resource that fails gives one error, with its code and without secrets", async () => {
     const program = () => {
       new Thing("good");

@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { connectionSecrets } from "../../core/connections.ts";
+import { problems } from "../../core/errors.ts";
+import { parseStackName, type StackName } from "../../core/stack-name.ts";
+import { CommandFailure, installedPulumi, runPulumi } from "./command.ts";
+import { commandFailure } from "./messages.ts";
+
+const listing = z.array(z.looseObject({ name: z.string(), resourceCount: z.int().optional() }));
+
+/** A platform's or a project's stack in the backend. */
+export interface BackendStack {
+  readonly stack: string;
+  readonly name: StackName;
+  /** Only a record: nothing was made, or all of it was destroyed. */
+  readonly isEmpty: boolean;
+}
+
+/** The backend's stacks that are a platform or a project, by name. Throws an InfraError. */
+export async function backendStacks(
+  workDir: string,
+  signal?: AbortSignal,
+): Promise<BackendStack[]> {
+  await installedPulumi();
+  try {
+    const text = await runPulumi(["stack", "ls", "--json"], { workDir, ...(signal && { signal }) });
+    const stacks = listing.parse(JSON.parse(text)).flatMap(({ name: stack, resourceCount }) => {
+      const name = nameOf(stack);
+      return name ? [{ stack, name, isEmpty: resourceCount === 0 }] : [];
+    });
+    return stacks.toSorted((a, b) => (a.stack < b.stack ? -1 : 1));
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw commandFailure(error.stderr, "", connectionSecrets());
+  }
+}
+
+/** Throws RDEV_IN_USE, which names them, where a platform still has projects. */
+export async function requireNoProjects(
+  name: StackName,
+  workDir: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (name.kind === "project") return;
+  const { platform } = name;
+  const projects = (await backendStacks(workDir, signal)).filter(
+    (each) => each.name.kind === "project" && each.name.platform === platform && !each.isEmpty,
+  );
+  if (projects.length === 0) return;
+  throw problems(
+    "RDEV_IN_USE",
+    `Nothing was done: the platform "${platform}" still has projects, which would be left half ` +
+      "deleted. Destroy each of them first (rdev-infra destroy <stack> --remove):",
+    projects.map(({ stack }) => stack),
+  );
+}
+
+function nameOf(stack: string): StackName | undefined {
+  try {
+    return parseStackName(stack);
+  } catch {
+    return undefined;
+  }
+}
