@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { until } from "../../sandbox/process.ts";
 import { runCli, type Ran } from "../cli/run-cli.ts";
 import { madeByHand } from "../support/by-hand.ts";
 import { killEngine, type Killed } from "../support/kill-engine.ts";
@@ -48,9 +49,17 @@ describe("an operation whose engine is killed", function () {
       const one = await project();
       await killedAt(one, type);
       await breakLock(one);
-      // Whether the plugin came so far is chance.
-      const isMade = (await one.onServers()).some((what) => isThere.test(what));
-      if (!isMade) await madeByHand(one, await ownerOfStack(one.stack, one.workDir))[kind].make();
+      // Whether the plugin came so far is chance, and its last request may still be under way on the
+      // server: what cannot be made by hand for that reason must be there soon.
+      const isMade = async () => (await one.onServers()).some((what) => isThere.test(what));
+      if (!(await isMade())) {
+        const byHand = madeByHand(one, await ownerOfStack(one.stack, one.workDir))[kind];
+        const refused = await byHand.make().then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        await until(async () => assert.ok(await isMade(), `${kind}: ${String(refused)}`));
+      }
       succeeded(await one.destroy());
       assert.deepEqual(await one.onServers(), [], type);
     }

@@ -16,7 +16,8 @@ import { until } from "../../sandbox/process.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 
 const DOMAIN = "staging.example.test";
-const MAIN = new URL("../../sandbox/main.ts", import.meta.url).pathname;
+const ROOT = new URL("../../", import.meta.url).pathname;
+const MAIN = join(ROOT, "sandbox/main.ts");
 
 describe("sandbox", () => {
   let sandbox: Sandbox;
@@ -276,15 +277,23 @@ describe("npm run sandbox", () => {
   const children: ChildProcess[] = [];
   after(() => children.forEach((child) => child.kill("SIGKILL")));
 
+  const NODE = [process.execPath, MAIN] as const;
+  /** As a person starts it: npm runs a shell, which runs node. */
+  const NPM = ["npm", "run", "--silent", "sandbox", "--"] as const;
+
   interface Running {
     readonly child: ChildProcess;
     readonly folder: string;
     readonly env: Record<string, string>;
   }
 
-  async function start(): Promise<Running> {
-    const child = spawn(process.execPath, [MAIN, "--json"], {
+  async function start([command, ...args]: readonly [
+    string,
+    ...string[],
+  ] = NODE): Promise<Running> {
+    const child = spawn(command, [...args, "--json"], {
       stdio: ["ignore", "pipe", "pipe"],
+      cwd: ROOT,
     });
     children.push(child);
     let errors = "";
@@ -345,6 +354,15 @@ describe("npm run sandbox", () => {
     assert.deepEqual(await processesOf(running.folder), []);
     await nothingIsLeft(running);
   });
+
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    it(`is gone, with all of it, when npm was ended by ${signal}`, async () => {
+      const running = await start(NPM);
+      running.child.kill(signal);
+      await once(running.child, "exit");
+      await nothingIsLeft(running);
+    });
+  }
 
   it("leaves nothing when Ctrl-C comes while it starts", async () => {
     const temporary = await mkdtemp(join(tmpdir(), "rdev-early-"));

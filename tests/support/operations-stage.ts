@@ -6,6 +6,7 @@ import type { NumberedEvent, Operation } from "../../automation/operations/opera
 import { Operations, type SubmitInput } from "../../automation/operations/operations.ts";
 import { Runner, type RunnerOptions } from "../../automation/operations/runner.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
+import { until } from "../../sandbox/process.ts";
 import { createTestStore, type TestStore } from "./test-store.ts";
 
 export const STEERED = fileURLToPath(new URL("steered-program.ts", import.meta.url));
@@ -87,6 +88,16 @@ export class OperationsStage {
     const operation = await this.operations.find(id);
     assert.ok(operation?.endedAt, "it has not ended");
     return operation;
+  }
+
+  /** What was logged of its end, which comes after the end is in the database, and among other lines. */
+  async loggedEnd({ id }: Operation): Promise<Log[number]> {
+    let line: Log[number] | undefined;
+    await until(() => {
+      line = this.log.find((each) => each["operation_id"] === id && "result" in each);
+      assert.ok(line, `nothing in ${JSON.stringify(this.log)}`);
+    });
+    return line!;
   }
 
   async close(): Promise<void> {
