@@ -81,6 +81,7 @@ describe("an operator who asks for a rollback", function () {
     assert.equal(undone.state, "failed");
     assert.ok(undone.outcome!.changes.delete > 0);
     assert.deepEqual(await recordOf(slug), [
+      "operation.submit success",
       ...["project.create started", "project.create failure"],
       ...["project.rollback started", "project.rollback success"],
     ]);

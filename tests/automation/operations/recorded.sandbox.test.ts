@@ -191,7 +191,10 @@ describe("a recorded operation", () => {
   });
 
   describe("keeps the project", () => {
-    const shop = { slug: "shop", platform: "staging", name: "The Shop", citadelTenantId: TENANT };
+    const shop = {
+      ...{ slug: "shop", platform: "staging", name: "The Shop", citadelTenantId: TENANT },
+      ...{ settings: {}, wasUp: true },
+    };
 
     it("with its name and its tenant's id, which a failure does not lose", async () => {
       await operate("up", SUCCEEDED);
@@ -204,7 +207,7 @@ describe("a recorded operation", () => {
 
     it("with the tenant's id of an up that failed later", async () => {
       await operate("up", { ...FAILED, outputs: SUCCEEDED.outputs });
-      assert.deepEqual(await project(), shop);
+      assert.deepEqual(await project(), { ...shop, wasUp: false });
     });
 
     it("with the environment that Citadel has, when a failed up could not tell", async () => {
@@ -229,7 +232,10 @@ describe("a recorded operation", () => {
       await operate("up", REFUSED);
       assert.equal(await project(), undefined);
       await operate("up", FAILED);
-      assert.deepEqual(await project(), { ...shop, name: "shop", citadelTenantId: null });
+      assert.deepEqual(await project(), {
+        ...shop,
+        ...{ name: "shop", citadelTenantId: null, wasUp: false },
+      });
       await operate("up", REFUSED);
       assert.notEqual(await project(), undefined);
     });
@@ -237,7 +243,7 @@ describe("a recorded operation", () => {
     it("until its stack is removed; what is only destroyed has no environment", async () => {
       await operate("up", SUCCEEDED);
       await operate("destroy", SUCCEEDED);
-      assert.deepEqual(await project(), { ...shop, citadelTenantId: null });
+      assert.deepEqual(await project(), { ...shop, citadelTenantId: null, wasUp: false });
       await operate("destroy", SUCCEEDED, { remove: true });
       assert.equal(await project(), undefined);
     });
