@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { destroy, up, type UpOptions } from "../../automation/engine/stack.ts";
+import { makeWorkFolder } from "../../automation/worker/work-folder.ts";
+import { PLATFORM as STAGING } from "../../sandbox/platform.ts";
+import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
+import { json } from "../../sandbox/proofs/stage.ts";
+import { previewPlatform, type Project, projects, succeeded, unchanged } from "../support/stage.ts";
+import { variable } from "../support/variables.ts";
+import { withVariables } from "../support/with-variables.ts";
+
+const PROD = "prod";
+
+/** The reproduction of "another platform's objects are adopted and destroyed". */
+describe("another platform on the same servers, with a backend of its own", function () {
+  this.timeout(600_000);
+  const newProject = projects();
+  let folder: string;
+  let workDir: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "rdev-prod-"));
+    workDir = await makeWorkFolder(join(folder, "work"));
+    await mkdir(join(folder, "state"));
+    await copyFile(join(workDir, `Pulumi.${STAGING}.yaml`), join(workDir, `Pulumi.${PROD}.yaml`));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  /** With the same servers and credentials; nothing of staging's state is known. */
+  const asProd = <T>(work: () => Promise<T>, more: Record<string, string | undefined> = {}) =>
+    withVariables(
+      {
+        PULUMI_BACKEND_URL: `file://${join(folder, "state")}?metadata=skip`,
+        DATABASE_URL: undefined,
+        ...more,
+      },
+      work,
+    );
+  const prodUp = (stack: string, options: UpOptions = {}) => up(stack, { workDir, ...options });
+  const prodDestroy = (stack: string) => destroy(stack, { workDir, remove: true });
+  // A second platform makes no log collection of its own: that is staging's, and refused below.
+  const off = { CITADEL_ENABLED: "false" };
+
+  const environments = async (slug: string) => {
+    const headers = { authorization: `Bearer ${variable("CITADEL_API_KEY")}` };
+    const url = `${variable("CITADEL_URL")}/api/v1/tenants?slug=${slug}`;
+    return json<{ tenants: { id: string; metadata: Record<string, string> }[] }>(url, headers);
+  };
+
+  /** Staging's project is as it was: on every server, for its pods, and for its own stack. */
+  const isUnharmed = async (project: Project, before: readonly string[], databaseUrl: string) => {
+    assert.deepEqual(await project.onServers(), before);
+    const client = new pg.Client({ connectionString: databaseUrl });
+    await client.connect(); // its password is its own still
+    await client.end();
+    const refreshed = succeeded(await project.refresh());
+    assert.deepEqual(refreshed.changes.update + refreshed.changes.delete, 0);
+    unchanged(await project.preview());
+  };
+
+  it("can neither adopt a project of the same name nor delete it, on any system", async () => {
+    const victim = await newProject();
+    succeeded(await victim.up());
+    const before = await victim.onServers();
+    const environment = await environments(victim.slug);
+    const stack = `${PROD}.${victim.slug}`;
+
+    succeeded(await asProd(() => prodUp(PROD), off));
+    const refusals = async (more: Record<string, string | undefined> = {}) => {
+      const attack = await asProd(() => prodUp(stack, { config: { name: "Prod's" } }), more);
+      assert.equal(attack.result, "failed");
+      return attack.errors.map(({ code, message }) => `${code}: ${message}`);
+    };
+    const refused = [
+      ...(await refusals()),
+      // A namespace waits for its environment, so its refusal is heard where there is none.
+      ...(await refusals(off)),
+    ];
+    for (const noun of [
+      "Gitea repository",
+      "DNS record",
+      "registry path",
+      "PostgreSQL database",
+      "Redis user",
+      "Citadel environment",
+      "namespace",
+    ]) {
+      assert.ok(
+        refused.some((each) => each.startsWith("RDEV_NOT_OURS: ") && each.includes(` ${noun} `)),
+        `${noun} in ${refused.join("\n")}`,
+      );
+    }
+    const databaseUrl = (await applicationEnvironment(victim.stage()))["DATABASE_URL"] ?? "";
+    await isUnharmed(victim, before, databaseUrl);
+
+    // What prod's stack holds by now is its own; what carries staging's mark is not in it.
+    const end = await asProd(() => prodDestroy(stack));
+    assert.notEqual(end.result, "cancelled");
+    await isUnharmed(victim, before, databaseUrl);
+    assert.deepEqual(await environments(victim.slug), environment);
+
+    succeeded(await asProd(() => prodDestroy(PROD), off));
+    await isUnharmed(victim, before, databaseUrl);
+    succeeded(await victim.destroy());
+  });
+
+  it("can neither adopt the platform's own environment and namespace nor delete them", async () => {
+    const [before] = (await environments("rdev-platform")).tenants;
+    assert.equal(before?.metadata["platform"], STAGING);
+    const attack = await asProd(() => prodUp(PROD));
+    assert.equal(attack.result, "failed");
+    const messages = attack.errors.map(({ code, message }) => `${code}: ${message}`).join("\n");
+    assert.match(messages, /RDEV_NOT_OURS: .*Citadel environment/);
+    await asProd(() => prodDestroy(PROD));
+    assert.deepEqual((await environments("rdev-platform")).tenants, [before]);
+    unchanged(await previewPlatform());
+  });
+});
