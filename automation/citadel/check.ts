@@ -2,12 +2,20 @@ import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
 import type { Citadel, Environment } from "../../providers/citadel/port.ts";
 import { PLATFORM_ENVIRONMENT } from "../../stacks/names.ts";
+import type { BackendStack } from "../engine/backend-stacks.ts";
 import type { Project, Projects } from "../store/projects.ts";
 
 /** Where Citadel and the projects that are known here do not agree. */
 export type Finding =
-  /** An environment with our mark, for a project that is not known. */
+  /** An environment with our mark, for a project that is not known and has no stack. */
   | { readonly kind: "orphan"; readonly slug: string; readonly tenantId: string }
+  /** The environment of a project that has a stack and is not known, as one of plain Pulumi. */
+  | {
+      readonly kind: "unrecorded";
+      readonly slug: string;
+      readonly tenantId: string;
+      readonly stack: string;
+    }
   /** A project has its environment, but the id that is stored is none or another. */
   | {
       readonly kind: "unlinked";
@@ -21,18 +29,29 @@ export type Finding =
 export interface CheckOptions {
   readonly citadel: Pick<Citadel, "environments">;
   readonly projects: Projects;
+  /** The backend's stacks. Rejects where it cannot be asked: then nothing is called an orphan. */
+  readonly stacks: () => Promise<readonly Pick<BackendStack, "stack" | "name">[]>;
 }
 
 /** By slug. Reads only. */
-export async function checkCitadel({ citadel, projects }: CheckOptions): Promise<Finding[]> {
+export async function checkCitadel(options: CheckOptions): Promise<Finding[]> {
+  const { citadel, projects } = options;
   // Citadel first: who is made meanwhile is known by then, and found by no mistake an orphan.
   const environments = (await citadel.environments.list()).filter(isOurs);
   const known = await projects.list();
   const slugs = new Set(known.map(({ slug }) => slug));
-  const orphans = environments
-    .filter((environment) => !slugs.has(projectOf(environment)))
-    .map(({ slug, id }): Finding => ({ kind: "orphan", slug, tenantId: id }));
-  return [...orphans, ...known.flatMap((project) => fault(project, environments))].sort((a, b) =>
+  const unknown = environments.filter((environment) => !slugs.has(projectOf(environment)));
+  const stacks = unknown.length > 0 ? await options.stacks() : [];
+  const ofNobody = unknown.map((environment): Finding => {
+    const { slug, id: tenantId } = environment;
+    const stack = stacks.find(
+      ({ name }) => name.kind === "project" && name.slug === projectOf(environment),
+    )?.stack;
+    return stack === undefined
+      ? { kind: "orphan", slug, tenantId }
+      : { kind: "unrecorded", slug, tenantId, stack };
+  });
+  return [...ofNobody, ...known.flatMap((project) => fault(project, environments))].sort((a, b) =>
     a.slug < b.slug ? -1 : 1,
   );
 }
@@ -58,7 +77,7 @@ export async function mendLinks(
 ): Promise<Finding[]> {
   const mended: Finding[] = [];
   for (const finding of findings) {
-    if (finding.kind === "orphan") continue;
+    if (finding.kind === "orphan" || finding.kind === "unrecorded") continue;
     if (finding.kind === "missing" && finding.stored === null) continue;
     const tenantId = finding.kind === "unlinked" ? finding.tenantId : null;
     await projects.setCitadelTenantId(finding.slug, tenantId);
@@ -75,7 +94,7 @@ export async function deleteOrphan(options: CheckOptions, slug: string): Promise
     throw new InfraError(
       "RDEV_NOT_OURS",
       `The Citadel environment "${slug}" is no orphan: there is none, it was not made by rdev-infra, ` +
-        "or it belongs to a project. It is left untouched.",
+        "or it belongs to a project or a stack. It is left untouched.",
     );
   }
   await options.citadel.environments.delete(orphan.tenantId);

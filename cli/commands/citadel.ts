@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { Finding } from "../../automation/citadel/check.ts";
+import { PACKAGE } from "../../automation/engine/package.ts";
 import { EXIT } from "../exit-codes.ts";
+import { workFolder } from "../operation.ts";
 import { withStore } from "../with-store.ts";
 
 interface CheckOptions {
@@ -33,7 +35,12 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
   const { Projects } = await import("../../automation/store/projects.ts");
   const { Citadel } = await import("../../providers/citadel/client.ts");
   await withStore(async (store) => {
-    const options = { citadel: new Citadel(), projects: new Projects(store) };
+    const stacks = async () => {
+      // Pulumi's SDK loads slowly, and without a possible orphan nobody asks.
+      const { backendStacks } = await import("../../automation/engine/backend-stacks.ts");
+      return backendStacks(workFolder(undefined) ?? PACKAGE);
+    };
+    const options = { citadel: new Citadel(), projects: new Projects(store), stacks };
     for (const slug of slugs) await deleteOrphan(options, slug);
     const findings = await checkCitadel(options);
     const mended = new Set(mend ? await mendLinks(options.projects, findings) : []);
@@ -52,6 +59,11 @@ function text(finding: Finding, mended: boolean): string {
   switch (finding.kind) {
     case "orphan":
       return `${slug}: environment ${finding.tenantId} belongs to no project. If its logs may go: --delete-orphan ${slug}`;
+    case "unrecorded":
+      return (
+        `${slug}: environment ${finding.tenantId} belongs to the stack ${finding.stack}, which the ` +
+        `database does not know. "rdev-infra up ${finding.stack}" records it.`
+      );
     case "unlinked":
       return `${slug}: its environment is ${finding.tenantId}, stored is ${finding.stored ?? "none"}.${suffix}`;
     case "missing":

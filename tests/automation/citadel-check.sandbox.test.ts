@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { checkCitadel, deleteOrphan, mendLinks } from "../../automation/citadel/check.ts";
 import { Projects } from "../../automation/store/projects.ts";
+import { InfraError } from "../../core/errors.ts";
+import { parseStackName } from "../../core/stack-name.ts";
 import { markOf } from "../../core/ownership.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
@@ -39,7 +41,8 @@ describe("the check of Citadel", () => {
     await projects.put({ slug, platform: "staging", name: slug, citadelTenantId });
   }
 
-  const check = () => checkCitadel({ citadel, projects });
+  const noStacks = () => Promise.resolve([]);
+  const check = () => checkCitadel({ citadel, projects, stacks: noStacks });
 
   it("finds nothing where both agree, and leaves out what is not ours or the platform's", async () => {
     await project("shop", await environment("shop"));
@@ -88,13 +91,29 @@ describe("the check of Citadel", () => {
     const shop = await environment("shop");
     const old = await environment("old");
     await project("shop", shop);
-    await deleteOrphan({ citadel, projects }, "old");
+    await deleteOrphan({ citadel, projects, stacks: noStacks }, "old");
     assert.equal(await citadel.environments.get(old), undefined);
     for (const slug of ["shop", "nothing"]) {
-      const error = await rejected(deleteOrphan({ citadel, projects }, slug), /no orphan/);
+      const error = await rejected(
+        deleteOrphan({ citadel, projects, stacks: noStacks }, slug),
+        /no orphan/,
+      );
       assert.equal(error.name, "RDEV_NOT_OURS");
     }
     assert.ok(await citadel.environments.get(shop));
+  });
+
+  it("calls no environment an orphan that has a stack, or where the backend cannot be asked", async () => {
+    const tenantId = await environment("shop");
+    const found = [{ stack: "staging.shop", name: parseStackName("staging.shop") }];
+    const options = { citadel, projects, stacks: () => Promise.resolve(found) };
+    assert.deepEqual(await checkCitadel(options), [
+      { kind: "unrecorded", slug: "shop", tenantId, stack: "staging.shop" },
+    ]);
+    await rejected(deleteOrphan(options, "shop"), /no orphan/);
+    const down = () => Promise.reject(new InfraError("RDEV_UNREACHABLE", "The state's backend"));
+    await rejected(deleteOrphan({ ...options, stacks: down }, "shop"), /The state's backend/);
+    assert.ok(await citadel.environments.get(tenantId));
   });
 
   it("is a command that changes nothing unless asked", async () => {
