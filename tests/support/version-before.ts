@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { runPulumi } from "../../automation/engine/command.ts";
 import { databaseName } from "../../core/slug.ts";
 import { Registry } from "../../providers/registry/client.ts";
+import { MARK, markPath } from "../../providers/registry/mark.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
 import type { Project } from "./stage.ts";
 import { variable } from "./variables.ts";
@@ -35,6 +36,9 @@ async function rewriteState({ stack, slug, workDir }: Project): Promise<void> {
       if (properties?.["owner"] === undefined) continue;
       delete properties["owner"];
       properties["project"] = slug;
+      // All pipelines shared an account of the registry.
+      delete properties["accountVersion"];
+      delete properties["account"];
     }
     resource.dependencies &&= resource.dependencies.filter((urn) => !isId(urn));
     for (const [key, urns] of Object.entries(resource.propertyDependencies ?? {})) {
@@ -83,7 +87,10 @@ async function rewriteMarks({ slug, place }: Project): Promise<void> {
 
   const annotations = { "managed-by": "rdev-infra", project: slug };
   const type = "application/vnd.rdev-infra.mark.v1";
-  await new Registry().pushEmpty(slug, "rdev-infra", type, annotations);
+  const registry = new Registry();
+  await registry.pushEmpty(slug, MARK, type, annotations);
+  const digest = await registry.digest(markPath(slug), MARK);
+  await registry.deleteManifest(markPath(slug), digest ?? "");
 
   const postgres = new pg.Client({ connectionString: variable("POSTGRES_ADMIN_URL") });
   await postgres.connect();
