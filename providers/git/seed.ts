@@ -3,6 +3,7 @@
  * component TemplateSeed runs it by @pulumi/command. What it needs comes in environment variables
  * (see SeedOrder); the connection to Gitea as always. A repository with commits is left as it is.
  */
+import { realpathSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -97,7 +98,8 @@ async function write(folder: string, files: ReturnType<typeof readTemplate>): Pr
   }
 }
 
-if (import.meta.main) {
+// Not import.meta.main: Node 22 has none, and this would end without a word and without a seed.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   try {
     console.log(await seed(process.env));
   } catch (error) {

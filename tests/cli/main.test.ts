@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { runCli } from "./run-cli.ts";
 
 const NO_PASSPHRASE = {
@@ -16,8 +17,22 @@ describe("rdev-infra", () => {
   it("documents its exit codes", async () => {
     const { code, stdout } = await runCli(["--help"]);
     assert.equal(code, 0);
-    for (const number of [0, 1, 2, 3, 4, 5, 130])
+    for (const number of [0, 1, 2, 3, 4, 5, 6, 130])
       assert.match(stdout, new RegExp(`^ {2}${number} `, "m"));
+  });
+
+  it("says in one sentence that Node is too old, before it reads any TypeScript", async () => {
+    const { code, stdout, stderr } = await runCli(["slug", "x"], {
+      nodeOptions: ["--no-experimental-strip-types"],
+    });
+    assert.deepEqual([code, stdout, stderr.trim().split("\n").length], [1, "", 1]);
+    const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+    const { engines } = JSON.parse(text) as { engines: { node: string } };
+    assert.ok(
+      stderr.startsWith(`RDEV_PREREQUISITE: rdev-infra needs Node ${engines.node}, `),
+      stderr,
+    );
+    assert.equal(engines.node, "^22.18.0 || >=23.6.0"); // since when it reads TypeScript without a flag
   });
 
   const wrong: [args: string[], said: RegExp][] = [
