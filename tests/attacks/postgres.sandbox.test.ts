@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import pg from "pg";
+import { postgres as leftovers } from "../../automation/leftovers/looks/postgres.ts";
+import { ownerBefore } from "../../core/ownership.ts";
 import { provider } from "../../providers/postgres/database.ts";
+import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { fails } from "../support/failure.ts";
 import { testOwner } from "../support/owner.ts";
 import { asAdmin, projectDatabases, urlOf } from "../support/project-databases.ts";
@@ -9,6 +12,7 @@ import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
 
 const CLOSED = /permission denied for database/;
+const NEVER = new AbortController().signal;
 const NOT_OWNER = /must be (the )?owner of database/;
 
 describe("a tenant on the shared PostgreSQL", () => {
@@ -163,6 +167,20 @@ describe("a tenant on the shared PostgreSQL", () => {
         { text: "written after", memory: "8MB" },
       ]);
       await rejected(one.run([`ALTER DATABASE ${one.name} CONNECTION LIMIT 0`]), NOT_OWNER);
+    });
+
+    it("cannot hide it from a search for leftovers by a comment", async () => {
+      const one = await makeBefore();
+      const owner = ownerBefore(one.slug);
+      const look = async () =>
+        leftovers.at({ slug: one.slug, owner, settings: await sandboxPlatform() }, NEVER);
+      const left = [
+        { what: `role ${one.name}`, why: "left" },
+        { what: `database ${one.name}`, why: "left" },
+      ];
+      assert.deepEqual(await look(), left);
+      await one.run([`COMMENT ON DATABASE ${one.name} IS 'the payroll'`]);
+      assert.deepEqual(await look(), left);
     });
 
     it("cannot lock the administrator out before that up, nor keep a neighbour in after it", async () => {

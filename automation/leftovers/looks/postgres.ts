@@ -15,9 +15,11 @@ export const postgres: Look = {
         const name = databaseName(slug);
         const { role, database } = await client.standing(name);
         const ofRole = standing(markIn(role?.comment), owner);
-        // Made and not yet marked, it is ours when our role owns it.
-        const isNew = database?.comment === null && database.owner === name;
-        const ofDatabase = isNew ? ofRole : standing(markIn(database?.comment), owner);
+        // A comment is its owner's to write. What the role itself owns is the role's.
+        const ofDatabase =
+          database?.owner === name
+            ? ofRole
+            : standing(database?.isAdministrators ? markIn(database.comment) : undefined, owner);
         const isRetained = retainData && !role?.canLogIn;
         const whyOf = (why: "left" | "not-ours") =>
           why === "left" && isRetained ? "retained" : why;
