@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { SSL_MODES } from "./address.ts";
+import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
+import { policyActions } from "./policy-actions.ts";
+import { quantity } from "./quantity.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry-name.ts";
+import { DEFAULT_SIZES, excesses, sizes, type Sizes, type SizeSettings } from "./sizes.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
 const domain = z
   .string()
   .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/, "is no lower-case DNS name");
-
-/** Kubernetes' quantity, as `250m` or `256Mi`. */
-const quantity = z.string().regex(/^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$/, "is no Kubernetes quantity");
 
 const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is no image reference");
 
@@ -60,31 +61,7 @@ const workload = z.strictObject({
   name: z.string().min(1),
 });
 
-/** What a project's workload may use. */
-const sizes = z.strictObject({
-  /** Pods of the project's Deployment. */
-  replicas: z.int().min(0).max(20),
-  cpuRequest: quantity,
-  cpuLimit: quantity,
-  memoryRequest: quantity,
-  memoryLimit: quantity,
-  /** Sessions that the project's role may have open in PostgreSQL at once. */
-  databaseConnections: z.int().min(1).max(500),
-  /** What all of the project's pods may use together. */
-  cpuQuota: quantity,
-  memoryQuota: quantity,
-});
-
-const DEFAULT_SIZES: Sizes = {
-  replicas: 1,
-  cpuRequest: "50m",
-  cpuLimit: "500m",
-  memoryRequest: "64Mi",
-  memoryLimit: "256Mi",
-  databaseConnections: 20,
-  cpuQuota: "2",
-  memoryQuota: "1Gi",
-};
+const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is no namespace");
 
 /** How the log agent runs on each node. */
 const agent = z
@@ -147,6 +124,15 @@ const platformSettings = z.strictObject({
    */
   agentImage: image.default("fluent/fluent-bit:5.1.1"),
   agent: agent.prefault({}),
+  /** Where the log agent lives. The namespace is made here, and goes with the platform. */
+  agentNamespace: namespace.default("observability"),
+  /** The namespace of the Prometheus that reads the agents' metrics. */
+  prometheusNamespace: namespace.default("monitoring"),
+  /**
+   * What the admission policies that cover the whole cluster do. Not set: what is in force stays in
+   * force, and policies that are new only warn.
+   */
+  policyActions: policyActions.optional(),
   /** Workloads that exist already and get the citadel.io labels. */
   workloads: z.array(workload).default([]),
   sizes: sizes
@@ -158,6 +144,9 @@ const platformSettings = z.strictObject({
   /** Where pods reach Redis. Default: as REDIS_ADMIN_URL. */
   cacheAddress: cacheAddress.optional(),
   cache: cache.prefault({}),
+  /** The most that a project may ask for, size by size. */
+  maxSizes: sizes.partial().default({}),
+  egress: egress.prefault({}),
   /** Where Citadel tells of new, rising or returning errors; signed with CITADEL_WEBHOOK_SECRET. */
   alertWebhook: z
     .strictObject({ url: z.url({ protocol: /^https?$/, error: "is no URL of http or https" }) })
@@ -167,7 +156,8 @@ const platformSettings = z.strictObject({
 });
 
 export type PlatformSettings = z.output<typeof platformSettings>;
-export type Sizes = z.output<typeof sizes>;
+export type { Sizes };
+export type PolicyActions = z.output<typeof policyActions>;
 export type AgentSettings = z.output<typeof agent>;
 export type DatabaseAddress = z.output<typeof databaseAddress>;
 export type CacheAddress = z.output<typeof cacheAddress>;
@@ -206,7 +196,35 @@ export type ProjectChanges = z.output<typeof projectChanges>;
 
 /** Throws one RDEV_SETTINGS that names every setting that is missing or malformed. */
 export function parsePlatformSettings(values: Values): PlatformSettings {
-  return parse(platformSettings, values, "The platform's settings");
+  const what = "The platform's settings";
+  const settings = parse(platformSettings, values, what);
+  refuseExcesses(settings.sizes, settings, what);
+  return settings;
+}
+
+/**
+ * What a project may use: the platform's sizes with its own in their place. Throws one RDEV_SETTINGS
+ * that names every size above the platform's ceilings.
+ */
+export function projectSizes(
+  platform: SizeSettings,
+  project: Pick<ProjectSettings, "sizes">,
+): Sizes {
+  refuseExcesses(project.sizes, platform, "The project's settings");
+  return { ...platform.sizes, ...project.sizes };
+}
+
+function refuseExcesses(asked: Partial<Sizes>, platform: SizeSettings, what: string): void {
+  const lines = excesses(asked, platform).map(
+    ({ size, asked: value, ceiling }) =>
+      `rdev:sizes.${size}: is above the platform's rdev:maxSizes.${size}, which is ${ceiling}, ` +
+      `instead got ${JSON.stringify(value)}`,
+  );
+  if (lines.length > 0) throw problems("RDEV_SETTINGS", headOf(what), lines);
+}
+
+function headOf(what: string): string {
+  return `${what} are not as they should be; set them with "pulumi config set rdev:<name> <value>":`;
 }
 
 /** The settings that are given, without defaults. Throws as `parsePlatformSettings`. */
@@ -255,7 +273,7 @@ function parse<T>(schema: z.ZodType<T>, values: Values, what: string): T {
   if (parsed.success) return parsed.data;
   throw problems(
     "RDEV_SETTINGS",
-    `${what} are not as they should be; set them with "pulumi config set rdev:<name> <value>":`,
+    headOf(what),
     parsed.error.issues.map((issue) => describe(values, issue)),
   );
 }

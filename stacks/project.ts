@@ -11,8 +11,8 @@ import { ImageRepository } from "../components/image-repository.ts";
 import { SettingsRecord } from "../components/settings-record.ts";
 import { TemplateSeed } from "../components/template-seed.ts";
 import { connection, connections } from "../core/connections.ts";
-import { completeProjectSettings, type ProjectChanges } from "../core/settings.ts";
 import { registryHost } from "../core/registry-name.ts";
+import { completeProjectSettings, type ProjectChanges, projectSizes } from "../core/settings.ts";
 import { readTemplate } from "../core/template.ts";
 import { PROJECTS_GROUP } from "./names.ts";
 import { ownSettings } from "./own-settings.ts";
@@ -46,7 +46,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
   warnOfLoopback(settings);
   const accounts = registryAccounts(platform, slug, settings);
   const displayName = project.name ?? slug;
-  const sizes = { ...settings.sizes, ...project.sizes };
+  const sizes = projectSizes(settings, project);
   const owner = stackOwner(platform, slug);
 
   new SettingsRecord(slug, { settings: given });
@@ -99,6 +99,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     sizes,
     ingressClass: settings.ingressClass,
     ingressNamespace: settings.ingressNamespace,
+    egress: settings.egress,
     environment: environment.tenantId,
     pull: accounts.pull && { host: registryHost(settings.registry), account: accounts.pull },
     secrets: { DATABASE_URL: database.url, REDIS_URL: cache.url },

@@ -14,8 +14,8 @@ conditions:
 addresses:
 - { type: InternalIP, address: {{ NodeIP | Quote }} }
 - { type: Hostname, address: {{ NodeName | Quote }} }
-allocatable: { cpu: "32", memory: 256Gi, pods: "250" }
-capacity: { cpu: "32", memory: 256Gi, pods: "250" }
+allocatable: { cpu: "32", memory: 256Gi, ephemeral-storage: 100Gi, pods: "250" }
+capacity: { cpu: "32", memory: 256Gi, ephemeral-storage: 100Gi, pods: "250" }
 nodeInfo:
   architecture: amd64
   operatingSystem: linux

@@ -1,0 +1,107 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/** Where a cloud's metadata service answers, with credentials of the node. */
+const LINK_LOCAL = { v4: ["169.254.0.0/16"], v6: ["fe80::/10"] } as const;
+
+/** Where nodes, pods and services lie in nearly every cluster: RFC 1918, RFC 6598 and RFC 4193. */
+const PRIVATE = {
+  v4: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
+  v6: ["fc00::/7"],
+} as const;
+
+const ANYWHERE = { v4: "0.0.0.0/0", v6: "::/0" } as const;
+const DNS_PORT = 53;
+
+const cidr = z.union([z.cidrv4(), z.cidrv6()], "is no range of addresses, such as 10.0.0.0/8");
+
+/** Where the pods of projects may connect to. */
+export const egress = z.strictObject({
+  /** Ranges that pods may not reach: those of the nodes and of the cluster. */
+  closed: z.array(cidr).default([...LINK_LOCAL.v4, ...PRIVATE.v4, ...LINK_LOCAL.v6, ...PRIVATE.v6]),
+  /** Exceptions within them. Without a port: all ports. */
+  open: z
+    .array(
+      z.strictObject({
+        cidr,
+        port: z.int().min(1).max(65_535).optional(),
+        protocol: z.enum(["TCP", "UDP"]).default("TCP"),
+      }),
+    )
+    .default([]),
+  /** The namespace of the cluster's DNS. */
+  dnsNamespace: z.string().min(1).default("kube-system"),
+});
+
+export type Egress = z.output<typeof egress>;
+
+/** A server that a project's pods are given the address of. */
+export interface DataService {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Peer {
+  readonly ipBlock?: { readonly cidr: string; readonly except?: string[] };
+  readonly podSelector?: object;
+  readonly namespaceSelector?: { readonly matchLabels: Record<string, string> };
+}
+
+/** A rule of a NetworkPolicy's `egress`. */
+export interface EgressRule {
+  readonly to: Peer[];
+  readonly ports?: { readonly protocol: "TCP" | "UDP"; readonly port: number }[];
+}
+
+/**
+ * What the pods of a project may connect to: each other, the cluster's DNS, the data services, what
+ * the platform opens, and every address that it does not close.
+ */
+export function egressRules(
+  { closed, open, dnsNamespace }: Egress,
+  services: readonly DataService[],
+): EgressRule[] {
+  const anywhere = [...outside("v4", closed), ...outside("v6", closed)];
+  return [
+    { to: [{ podSelector: {} }] },
+    {
+      to: [
+        {
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": dnsNamespace } },
+          podSelector: {},
+        },
+      ],
+      ports: [
+        { protocol: "UDP", port: DNS_PORT },
+        { protocol: "TCP", port: DNS_PORT },
+      ],
+    },
+    ...services.map(({ host, port }) => ({
+      to: addressesOf(host),
+      ports: [{ protocol: "TCP" as const, port }],
+    })),
+    ...open.map(({ cidr: range, port, protocol }) => ({
+      to: [{ ipBlock: { cidr: range } }],
+      ...(port !== undefined && { ports: [{ protocol, port }] }),
+    })),
+    ...(anywhere.length > 0 ? [{ to: anywhere }] : []),
+  ];
+}
+
+/**
+ * A NetworkPolicy knows no names, and a name may resolve to other addresses later. So the port of a
+ * service that is given by name is open to every address but the link-local ones.
+ */
+function addressesOf(host: string): Peer[] {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  const family = isIP(bare);
+  if (family !== 0) return [{ ipBlock: { cidr: `${bare}/${family === 4 ? 32 : 128}` } }];
+  return [...outside("v4", LINK_LOCAL.v4), ...outside("v6", LINK_LOCAL.v6)];
+}
+
+/** Every address of a family without the closed ranges. Kubernetes refuses to except all of them. */
+function outside(family: "v4" | "v6", closed: readonly string[]): Peer[] {
+  const except = closed.filter((range) => range.includes(":") === (family === "v6"));
+  if (except.some((range) => range.endsWith("/0"))) return [];
+  return [{ ipBlock: { cidr: ANYWHERE[family], ...(except.length > 0 && { except }) } }];
+}
