@@ -2,6 +2,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { ownershipLabels } from "../core/labels.ts";
 
+/** The name of the ServiceAccount that a project's pipeline deploys as. */
+export const DEPLOY_ACCOUNT = "deploy";
+
 /** What a pipeline deploys with. */
 export interface DeployAccess {
   /** A bearer token for the Kubernetes API; a secret. */
@@ -17,7 +20,8 @@ export interface DeployAccountArgs {
 
 /**
  * A ServiceAccount that may do one thing: set the image of the project's Deployment and watch the
- * rollout. Delete is the namespace's.
+ * rollout. RBAC lets it patch the whole Deployment; that it is the image only, ProjectPolicy says.
+ * Delete is the namespace's.
  */
 export class DeployAccount extends pulumi.ComponentResource implements DeployAccess {
   readonly token: pulumi.Output<string>;
@@ -25,7 +29,11 @@ export class DeployAccount extends pulumi.ComponentResource implements DeployAcc
 
   constructor(name: string, args: DeployAccountArgs, options: pulumi.ComponentResourceOptions) {
     super("rdev:components:DeployAccount", name, {}, options);
-    const metadata = { name: "deploy", namespace: args.slug, labels: ownershipLabels(args.slug) };
+    const metadata = {
+      name: DEPLOY_ACCOUNT,
+      namespace: args.slug,
+      labels: ownershipLabels(args.slug),
+    };
     const child = { parent: this, dependsOn: options.dependsOn, deletedWith: options.deletedWith };
 
     const account = new k8s.core.v1.ServiceAccount(name, { metadata }, child);

@@ -1,9 +1,11 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { DataService, Egress } from "../core/egress.ts";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { Account } from "../core/registry-account.ts";
 import type { Sizes } from "../core/settings.ts";
+import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
 import { ProjectNamespace } from "./project-namespace.ts";
@@ -12,7 +14,7 @@ import { ProjectNamespace } from "./project-namespace.ts";
 const PORT = 8080;
 
 /** The container whose image CI sets. */
-const CONTAINER = "app";
+export const CONTAINER = "app";
 
 /** A user that no image needs to know. */
 const NOBODY = 65_532;
@@ -29,17 +31,19 @@ export interface DeploymentArgs {
   readonly ingressClass: string;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
+  readonly egress: Egress;
   /** Its environment in Citadel: pods are labelled with it. Without Citadel: undefined. */
   readonly environment?: pulumi.Input<string>;
   /** What pods pull the project's images with. Without one, nodes or the registry must allow it. */
   readonly pull: { readonly host: string; readonly account: Account } | undefined;
-  /** Secret environment variables: DATABASE_URL, REDIS_URL. */
+  /** Secret environment variables, each the URL of a data service: DATABASE_URL, REDIS_URL. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
 
 /**
  * The project, running: a namespace, a ServiceAccount, a Secret, a Deployment whose pods carry the
- * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs.
+ * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs. An
+ * autoscaler owns the replicas, where there is one. Everything else is taken back by force.
  * Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
@@ -51,7 +55,8 @@ export class Deployment extends pulumi.ComponentResource {
     super("rdev:components:Deployment", name, {}, options);
     const { slug } = args;
 
-    const space = new ProjectNamespace(name, args, { parent: this });
+    const dataServices = Object.values(args.secrets).map(serviceOf);
+    const space = new ProjectNamespace(name, { ...args, dataServices }, { parent: this });
     const child = { parent: this, ...space.inside };
     const metadata = {
       name: slug,
@@ -84,12 +89,27 @@ export class Deployment extends pulumi.ComponentResource {
       { namespace: slug, deployment: slug, container: CONTAINER, fallback: args.placeholderImage },
       { parent: this },
     );
+    const foreign = new ForeignFields(
+      name,
+      {
+        namespace: slug,
+        deployment: slug,
+        container: CONTAINER,
+        replicas: args.sizes.replicas,
+      },
+      { parent: this },
+    );
     new k8s.apps.v1.Deployment(
       name,
       {
-        metadata,
+        metadata: {
+          ...metadata,
+          annotations: foreign.takenBack.apply((text): Record<string, string> =>
+            text ? { [TAKEN_BACK]: text } : {},
+          ),
+        },
         spec: {
-          replicas: args.sizes.replicas,
+          replicas: foreign.replicas,
           revisionHistoryLimit: 3,
           selector: { matchLabels: workloadLabels(slug) },
           template: {
@@ -107,13 +127,13 @@ export class Deployment extends pulumi.ComponentResource {
           },
         },
       },
-      // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
-      { parent: this, dependsOn: space.namespace },
+      child,
     );
     const service = new k8s.core.v1.Service(
       name,
       {
-        metadata,
+        // Whether pods answer, the Deployment waits for; the plugin would wait 10 s more for nothing.
+        metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
         spec: {
           selector: workloadLabels(slug),
           ports: [{ name: "http", port: 80, targetPort: "http" }],
@@ -176,6 +196,24 @@ function pullSecretOf(
     options,
   );
 }
+
+/** Host and port, which are no secret, of a URL that is one. */
+function serviceOf(url: pulumi.Input<string>): pulumi.Output<DataService> {
+  return pulumi.unsecret(
+    pulumi.output(url).apply((text) => {
+      const { hostname, port, protocol } = new URL(text);
+      return { host: hostname, port: Number(port || DEFAULT_PORTS[protocol]) };
+    }),
+  );
+}
+
+/** The ports that URLs without one mean. */
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  "postgres:": 5432,
+  "postgresql:": 5432,
+  "redis:": 6379,
+  "rediss:": 6379,
+};
 
 function podLabels(slug: string, environment: pulumi.Input<string> | undefined) {
   return pulumi

@@ -50,7 +50,8 @@ export function retainedMarkOf(owner: Owner): Mark {
 }
 
 export function ownershipOf(mark: Mark | undefined, owner: Owner): Ownership {
-  if (mark?.["managed-by"] !== MANAGED_BY) return "unmarked";
+  // Without a project it names nobody.
+  if (mark?.["managed-by"] !== MANAGED_BY || mark["project"] === undefined) return "unmarked";
   if (mark["project"] !== owner.project) return "others";
   const { platform = "", stack = "" } = mark;
   if (platform === owner.platform && stack === owner.stack) return "ours";

@@ -1,15 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AppsV1Api, CoreV1Api, KubeConfig, V1Namespace } from "@kubernetes/client-node";
+import type {
+  AppsV1Api,
+  AutoscalingV2Api,
+  CoreV1Api,
+  KubeConfig,
+  KubernetesObject,
+  KubernetesObjectApi,
+  PatchStrategy,
+  V1Namespace,
+} from "@kubernetes/client-node";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
 import { connectionCode, kubernetesError, refusal } from "./errors.ts";
+import { managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
 
 /** For one request, in ms. */
 const REQUEST_DEADLINE = 30_000;
-/** For a namespace with all that is in it to go, in ms: pods may take their time to stop. */
-const GONE_DEADLINE = 5 * 60_000;
-const POLL = 250;
 const TRIES = 5;
 
 /** What is asked of a namespace. */
@@ -27,23 +34,51 @@ export interface LiveNamespace extends NamespaceSettings {
   readonly remains: string;
 }
 
+/** A Deployment on the server. */
+export interface LiveDeployment {
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Counts the changes of its spec. */
+  readonly generation: number;
+  readonly replicas: number;
+  readonly managedFields: readonly ManagedFields[];
+}
+
+/** An object of any kind, named. */
+export interface ObjectName {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+}
+
 /** The Kubernetes API, as far as it is used here, as the kubeconfig's user. */
 export class Kubernetes {
   readonly #api: CoreV1Api;
   readonly #apps: AppsV1Api;
+  readonly #autoscaling: AutoscalingV2Api;
+  readonly #objects: KubernetesObjectApi;
   readonly #serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1];
+  readonly #mergePatch: PatchStrategy;
   readonly #server: string;
   readonly #secrets: readonly string[];
 
   private constructor(
-    api: CoreV1Api,
-    apps: AppsV1Api,
+    apis: {
+      core: CoreV1Api;
+      apps: AppsV1Api;
+      autoscaling: AutoscalingV2Api;
+      objects: KubernetesObjectApi;
+    },
     serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1],
+    mergePatch: PatchStrategy,
     config: KubeConfig,
   ) {
-    this.#api = api;
-    this.#apps = apps;
+    this.#api = apis.core;
+    this.#apps = apis.apps;
+    this.#autoscaling = apis.autoscaling;
+    this.#objects = apis.objects;
     this.#serverSideApply = serverSideApply;
+    this.#mergePatch = mergePatch;
     this.#server = config.getCurrentCluster()?.server ?? "";
     const user = config.getCurrentUser();
     this.#secrets = [user?.token, user?.password].filter((text) => text !== undefined);
@@ -76,9 +111,14 @@ export class Kubernetes {
       ],
     });
     return new Kubernetes(
-      new library.CoreV1Api(configuration),
-      new library.AppsV1Api(configuration),
+      {
+        core: new library.CoreV1Api(configuration),
+        apps: new library.AppsV1Api(configuration),
+        autoscaling: new library.AutoscalingV2Api(configuration),
+        objects: new library.KubernetesObjectApi(configuration),
+      },
       library.setHeaderOptions("Content-Type", library.PatchStrategy.ServerSideApply),
+      library.PatchStrategy.MergePatch,
       config,
     );
   }
@@ -124,38 +164,13 @@ export class Kubernetes {
     return live(applied);
   }
 
-  /** With everything in it; returns when it is gone. Errors: RDEV_DEADLINE naming what remains. */
-  async deleteNamespace(name: string): Promise<void> {
-    const found = await this.namespace(name);
-    if (!found) return;
-    if (!found.isTerminating) {
-      await this.#unless404(() =>
-        this.#call(`delete namespace ${name}`, () =>
-          this.#api.deleteNamespace({
-            name,
-            // What is in a namespace always goes before it: no propagation policy is needed.
-            body: { preconditions: { uid: found.uid } },
-          }),
-        ),
-      );
-    }
-    await this.untilGone(name, found.uid);
-  }
-
-  /** Waits until the namespace with this uid is gone. */
-  async untilGone(name: string, uid: string): Promise<void> {
-    const end = Date.now() + GONE_DEADLINE;
-    for (;;) {
-      const found = await this.namespace(name);
-      if (found?.uid !== uid) return;
-      if (Date.now() > end) {
-        throw new InfraError(
-          "RDEV_DEADLINE",
-          `The namespace ${name} is not gone after ${GONE_DEADLINE / 1000} s. ${found.remains}`,
-        );
-      }
-      await sleep(POLL);
-    }
+  /** Begins the deletion of a namespace with everything in it; of one that is gone it is a success. */
+  async deleteNamespace(name: string, uid: string): Promise<void> {
+    await this.#unless404(() =>
+      this.#call(`delete namespace ${name}`, () =>
+        this.#api.deleteNamespace({ name, body: { preconditions: { uid } } }),
+      ),
+    );
   }
 
   /** The image of a container in a Deployment; undefined where there is none. */
@@ -166,6 +181,120 @@ export class Kubernetes {
       ),
     );
     return found?.spec?.template.spec?.containers.find(({ name }) => name === container)?.image;
+  }
+
+  async deployment(namespace: string, name: string): Promise<LiveDeployment | undefined> {
+    const found = await this.#unless404(() =>
+      this.#call(`get deployment ${namespace}/${name}`, () =>
+        this.#apps.readNamespacedDeployment({ namespace, name }),
+      ),
+    );
+    return (
+      found && {
+        annotations: found.metadata?.annotations ?? {},
+        generation: found.metadata?.generation ?? 0,
+        replicas: found.spec?.replicas ?? 1,
+        managedFields: managedFieldsOf(asJson(found.metadata?.managedFields)),
+      }
+    );
+  }
+
+  /** Whether a HorizontalPodAutoscaler, or what makes one, decides a Deployment's replicas. */
+  async isAutoscaled(namespace: string, deployment: string): Promise<boolean> {
+    const { items } = await this.#call(`list autoscalers in ${namespace}`, () =>
+      this.#autoscaling.listNamespacedHorizontalPodAutoscaler({ namespace }),
+    );
+    return items.some(({ spec }) => {
+      const { kind, name } = spec?.scaleTargetRef ?? {};
+      return kind === "Deployment" && name === deployment;
+    });
+  }
+
+  /**
+   * Says anew who manages which field of a Deployment. `change` answers undefined where nothing is to
+   * be done. Does nothing where there is no such Deployment.
+   */
+  async changeManagedFields(
+    namespace: string,
+    name: string,
+    change: (all: readonly ManagedFields[]) => Promise<ManagedFields[] | undefined>,
+  ): Promise<void> {
+    const action = `change the managed fields of deployment ${namespace}/${name}`;
+    for (let left = TRIES - 1; ; left--) {
+      const found = await this.#unless404(() =>
+        this.#call(action, () => this.#apps.readNamespacedDeployment({ namespace, name })),
+      );
+      const value = found && (await change(managedFieldsOf(asJson(found.metadata?.managedFields))));
+      if (!value) return;
+      const body = [
+        // Refused where somebody changed the object meanwhile.
+        {
+          op: "replace",
+          path: "/metadata/resourceVersion",
+          value: found.metadata?.resourceVersion,
+        },
+        { op: "replace", path: "/metadata/managedFields", value },
+      ];
+      try {
+        await this.#call(action, () =>
+          this.#apps.patchNamespacedDeployment({ namespace, name, body }),
+        );
+        return;
+      } catch (error) {
+        const isRace = error instanceof InfraError && error.status === 409;
+        if (!isRace || left === 0) throw error;
+      }
+    }
+  }
+
+  /** An object of any kind; undefined where there is none. */
+  async find({ apiVersion, kind, namespace, name }: ObjectName) {
+    return this.#unless404(() =>
+      this.#call(`get ${kind} ${name}`, () =>
+        this.#objects.read<KubernetesObject>({
+          apiVersion,
+          kind,
+          metadata: { name, ...(namespace !== undefined && { namespace }) },
+        }),
+      ),
+    );
+  }
+
+  /** The objects of a kind in a namespace. */
+  async list(apiVersion: string, kind: string, namespace: string): Promise<KubernetesObject[]> {
+    const found = await this.#call(`list ${kind} in ${namespace}`, () =>
+      this.#objects.list<KubernetesObject>(apiVersion, kind, namespace),
+    );
+    return found.items;
+  }
+
+  /** Begins the deletion of an object and of what it made. Of one that is gone it is a success. */
+  async delete({ apiVersion, kind, namespace = "", name }: ObjectName): Promise<void> {
+    await this.#unless404(() =>
+      this.#call(`delete ${kind} ${namespace}/${name}`, () =>
+        this.#objects.delete(
+          { apiVersion, kind, metadata: { name, namespace } },
+          ...[undefined, undefined, undefined, undefined],
+          "Foreground",
+        ),
+      ),
+    );
+  }
+
+  /** Takes finalizers off an object, so that it goes without what they stand for being done. */
+  async setFinalizers(
+    { apiVersion, kind, namespace = "", name }: ObjectName,
+    finalizers: readonly string[],
+  ): Promise<void> {
+    await this.#unless404(() =>
+      this.#call(`take finalizers off ${kind} ${namespace}/${name}`, () =>
+        this.#objects.patch(
+          { apiVersion, kind, metadata: { name, namespace, finalizers: [...finalizers] } },
+          ...[undefined, undefined, MANAGED_BY, undefined],
+          this.#mergePatch,
+        ),
+      ),
+    );
   }
 
   async #call<T>(
@@ -194,6 +323,11 @@ export class Kubernetes {
       throw error;
     }
   }
+}
+
+/** As the server sent it: the library makes dates of times. */
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
 /** In ms, before the same is tried again; undefined where it must not be. */

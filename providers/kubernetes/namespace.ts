@@ -7,6 +7,7 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
+import { endNamespace, untilNamespaceGone } from "./ending.ts";
 
 const definition = define({
   module: "kubernetes/namespace",
@@ -22,7 +23,7 @@ const definition = define({
   attributes: z.object({ uid: z.string() }),
   replaceOn: ["name"],
   secrets: [],
-  // A namespace goes only when all in it has gone, and a create may have to wait for that.
+  // Above what the deletion of a namespace may take, which a create may have to wait for.
   deadline: 6 * 60_000,
 
   connect: () => Kubernetes.connect(),
@@ -41,7 +42,7 @@ const definition = define({
     const gone = new InfraError("RDEV_GONE", `There is no namespace ${name}.`);
     let found = await kubernetes.namespace(name);
     if (found?.isTerminating && !last?.uid) {
-      await kubernetes.untilGone(name, found.uid);
+      await untilNamespaceGone(kubernetes, name, found.uid);
       await kubernetes.createNamespace(name, markLabels(owner));
       found = await kubernetes.namespace(name);
     }
@@ -68,7 +69,7 @@ const definition = define({
   },
 
   async delete(kubernetes, name) {
-    await kubernetes.deleteNamespace(name);
+    await endNamespace(kubernetes, name);
   },
 });
 

@@ -13,7 +13,10 @@ import { TemplateSeed } from "../../components/template-seed.ts";
 import { TenantGroup } from "../../components/tenant-group.ts";
 import { WorkloadLabels } from "../../components/workload-labels.ts";
 import * as pulumi from "@pulumi/pulumi";
+import { AgentNetwork } from "../../components/agent-network.ts";
 import { EnvironmentPolicy } from "../../components/environment-policy/environment-policy.ts";
+import { ProjectPolicy } from "../../components/project-policy/project-policy.ts";
+import { egressRules } from "../../core/egress.ts";
 import { parsePlatformConfig } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
 import { record, TENANT, valueOf } from "../support/mocks.ts";
@@ -21,7 +24,7 @@ import { PLATFORM } from "../support/platform.ts";
 import { testOwner } from "../support/owner.ts";
 
 const owner = testOwner("my-app");
-const { sizes, agent, cache: NO_RIGHTS } = parsePlatformConfig(PLATFORM);
+const { sizes, agent, egress, cache: NO_RIGHTS } = parsePlatformConfig(PLATFORM);
 const values = Object.fromEntries(
   Object.keys(TEMPLATE_VARIABLES).map((name) => [name, `value-of-${name}`]),
 ) as unknown as TemplateValues;
@@ -78,6 +81,7 @@ const make = {
       sizes,
       ingressClass: "traefik",
       ingressNamespace: "kube-system",
+      egress,
       environment: TENANT,
       pull: PULL,
       secrets: { DATABASE_URL: pulumi.secret("postgres://planted") },
@@ -94,7 +98,22 @@ const make = {
       tenantId: TENANT,
     }),
   EnvironmentPolicy: (platform: string) =>
-    new EnvironmentPolicy(platform, { platform, environment: TENANT }),
+    new EnvironmentPolicy(platform, {
+      owner,
+      environment: TENANT,
+      actions: ["Deny"],
+    }),
+  ProjectPolicy: (platform: string) =>
+    new ProjectPolicy(platform, {
+      platform,
+      owner,
+    }),
+  AgentNetwork: (platform: string) =>
+    new AgentNetwork(platform, {
+      platform,
+      namespace: "observability",
+      prometheusNamespace: "monitoring",
+    }),
   TenantGroup: (group: string) => new TenantGroup(group, { group, enabled: true }),
   WorkloadLabels: (name: string) =>
     new WorkloadLabels(name, {
@@ -326,6 +345,7 @@ describe("Deployment", () => {
           sizes,
           ingressClass: "traefik",
           ingressNamespace: "kube-system",
+          egress,
           environment: "",
           pull: undefined,
           secrets: {},
@@ -370,12 +390,40 @@ describe("Deployment", () => {
     assert.equal(spec.containers[0].image, "placeholder:1");
   });
 
-  it("lets in only the ingress and its own pods", async () => {
+  it("bounds each container, and what is in its namespace", async () => {
+    const { one } = await record(() => make.Deployment("my-app"));
+    assert.deepEqual(one("kubernetes:core/v1:ResourceQuota").inputs["spec"], {
+      hard: {
+        "limits.cpu": "2",
+        "limits.memory": "1Gi",
+        "limits.ephemeral-storage": "40Gi",
+        pods: "40",
+        persistentvolumeclaims: "4",
+        "requests.storage": "10Gi",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+      },
+    });
+    assert.deepEqual(one("kubernetes:core/v1:LimitRange").inputs["spec"], {
+      limits: [
+        {
+          type: "Container",
+          default: { cpu: "500m", memory: "256Mi", "ephemeral-storage": "1Gi" },
+          defaultRequest: { cpu: "50m", memory: "64Mi", "ephemeral-storage": "1Mi" },
+          min: { cpu: "1m", memory: "1Mi", "ephemeral-storage": "1Mi" },
+          max: { cpu: "2", memory: "1Gi" },
+        },
+      ],
+    });
+  });
+
+  it("lets in only the ingress and its own pods, and out as the platform says", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     const spec = one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"];
     assert.deepEqual(spec, {
       podSelector: {},
-      policyTypes: ["Ingress"],
+      policyTypes: ["Ingress", "Egress"],
+      egress: egressRules(egress, [{ host: "planted", port: 5432 }]),
       ingress: [
         {
           from: [

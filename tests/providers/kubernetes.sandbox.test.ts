@@ -3,8 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { CoreV1Api, KubeConfig, KubernetesObjectApi, PatchStrategy } from "@kubernetes/client-node";
+import type { InfraError } from "../../core/errors.ts";
 import { markLabels, PROJECT_LABEL } from "../../core/labels.ts";
+import { Kubernetes } from "../../providers/kubernetes/client.ts";
+import { endNamespace } from "../../providers/kubernetes/ending.ts";
 import { provider } from "../../providers/kubernetes/namespace.ts";
 import { fails } from "../support/failure.ts";
 import { rejected } from "../support/rejected.ts";
@@ -15,10 +18,14 @@ import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;
 
+/** In ms. Long enough for a namespace without anything in its way. */
+const QUICK = { pods: 1_000, finalizers: 1_000, gone: 20_000 };
+
 describe("kubernetes:Namespace", () => {
   const used: string[] = [];
   const config = new KubeConfig();
   let api: CoreV1Api;
+  let objects: KubernetesObjectApi;
   let folder: string;
   let slug: string;
 
@@ -40,6 +47,7 @@ describe("kubernetes:Namespace", () => {
   before(async () => {
     config.loadFromDefault();
     api = config.makeApiClient(CoreV1Api);
+    objects = KubernetesObjectApi.makeApiClient(config);
     folder = await mkdtemp(join(tmpdir(), "rdev-infra-test-"));
   });
 
@@ -136,6 +144,37 @@ describe("kubernetes:Namespace", () => {
     await provider.delete(slug, outs);
   });
 
+  it("ends in bounded time, whatever finalizer is on what is in it", async () => {
+    await make();
+    await held("ConfigMap");
+    await endNamespace(await Kubernetes.connect(), slug, { ...QUICK, finalizers: 500 });
+    await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
+  });
+
+  it("leaves finalizers on what stands for something outside, and names them", async () => {
+    await make();
+    await held("Service");
+    const ending = endNamespace(await Kubernetes.connect(), slug, QUICK);
+    const error = await ending.then(
+      () => assert.fail("it ended"),
+      (reason: unknown) => reason as InfraError,
+    );
+    assert.equal(error.code, "RDEV_DEADLINE");
+    assert.match(error.message, /Service held \(example\.test\/held\)/);
+    assert.match(error.message, /take the finalizers off by hand/);
+    const released = {
+      ...{ apiVersion: "v1", kind: "Service" },
+      metadata: { name: "held", namespace: slug, finalizers: [] },
+    };
+    await objects.patch(
+      released,
+      ...[undefined, undefined, undefined, undefined],
+      PatchStrategy.MergePatch,
+    );
+    await endNamespace(await Kubernetes.connect(), slug);
+    await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
+  });
+
   it("waits for one that is still going before it makes its own", async () => {
     const first = await make();
     const finalizers = ["rdev.io/test"];
@@ -210,6 +249,16 @@ describe("kubernetes:Namespace", () => {
       assert.match(error.message, /KUBECONFIG .*none.*ENOENT/);
     });
   });
+
+  /** An object that somebody put a finalizer on. */
+  async function held(kind: string): Promise<void> {
+    await objects.create({
+      apiVersion: "v1",
+      kind,
+      metadata: { name: "held", namespace: slug, finalizers: ["example.test/held"] },
+      ...(kind === "Service" && { spec: { ports: [{ port: 80 }] } }),
+    });
+  }
 
   async function byHand(given: Record<string, string>): Promise<void> {
     await api.createNamespace({ body: { metadata: { name: slug, labels: { ...given } } } });

@@ -152,6 +152,10 @@ function stateOf(
       return { number: 1 };
     case "kubernetes:RunningImage":
       return { image: inputs["fallback"] };
+    case "kubernetes:ForeignFields":
+      return { takenBack: "" };
+    case "kubernetes:ClusterClaim":
+      return { actions: inputs["wanted"] ?? ["Deny"] };
     case "citadel:Environment":
       return { tenantId: inputs["enabled"] === true ? TENANT : "" };
     case "kubernetes:core/v1:Secret":

@@ -98,11 +98,11 @@ async function recorded(
 export function projects(): () => Promise<Project> {
   const left = new Set<string>();
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await platformStage();
   });
   after(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const { workDir } = await platformStage();
     for (const stack of left) await destroy(stack, { workDir, remove: true });
   });

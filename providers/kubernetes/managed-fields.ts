@@ -1,0 +1,92 @@
+/** Who manages which field of an object, by the API server's records (metadata.managedFields). */
+import { z } from "zod";
+
+type Fields = { readonly [key: string]: Fields };
+const fields: z.ZodType<Fields> = z.lazy(() => z.record(z.string(), fields));
+
+const entries = z.array(
+  z.looseObject({
+    manager: z.string().default(""),
+    operation: z.string().default(""),
+    subresource: z.string().default(""),
+    /** Not there for a change through the subresource `scale`. */
+    time: z.string().optional(),
+    fieldsV1: fields.default({}),
+  }),
+);
+
+export type ManagedFields = z.output<typeof entries>[number];
+
+/** The records of an object as the API server answers them, in JSON. */
+export function managedFieldsOf(records: unknown): ManagedFields[] {
+  return entries.parse(records ?? []);
+}
+
+/**
+ * As whom the official Pulumi plugin creates objects. Its next update takes over what stands under
+ * this name, as if it were its own (pulumi-kubernetes, provider/pkg/await/await.go).
+ */
+const PULUMI = "pulumi-kubernetes";
+
+const isPulumis = ({ manager }: ManagedFields): boolean => manager.startsWith(PULUMI);
+
+/** The fields that an entry holds, as paths such as `spec.template.spec.containers[app].image`. */
+export function pathsIn(held: Fields, prefix = ""): string[] {
+  return Object.entries(held).flatMap(([key, below]) => {
+    if (key === ".") return [];
+    const path = key.startsWith("f:")
+      ? `${prefix}${prefix && "."}${key.slice(2)}`
+      : `${prefix}[${itemName(key)}]`;
+    const inner = pathsIn(below, path);
+    return inner.length > 0 ? inner : [path];
+  });
+}
+
+/** An item of a list is written `k:{"name":"app"}`, `v:"value"` or `i:0`. */
+function itemName(key: string): string {
+  const text = key.slice(2);
+  if (!key.startsWith("k:")) return text.replace(/^"(.*)"$/, "$1");
+  return Object.values(JSON.parse(text) as Record<string, unknown>).join(",");
+}
+
+/** What somebody else than Pulumi manages of an object. */
+export interface Foreign {
+  readonly entry: ManagedFields;
+  readonly paths: readonly string[];
+}
+
+/** What others hold among the fields that `isOurs` claims. What controllers report is nobody's claim. */
+export function foreignFields(
+  all: readonly ManagedFields[],
+  isOurs: (path: string) => boolean,
+): Foreign[] {
+  return all
+    .filter((entry) => !isPulumis(entry) && entry.subresource !== "status")
+    .map((entry) => ({ entry, paths: pathsIn(entry.fieldsV1).filter(isOurs) }))
+    .filter(({ paths }) => paths.length > 0);
+}
+
+/** The records after Pulumi took over what `foreign` held. */
+export function takenOver(
+  all: readonly ManagedFields[],
+  foreign: readonly Foreign[],
+): ManagedFields[] {
+  const taken = new Set(foreign.map(({ entry }) => entry));
+  const isCreation = (entry: ManagedFields) =>
+    entry.manager === PULUMI && entry.operation === "Update" && entry.subresource === "";
+  const own = all.find(isCreation) ?? foreign[0]?.entry;
+  if (!own) return [...all];
+  const fieldsV1 = [own, ...taken].map((entry) => entry.fieldsV1).reduce(union);
+  const { subresource: _, ...rest } = own;
+  return [
+    ...all.filter((entry) => !taken.has(entry) && !isCreation(entry)),
+    { ...rest, subresource: "", manager: PULUMI, operation: "Update", fieldsV1 },
+  ];
+}
+
+function union(a: Fields, b: Fields): Fields {
+  return Object.entries(b).reduce<Fields>((all, [key, below]) => {
+    const already = all[key];
+    return { ...all, [key]: already ? union(already, below) : below };
+  }, a);
+}
