@@ -179,6 +179,8 @@ async function startControllerManager(
       `--kubeconfig=${kubeconfigOf(folder, "controller-manager")}`,
       `--service-account-private-key-file=${identities.signingKey}`,
       `--root-ca-file=${join(folder, "apiserver.crt")}`,
+      // Each controller writes under its own name, as in production.
+      "--use-service-account-credentials=true",
       "--leader-elect=false",
       "--secure-port=0",
     ],

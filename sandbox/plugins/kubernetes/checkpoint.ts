@@ -132,10 +132,10 @@ function followed(input: Json, before: Json | undefined, live: Json | undefined)
   }
   if (Array.isArray(input) && Array.isArray(live)) {
     const old = Array.isArray(before) ? before : [];
-    return live.map((item, index) => {
-      const wanted = input[index];
-      return wanted === undefined ? item : (followed(wanted, old[index], item) ?? item);
-    });
+    // The official plugin does not see items beyond the program's own (provider/util.go, pruneSlice).
+    return live
+      .slice(0, input.length)
+      .map((item, index) => followed(input[index] ?? item, old[index], item) ?? item);
   }
   return live;
 }

@@ -53,12 +53,13 @@ import { replacesOf } from "./immutable.ts";
 import { findCluster, type Cluster } from "./kubeconfig.ts";
 import {
   CREATOR,
-  hasFieldsToTakeOver,
   keepIgnored,
   managedFieldsOf,
   takeOver,
+  wasCreatedByPlugin,
 } from "./managed-fields.ts";
 import { isAutonamed, withName } from "./naming.ts";
+import { isServed, untilServed } from "./service.ts";
 import { NotReadyError, untilGone, untilReady, type WaitOptions } from "./wait.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 600;
@@ -81,7 +82,7 @@ interface Settings {
   readonly configMapMutable: boolean;
   readonly secretMutable: boolean;
   readonly patchForce: boolean;
-  /** A creation takes an object over that exists, instead of failing. */
+  /** A creation is an apply, so that it takes up an object that exists, instead of failing. */
   readonly upsert: boolean;
 }
 
@@ -199,24 +200,16 @@ export function kubernetesProvider(engine: Engine): Provider {
     const server = await api();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await server.create(object, { fieldManager: CREATOR, dryRun });
+        if (!settings.upsert) return await server.create(object, { fieldManager: CREATOR, dryRun });
+        const force = dryRun || isForced(object);
+        return await server.apply(object, { fieldManager, dryRun, force });
       } catch (error) {
-        if (isAlreadyExists(error) && settings.upsert) return adopt(object, fieldManager, dryRun);
         const mayCome = isNotFound(error) || error instanceof UnknownKindError;
         if (dryRun || !mayCome || attempt === CREATE_TRIES) throw error;
         engine.status(urn, `try ${attempt}: ${String((error as Error).message)}`);
         await sleep(100 * 2 ** attempt);
       }
     }
-  }
-
-  /** Takes an object over that exists, with what its creator and kubectl managed. */
-  async function adopt(object: Properties, fieldManager: string, dryRun: boolean) {
-    const server = await api();
-    const live = await server.get(identityOf("", object, idOf(object)));
-    const taken = takeOver(live, fieldManager);
-    if (taken !== undefined && !dryRun) await server.setManagedFields(live, taken);
-    return server.apply(object, { fieldManager, dryRun, force: dryRun || isForced(object) });
   }
 
   /** A Patch resource changes an object that exists, and never makes one. */
@@ -250,7 +243,10 @@ export function kubernetesProvider(engine: Engine): Provider {
     const identity = identityOf(request.type, live, idOf(live));
     try {
       const options = waitOptions(request, object, request.timeout);
-      return await untilReady(await api(), live, identity, options);
+      const server = await api();
+      return isServed(live)
+        ? await untilServed(server, live, identity, options)
+        : await untilReady(server, live, identity, options);
     } catch (error) {
       // Whatever ended the wait, the object exists, and must not be lost.
       const seen = error instanceof NotReadyError ? error.live : live;
@@ -277,7 +273,7 @@ export function kubernetesProvider(engine: Engine): Provider {
       const force =
         isForced(object) ||
         managedFieldsOf(live).length === 0 ||
-        (!patch && preview && hasFieldsToTakeOver(live, fieldManager));
+        (preview && wasCreatedByPlugin(live));
       const applied = await server.apply(keepIgnored(object, live, ignoreChanges, fieldManager), {
         fieldManager,
         dryRun: preview,

@@ -12,6 +12,9 @@ interface Entry extends Properties {
 /** The field manager of creations. The first update takes its fields over by server-side apply. */
 export const CREATOR = "pulumi-kubernetes";
 
+/** The names that the official plugin has created objects under. */
+const CREATORS: readonly string[] = [CREATOR, `${CREATOR}.exe`, "pulumi-resource-kubernetes"];
+
 /**
  * Whose fields an update takes over, by the beginning of the name, as the official plugin does: its
  * own creations, and what was changed by kubectl.
@@ -19,7 +22,7 @@ export const CREATOR = "pulumi-kubernetes";
 const TAKEN_OVER: readonly { readonly name: string; readonly operations: readonly string[] }[] = [
   { name: "kubectl", operations: ["Apply", "Update"] },
   { name: "before-first-apply", operations: ["Update"] },
-  { name: CREATOR, operations: ["Update"] },
+  ...CREATORS.map((name) => ({ name, operations: ["Update"] })),
 ];
 
 export function managedFieldsOf(object: Properties): Entry[] {
@@ -33,9 +36,18 @@ const isTakenOver = ({ manager, operation, subresource }: Entry): boolean =>
     ({ name, operations }) => manager.startsWith(name) && operations.includes(operation),
   );
 
-/** True where an update will take fields over, so that a dry run before it must not mind conflicts. */
+/** True where an update will take fields over. */
 export const hasFieldsToTakeOver = (live: Properties, manager: string): boolean =>
   managedFieldsOf(live).some((entry) => isTakenOver(entry) && !isOwn(entry, manager));
+
+/**
+ * True where a dry run must not mind conflicts, because the update itself will take over what the
+ * plugin created. The official plugin does not do so for what kubectl changed: there a preview fails.
+ */
+export const wasCreatedByPlugin = (live: Properties): boolean =>
+  managedFieldsOf(live).some(
+    ({ manager, operation }) => operation === "Update" && CREATORS.includes(manager),
+  );
 
 const isOwn = (entry: Entry, manager: string): boolean =>
   entry.manager === manager && entry.operation === "Apply";

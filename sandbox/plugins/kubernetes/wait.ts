@@ -28,7 +28,7 @@ export class NotReadyError extends Error {
 }
 
 /** Calls `look` again and again until it answers, with pauses that grow; undefined after the time. */
-async function poll<T>(
+export async function poll<T>(
   look: () => Promise<T | undefined>,
   { timeoutSeconds, cancelled }: WaitOptions,
 ): Promise<T | undefined> {

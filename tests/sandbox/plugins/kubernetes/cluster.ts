@@ -69,6 +69,17 @@ export class Cluster {
     });
   }
 
+  /** As `kubectl scale`, through the subresource. */
+  async scale(name: string, replicas: number): Promise<void> {
+    await this.#client.send({
+      method: "PATCH",
+      path: `${(PATHS["Deployment"] ?? "").replace("*", this.namespace)}/${name}/scale`,
+      query: { fieldManager: "kubectl" },
+      contentType: "application/merge-patch+json",
+      body: { spec: { replicas } },
+    });
+  }
+
   async remove(kind: string, name: string): Promise<void> {
     const apiVersion = API_VERSIONS[kind] ?? "v1";
     const identity = { apiVersion, kind, namespace: this.namespace, name };

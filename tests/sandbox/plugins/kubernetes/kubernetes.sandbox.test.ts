@@ -201,6 +201,31 @@ describe("stand-in for the plugin kubernetes", function () {
     assert.equal(at(await cluster.get("Deployment", "web"), "spec.replicas"), 2);
   });
 
+  it("conflicts with what kubectl scaled, in a preview already, until it may force", async () => {
+    await run.up(() => void deployment());
+    await run.up(() => void deployment({ annotations: { applied: "once" } }));
+    await cluster.scale("web", 3);
+    await run.refresh();
+    const program = () => void deployment({ annotations: { applied: "once" } });
+    await assert.rejects(run.preview(program));
+    assert.match(run.output, /\.spec\.replicas: conflict with "kubectl" with subresource "scale"/);
+    assert.match(await run.upFails(program), /\.spec\.replicas: conflict/);
+
+    const annotations = { applied: "once", "pulumi.com/patchForce": "true" };
+    await run.preview(() => void deployment({ annotations }));
+    await run.up(() => void deployment({ annotations }));
+    assert.equal(at(await cluster.get("Deployment", "web"), "spec.replicas"), 1);
+  });
+
+  it("waits until a Service's endpoints have stayed as they are for 10 s", async () => {
+    const begin = Date.now();
+    await run.up(() => {
+      const spec = { selector: { app: "web" }, ports: [{ port: 80 }] };
+      new k8s.core.v1.Service("web", { metadata: metadata("web"), spec });
+    });
+    assert.ok(Date.now() - begin >= 10_000);
+  });
+
   it("puts Patch resources on an object that exists, and takes each back by itself", async () => {
     const labels = { own: "kept" };
     const target = {

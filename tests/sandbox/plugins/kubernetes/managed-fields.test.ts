@@ -3,6 +3,7 @@ import {
   hasFieldsToTakeOver,
   keepIgnored,
   takeOver,
+  wasCreatedByPlugin,
 } from "../../../../sandbox/plugins/kubernetes/managed-fields.ts";
 import type { Properties } from "../../../../sandbox/plugins/values.ts";
 
@@ -88,6 +89,18 @@ describe("managed fields", () => {
       const object = live("app:1", entry(OURS, "Apply", container({})));
       assert.equal(hasFieldsToTakeOver(object, OURS), false);
       assert.equal(takeOver(object, OURS), undefined);
+    });
+
+    it("count in a preview only where the plugin created the object, not where kubectl changed it", () => {
+      const created = live("app:1", entry("pulumi-kubernetes", "Update", container({})));
+      assert.equal(wasCreatedByPlugin(created), true);
+      const changed = live(
+        "app:1",
+        entry(OURS, "Apply", container({})),
+        entry("kubectl-edit", "Update", container({ "f:image": {} })),
+      );
+      assert.equal(hasFieldsToTakeOver(changed, OURS), true);
+      assert.equal(wasCreatedByPlugin(changed), false);
     });
   });
 });
