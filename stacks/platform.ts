@@ -1,31 +1,56 @@
 import * as pulumi from "@pulumi/pulumi";
+import { AgentNetwork } from "../components/agent-network.ts";
 import { AlertWebhook } from "../components/alert-webhook.ts";
+import { AGENT_CLUSTER_ROLE } from "../components/citadel-agent/account.ts";
 import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment } from "../components/citadel-environment.ts";
-import { EnvironmentPolicy } from "../components/environment-policy/environment-policy.ts";
+import {
+  EnvironmentPolicy,
+  NAMESPACE_POLICY,
+  POD_POLICY,
+} from "../components/environment-policy/environment-policy.ts";
+import { ProjectPolicy, projectPolicyNames } from "../components/project-policy/project-policy.ts";
 import { TenantGroup } from "../components/tenant-group.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
 import { connection, connections } from "../core/connections.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { PlatformSettings } from "../core/settings.ts";
+import { ClusterClaim } from "../providers/kubernetes/cluster-claim.ts";
 import { agentKey } from "./agent-key.ts";
 import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "./names.ts";
 import { platformConfig } from "./config.ts";
 import { stackOwner } from "./owner.ts";
 
-/** Where the log agent lives, by the user's plan. */
-const AGENT_NAMESPACE = "observability";
-
-/** What a platform stack makes: log collection for the cluster. Its outputs are for the projects. */
+/**
+ * What a platform stack makes: the rules about its projects in the cluster, and log collection. Its
+ * outputs are for the projects.
+ */
 export function platformStack(platform: string) {
   const settings = platformConfig();
   const { enabled } = connection("citadelEnabled");
+  connections(["kubernetes", ...(enabled ? (["citadel"] as const) : [])]);
   // Before anything is made: what is missing stops an up that has changed nothing.
   const agent = enabled ? agentConnection(settings) : undefined;
   const owner = stackOwner(platform, platform);
 
+  // What would refuse is asked before anything is made.
+  const claim = new ClusterClaim("cluster-claim", {
+    platform,
+    owner,
+    policies: [
+      ...Object.values(projectPolicyNames(platform)),
+      ...(enabled ? [POD_POLICY, NAMESPACE_POLICY] : []),
+    ],
+    ...(enabled && {
+      namespace: settings.agentNamespace,
+      clusterRoles: [AGENT_CLUSTER_ROLE],
+      leading: POD_POLICY,
+      wanted: settings.policyActions,
+    }),
+  });
+  new ProjectPolicy("project-policy", { platform, owner }, { dependsOn: claim });
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
-    (group) => new TenantGroup(group, { group, enabled }),
+    (group) => new TenantGroup(group, { group, enabled }, { dependsOn: claim }),
   );
   const environment = new CitadelEnvironment(
     PLATFORM_ENVIRONMENT,
@@ -40,7 +65,7 @@ export function platformStack(platform: string) {
     },
     { dependsOn: groups },
   );
-  if (agent) logCollection(platform, owner, settings, environment, agent);
+  if (agent) logCollection({ platform, owner, settings, environment, agent, claim });
 
   return { settings, citadelTenantId: environment.tenantId };
 }
@@ -56,21 +81,38 @@ function agentConnection({ agent }: PlatformSettings): AgentConnection {
   return { citadelUrl: citadel.url, apiKey };
 }
 
-function logCollection(
-  platform: string,
-  owner: pulumi.Output<Owner>,
-  settings: PlatformSettings,
-  { tenantId }: CitadelEnvironment,
-  agent: AgentConnection,
-) {
+interface LogCollection {
+  readonly platform: string;
+  readonly owner: pulumi.Output<Owner>;
+  readonly settings: PlatformSettings;
+  /** The platform's own. */
+  readonly environment: CitadelEnvironment;
+  readonly agent: AgentConnection;
+  readonly claim: ClusterClaim;
+}
+
+function logCollection({ platform, owner, settings, environment, agent, claim }: LogCollection) {
+  const { tenantId } = environment;
+  claim.actions.apply((inForce) => {
+    if (inForce.includes("Deny")) return;
+    void pulumi.log.warn(
+      `The policies about environments only tell what they would refuse (${inForce.join(", ")}): ` +
+        "whoever may label a pod can write into another tenant's logs. Look at the warnings and the " +
+        `audit log of the cluster, then run: pulumi config set --path 'rdev:policyActions[0]' Deny`,
+    );
+  });
   // Whatever believes or sets the label, comes after the rule about it.
-  const policy = new EnvironmentPolicy("environment-policy", { platform, environment: tenantId });
-  new CitadelAgent(
+  const policy = new EnvironmentPolicy(
+    "environment-policy",
+    { owner, environment: tenantId, actions: claim.actions },
+    { dependsOn: claim },
+  );
+  const agents = new CitadelAgent(
     "citadel-agent",
     {
       platform,
       owner,
-      namespace: AGENT_NAMESPACE,
+      namespace: settings.agentNamespace,
       image: settings.agentImage,
       settings: settings.agent,
       ...agent,
@@ -78,6 +120,11 @@ function logCollection(
     },
     { dependsOn: policy },
   );
+  new AgentNetwork("citadel-agent-network", {
+    platform,
+    namespace: agents.namespace,
+    prometheusNamespace: settings.prometheusNamespace,
+  });
   if (settings.alertWebhook) {
     connection("citadelWebhook"); // missing, it should stop a preview already
     const { alertWebhook, credentialsVersion } = settings;

@@ -1,10 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { markLabels } from "../../core/labels.ts";
+import type { Owner } from "../../core/ownership.ts";
 
-/** Of the cluster, so with a name that nobody else gives: what is found under it is taken over. */
-const CLUSTER_NAME = "rdev-infra:citadel-agent";
+/** Cluster-scoped: one platform of a cluster has it (ClusterClaim). */
+export const AGENT_CLUSTER_ROLE = "rdev-infra:citadel-agent";
 
 export interface AgentAccountArgs {
+  /** Whose the objects of the whole cluster are. */
+  readonly owner: pulumi.Input<Owner>;
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
@@ -20,10 +24,17 @@ export interface AgentAccountArgs {
 export class AgentAccount extends pulumi.ComponentResource {
   readonly name: pulumi.Output<string>;
 
-  constructor(name: string, { metadata }: AgentAccountArgs, options: pulumi.ResourceOptions) {
+  constructor(
+    name: string,
+    { metadata, owner }: AgentAccountArgs,
+    options: pulumi.ResourceOptions,
+  ) {
     super("rdev:components:AgentAccount", name, {}, { parent: options.parent });
     const { dependsOn, deletedWith } = options;
-    const clusterWide = { name: CLUSTER_NAME, labels: metadata.labels };
+    const labels = pulumi
+      .output(owner)
+      .apply((whose) => ({ ...metadata.labels, ...markLabels(whose) }));
+    const clusterWide = { name: AGENT_CLUSTER_ROLE, labels };
 
     const account = new k8s.core.v1.ServiceAccount(
       name,

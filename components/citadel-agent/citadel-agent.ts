@@ -59,7 +59,7 @@ export class CitadelAgent extends pulumi.ComponentResource {
     );
     const child = { parent: this, dependsOn: namespace, deletedWith: namespace };
 
-    const account = new AgentAccount(name, { metadata }, child);
+    const account = new AgentAccount(name, { metadata, owner: args.owner }, child);
     const secret = new k8s.core.v1.Secret(
       name,
       { metadata, stringData: { "api-key": apiKey, "tenant-id": args.tenantId } },

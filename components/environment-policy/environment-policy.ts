@@ -1,18 +1,20 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { ownershipLabels } from "../../core/labels.ts";
+import { markLabels } from "../../core/labels.ts";
+import type { Owner } from "../../core/ownership.ts";
 import { namespaceRule } from "./namespace-rule.ts";
 import { podRule } from "./pod-rule.ts";
 
-/** The policies' names. They belong to the cluster: one platform a cluster. */
-const POD_POLICY = "pod-environment.rdev.io";
-const NAMESPACE_POLICY = "namespace-environment.rdev.io";
+/** Cluster-scoped, and about every namespace: one platform of a cluster has them (ClusterClaim). */
+export const POD_POLICY = "pod-environment.rdev.io";
+export const NAMESPACE_POLICY = "namespace-environment.rdev.io";
 
 export interface EnvironmentPolicyArgs {
-  /** The platform's name: whose mark the objects carry. */
-  readonly platform: string;
+  readonly owner: pulumi.Input<Owner>;
   /** The platform's own environment. */
   readonly environment: pulumi.Input<string>;
+  /** What they do. Without Deny they only tell what they would refuse. */
+  readonly actions: pulumi.Input<string[]>;
 }
 
 /**
@@ -29,7 +31,7 @@ export class EnvironmentPolicy extends pulumi.ComponentResource {
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("rdev:components:EnvironmentPolicy", name, {}, options);
-    const labels = ownershipLabels(args.platform);
+    const labels = pulumi.output(args.owner).apply(markLabels);
     const rules = {
       pods: { policy: POD_POLICY, spec: pulumi.output(args.environment).apply(podRule) },
       namespaces: { policy: NAMESPACE_POLICY, spec: namespaceRule(POD_POLICY) },
@@ -44,7 +46,7 @@ export class EnvironmentPolicy extends pulumi.ComponentResource {
       );
       new k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
         `${name}-${role}`,
-        { metadata, spec: { policyName: made.metadata.name, validationActions: ["Deny"] } },
+        { metadata, spec: { policyName: made.metadata.name, validationActions: args.actions } },
         { parent: this },
       );
     }

@@ -181,7 +181,7 @@ describe("the rule about environments", function () {
     const unscheduled = object("Pod", bound, OURS) as { spec: object };
     await objects.create({
       ...unscheduled,
-      spec: { ...unscheduled.spec, schedulerName: "nobody" },
+      spec: { ...unscheduled.spec, nodeSelector: { planet: "mars" } },
     } as never);
     const pod = { namespace: bound, name: "x" };
     for (const value of [FOREIGN, null]) {
@@ -275,6 +275,18 @@ describe("the rule about environments", function () {
       /instead got/,
     );
     for (const kind of KINDS) assert.ok(!(await isAdmitted(kind, old, FOREIGN)), kind);
+  });
+
+  it("does not believe an owner that is written into a pod", async () => {
+    const old = await namespace(ownershipLabels("x"));
+    const ownerReferences = [
+      { apiVersion: "apps/v1", kind: "ReplicaSet", name: "x", uid: randomUUID(), controller: true },
+    ];
+    for (const kind of KINDS) {
+      const made = object(kind, old, FOREIGN);
+      const forged = { ...made, metadata: { ...made.metadata, ownerReferences } };
+      assert.match(await refusal(objects.create(forged, undefined, "All")), /instead got/, kind);
+    }
   });
 
   describe("for namespaces", () => {

@@ -105,10 +105,68 @@ describe("the platform stack", () => {
     }
   });
 
+  it("claims its names in the cluster before anything but its id", async () => {
+    const { all, one } = await run("staging", CITADEL, { config });
+    const order = all.filter(({ custom }) => custom).map(({ type }) => type.split(":").at(-1));
+    assert.deepEqual(order.slice(0, 2), ["RandomId", "ClusterClaim"]);
+    const { inputs } = one("kubernetes:ClusterClaim");
+    assert.equal(inputs["namespace"], "observability");
+    assert.deepEqual(inputs["policies"], [
+      "deploy.staging.rdev.io",
+      "placement.staging.rdev.io",
+      "pod-environment.rdev.io",
+      "namespace-environment.rdev.io",
+    ]);
+    assert.deepEqual(inputs["clusterRoles"], ["rdev-infra:citadel-agent"]);
+  });
+
+  it("puts the agent into the namespace that its setting names, behind a NetworkPolicy", async () => {
+    const named = { ...config, agentNamespace: "logs", prometheusNamespace: "metrics" };
+    const { one } = await run("staging", CITADEL, { config: named });
+    assert.equal(one("kubernetes:Namespace").inputs["name"], "logs");
+    const { metadata, spec } = one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs as {
+      metadata: { namespace: string };
+      spec: { ingress: unknown };
+    };
+    assert.equal(metadata.namespace, "logs");
+    const prometheus = { matchLabels: { "kubernetes.io/metadata.name": "metrics" } };
+    assert.deepEqual(spec.ingress, [
+      {
+        from: [{ podSelector: {} }, { namespaceSelector: prometheus }],
+        ports: [{ protocol: "TCP", port: 2020 }],
+      },
+    ]);
+  });
+
+  it("lets the policies of the whole cluster do what the setting says, and those of projects deny", async () => {
+    const policyActions = JSON.stringify(["Warn", "Audit"]);
+    const { byType } = await run("staging", CITADEL, { config: { ...config, policyActions } });
+    const actions = byType(
+      "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",
+    ).map(({ name, inputs }) => [
+      name,
+      (inputs["spec"] as { validationActions: string[] }).validationActions,
+    ]);
+    assert.deepEqual(Object.fromEntries(actions), {
+      "environment-policy-pods": ["Warn", "Audit"],
+      "environment-policy-namespaces": ["Warn", "Audit"],
+      "project-policy-deploy": ["Deny"],
+      "project-policy-placement": ["Deny"],
+    });
+    for (const wrong of [[], ["Deny", "Warn"], ["Audit", "Audit"], ["Refuse"]]) {
+      await assert.rejects(
+        run("staging", CITADEL, { config: { ...config, policyActions: JSON.stringify(wrong) } }),
+        /rdev:policyActions/,
+      );
+    }
+  });
+
   it("makes no agent and needs no variable when Citadel is switched off", async () => {
     const { byType, one } = await run("staging", { CITADEL_ENABLED: "false" }, { config });
     assert.equal(byType("kubernetes:apps/v1:DaemonSet").length, 0);
     assert.equal(byType("rdev:components:EnvironmentPolicy").length, 0);
+    // What a pipeline may do does not depend on where logs go.
+    assert.equal(byType("rdev:components:ProjectPolicy").length, 1);
     assert.equal(one("citadel:Environment").inputs["enabled"], false);
   });
 
