@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import { z } from "zod";
 
 /** Where a cloud's metadata service answers, with credentials of the node. */
@@ -94,8 +93,8 @@ export function egressRules(
  */
 function addressesOf(host: string): Peer[] {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
-  const family = isIP(bare);
-  if (family !== 0) return [{ ipBlock: { cidr: `${bare}/${family === 4 ? 32 : 128}` } }];
+  if (z.ipv4().safeParse(bare).success) return [{ ipBlock: { cidr: `${bare}/32` } }];
+  if (z.ipv6().safeParse(bare).success) return [{ ipBlock: { cidr: `${bare}/128` } }];
   return [...outside("v4", LINK_LOCAL.v4), ...outside("v6", LINK_LOCAL.v6)];
 }
 

@@ -1,21 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { AgentNetwork } from "../components/agent-network.ts";
 import { AlertWebhook } from "../components/alert-webhook.ts";
-import { AGENT_CLUSTER_ROLE } from "../components/citadel-agent/account.ts";
 import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment } from "../components/citadel-environment.ts";
-import {
-  EnvironmentPolicy,
-  NAMESPACE_POLICY,
-  POD_POLICY,
-} from "../components/environment-policy/environment-policy.ts";
-import { ProjectPolicy, projectPolicyNames } from "../components/project-policy/project-policy.ts";
+import { ClusterClaim } from "../components/cluster-claim.ts";
+import { EnvironmentPolicy } from "../components/environment-policy/environment-policy.ts";
+import { ProjectPolicy } from "../components/project-policy/project-policy.ts";
 import { TenantGroup } from "../components/tenant-group.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
 import { connection, connections } from "../core/connections.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { PlatformSettings } from "../core/settings.ts";
-import { ClusterClaim } from "../providers/kubernetes/cluster-claim.ts";
 import { agentKey } from "./agent-key.ts";
 import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "./names.ts";
 import { platformConfig } from "./config.ts";
@@ -37,15 +32,8 @@ export function platformStack(platform: string) {
   const claim = new ClusterClaim("cluster-claim", {
     platform,
     owner,
-    policies: [
-      ...Object.values(projectPolicyNames(platform)),
-      ...(enabled ? [POD_POLICY, NAMESPACE_POLICY] : []),
-    ],
     ...(enabled && {
-      namespace: settings.agentNamespace,
-      clusterRoles: [AGENT_CLUSTER_ROLE],
-      leading: POD_POLICY,
-      wanted: settings.policyActions,
+      logs: { namespace: settings.agentNamespace, actions: settings.policyActions },
     }),
   });
   new ProjectPolicy("project-policy", { platform, owner }, { dependsOn: claim });
