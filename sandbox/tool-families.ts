@@ -43,6 +43,7 @@ export const FAMILIES = {
     name: "gitea",
     programs: { gitea: "code.gitea.io/gitea" },
     tags: "sqlite sqlite_unlock_notify",
+    variables: (version) => ({ "main.Version": version.slice(1) }),
     assets: ["templates", "options", "public"],
     needsC: true,
   },
