@@ -40,13 +40,18 @@ export function cleanMessage(text: string, secrets: Iterable<string>): string {
   return BOILERPLATE.some((pattern) => pattern.test(clean)) ? "" : clean;
 }
 
+/** What the plugin for Kubernetes says of a 401; the text is client-go's (apimachinery, errors.go). */
+const KUBERNETES_UNAUTHORIZED = /the server has asked for the client to provide credentials/;
+
 /** Takes the code out of a clean message that holds one of ours. */
 export function toError(message: string, urn?: string): OperationError {
   const match = /\b(RDEV_[A-Z_]+): /.exec(message);
   const code = match?.[1];
   const known = code !== undefined && code in ERROR_CODES;
+  const isUnauthorized = !known && KUBERNETES_UNAUTHORIZED.test(message);
   return {
     ...(known && { code: code as ErrorCode }),
+    ...(isUnauthorized && { code: "RDEV_UNAUTHORIZED" }),
     ...(urn !== undefined && { urn }),
     message: known ? message.slice(match!.index + match![0].length) : message,
   };

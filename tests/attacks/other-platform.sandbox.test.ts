@@ -8,6 +8,8 @@ import { makeWorkFolder } from "../../automation/worker/work-folder.ts";
 import { PLATFORM as STAGING } from "../../sandbox/platform.ts";
 import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
 import { json } from "../../sandbox/proofs/stage.ts";
+import { provider as environmentProvider } from "../../providers/citadel/environment.ts";
+import { fails } from "../support/failure.ts";
 import { previewPlatform, type Project, projects, succeeded, unchanged } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
@@ -47,7 +49,9 @@ describe("another platform on the same servers, with a backend of its own", func
   const environments = async (slug: string) => {
     const headers = { authorization: `Bearer ${variable("CITADEL_API_KEY")}` };
     const url = `${variable("CITADEL_URL")}/api/v1/tenants?slug=${slug}`;
-    return json<{ tenants: { id: string; metadata: Record<string, string> }[] }>(url, headers);
+    return json<{
+      tenants: { id: string; organization: string; metadata: Record<string, string> }[];
+    }>(url, headers);
   };
 
   /** Staging's project is as it was: on every server, for its pods, and for its own stack. */
@@ -113,7 +117,17 @@ describe("another platform on the same servers, with a backend of its own", func
     const attack = await asProd(() => prodUp(PROD));
     assert.equal(attack.result, "failed");
     const messages = attack.errors.map(({ code, message }) => `${code}: ${message}`).join("\n");
-    assert.match(messages, /RDEV_NOT_OURS: .*Citadel environment/);
+    // The cluster's names are looked at before anything is made, so no other system is asked.
+    assert.match(messages, /RDEV_NOT_OURS: .*the Namespace observability/);
+    const wanted = {
+      slug: "rdev-platform",
+      name: "rdev platform",
+      organization: before.organization,
+      group: "platform",
+      enabled: true,
+      owner: { platform: PROD, project: PROD, stack: "f".repeat(16) },
+    };
+    await fails(environmentProvider.create(wanted), "RDEV_NOT_OURS");
     await asProd(() => prodDestroy(PROD));
     assert.deepEqual((await environments("rdev-platform")).tenants, [before]);
     unchanged(await previewPlatform());

@@ -94,7 +94,7 @@ function readable(error: unknown, server: string): unknown {
     if (error.code !== 401) return error;
     return new ApiError(401, {
       ...error.status,
-      message: `${server} does not accept the kubeconfig's credentials: ${error.message}`,
+      message: `${server}: the server has asked for the client to provide credentials (${error.message})`,
     });
   }
   const reason = error instanceof Error ? error.message || codeOf(error) : String(error);

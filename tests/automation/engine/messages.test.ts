@@ -59,6 +59,11 @@ describe("toError", () => {
     });
   });
 
+  it("knows the words of the plugin for Kubernetes for credentials that are refused", () => {
+    const message = "the server has asked for the client to provide credentials";
+    assert.equal(toError(message).code, "RDEV_UNAUTHORIZED");
+  });
+
   it("leaves a code alone that is none of ours", () => {
     assert.deepEqual(toError("RDEV_NONSENSE: no"), { message: "RDEV_NONSENSE: no" });
   });
