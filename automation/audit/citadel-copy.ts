@@ -3,10 +3,13 @@ import { print } from "../../core/cpl/printer.ts";
 import { rangeMs } from "../../core/cpl/range.ts";
 import type { Citadel, Entry } from "../../providers/citadel/port.ts";
 import type { Store } from "../store/store.ts";
+import { GapCounter, type Gaps } from "./copy-gaps.ts";
 
 /** Ids asked for at once: half of what Citadel gives at most, for an event may be there twice. */
 const WINDOW = 250;
 const MOST = 500;
+/** In ms, at both ends of the time that Citadel is asked about. */
+const GRACE = 60_000;
 
 export interface CopyOptions {
   readonly store: Store;
@@ -19,44 +22,63 @@ export interface CopyOptions {
   readonly last: string;
 }
 
-export interface Comparison {
+export interface Comparison extends Gaps {
   /** Events that Citadel has. */
   readonly compared: number;
   readonly broken?: { readonly id: number; readonly reason: string };
 }
 
 /**
- * Compares what Citadel has of the audit log with the log itself. So rows that were cut off its end are
- * found, and a chain that was made anew, which the chain alone cannot show. What is not shipped yet is
- * no difference.
+ * Compares what Citadel has of the audit log with the log itself, and with the notes of what was
+ * shipped. So rows that were cut off its end are found, and a chain that was made anew, which the chain
+ * alone cannot show, and a copy that is gone. What is not shipped yet is no difference.
  */
 export async function compareWithCitadel(options: CopyOptions): Promise<Comparison> {
-  const { first, last } = await ends(options);
+  const { store, platform } = options;
+  const { first, last, since, settled } = await ends(options);
+  const counter = new GapCounter(store, settled);
   let compared = 0;
+  let broken: Comparison["broken"];
   for (let from = first; ; from += WINDOW) {
     const isLast = from > last;
-    const entries = await copies(options, from, isLast ? Infinity : from + WINDOW - 1);
-    compared += new Set(entries.map(({ id }) => id)).size;
-    const broken = await firstDifference(options.store, entries);
-    if (broken || isLast) return { compared, ...(broken && { broken }) };
+    const to = from + WINDOW - 1;
+    const entries = await copies(options, from, isLast ? Infinity : to);
+    const there = new Set(entries.map(({ id }) => id));
+    compared += there.size;
+    broken ??= await firstDifference(store, entries);
+    if (isLast) return { compared, ...(broken && { broken }), ...counter.gaps };
+    await counter.look({ platform, from, to, since }, there);
   }
+}
+
+interface Ends {
+  /** Ids, of the log and of what was shipped. */
+  readonly first: number;
+  readonly last: number;
+  /** Citadel surely still shows what was recorded since then. */
+  readonly since: Date;
+  /** Citadel surely already shows what was shipped until then. */
+  readonly settled: Date;
+}
+
+/** The ids of the rows that `last` goes back to. */
+async function ends({ store, last }: CopyOptions): Promise<Ends> {
+  const start = new Date(Date.now() - (rangeMs(last) ?? 0));
+  const { rows } = await store.run((db) =>
+    sql<{ first: number | null; last: number; settled: Date }>`
+      SELECT min(id) FILTER (WHERE at >= ${start}) AS first, coalesce(max(id), 0) AS last,
+             now() - ${GRACE} * interval '1 ms' AS settled
+      FROM (SELECT id, at FROM audit_log UNION ALL SELECT audit_id, at FROM audit_shipped) AS known
+    `.execute(db),
+  );
+  const end = rows[0]!;
+  const since = new Date(start.getTime() + GRACE);
+  return { ...end, first: end.first ?? end.last + 1, since };
 }
 
 interface Copy {
   readonly id: number;
   readonly hash: string;
-}
-
-/** The ids of the rows that `last` goes back to. */
-async function ends({ store, last }: CopyOptions): Promise<{ first: number; last: number }> {
-  const since = new Date(Date.now() - (rangeMs(last) ?? 0));
-  const { rows } = await store.run((db) =>
-    sql<{ first: number | null; last: number }>`
-      SELECT min(id) FILTER (WHERE at >= ${since}) AS first, coalesce(max(id), 0) AS last
-      FROM audit_log`.execute(db),
-  );
-  const end = rows[0]!;
-  return { first: end.first ?? end.last + 1, last: end.last };
 }
 
 /** Beyond the end of the log the newest are enough: none should be there. */

@@ -6,6 +6,7 @@ import { backoff } from "./backoff.ts";
 import { deliver, type Delivery } from "./delivery.ts";
 import { Doubts } from "./doubts.ts";
 import { becomeShipper, due, postpone, remove, setAside } from "./outbox.ts";
+import { noteShipped, type ShippedTo } from "./shipped.ts";
 
 /** As many as Citadel's own client sends at once. */
 const BATCH = 100;
@@ -43,7 +44,7 @@ export interface Shipped {
 
 /**
  * Ships the outbox to Citadel: at least once, each project's events in order. An event leaves the
- * outbox only after Citadel has taken it; who is killed in between sends it again, with its id.
+ * outbox only after Citadel has taken it, and that is noted; who is killed in between sends it again, with its id.
  * Any number may run: one ships at a time.
  */
 export class CitadelShipper {
@@ -101,7 +102,7 @@ export class CitadelShipper {
 
     const to = { citadel, platform, tenant: this.#tenant, deadline };
     const delivery = this.#doubts.judge(await deliver(to, rows));
-    await this.#settle(transaction, delivery);
+    await this.#settle(transaction, delivery, to);
     const { shipped, refused, failed } = delivery;
     const counts = { shipped: shipped.length, refused: refused.length, putOff: failed.length };
     if (!delivery.outage) return { state: "shipped", ...counts, wait: 0 };
@@ -112,7 +113,8 @@ export class CitadelShipper {
     return { state: "failed", ...counts, wait };
   }
 
-  async #settle(transaction: StoreTransaction, delivery: Delivery): Promise<void> {
+  async #settle(transaction: StoreTransaction, delivery: Delivery, to: ShippedTo): Promise<void> {
+    await noteShipped(transaction, delivery.shipped, to);
     await remove(
       transaction,
       delivery.shipped.map(({ id }) => id),

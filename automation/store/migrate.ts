@@ -43,8 +43,9 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
 async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
   const role = sql.id(serviceRole);
   // Not even its owner, which may be the service's role itself on a small platform.
-  await sql`REVOKE ALL ON audit_log FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
-  await sql`GRANT SELECT, INSERT ON audit_log TO CURRENT_USER, ${role}`.execute(db);
+  const added = sql.raw("audit_log, audit_shipped");
+  await sql`REVOKE ALL ON ${added} FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
+  await sql`GRANT SELECT, INSERT ON ${added} TO CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
   const changed = sql.raw(
     "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",

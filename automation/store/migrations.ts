@@ -6,6 +6,7 @@ import * as operations from "./migrations/004-operations.ts";
 import * as apiKeys from "./migrations/005-api-keys.ts";
 import * as foundEmpty from "./migrations/006-found-empty.ts";
 import * as turns from "./migrations/007-turns.ts";
+import * as auditShipped from "./migrations/008-audit-shipped.ts";
 
 /** In order. One that was released is never changed: a later one mends it. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -16,4 +17,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "005-api-keys": apiKeys,
   "006-found-empty": foundEmpty,
   "007-turns": turns,
+  "008-audit-shipped": auditShipped,
 };

@@ -17,6 +17,7 @@ export interface Schema {
   projects: ProjectsTable;
   audit_log: AuditLogTable;
   audit_outbox: AuditOutboxTable;
+  audit_shipped: AuditShippedTable;
   api_keys: ApiKeysTable;
   operations: OperationsTable;
   operation_attempts: OperationAttemptsTable;
@@ -72,6 +73,16 @@ interface AuditOutboxTable {
   refused_at: Date | null;
   /** Why it was refused, or why the last attempt failed. */
   reason: string | null;
+}
+
+/** What Citadel took, and where. Rows are added, and never changed or deleted. */
+interface AuditShippedTable {
+  audit_id: number;
+  platform: string;
+  tenant_id: string;
+  /** The event's own time: it is known here even where the event is gone. */
+  at: Date;
+  shipped_at: Generated<Date>;
 }
 
 interface ApiKeysTable {

@@ -4,6 +4,7 @@ import type { Store } from "../../automation/store/store.ts";
 import { EXIT } from "../exit-codes.ts";
 import { range, span } from "../span.ts";
 import { durationText } from "../text.ts";
+import { comparisonLines, missingText } from "../views/comparison.ts";
 import { withStore } from "../with-store.ts";
 
 export function addAudit(program: Command): void {
@@ -72,18 +73,19 @@ async function verify({ citadel: platform, last, json }: VerifyOptions): Promise
     const copy = broken || !platform ? undefined : await compared(store, platform, last);
     const wrong = broken ?? copy?.broken;
     if (json) {
-      const counts = { rows, hash, ...(copy && { compared: copy.compared }) };
-      console.log(JSON.stringify({ ...counts, broken: wrong ?? null }));
+      const { broken: _, ...counts } = copy ?? {};
+      console.log(JSON.stringify({ rows, hash, ...counts, broken: wrong ?? null }));
     } else if (!wrong) {
       console.log(`${rows} events, the chain is whole. Its end: ${hash}`);
-      if (copy)
-        console.log(`Citadel has ${copy.compared} of the last ${last}, and they are the same.`);
+      if (copy) for (const line of comparisonLines(copy, last)) console.log(line);
     }
-    if (!wrong) return;
-    const right = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
-    const rest = broken ? `${right} right.` : "The chain is whole without it.";
-    console.error(`RDEV_AUDIT: event ${wrong.id} is broken: ${wrong.reason}. ${rest}`);
-    process.exitCode = EXIT.failed;
+    if (wrong) {
+      const right = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
+      const rest = broken ? `${right} right.` : "The chain is whole without it.";
+      console.error(`RDEV_AUDIT: event ${wrong.id} is broken: ${wrong.reason}. ${rest}`);
+    }
+    if (copy?.missing) console.error(missingText(copy.missing));
+    if (wrong || copy?.missing) process.exitCode = EXIT.failed;
   });
 }
 
@@ -115,8 +117,11 @@ async function ship(platform: string, { once }: { once?: true }): Promise<void> 
   const { CitadelShipper } = await import("../../automation/audit/shipper.ts");
   const { platformTenant } = await import("../../automation/audit/platform-tenant.ts");
   const { Citadel } = await import("../../providers/citadel/client.ts");
+  const { requireSchema } = await import("../../automation/store/require-schema.ts");
   const citadel = new Citadel();
   await withStore(async (store) => {
+    // Else what Citadel took could not be noted, and would be sent again and again.
+    await requireSchema(store);
     const shipper = new CitadelShipper({
       ...{ store, citadel, platform },
       tenant: () => platformTenant(citadel, citadel.platformTenant),

@@ -133,6 +133,19 @@ describe("the audit log", () => {
     });
   }
 
+  for (const statement of [
+    "UPDATE audit_shipped SET shipped_at = now()",
+    "DELETE FROM audit_shipped",
+    "TRUNCATE audit_shipped",
+    "ALTER TABLE audit_shipped DISABLE TRIGGER append_only",
+  ]) {
+    it(`refuses the service's role to forget what was shipped: ${statement}`, async () => {
+      const { CompiledQuery } = await import("kysely");
+      const done = test.store.run((db) => db.executeQuery(CompiledQuery.raw(statement)));
+      assert.equal((await rejected(done, /audit_shipped/)).name, "RDEV_FORBIDDEN");
+    });
+  }
+
   it("refuses even its owner, and the administrator as long as the trigger stands", async () => {
     await record(1);
     const owner = new Store({ url: test.ownerUrl });
@@ -144,6 +157,7 @@ describe("the audit log", () => {
     await owner.close();
     await rejected(test.admin("DELETE FROM audit_log"), /append-only/);
     await rejected(test.admin("TRUNCATE audit_log"), /append-only/);
+    await rejected(test.admin("DELETE FROM audit_shipped"), /audit_shipped is append-only/);
   });
 
   for (const [what, statement, id] of [

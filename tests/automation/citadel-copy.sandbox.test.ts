@@ -102,4 +102,99 @@ describe("the audit log beside Citadel's copy of it", () => {
     ]);
     assert.deepEqual(await compare(), { compared: 0 });
   });
+
+  describe("when Citadel's copy is gone", () => {
+    /** As if it was shipped a while ago: what was shipped just now may not be there yet. */
+    const settle = () => tamper("UPDATE audit_shipped SET shipped_at = now() - interval '1 hour'");
+    async function anew(): Promise<void> {
+      const old = tenant;
+      await citadel.environments.delete(old);
+      const environment = { slug: "rdev-platform", name: "rdev", organization: "orchard9" };
+      ({ id: tenant } = await citadel.environments.create({ ...environment, metadata: {} }));
+    }
+
+    it("says how many it lacks, which is the first, and where that was shipped to", async () => {
+      await record(300);
+      await ship();
+      await settle();
+      const shippedTo = tenant;
+      await anew();
+      const { compared, broken, missing } = await compare();
+      assert.deepEqual([compared, broken], [0, undefined]);
+      assert.deepEqual([missing?.count, missing?.first, missing?.tenant], [300, 1, shippedTo]);
+      await record(2); // what is shipped since hides nothing
+      await ship();
+      const since = await compare();
+      assert.deepEqual([since.compared, since.missing?.count], [2, 300]);
+    });
+
+    it("finds one event that is gone from between others", async () => {
+      await record(2);
+      await ship();
+      await settle();
+      await anew();
+      await record(2);
+      await ship();
+      await test.admin("INSERT INTO audit_outbox VALUES (1, '')"); // again, by hand
+      await ship();
+      const { compared, missing } = await compare();
+      assert.deepEqual([compared, missing?.count, missing?.first], [3, 1, 2]);
+    });
+
+    it("shows it also when the log was emptied as well", async () => {
+      await record(3);
+      await ship();
+      await settle();
+      await anew();
+      await tamper("TRUNCATE audit_log");
+      assert.equal((await verifyChain(test.store)).rows, 0);
+      assert.deepEqual((await compare()).missing?.count, 3);
+    });
+
+    it("gives an event that was shipped just now time to appear, and says so", async () => {
+      await record(3);
+      await ship();
+      await anew();
+      assert.deepEqual(await compare(), { compared: 0, recent: 3 });
+    });
+
+    it("looks no further back than it was told, nor at another platform's", async () => {
+      await record(4);
+      await ship();
+      await settle();
+      await tamper("UPDATE audit_shipped SET at = now() - interval '8 days' WHERE audit_id < 3");
+      await tamper("UPDATE audit_shipped SET platform = 'production' WHERE audit_id = 3");
+      await anew();
+      const { missing } = await compare();
+      assert.deepEqual([missing?.count, missing?.first], [1, 4]);
+    });
+
+    it("counts what a version before shipped, or what was never to be shipped, as not known", async () => {
+      await record(3);
+      await ship();
+      await tamper("DELETE FROM audit_shipped");
+      assert.deepEqual(await compare(), { compared: 3 });
+      await anew();
+      await record(1);
+      assert.deepEqual(await compare(), { compared: 0, unknown: 3 });
+    });
+  });
+
+  it("notes what was shipped in the transaction that takes it from the outbox", async () => {
+    await record(2);
+    await test.admin(`
+      CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'no'; END $$;
+      CREATE TRIGGER fail BEFORE DELETE ON audit_outbox EXECUTE FUNCTION fail()`);
+    await ship();
+    const shipped = () => test.admin("SELECT audit_id, platform, tenant_id FROM audit_shipped");
+    assert.deepEqual(await shipped(), []);
+    await test.admin("DROP TRIGGER fail ON audit_outbox");
+    await test.admin("UPDATE audit_outbox SET next_at = now()");
+    await ship();
+    assert.deepEqual(
+      (await shipped()).map(({ audit_id, ...rest }) => ({ ...rest, id: Number(audit_id) })),
+      [1, 2].map((id) => ({ platform: "staging", tenant_id: tenant, id })),
+    );
+  });
 });

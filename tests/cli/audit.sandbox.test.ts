@@ -21,6 +21,10 @@ describe("rdev-infra audit", () => {
     const unmigrated = await run(["audit", "verify"]);
     assert.equal(unmigrated.code, 1);
     assert.match(unmigrated.stderr, /^RDEV_STORE: .*rdev-infra store migrate/);
+    // Before anything is sent: else it would be sent again and again.
+    const unshipped = await run(["audit", "ship", "staging", "--once"]);
+    assert.equal(unshipped.code, 1);
+    assert.match(unshipped.stderr, /^RDEV_STORE: .*rdev-infra store migrate/);
   });
 
   it("migrates as the owner, for the role of DATABASE_URL", async () => {
@@ -66,6 +70,34 @@ describe("rdev-infra audit", () => {
     const direct = { ...citadel.variables, CITADEL_URL: citadel.directUrl };
     const same = await run(verifyCopy, direct);
     assert.match(same.stdout, /\nCitadel has 3 of the last 7d, and they are the same\.\n$/);
+
+    const emptied = await startIngestRecorder();
+    const elsewhere = { ...emptied.variables, CITADEL_URL: emptied.directUrl };
+    const soon = await run(verifyCopy, elsewhere);
+    assert.equal(soon.code, 0, soon.stderr);
+    assert.match(
+      soon.stdout,
+      /\n3 were shipped less than a minute ago, and are not there yet\.\n$/,
+    );
+    await test.admin(
+      "SET session_replication_role = replica; " +
+        "UPDATE audit_shipped SET shipped_at = now() - interval '1 hour'",
+    );
+    const gone = await run(verifyCopy, elsewhere);
+    assert.equal(gone.code, 1);
+    const { CITADEL_TENANT_ID: shippedTo } = citadel.variables;
+    assert.match(
+      gone.stderr,
+      /^RDEV_AUDIT: Citadel lacks 3 events that were shipped to it\. The first/,
+    );
+    assert.ok(gone.stderr.includes(`event 1, shipped to the environment ${shippedTo} at 20`));
+    assert.ok(!gone.stdout.includes("the same"), gone.stdout);
+    const told = await run([...verifyCopy, "--json"], elsewhere);
+    assert.equal(told.code, 1);
+    const { missing } = JSON.parse(told.stdout) as { missing: Record<string, unknown> };
+    assert.deepEqual([missing["count"], missing["first"], missing["tenant"]], [3, 1, shippedTo]);
+    await emptied.close();
+
     await test.admin("SET session_replication_role = replica; DELETE FROM audit_log WHERE id = 3");
     assert.equal((await run(["audit", "verify"])).code, 0);
     const cut = await run(verifyCopy, direct);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Migrator } from "kysely/migration";
+import { backlog } from "../../../automation/audit/outbox.ts";
 import { verifyChain } from "../../../automation/audit/verify.ts";
 import { MultiWriter } from "../../../automation/audit/multi-writer.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
@@ -31,9 +32,9 @@ describe("the service's database, before the service starts on it", function () 
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
-    await test.admin("DELETE FROM kysely_migration WHERE name = '007-turns'");
-    await refused(/older version left it \(without 007-turns\).*rdev-infra store migrate/);
-    await test.admin("INSERT INTO kysely_migration VALUES ('007-turns', '2026-01-01')");
+    await test.admin("DELETE FROM kysely_migration WHERE name = '008-audit-shipped'");
+    await refused(/older version left it \(without 008-audit-shipped\).*rdev-infra store migrate/);
+    await test.admin("INSERT INTO kysely_migration VALUES ('008-audit-shipped', '2026-01-01')");
     await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
     await refused(/newer version of rdev-infra \(999-later/);
     await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
@@ -43,12 +44,18 @@ describe("the service's database, before the service starts on it", function () 
     await requireSchema(test.store);
   });
 
-  it("of the version before is refused, and loses nothing when it is migrated", async () => {
-    await versionBefore();
+  for (const count of [5, 7]) {
+    it(`of the version before (${count} migrations) is refused, and loses nothing when it is migrated`, () =>
+      losesNothing(count));
+  }
+
+  async function losesNothing(count: number): Promise<void> {
+    await versionBefore(count);
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
     assert.equal((await verifyChain(test.store)).rows, 1);
+    assert.equal((await backlog(test.store)).waiting, 1);
     const key = await new Keys(test.store).list();
     assert.deepEqual(
       key.map(({ name, role }) => [name, role]),
@@ -63,7 +70,7 @@ describe("the service's database, before the service starts on it", function () 
     });
     assert.equal(next.operation.state, "queued");
     await operations.close();
-  });
+  }
 
   it("is not worked on by a role that could change the audit log", async () => {
     await migrate(test);
@@ -88,12 +95,12 @@ describe("the service's database, before the service starts on it", function () 
     assert.equal(await isOpenToAll(test.store), false);
   });
 
-  /** As it was with five migrations and their grants, with a project, an event, a key and an operation. */
-  async function versionBefore(): Promise<void> {
-    const five = Object.fromEntries(Object.entries(MIGRATIONS).slice(0, 5));
+  /** As it was with so many migrations and their grants, with a project, an event, a key and an operation. */
+  async function versionBefore(count: number): Promise<void> {
+    const known = Object.fromEntries(Object.entries(MIGRATIONS).slice(0, count));
     const owner = new Store({ url: test.ownerUrl, connections: 1 });
     await owner.transaction(async (transaction) => {
-      const provider = { getMigrations: async () => five };
+      const provider = { getMigrations: async () => known };
       const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest();
       assert.equal(error, undefined);
     });
