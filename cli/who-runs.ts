@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 
-/** Who sits here, as far as this machine knows: `ada@laptop`. */
+/** The user and machine that run this command: `ada@laptop`. */
 export function whoRuns(): string {
   try {
     return `${userInfo().username}@${hostname()}`;

@@ -16,7 +16,7 @@ export interface AgentNetworkArgs {
 }
 
 /**
- * Who may connect to the log agents: Prometheus, from its namespace or theirs, to the port of the
+ * Limits connections to the log agents: Prometheus, from its namespace or theirs, to the port of the
  * metrics. The kubelet of the agent's own node always may. Delete is the namespace's.
  */
 export class AgentNetwork extends pulumi.ComponentResource {

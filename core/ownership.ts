@@ -6,7 +6,7 @@ import { z } from "zod";
  */
 export const MANAGED_BY = "rdev-infra";
 
-/** Whose an object is. All three must agree before it is adopted or deleted. */
+/** An object's owner. All three must agree before it is adopted or deleted. */
 export const ownerSchema = z.object({
   platform: z.string().min(1),
   /** The slug, or the platform's name for what the platform's stack makes. */

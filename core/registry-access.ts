@@ -9,7 +9,7 @@ export interface Access {
   readonly actions: readonly string[];
 }
 
-/** Who asks for a token. */
+/** The account that asks for a token. */
 export type Holder =
   | { readonly kind: "administrator" }
   /** The one account of all pipelines, where a platform has one. */

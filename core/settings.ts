@@ -66,7 +66,7 @@ const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is n
 /** How the log agent runs on each node. */
 const agent = z
   .strictObject({
-    /** Of the image's entry point. An image of one's own may want others. */
+    /** Arguments of the image's entry point. Another image may want others. */
     args: z.array(z.string()).default(["--config=/etc/citadel-agent/fluent-bit.yaml"]),
     /** The disk that logs which could not be sent may take on one node, in MiB; then the oldest go. */
     bufferMiB: z.int().min(64).max(1_048_576).default(1024),

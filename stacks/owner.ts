@@ -3,7 +3,7 @@ import { RandomId } from "@pulumi/random";
 import type { Owner } from "../core/ownership.ts";
 
 /**
- * Whose the objects of this stack are. The id is born with the stack and kept in its state, so
+ * The owner of the objects of this stack. The id is born with the stack and kept in its state, so
  * another stack of the same name, on another platform or after a lost state, has another one.
  */
 export function stackOwner(platform: string, project: string): pulumi.Output<Owner> {

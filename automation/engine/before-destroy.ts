@@ -34,7 +34,7 @@ export async function prepareDestroy(stack: Stack): Promise<void> {
   const known = state?.resources ?? [];
   const resources = [...known, ...(await cutShort(state))];
   if (!resources.some(isObject)) return;
-  // Of what is pending an import keeps nothing: all of it must be known by now.
+  // An import drops pending operations, so all of them must be known by now.
   await stack.importStack({
     ...exported,
     deployment: { ...state, resources: resources.map(withDeleteBegun) },

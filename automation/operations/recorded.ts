@@ -17,7 +17,7 @@ export interface Recording {
   /** `staging` or `staging.my-app`. */
   readonly stack: string;
   readonly operation: "up" | "refresh" | "destroy" | "rollback";
-  /** Of a destroy or a rollback: the stack's record is removed, too. Default: false. */
+  /** A destroy or rollback removes the stack's record, too. Default: false. */
   readonly remove?: boolean;
   /** What both of its events carry. Default: a new UUID. */
   readonly id?: string;

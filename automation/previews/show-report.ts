@@ -5,7 +5,7 @@ import type { PullRequests } from "../../providers/pull-requests.ts";
 import { short } from "../../core/previews/approval.ts";
 import { ReportComment } from "./comment.ts";
 
-/** Of a report, in bytes: 500 stacks that all change are a tenth of it. */
+/** A report's largest size, in bytes: 500 stacks that all change take a tenth of it. */
 const MAX_SIZE = 64 * 1024 * 1024;
 
 export interface ShowReportOptions {

@@ -7,7 +7,7 @@ import { InfraError } from "../../core/errors.ts";
 /** What the registry's tokens are signed with. */
 export interface SigningKey {
   readonly privateKey: KeyObject;
-  /** Of the public key, by RFC 7638. */
+  /** The public key's thumbprint (RFC 7638). */
   readonly id: string;
   /** The public key for registries that take a JWK set, as distribution. */
   readonly jwk: JWK;

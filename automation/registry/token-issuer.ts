@@ -4,7 +4,7 @@ import { type Access, granted, type Holder, type MarkedFor } from "../../core/re
 import { type Account, isSameSecret, verifiedAccount } from "../../core/registry-account.ts";
 import type { SigningKey } from "./signing-key.ts";
 
-/** Who signs the tokens; distribution's `auth.token.issuer`. */
+/** The name of the tokens' signer; distribution's `auth.token.issuer`. */
 export const ISSUER = "rdev-infra";
 
 /** What the tokens are good for; `auth.token.service` of distribution, `service` of Zot. */
@@ -49,14 +49,14 @@ export class TokenIssuer {
     return { keys: [this.#options.key.jwk] };
   }
 
-  /** Whose a project's account is. Its password cannot be guessed, so guesses need not be counted. */
+  /** A project's account. Its password cannot be guessed, so guesses need not be counted. */
   project(given: Account): Holder | undefined {
     const { secret, oldestVersion } = this.#options;
     const account = verifiedAccount(secret, given);
     return account && account.version >= oldestVersion ? { kind: "project", account } : undefined;
   }
 
-  /** Whose an account is that people chose the password of. */
+  /** An account whose password people chose. */
   operator(given: Account): Holder | undefined {
     const { administrator, shared } = this.#options;
     if (isSame(given, administrator)) return { kind: "administrator" };

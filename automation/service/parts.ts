@@ -40,7 +40,7 @@ export interface Limits {
   readonly strangers: number;
   /** That an address may ask whether the service is ready, a minute. */
   readonly probes: number;
-  /** Of the image registry, that one account may ask for, a minute. */
+  /** Tokens of the image registry that one account may ask for, a minute. */
   readonly tokens: number;
   /** Of a body, in bytes. */
   readonly body: number;

@@ -25,7 +25,7 @@ interface Kind {
 export class Refusals {
   readonly #parts: Pick<ServiceParts, "audit" | "logger">;
   #kinds = new Map<string, Kind>();
-  /** Of kinds that are not told apart any more. */
+  /** Refusals whose kinds are not told apart any more. */
   #others = 0;
   #timer: NodeJS.Timeout | undefined;
 

@@ -20,7 +20,7 @@ export interface StoredProject extends Project {
   readonly wasUp: boolean;
 }
 
-/** What is kept of an `up`. */
+/** The facts of an `up` that are kept. */
 export interface KeptOfUp {
   readonly settings?: ProjectChanges | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;

@@ -7,7 +7,7 @@ import type { Owner } from "../../core/ownership.ts";
 export const AGENT_CLUSTER_ROLE = "rdev-infra:citadel-agent";
 
 export interface AgentAccountArgs {
-  /** Whose the objects of the whole cluster are. */
+  /** The owner of the cluster-wide objects. */
   readonly owner: pulumi.Input<Owner>;
   readonly metadata: {
     readonly name: string;

@@ -2,7 +2,7 @@ import type * as k8s from "@pulumi/kubernetes";
 
 type Policy = k8s.types.input.admissionregistration.v1.ValidatingAdmissionPolicySpec;
 
-/** Of Kubernetes' own parts, which may push every other pod off a node. */
+/** Priority classes of Kubernetes' own parts, which may push every other pod off a node. */
 const SYSTEM_CLASSES = "system-";
 
 /**

@@ -5,7 +5,7 @@ export interface Candidate {
   readonly head: string;
   /** The branch that it would be merged into. */
   readonly base: string;
-  /** Who opened it; undefined where the account is gone. */
+  /** The account that opened it; undefined where that is gone. */
   readonly author: string | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Review {
   readonly isOfficial: boolean;
 }
 
-/** Whose approval may count, and why the others do not. */
+/** The approvals that may count, and why the others do not. */
 export interface Approvers {
   /** They must be able to write to the repository now, which the host is asked. */
   readonly possible: readonly string[];

@@ -6,7 +6,7 @@ import { describedOwnership } from "./mark.ts";
 type Proven = Pick<Found, "ownership" | "reason">;
 
 /**
- * Whose a repository is whose number no state knows. Its description alone decides nothing: whoever
+ * Decides the owner of a repository whose number no state knows. Its description alone decides nothing: whoever
  * administers a repository can copy a mark into it.
  */
 export async function provenOwnership(
@@ -25,7 +25,7 @@ export async function provenOwnership(
 }
 
 /**
- * Who made a repository and gave it its name, as Gitea recorded it. `owners` are the organization's,
+ * The accounts that made a repository and gave it its name, as Gitea recorded them. `owners` are the organization's,
  * and site administrators. A tenant counts among `others` also where it gave its own repository, which
  * an owner made, another project's name. `unrecorded` is an empty repository that nothing is told of:
  * Gitea forgets the record where the client is killed in the middle of the create.
@@ -74,7 +74,7 @@ export async function forgetRetained(
   await gitea.deleteVariable(organization, retainedVariable(owner));
 }
 
-/** Who did one of these decides what a repository is, and what its name means. */
+/** The account behind one of these decides what a repository is, and what its name means. */
 const DECISIVE: readonly string[] = ["create_repo", "rename_repo", "transfer_repo"];
 
 /** Slugs have single hyphens only, so two underscores part platform and project. */

@@ -117,7 +117,7 @@ async function actionsInForce(kubernetes: Kubernetes, leading: string | undefine
 export const provider = dynamicProvider(definition);
 
 /**
- * What is looked at before a platform makes anything in its cluster, in every preview and up: whether
+ * Looks, before a platform makes anything in its cluster, in every preview and up: whether
  * somebody else has an object of a name that the platform wants, and what the policies that cover the
  * whole cluster do now. Makes nothing.
  */

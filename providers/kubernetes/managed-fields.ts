@@ -1,4 +1,4 @@
-/** Who manages which field of an object, by the API server's records (metadata.managedFields). */
+/** The manager of each field of an object, by the API server's records (metadata.managedFields). */
 import { z } from "zod";
 
 type Fields = { readonly [key: string]: Fields };

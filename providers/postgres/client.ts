@@ -75,7 +75,7 @@ export class Postgres {
   /** What a project needs to reach it. An IPv6 address keeps its brackets. */
   readonly host: string;
   readonly port: number;
-  /** Of its URL, or "". */
+  /** The parameter in its URL, or "". */
   readonly sslmode: SslMode | "";
 
   private constructor(connectionString: string) {

@@ -26,7 +26,7 @@ export class Session {
       connectionString: url.href,
       application_name: "rdev-infra",
       connectionTimeoutMillis: 10_000,
-      // Of the server for one statement, and of this side for a server that does not answer.
+      // The server limits a statement; this side limits the wait for a server that does not answer.
       statement_timeout: 120_000,
       query_timeout: 130_000,
     });

@@ -131,7 +131,7 @@ export class Registry {
       );
     }
     const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#options.url);
-    // Who may not cancel it leaves it to the registry's purge of old uploads.
+    // An account that may not cancel it leaves it to the registry's purge of old uploads.
     await this.#send("DELETE", path, upload.pathname + upload.search).catch(() => undefined);
   }
 

@@ -91,7 +91,7 @@ export class Woodpecker {
     return this.#http.find(`/api/repos/${repositoryId}/permissions`, rights);
   }
 
-  /** Whose the token is. */
+  /** The token's user. */
   user() {
     return this.#http.call("GET", "/api/user", user);
   }

@@ -3,7 +3,7 @@ import { Refusal } from "./http.ts";
 import type { Entry, Store } from "./store.ts";
 import type { Rights, User } from "./users.ts";
 
-/** Who asks: set for every request, before it is answered (session/user.go). */
+/** The asking user: set for every request, before it is answered (session/user.go). */
 export function userOf(request: FastifyRequest): User {
   return request.getDecorator<User>("user");
 }

@@ -111,7 +111,7 @@ export interface Entry {
   readonly secrets: Map<string, { readonly secret: Secret; value: string }>;
   /** Oldest first. */
   readonly pipelines: Pipeline[];
-  /** Who activated it, and as whom its configuration is read; none while it is deactivated. */
+  /** The user that activated it, and as whom its configuration is read; none while it is deactivated. */
   owner: User | undefined;
 }
 

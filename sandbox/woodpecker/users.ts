@@ -55,7 +55,7 @@ export class User {
   }
 }
 
-/** Who may ask: Gitea's administrator, and everybody who logged in. */
+/** The users that may ask: Gitea's administrator, and everybody who logged in. */
 export class Users {
   readonly #url: string;
   readonly #byToken = new Map<string, User>();

@@ -42,7 +42,7 @@ describeEngine("The agent's tenants on one node", function () {
       what: "all of the calm lines",
     });
     assert.deepEqual([...new Set(stage.sink.messages(calm.tenant))], calmLines);
-    // What is dropped is told at the next line after a minute.
+    // The dropped lines are told at the next line after a minute.
     await sleep(Math.max(0, started + 65_000 - Date.now()));
     await stage.node.write(flood.log, ["the flood is over"]);
     const floodMessages = () => stage.sink.messages(flood.tenant);

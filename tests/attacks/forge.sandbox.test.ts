@@ -16,7 +16,7 @@ import { uniqueSlug } from "../support/unique-slug.ts";
 import { testVariables, variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
 
-/** Who tries what against a project's repository, on Gitea and in Woodpecker. */
+/** Attacks on a project's repository, on Gitea and in Woodpecker. */
 describe("an attack on the forge", function () {
   this.timeout(120_000);
   const set = testVariables();

@@ -273,7 +273,7 @@ async function standing(name: string) {
   return found;
 }
 
-/** What is written for people while the work runs. */
+/** The text that is written for people while the work runs. */
 async function warnings(work: () => Promise<void>): Promise<string> {
   const said: string[] = [];
   const { error } = console;

@@ -16,7 +16,7 @@ const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 const LAYER = "a layer that is the neighbour's alone";
 const LAYER_DIGEST = digestOf(LAYER);
 
-/** Who tries what against the image registry. The server is distribution, with tokens. */
+/** Attacks on the image registry. The server is distribution, with tokens. */
 describe("an attack on the image registry", function () {
   this.timeout(120_000);
   let slug: string;

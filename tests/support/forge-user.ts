@@ -5,9 +5,9 @@ import { variable } from "./variables.ts";
 /** A user of Gitea without any right, who can log in at Woodpecker. */
 export interface ForgeUser {
   readonly login: string;
-  /** Of Gitea, with these scopes. */
+  /** A token for Gitea, with these scopes. */
   token(...scopes: string[]): Promise<string>;
-  /** Of Woodpecker. */
+  /** A token for Woodpecker. */
   woodpeckerToken(): Promise<string>;
 }
 

@@ -12,7 +12,7 @@ type Row = Record<string, unknown>;
 /** A project's role and database on the sandbox's PostgreSQL. */
 export interface ProjectDatabase {
   readonly slug: string;
-  /** Of the role and of the database. */
+  /** The name of the role and of the database. */
   readonly name: string;
   readonly outs: Row;
   inputs(more?: Row): Row;
