@@ -21,6 +21,8 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     folder = await makeEngineFolder();
     const { workDir, variables } = folder;
     const settings = await sandboxPlatform(); // a destroy asks these servers what is left
+    // A platform that is up has made it: by it Citadel shows that the key sees the organization.
+    await new Citadel().groups.put("projects");
     const program = () => {
       new Thing("thing");
       return Promise.resolve({ settings });
