@@ -18,7 +18,7 @@ describeEngine("The agent's delivery", () => {
   afterEach(() => stage.close());
 
   it(`loses nothing and mixes nothing when it is killed ${KILLS} times under load`, async function () {
-    this.timeout(240_000);
+    this.timeout(400_000);
     const projects = await Promise.all([stage.project(), stage.project(), stage.project()]);
     let written = 0;
     let isOver = false;
@@ -95,7 +95,7 @@ describeEngine("The agent's delivery", () => {
     [40, "later than the engine waits"],
   ] as const) {
     it(`loses nothing and holds up nobody when one answer comes after ${seconds} s, ${what}`, async function () {
-      this.timeout(120_000);
+      this.timeout(400_000);
       const projects = [await stage.project(), await stage.project()];
       stage.sink.misbehave({ delayMs: seconds * 1_000, times: 1 });
       for (const { log } of projects) await stage.node.write(log, ["patient"]);

@@ -128,7 +128,7 @@ describeEngine("The agent's pipeline", () => {
   });
 
   it("asks for no more than Citadel's 4 MiB at once, whatever is written", async function () {
-    this.timeout(120_000);
+    this.timeout(400_000);
     const { tenant, log } = await stage.project();
     const line = `${'\u001b"\\é漢'.repeat(800)}`;
     for (let part = 0; part < 10; part += 1) {
@@ -147,7 +147,7 @@ describeEngine("The agent's pipeline", () => {
   });
 
   it("serves 200 tenants of one node", async function () {
-    this.timeout(240_000);
+    this.timeout(400_000);
     const projects: Awaited<ReturnType<AgentStage["project"]>>[] = [];
     for (let count = 0; count < 200; count += 1) projects.push(await stage.project());
     for (let round = 0; round < 5; round += 1) {

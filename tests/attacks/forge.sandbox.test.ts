@@ -18,7 +18,7 @@ import { withVariables } from "../support/with-variables.ts";
 
 /** Attacks on a project's repository, on Gitea and in Woodpecker. */
 describe("an attack on the forge", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const set = testVariables();
   const organization = `t${randomBytes(5).toString("hex")}`;
   const gitea = () => new Gitea();

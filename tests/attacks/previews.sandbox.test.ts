@@ -15,7 +15,7 @@ const { call, ok } = GiteaPeople;
 const APPROVED = { event: "APPROVED", body: "looks good" };
 
 describe("a pull request's code gets no preview with production's credentials", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   const people = new GiteaPeople();
   let [admin, ada, reader, author]: Person[] = [];
   let repository: string;

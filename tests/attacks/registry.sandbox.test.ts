@@ -18,7 +18,7 @@ const LAYER_DIGEST = digestOf(LAYER);
 
 /** Attacks on the image registry. The server is distribution, with tokens. */
 describe("an attack on the image registry", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let slug: string;
   let neighbour: string;
   let registry: Registry;

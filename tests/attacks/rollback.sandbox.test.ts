@@ -9,7 +9,7 @@ import { platformStage, projects, succeeded } from "../support/stage.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 
 describe("an operator who asks for a rollback", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let stage: OperationsStage;
   const newProject = projects();
 

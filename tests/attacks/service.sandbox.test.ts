@@ -14,7 +14,7 @@ import { ProjectRecords } from "../../automation/store/project-records.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 
 describe("who attacks the service over HTTP", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let test: TestStore;
   let keys: Keys;
   let operations: Operations;

@@ -7,7 +7,7 @@ import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { variable } from "../support/variables.ts";
 
 describe("a tenant's role, and rdev-infra's own database", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let test: TestStore;
   let tenant: string;
 

@@ -19,7 +19,7 @@ import { type Owner, ownerBefore, retainedMarkText } from "../../core/ownership.
 import { testOwner } from "../support/owner.ts";
 
 describe("leftovers", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
 
   let settings: PlatformSettings;
   let slug: string;

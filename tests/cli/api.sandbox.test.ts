@@ -34,7 +34,7 @@ async function startService(variables: Record<string, string>) {
 }
 
 describe("rdev-infra service, keys, projects and operations", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let test: TestStore;
   let service: Awaited<ReturnType<typeof startService>>;
   let variables: Record<string, string>;

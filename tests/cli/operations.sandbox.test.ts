@@ -6,7 +6,7 @@ import { withVariables } from "../support/with-variables.ts";
 import { runCli, type RunOptions } from "./run-cli.ts";
 
 describe("rdev-infra, on the real engine", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
 
   let folder: EngineFolder;
 

@@ -12,7 +12,7 @@ import { withVariables } from "../support/with-variables.ts";
 import { runCli } from "./run-cli.ts";
 
 describe("rdev-infra up, refresh and destroy, recorded", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const stack = "staging.shop";
   let folder: EngineFolder;
   let test: TestStore;

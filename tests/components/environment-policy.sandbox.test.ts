@@ -65,7 +65,7 @@ function object(kind: string, namespace: string, environment?: string) {
 }
 
 describe("the rule about environments", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   const namespaces: string[] = [];
   const config = new KubeConfig();
   let core: CoreV1Api;
@@ -97,7 +97,7 @@ describe("the rule about environments", function () {
     (await refusal(objects.create(object(kind, where, environment), undefined, "All"))) === "";
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(400_000);
     await platformStage();
     const { env } = runningSandbox();
     const api = { namespace: "rdev", name: "rdev-api", kind: "Deployment" };

@@ -71,7 +71,7 @@ describe("template", () => {
   });
 
   it("skeleton, rendered, is a service whose tests pass", function () {
-    this.timeout(120_000);
+    this.timeout(400_000);
     for (const file of readTemplate("skeleton")) {
       const { path, content } = renderFile(file, VALUES);
       assert.ok(!/\{\{[A-Z_]+\}\}/.test(content.toString()), path);

@@ -5,7 +5,7 @@ import { projects, type Run } from "../support/stage.ts";
 import { withVariables } from "../support/with-variables.ts";
 
 describe("bad input", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   const project = projects();
 
   function onlyError({ result, errors }: Outcome | Run) {

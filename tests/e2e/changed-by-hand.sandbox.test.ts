@@ -13,7 +13,7 @@ import { projects, succeeded, unchanged, type Project } from "../support/stage.t
 import { variable } from "../support/variables.ts";
 
 describe("a project that others work on", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
   let one: Project;
 

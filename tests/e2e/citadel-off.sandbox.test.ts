@@ -13,7 +13,7 @@ const OFF = {
 };
 
 describe("a project without Citadel", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
 
   const tenants = async (slug: string) => {

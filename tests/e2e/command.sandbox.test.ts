@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { execa } from "execa";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { madeByHand } from "../support/by-hand.ts";
 import { projects, succeeded } from "../support/stage.ts";
 
 describe("rdev-infra destroy --remove of a project", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("says that nothing is left, what was kept, or what remains and where", async () => {
@@ -39,6 +40,13 @@ describe("rdev-infra destroy --remove of a project", function () {
       remaining: [{ system: "dns", what: `record ${host} A ${ingressAddress}`, why: "left" }],
     });
 
+    // The stack that made the record is gone, so no `up` takes it up again: a person removes it.
+    const refused = await one.up();
+    assert.deepEqual(
+      refused.errors.map((error) => error.code),
+      ["RDEV_NOT_OURS"],
+    );
+    await madeByHand(one).record.remove();
     succeeded(await one.up());
     const { code, last } = await destroy();
     assert.match(last ?? "", /^Nothing is left on gitea, woodpecker, .*, citadel\.$/);

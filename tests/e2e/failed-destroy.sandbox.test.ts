@@ -6,7 +6,7 @@ import { asAdmin } from "../support/project-databases.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 
 describe("a destroy that failed half way", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("names what is left, and the next up makes again what it took", async () => {

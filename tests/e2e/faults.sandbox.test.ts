@@ -14,7 +14,7 @@ const WRONG = "wrong-4711-credential";
 const ALL_ERRORS = { PULUMI_CONTINUE_ON_ERROR: "true" };
 
 describe("an up that fails in the middle", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
   const proxies: FaultyProxy[] = [];
 

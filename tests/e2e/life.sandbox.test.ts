@@ -3,7 +3,7 @@ import { proveAll } from "../support/proofs.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 
 describe("two projects side by side", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("come up, do not see each other, stay as they are, and go without a trace", async () => {

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const KEPT = ["Pulumi.yaml", "package.json", "node_modules", "providers", "core"];
 
 describe("a destroy where the program has gone", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
   let folder: string;
 

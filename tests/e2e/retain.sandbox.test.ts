@@ -7,7 +7,7 @@ import { projects, succeeded, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
 describe("a project that retains its data and its repository", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("leaves both behind, locked, and takes both up again when it comes back", async () => {

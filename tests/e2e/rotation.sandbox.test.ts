@@ -23,7 +23,7 @@ const secret = () => randomBytes(16).toString("hex");
 const NAME = `rotator-${randomBytes(4).toString("hex")}`;
 
 describe("every credential rotated after up", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
   let credentials: Credential[];
   let registry: BasicRegistry;

@@ -30,7 +30,7 @@ import { withVariables } from "../support/with-variables.ts";
 const POLL_MS = 50;
 
 describe("secrets", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("are found when they are there, whatever they are wrapped in", () => {

@@ -9,7 +9,7 @@ import { projects } from "../support/stage.ts";
 const ROOT = join(import.meta.dirname, "../..");
 
 describe("plain pulumi from a shell", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("does the whole job in the sandbox's own folder", async () => {

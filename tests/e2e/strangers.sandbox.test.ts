@@ -5,7 +5,7 @@ import { type Project, projects, succeeded } from "../support/stage.ts";
 import { withVariables } from "../support/with-variables.ts";
 
 describe("objects of a project's slug that somebody else made", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
 
   it("are refused by name, stay untouched, and outlive the project's destroy", async () => {

@@ -17,7 +17,7 @@ import { type Project, projects, succeeded, unchanged } from "../support/stage.t
 const MERGE = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
 
 describe("a project's environment", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const project = projects();
   let one: Project;
   let core: CoreV1Api;

@@ -10,7 +10,7 @@ import { uniqueSlug } from "../support/unique-slug.ts";
 type Props = Record<string, unknown>;
 
 describe("kubernetes:ClusterClaim", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   const made: KubernetesObject[] = [];
   let objects: KubernetesObjectApi;
   let platform: string;

@@ -15,7 +15,7 @@ interface Commit {
 }
 
 describe("a pull request on Gitea", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
 
   const suffix = randomBytes(4).toString("hex");
   const password = randomBytes(12).toString("hex");

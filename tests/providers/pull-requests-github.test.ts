@@ -10,7 +10,7 @@ const [BOT, READER] = ["token-of-the-bot", "token-of-a-reader"];
 const PLACE = { owner: "acme", repository: "infra", number: 7 };
 
 describe("a pull request on GitHub", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
 
   let github: FakeGithub;
   let commits = 0;

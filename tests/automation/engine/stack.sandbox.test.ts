@@ -29,7 +29,7 @@ const two = (sizes: { a?: number; b?: number; place?: string } = {}) =>
   };
 
 describe("a stack's operations, on the real engine", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
 
   let folder: EngineFolder;
 

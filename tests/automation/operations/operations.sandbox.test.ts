@@ -5,7 +5,7 @@ import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("operations that are asked for", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let test: TestStore;
   let operations: Operations;
 

@@ -15,7 +15,7 @@ const isSlow = (event: object) =>
   "name" in event && event.name === "slow" && "event" in event && event.event === "resourceStarted";
 
 describe("operations and their runners", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let stage: OperationsStage;
 
   before(() => platformStage());

@@ -17,7 +17,7 @@ const PROGRAM = fileURLToPath(new URL("../../support/settings-program.ts", impor
 const SETTINGS = { name: "Shop", sizes: { replicas: 3 }, retainData: true };
 
 describe("a project's settings", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let stage: OperationsStage;
   let workDir: string;
   let slug: string;

@@ -10,7 +10,7 @@ import { uniqueSlug } from "../../support/unique-slug.ts";
 import { setVariables, variable } from "../../support/variables.ts";
 
 describe("two replicas of the service on one backend in PostgreSQL", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const database = `pulumi_${randomBytes(6).toString("hex")}`;
   let own: string;
   let stage: OperationsStage;

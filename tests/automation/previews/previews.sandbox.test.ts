@@ -42,7 +42,7 @@ async function gitea<T>(method: "GET" | "POST", path: string, json?: unknown): P
 }
 
 describe("previews of many stacks, on the sandbox", function () {
-  this.timeout(240_000);
+  this.timeout(400_000);
 
   const next = projects();
   let first: Project;

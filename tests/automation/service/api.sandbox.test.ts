@@ -30,7 +30,7 @@ interface Answer<T> {
 
 /** The API on a real database; nobody runs what it is asked for. */
 describe("the API on its database", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let test: TestStore;
   let keys: Keys;
   let operations: Operations;

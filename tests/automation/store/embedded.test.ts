@@ -15,7 +15,7 @@ import { rejected } from "../../support/rejected.ts";
 const PROCESS = fileURLToPath(new URL("../../support/embedded-process.ts", import.meta.url));
 
 describe("the embedded PostgreSQL", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let folder: string;
 
   before(async () => {

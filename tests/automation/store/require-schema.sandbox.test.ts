@@ -18,7 +18,7 @@ import { rejected } from "../../support/rejected.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("the service's database, before the service starts on it", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let test: TestStore;
   beforeEach(async () => void (test = await createTestStore({ migrated: false })));
   afterEach(() => test.drop());

@@ -8,7 +8,7 @@ import { Run } from "../engine.ts";
 const SECRET = "planted-secret-4711";
 
 describe("stand-in for the plugin command", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let run: Run;
   beforeEach(async () => {
     run = await Run.start();

@@ -11,7 +11,7 @@ import { Cluster } from "./cluster.ts";
 const at = (object: Properties, path: string) => getAt(object, parsePath(path));
 
 describe("stand-in for the plugin kubernetes", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let run: Run;
   let cluster: Cluster;
   beforeEach(async () => {

@@ -32,7 +32,7 @@ interface Ended {
 }
 
 describe("stand-in for the language host of Node.js", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let folder: string;
   let environment: Record<string, string>;
 

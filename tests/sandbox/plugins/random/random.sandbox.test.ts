@@ -3,7 +3,7 @@ import * as random from "@pulumi/random";
 import { Run } from "../engine.ts";
 
 describe("stand-in for the plugin random", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let run: Run;
   beforeEach(async () => {
     run = await Run.start();
