@@ -19,7 +19,7 @@ describe("a tenant's role, and rdev-infra's own database", function () {
   afterEach(async () => {
     await test.admin(`DROP OWNED BY ${tenant}`);
     await test.drop();
-    await queryOnce(variable("POSTGRES_ADMIN_URL"), `DROP ROLE ${tenant}`);
+    await queryOnce(variable("POSTGRES_ADMIN_URL"), `DROP OWNED BY ${tenant}; DROP ROLE ${tenant}`);
   });
 
   const asTenant = (database: string) =>

@@ -167,7 +167,7 @@ async function postgres(): Promise<Credential> {
       password = secret();
       return query(`ALTER ROLE ${role} PASSWORD '${password}'`);
     },
-    remove: () => query(`DROP ROLE ${role}`),
+    remove: () => query(`DROP OWNED BY ${role}; DROP ROLE ${role}`),
   };
 }
 

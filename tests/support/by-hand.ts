@@ -104,7 +104,9 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
         ),
       remove: async () => {
         await sql(`DROP DATABASE IF EXISTS ${role}`);
-        await sql(`DROP ROLE IF EXISTS ${role}`);
+        const [found] = await sql(`SELECT 1 FROM pg_roles WHERE rolname = '${role}'`);
+        // Projects that came up meanwhile let the role in to the server's own databases by name.
+        if (found) await sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
       },
     },
     cache: {

@@ -46,6 +46,8 @@ export async function createTestStore({ migrated = true } = {}): Promise<TestSto
     async drop() {
       await store.close();
       await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
+      // Projects that came up meanwhile let these roles in to the server's own databases by name.
+      await queryOnce(server, `DROP OWNED BY ${name}, ${name}_owner`);
       await queryOnce(server, `DROP ROLE ${name}, ${name}_owner`);
     },
   };
