@@ -38,9 +38,12 @@ function asText({ parts, engine, envFile }: Sandbox): string {
     "",
     engine.description,
     "",
-    "To use it from another shell (the file goes to a folder that stands in for this one):",
+    "To use it from another shell (the file also changes to a work folder, a stand-in for this one):",
     `  . ${envFile}`,
     "  npx rdev-infra up staging",
+    "  npx rdev-infra up staging.my-app",
+    '  npm run sandbox:log -- my-app "hello"    # the pods run nothing, so send a line yourself',
+    '  npx rdev-infra logs "hello" --project my-app',
     "Ctrl-C stops everything and removes its data.",
   ].join("\n");
 }
