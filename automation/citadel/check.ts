@@ -80,7 +80,7 @@ export async function mendLinks(
     if (finding.kind === "orphan" || finding.kind === "unrecorded") continue;
     if (finding.kind === "missing" && finding.stored === null) continue;
     const tenantId = finding.kind === "unlinked" ? finding.tenantId : null;
-    await projects.setCitadelTenantId(finding.slug, tenantId);
+    await projects.update(finding.slug, { citadelTenantId: tenantId });
     mended.push(finding);
   }
   return mended;

@@ -3,6 +3,7 @@ import { fromKysely, type PgBoss } from "pg-boss";
 import { z } from "zod";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
+import { removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
 import { jsonText } from "../store/json.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
@@ -180,7 +181,7 @@ export class Attempt {
   async end({ outcome, remaining, gone }: Omit<Done, "type" | "killed">): Promise<void> {
     const { id, slug } = this.row;
     await this.#own(async (transaction) => {
-      if (gone) await transaction.deleteFrom("projects").where("slug", "=", slug).execute();
+      if (gone) await removeProject(transaction, slug);
       await change(transaction, id, {
         ...{ state: outcome.result, ended_at: new Date() },
         ...{ outcome: jsonText(outcome), remaining: jsonText(remaining) },

@@ -6,6 +6,7 @@ import { projectStackName } from "../../core/stack-name.ts";
 import { auditLog } from "../audit/log.ts";
 import type { AuditLog } from "../audit/port.ts";
 import { jsonText } from "../store/json.ts";
+import { addProject } from "../store/projects.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
@@ -331,11 +332,8 @@ async function demandKnown(
     throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);
   }
   if (project || request.kind !== "up") return;
-  await transaction
-    .insertInto("projects")
-    .values({ slug, platform, citadel_tenant_id: null, name: request.settings.name ?? slug })
-    .onConflict((conflict) => conflict.column("slug").doNothing())
-    .execute();
+  const name = request.settings.name ?? slug;
+  await addProject(transaction, { slug, platform, name, citadelTenantId: null });
 }
 
 async function insert(

@@ -58,7 +58,7 @@ export class ProjectRow {
       ...(typeof name === "string" && { name }),
       citadelTenantId: told ?? (result === "succeeded" ? null : await this.#environment()),
     });
-    await this.#projects.keep(this.#slug, {
+    await this.#projects.update(this.#slug, {
       settings: outcome.settings ?? this.#unrecorded(asked),
       ...(result === "succeeded" && { outputs }),
     });
@@ -74,8 +74,7 @@ export class ProjectRow {
   async afterDestroy({ result }: Outcome, removed: boolean): Promise<void> {
     if (result !== "succeeded") return;
     if (removed) return this.#projects.remove(this.#slug);
-    await this.#projects.setCitadelTenantId(this.#slug, null);
-    await this.#projects.keep(this.#slug, { settings: {}, outputs: {} });
+    await this.#projects.update(this.#slug, { citadelTenantId: null, settings: {}, outputs: {} });
   }
 
   /** Of an up that failed: one output that is missing, and the engine tells none. */

@@ -1,32 +1,33 @@
-import { sql } from "kysely";
-import { jsonText } from "./json.ts";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProjectChanges } from "../../core/settings.ts";
-import type { ProjectRow } from "./schema.ts";
-import type { Store } from "./store.ts";
+import { jsonText } from "./json.ts";
+import type { Schema } from "./schema.ts";
+import type { Store, StoreTransaction } from "./store.ts";
 
 export interface Project {
   readonly slug: string;
   readonly platform: string;
-  /** For people. */
+  /** The display name. */
   readonly name: string;
-  /** Its environment in Citadel; null until it has one. */
+  /** The id of the project's environment in Citadel; null while it has none. */
   readonly citadelTenantId: string | null;
 }
 
-/** A project, and the settings that its last `up` was made with. */
+/** A project with the settings of its last `up`. */
 export interface StoredProject extends Project {
   readonly settings: ProjectChanges;
-  /** An `up` of it has succeeded. */
+  /** Whether an `up` of the project has succeeded since it was created. */
   readonly wasUp: boolean;
 }
 
-/** The facts of an `up` that are kept. */
-export interface KeptOfUp {
+/** The columns to change. A field that is undefined keeps its column. */
+export interface ProjectUpdate {
+  readonly citadelTenantId?: string | null | undefined;
   readonly settings?: ProjectChanges | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The projects that the service knows. */
+/** The table `projects`. No other module writes to it. */
 export class Projects {
   readonly #store: Store;
 
@@ -34,22 +35,22 @@ export class Projects {
     this.#store = store;
   }
 
-  /** By slug. */
+  /** Ordered by slug. */
   async list(): Promise<StoredProject[]> {
     const rows = await this.#store.run((db) =>
       db.selectFrom("projects").selectAll().orderBy("slug").execute(),
     );
-    return rows.map(project);
+    return rows.map(storedProject);
   }
 
   async find(slug: string): Promise<StoredProject | undefined> {
     const row = await this.#store.run((db) =>
       db.selectFrom("projects").selectAll().where("slug", "=", slug).executeTakeFirst(),
     );
-    return row && project(row);
+    return row && storedProject(row);
   }
 
-  /** Adds it, or replaces what is known of it. Its settings and outputs stay. */
+  /** Inserts the project, or replaces its platform, name and tenant id. Settings and outputs stay. */
   async put({ slug, platform, name, citadelTenantId }: Project): Promise<void> {
     const values = { platform, name, citadel_tenant_id: citadelTenantId };
     await this.#store.run((db) =>
@@ -63,9 +64,11 @@ export class Projects {
     );
   }
 
-  /** The settings that its last `up` was made with, and its outputs, where they are given. */
-  async keep(slug: string, { settings, outputs }: KeptOfUp): Promise<void> {
+  /** Does nothing if the project does not exist. */
+  async update(slug: string, update: ProjectUpdate): Promise<void> {
+    const { citadelTenantId, settings, outputs } = update;
     const values = {
+      ...(citadelTenantId !== undefined && { citadel_tenant_id: citadelTenantId }),
       ...(settings && { settings: jsonText(settings) }),
       ...(outputs && { outputs: jsonText(outputs) }),
     };
@@ -79,23 +82,28 @@ export class Projects {
     );
   }
 
-  /** Null: it has no environment. */
-  async setCitadelTenantId(slug: string, citadelTenantId: string | null): Promise<void> {
-    await this.#store.run((db) =>
-      db
-        .updateTable("projects")
-        .set({ citadel_tenant_id: citadelTenantId, updated_at: sql`now()` })
-        .where("slug", "=", slug)
-        .execute(),
-    );
-  }
-
   async remove(slug: string): Promise<void> {
-    await this.#store.run((db) => db.deleteFrom("projects").where("slug", "=", slug).execute());
+    await this.#store.run((db) => removeProject(db, slug));
   }
 }
 
-function project(row: ProjectRow): StoredProject {
+/** Inserts the project in the caller's transaction. A project that exists stays as it is. */
+export async function addProject(
+  transaction: StoreTransaction,
+  { slug, platform, name, citadelTenantId }: Project,
+): Promise<void> {
+  await transaction
+    .insertInto("projects")
+    .values({ slug, platform, name, citadel_tenant_id: citadelTenantId })
+    .onConflict((conflict) => conflict.column("slug").doNothing())
+    .execute();
+}
+
+export async function removeProject(db: Kysely<Schema>, slug: string): Promise<void> {
+  await db.deleteFrom("projects").where("slug", "=", slug).execute();
+}
+
+function storedProject(row: Selectable<Schema["projects"]>): StoredProject {
   const { slug, platform, name, settings, outputs, citadel_tenant_id: citadelTenantId } = row;
   const wasUp = Object.keys(outputs).length > 0;
   return { slug, platform, name, citadelTenantId, settings, wasUp };

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated, Insertable, Selectable } from "kysely";
+import type { ColumnType, Generated, Selectable } from "kysely";
 import type { ProjectSettings } from "../../core/settings.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import type {
@@ -150,6 +150,4 @@ interface OperationEventsTable {
 }
 
 export type OperationRow = Selectable<OperationsTable>;
-export type ProjectRow = Selectable<ProjectsTable>;
 export type AuditRow = Selectable<AuditLogTable>;
-export type NewAuditRow = Insertable<AuditLogTable>;

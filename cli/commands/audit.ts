@@ -99,8 +99,7 @@ async function compared(store: Store, platform: string, last: string): Promise<C
 }
 
 async function outbox(options: { json?: true; retryRefused?: true }): Promise<void> {
-  const { backlog, refusedRows } = await import("../../automation/audit/outbox.ts");
-  const { requeueRefused } = await import("../../automation/audit/requeue.ts");
+  const { backlog, refusedRows, requeueRefused } = await import("../../automation/audit/outbox.ts");
   await withStore(async (store) => {
     if (options.retryRefused) await requeueRefused(store);
     const counted = await backlog(store);

@@ -3,9 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { MultiWriter } from "../../automation/audit/multi-writer.ts";
 import { registerAuditMetrics } from "../../automation/audit/metrics.ts";
-import { backlog, becomeShipper, due, refusedRows } from "../../automation/audit/outbox.ts";
+import {
+  backlog,
+  becomeShipper,
+  due,
+  refusedRows,
+  requeueRefused,
+} from "../../automation/audit/outbox.ts";
 import type { AuditEvent } from "../../automation/audit/port.ts";
-import { requeueRefused } from "../../automation/audit/requeue.ts";
 import { CitadelShipper, type ShipperOptions } from "../../automation/audit/shipper.ts";
 import { InfraError } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";

@@ -34,7 +34,7 @@ describe("the store", () => {
     assert.ok(found);
     assert.deepEqual({ ...found, ...project }, found);
     const citadelTenantId = randomUUID();
-    await projects.setCitadelTenantId("shop", citadelTenantId);
+    await projects.update("shop", { citadelTenantId });
     const all = await projects.list();
     assert.deepEqual(
       all.map((each) => each.citadelTenantId),
