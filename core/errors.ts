@@ -1,4 +1,4 @@
-/** Every error that a user can meet, by its stable code. The README's table is this one. */
+/** Every error that a user can meet, by its stable code. docs/reference.md lists them. */
 export const ERROR_CODES = {
   RDEV_SLUG: "A slug, or a project's name, breaks the slug rules.",
   RDEV_STACK_NAME: "A stack's name is neither <platform> nor <platform>.<slug>.",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
-import { ERROR_CODES } from "../core/errors.ts";
+import { EXIT_HELP } from "../cli/exit-codes.ts";
+import { ERROR_CODES, HTTP_STATUS, type ErrorCode } from "../core/errors.ts";
 import { DEFAULT_BLOCK, POLICIES } from "../core/previews/policies.ts";
 import { TEMPLATE_VARIABLES } from "../core/template.ts";
 
@@ -19,17 +20,47 @@ function rows(text: string): string[][] {
     );
 }
 
-describe("the documents", () => {
-  it("list every error code, in its words", () => {
-    const table = rows(read("README.md"));
-    for (const [code, sentence] of Object.entries(ERROR_CODES)) {
-      assert.ok(
-        table.some(([first, second]) => first === code && second === sentence),
+const reference = read("docs/reference.md");
+
+describe("docs/reference.md", () => {
+  it("lists every error code, with the sentence and the HTTP status of the code", () => {
+    const table = rows(reference).filter(([code = ""]) => /^RDEV_(?!INFRA)/.test(code));
+    assert.deepEqual(
+      table,
+      Object.entries(ERROR_CODES).map(([code, sentence]) => [
         code,
-      );
-    }
+        sentence,
+        String(HTTP_STATUS[code as ErrorCode]),
+      ]),
+    );
   });
 
+  it("lists every exit code as --help does", () => {
+    const help = [...EXIT_HELP.matchAll(/^ {2}(\d+) +(.*)$/gm)].map(([, code, text]) => [
+      code,
+      text,
+    ]);
+    assert.ok(help.length > 5);
+    assert.deepEqual(
+      rows(reference).filter(([code]) => /^\d+$/.test(code ?? "")),
+      help,
+    );
+  });
+
+  it("names every environment variable of a connection", () => {
+    const names = read("core/connections.ts").match(/\b[A-Z]+(_[A-Z]+)+(?=:)/g) ?? [];
+    assert.ok(names.length > 15);
+    for (const name of names) assert.ok(reference.includes(`\`${name}\``), name);
+  });
+
+  it("names every setting", () => {
+    const settings = read("core/settings.ts").match(/^ {2}(\w+)(?=: )/gm) ?? [];
+    assert.ok(settings.length > 20);
+    for (const name of settings) assert.ok(reference.includes(name.trim()), name);
+  });
+});
+
+describe("the documents", () => {
   it("list every template variable, in its words", () => {
     const found = Object.fromEntries(rows(read("docs/templates.md"))) as Record<string, string>;
     const wanted = Object.fromEntries(
@@ -42,20 +73,6 @@ describe("the documents", () => {
     const text = read("docs/previews.md");
     assert.deepEqual(Object.fromEntries(rows(text)), POLICIES);
     assert.ok(text.includes(`\`${DEFAULT_BLOCK}\``));
-  });
-
-  it("name every environment variable of a connection", () => {
-    const readme = read("README.md");
-    const names = read("core/connections.ts").match(/\b[A-Z]+(_[A-Z]+)+(?=:)/g) ?? [];
-    assert.ok(names.length > 15);
-    for (const name of names) assert.ok(readme.includes(`\`${name}\``), name);
-  });
-
-  it("name every setting", () => {
-    const readme = read("README.md");
-    const settings = read("core/settings.ts").match(/^ {2}(\w+)(?=: )/gm) ?? [];
-    assert.ok(settings.length > 20);
-    for (const name of settings) assert.ok(readme.includes(name.trim()), name);
   });
 
   describe("of what Citadel is taken to do", () => {

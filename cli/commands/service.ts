@@ -6,7 +6,7 @@ import { EXIT } from "../exit-codes.ts";
 const DEADLINE = 25_000;
 
 const SETTINGS = `
-RDEV_INFRA_PLATFORM=staging names the platform; the README lists all variables. It speaks plain HTTP:
+RDEV_INFRA_PLATFORM=staging names the platform; docs/reference.md lists all variables. It speaks plain HTTP:
 an ingress in front of it adds TLS. Without DATABASE_URL it brings a PostgreSQL of its own.`;
 
 export function addService(program: Command): void {
