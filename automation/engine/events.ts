@@ -41,6 +41,16 @@ export type OperationEvent =
     } & OperationError)
   | ({ readonly event: "summary"; readonly changes: Changes } & Duration);
 
+/**
+ * What is going on right now, such as what a resource waits for. Shown on a terminal and never stored:
+ * it is true for a moment only.
+ */
+export interface Status {
+  /** Absent where it is about the operation as a whole. */
+  readonly urn?: string;
+  readonly message: string;
+}
+
 interface Duration {
   readonly durationMs: number;
 }
@@ -76,6 +86,14 @@ export class EventReader {
       return { event: "summary", changes, durationMs: this.#now() - this.#begin };
     }
     return undefined;
+  }
+
+  /** What a resource waits for; undefined for every other event. */
+  status({ diagnosticEvent }: EngineEvent): Status | undefined {
+    if (!diagnosticEvent?.ephemeral || !diagnosticEvent.urn) return undefined;
+    if (!diagnosticEvent.severity.startsWith("info")) return undefined;
+    const message = cleanMessage(diagnosticEvent.message, this.#secrets);
+    return message === "" ? undefined : { urn: diagnosticEvent.urn, message };
   }
 
   #step(
@@ -114,7 +132,7 @@ export class EventReader {
     message,
     ephemeral,
   }: NonNullable<EngineEvent["diagnosticEvent"]>): OperationEvent | undefined {
-    if (ephemeral) return undefined; // a word on what is waited for, true for a moment
+    if (ephemeral) return undefined; // see status()
     // Debug messages hold the plain values of secrets.
     if (severity !== "error" && severity !== "warning" && !severity.startsWith("info")) {
       return undefined;

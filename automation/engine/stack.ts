@@ -14,7 +14,7 @@ import { requireNoProjects } from "./backend-stacks.ts";
 import { prepareDestroy } from "./before-destroy.ts";
 import { CommandFailure, installedPulumi, pulumiFor, runPulumi } from "./command.ts";
 import { checkConfig, storeConfig, type StackConfig } from "./config.ts";
-import { EventReader, type OperationEvent } from "./events.ts";
+import { EventReader, type OperationEvent, type Status } from "./events.ts";
 import {
   commandFailure,
   isLocked,
@@ -44,6 +44,13 @@ const GO_ON = { continueOnError: true } as const;
 export interface OperationOptions {
   /** Called for each event, in order. Must not throw. */
   readonly onEvent?: (event: OperationEvent) => void;
+  /** Called with what is going on, for a terminal. Must not throw. */
+  readonly onStatus?: (status: Status) => void;
+  /**
+   * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
+   * for users: secrets are marked by the engine, but what a connection's variable holds may be in them.
+   */
+  readonly onStep?: (step: Step) => void;
   /** Cancels: what is under way is finished, nothing more is begun. */
   readonly signal?: AbortSignal;
   /** Ends it at once. What was under way is in the state as pending. */
@@ -80,13 +87,8 @@ export interface UpOptions extends OperationOptions {
 export interface PreviewOptions extends UpOptions {
   /** Make the stack's (empty) record if there is none, as `up` does. Default: false, an error. */
   readonly create?: boolean;
-  /** Leave neither the config nor a record that was made for the preview. Default: false. */
+  /** Remove a record that was made for the preview. Default: false. */
   readonly transient?: boolean;
-  /**
-   * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
-   * for users: secrets are marked by the engine, but what a connection's variable holds may be in them.
-   */
-  readonly onStep?: (step: Step) => void;
   /** The project's platform is known to be up: it is not asked for again. Default: false. */
   readonly platformIsUp?: boolean;
 }
@@ -107,22 +109,29 @@ export function up(stack: string, options: UpOptions = {}): Promise<Outcome> {
   );
 }
 
-/** What `up` would change. Never throws. */
-export async function preview(stack: string, options: PreviewOptions = {}): Promise<Outcome> {
-  const run = (workDir: string) =>
+/** What `up` would change. Writes nothing into the folder. Never throws. */
+export function preview(stack: string, options: PreviewOptions = {}): Promise<Outcome> {
+  return withoutTrace(stack, options, (workDir) =>
     operate(stack, { ...options, workDir, runsProgram: true }, (handle, common) =>
       handle.preview(common),
-    );
-  const { transient = false, workDir = PACKAGE } = options;
-  if (!transient) return run(workDir);
-  return inScratchFolder(workDir, run).catch((failure: unknown) =>
-    outcome({ events: [], outputs: {}, durationMs: 0, failure, cancelled: false }),
+    ),
   );
 }
 
 /** Brings the state to what the servers say. Never throws. */
 export function refresh(stack: string, options: OperationOptions = {}): Promise<Outcome> {
-  return operate(stack, options, (handle, common) => handle.refresh(common));
+  return operate(stack, { ...options, refreshes: true }, (handle, common) =>
+    handle.refresh(common),
+  );
+}
+
+/** What `refresh` would change in the state. Writes nothing into the folder. Never throws. */
+export function previewRefresh(stack: string, options: OperationOptions = {}): Promise<Outcome> {
+  return withoutTrace(stack, options, (workDir) =>
+    operate(stack, { ...options, workDir, refreshes: true }, (handle, common) =>
+      handle.previewRefresh(common),
+    ),
+  );
 }
 
 /**
@@ -156,10 +165,23 @@ export function removeRecord(stack: string, options: OperationOptions = {}): Pro
   });
 }
 
-/** What `destroy` would delete. Never throws. */
+/** What `destroy` would delete. Writes nothing into the folder. Never throws. */
 export function previewDestroy(stack: string, options: OperationOptions = {}): Promise<Outcome> {
-  return operate(stack, { ...options, deletes: true }, (handle, common) =>
-    handle.previewDestroy(common),
+  return withoutTrace(stack, options, (workDir) =>
+    operate(stack, { ...options, workDir, deletes: true }, (handle, common) =>
+      handle.previewDestroy(common),
+    ),
+  );
+}
+
+/** Pulumi writes a stack's file even in a preview, so a preview runs in a copy of the folder. */
+function withoutTrace(
+  stack: string,
+  { workDir = PACKAGE }: OperationOptions,
+  run: (copy: string) => Promise<Outcome>,
+): Promise<Outcome> {
+  return inScratchFolder(workDir, stack, run).catch((failure: unknown) =>
+    outcome({ events: [], outputs: {}, durationMs: 0, failure, cancelled: false }),
   );
 }
 
@@ -172,6 +194,7 @@ interface Common {
 interface Kind {
   readonly runsProgram?: boolean;
   readonly deletes?: boolean;
+  readonly refreshes?: boolean;
 }
 
 type Work = (handle: Stack, common: Common, name: StackName) => Promise<unknown>;
@@ -191,8 +214,15 @@ async function operate(
     color: "never",
     onEvent: (raw) => {
       silence.heard();
-      const step = options.onStep && toStep(raw);
+      const step = options.onStep && toStep(raw, options.refreshes === true);
       if (step) options.onStep?.(step);
+      if (raw.preludeEvent) {
+        options.onStatus?.({
+          message: options.runsProgram ? "running the program" : "reading the state",
+        });
+      }
+      const status = options.onStatus && reader.status(raw);
+      if (status) options.onStatus?.(status);
       const event = reader.read(raw);
       if (!event) return;
       events.push(event);
@@ -206,6 +236,7 @@ async function operate(
     const name = parseStackName(stack);
     if (options.runsProgram) requireWholeSdk();
     const handle = await open(name, stack, { ...options, force: silence.signal });
+    options.onStatus?.({ message: "starting Pulumi's engine" });
     await unlocked(handle, options, () =>
       withStack(handle, options, () => work(handle, common, name)),
     );
@@ -265,10 +296,14 @@ async function open(
   const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
+  const needsPlatform = name.kind === "project" && runsProgram && !platformIsUp;
+  options.onStatus?.({
+    message: needsPlatform ? "reading the platform's state" : "looking for Pulumi's CLI",
+  });
   const program = runsProgram ? (options.program ?? ownProgram()) : notRun;
   const [pulumi] = await Promise.all([
     installedPulumi(),
-    runsProgram && !platformIsUp ? requirePlatform(name, workDir, signal) : undefined,
+    needsPlatform ? requirePlatform(name, workDir, signal) : undefined,
     options.deletes ? requireNoProjects(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({

@@ -1,10 +1,14 @@
 import type { EngineEvent, StepEventStateMetadata } from "@pulumi/pulumi/automation/index.js";
 import type { State, Step } from "../../core/previews/step.ts";
 
-/** What the engine is about to do to a resource; undefined for every other event. */
-export function toStep({ resourcePreEvent }: EngineEvent): Step | undefined {
-  if (!resourcePreEvent) return undefined;
-  const { op, urn, type, old, new: next, keys, detailedDiff } = resourcePreEvent.metadata;
+/**
+ * What the engine is about to do to a resource; undefined for every other event. A refresh knows what
+ * differs only after it has read the resource, so its steps come from the event after that.
+ */
+export function toStep(event: EngineEvent, isRefresh: boolean): Step | undefined {
+  const source = isRefresh ? event.resOutputsEvent : event.resourcePreEvent;
+  if (!source) return undefined;
+  const { op, urn, type, old, new: next, keys, detailedDiff } = source.metadata;
   return {
     op,
     urn,

@@ -16,6 +16,7 @@ function reader(secrets: readonly string[] = []) {
   const events = new EventReader(secrets, () => now);
   return {
     read: (raw: Raw) => events.read({ sequence: 0, timestamp: 0, ...raw } as EngineEvent),
+    status: (raw: Raw) => events.status({ sequence: 0, timestamp: 0, ...raw } as EngineEvent),
     pass: (ms: number) => (now += ms),
     outputs: () => events.outputs,
   };
@@ -89,6 +90,17 @@ describe("EventReader", () => {
       urn: URN,
       message: "no, [secret]",
     });
+  });
+
+  it("tells what a resource waits for as a status, and not as an event", () => {
+    const { read, status } = reader(["hunter2"]);
+    const waits = { urn: URN, severity: "info", message: "[1/3] Finding Pods hunter2\n" };
+    const raw = { diagnosticEvent: { ...waits, ephemeral: true } };
+    assert.deepEqual(status(raw), { urn: URN, message: "[1/3] Finding Pods [secret]" });
+    assert.equal(read(raw), undefined);
+    assert.equal(status({ diagnosticEvent: waits }), undefined);
+    const debug = { ...waits, severity: "debug", ephemeral: true };
+    assert.equal(status({ diagnosticEvent: debug }), undefined);
   });
 
   it("counts changes as a person does", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -121,6 +121,26 @@ describe("a stack's operations, on the real engine", function () {
     }
     const stacks = await readdir(join(folder.state, ".pulumi/stacks/rdev"));
     assert.ok(!stacks.includes("nowhere.json"));
+  });
+
+  it("a preview leaves every file of the folder as it was", async () => {
+    await run(up, "clean", { config: { name: "before" } });
+    await rm(join(folder.workDir, "Pulumi.unfiled.yaml"), { force: true });
+    await run(up, "unfiled");
+    await rm(join(folder.workDir, "Pulumi.unfiled.yaml"), { force: true });
+    const files = async () => {
+      const names = (await readdir(folder.workDir)).filter((name) => name !== "node_modules");
+      return Promise.all(
+        names.map(async (name) => [name, await readFile(join(folder.workDir, name), "utf8")]),
+      );
+    };
+    const before = await files();
+    for (const stack of ["clean", "unfiled"]) {
+      const config = { name: "after" };
+      assert.equal((await run(preview, stack, { config })).result, "succeeded");
+      assert.equal((await run(previewDestroy, stack)).result, "succeeded");
+    }
+    assert.deepEqual(await files(), before);
   });
 
   it("a transient preview leaves neither config nor stack, and sees both", async () => {
