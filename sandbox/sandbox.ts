@@ -181,11 +181,6 @@ async function startParts(
     await migrate(own);
     return { postgres, own };
   };
-  const images = async () => {
-    const registry = await ready("registry", startRegistry(context, tools.registry));
-    atEnd(() => registry.close());
-    return registry;
-  };
   const logs = async () => {
     const citadel = await startCitadel({
       organization: citadelOrganization,
@@ -201,7 +196,7 @@ async function startParts(
       databases(),
       ready("redis", startRedis(context)),
       ready("powerdns", startPowerDns(context, domain)),
-      images(),
+      ready("registry", startRegistry(context, tools.registry, atEnd)),
       logs(),
       equip(cli, context),
     ]);

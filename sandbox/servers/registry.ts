@@ -17,13 +17,16 @@ export interface RegistryServer {
   /** The variables by which rdev-infra uses it, and gives its accounts their tokens. */
   readonly variables: Readonly<Record<string, string>>;
   readonly part: Part;
-  close(): Promise<void>;
 }
 
-/** Starts an OCI registry that allows deletes, and in this process what gives it its tokens. */
+/**
+ * Starts an OCI registry that allows deletes, and in this process its token issuer. `atEnd` is given
+ * what closes the issuer before the registry starts, so that a registry that fails leaves no listener.
+ */
 export async function startRegistry(
   context: Context,
   registry: BuiltFamily,
+  atEnd: (close: () => Promise<void>) => void,
 ): Promise<RegistryServer> {
   const folder = await partFolder(context, "registry");
   const keyFile = join(folder, "token-key.pem");
@@ -46,6 +49,7 @@ export async function startRegistry(
     // All tests come from one address.
     limits: { tokens: 1_000_000, strangers: 1_000_000 },
   });
+  atEnd(() => server.close());
 
   const jwks = join(folder, "jwks.json");
   await writeFile(jwks, JSON.stringify({ keys: [(await readSigningKey(tokens)).jwk] }));
@@ -82,7 +86,6 @@ export async function startRegistry(
       address: url,
       reach: "REGISTRY_USERNAME and REGISTRY_PASSWORD; projects' accounts: REGISTRY_TOKEN_SECRET",
     },
-    close: () => server.close(),
   };
 }
 

@@ -42,7 +42,9 @@ async function bringUp(): Promise<Platform> {
     platform = undefined;
     // Stacks that tests left on purpose, as those of killed engines.
     for (const { stack, name, isEmpty } of await backendStacks(workDir)) {
-      if (name.kind === "project" && !isEmpty) await destroy(stack, { workDir, remove: true });
+      if (name.kind === "project" && !isEmpty) {
+        succeeded(await destroy(stack, { workDir, remove: true }), stack);
+      }
     }
     succeeded(await destroy(PLATFORM, { workDir, remove: true }));
     const left = await Promise.all(
@@ -158,9 +160,9 @@ export function projects(): () => Promise<Project> {
 }
 
 /** The outcome itself, when the operation succeeded. */
-export function succeeded<T extends Outcome>(outcome: T): T {
-  assert.deepEqual(outcome.errors, []);
-  assert.equal(outcome.result, "succeeded");
+export function succeeded<T extends Outcome>(outcome: T, stack?: string): T {
+  assert.deepEqual(outcome.errors, [], stack);
+  assert.equal(outcome.result, "succeeded", stack);
   return outcome;
 }
 

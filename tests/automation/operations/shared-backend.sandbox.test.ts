@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { execa } from "execa";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runPulumi } from "../../../automation/engine/command.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";
 import { queryOnce } from "../../../sandbox/store-database.ts";
 import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
@@ -18,9 +20,7 @@ describe("two replicas of the service on one backend in PostgreSQL", function ()
   before(async () => {
     const { workDir } = await platformStage();
     own = variable("PULUMI_BACKEND_URL");
-    const { stdout } = await execa("pulumi", ["stack", "export", "--stack", PLATFORM], {
-      cwd: workDir,
-    });
+    const platform = await runPulumi(["stack", "export", "--stack", PLATFORM], { workDir });
     const server = variable("POSTGRES_ADMIN_URL");
     await queryOnce(server, `CREATE DATABASE ${database}`);
     const url = Object.assign(new URL(server), {
@@ -28,11 +28,12 @@ describe("two replicas of the service on one backend in PostgreSQL", function ()
       search: "sslmode=disable",
     });
     setVariables({ PULUMI_BACKEND_URL: url.href });
-    await execa("pulumi", ["stack", "init", "--no-select", PLATFORM], { cwd: workDir });
-    await execa("pulumi", ["stack", "import", "--stack", PLATFORM], {
-      cwd: workDir,
-      input: stdout,
-    });
+    // `runPulumi` writes no debug logs: plain `pulumi` would log the backend's password.
+    const file = join(workDir, `${database}.json`);
+    await writeFile(file, platform, { mode: 0o600 });
+    await runPulumi(["stack", "init", "--no-select", PLATFORM], { workDir });
+    await runPulumi(["stack", "import", "--stack", PLATFORM, "--file", file], { workDir });
+    await rm(file);
     stage = await OperationsStage.open();
   });
   after(async () => {
