@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { MultiWriter } from "../automation/audit/multi-writer.ts";
+import { MultiWriter } from "../automation/audit/log.ts";
 import { backlog } from "../automation/audit/outbox.ts";
 import { verifyChain } from "../automation/audit/verify.ts";
 import { createSecrets } from "../sandbox/context.ts";

@@ -1,93 +1,89 @@
-import { asInfraError, type InfraError } from "../../core/errors.ts";
-import type { Citadel } from "../../providers/citadel/port.ts";
+import { asInfraError, InfraError } from "../../core/errors.ts";
 import { IngestError } from "../../providers/citadel/ingest-error.ts";
-import { citadelEvent } from "./citadel-event.ts";
-import type { Queued } from "./outbox.ts";
+import type { Citadel, CitadelEvent } from "../../providers/citadel/port.ts";
+import type { AuditRow } from "../store/schema.ts";
+import type { Destination, QueuedRow } from "./outbox.ts";
 
 /** In ms, for all calls of a batch. The store ends a transaction that is idle for a minute. */
 const BATCH_DEADLINE = 30_000;
-/** So many that fail one after another, whatever they are: it is Citadel's fault, not theirs. */
+/** After so many consecutive failures the cause is Citadel, not the events. */
 const OUTAGE = 3;
 
-export interface Destination {
+export interface DeliveryOptions extends Destination {
   readonly citadel: Pick<Citadel, "ingest">;
-  readonly tenant: string;
-  /** The events' `environment`. */
-  readonly platform: string;
   /** For one call, in ms. */
   readonly deadline: number;
 }
 
-/** What became of the events of a batch; those that are in no list were not sent. */
+/** The result for each event of a batch. Events that are in no list were not sent. */
 export interface Delivery {
-  readonly shipped: readonly Queued[];
-  /** Each by itself: for good, unless Citadel refuses all. */
-  readonly refused: readonly { readonly row: Queued; readonly reason: string }[];
-  /** Each by itself, while others may have been taken. */
-  readonly failed: readonly { readonly row: Queued; readonly error: InfraError }[];
-  /** Nothing more can be shipped now, whatever it is. */
+  readonly shipped: readonly QueuedRow[];
+  /** Events that Citadel refused one by one. PoisonDetector decides whether the refusal is final. */
+  readonly refused: readonly { readonly row: QueuedRow; readonly reason: string }[];
+  /** Events that failed one by one, and are tried again later. */
+  readonly failed: readonly { readonly row: QueuedRow; readonly error: InfraError }[];
+  /** Set if no event can be shipped now. */
   readonly outage?: InfraError;
 }
 
 /** Ships a batch, each project's events in order. Never rejects. */
-export async function deliver(to: Destination, rows: readonly Queued[]): Promise<Delivery> {
-  const whole = await send(to, rows);
-  if (whole.outage?.status === 500 && rows.length > 1) {
-    const dealtWith = new Set([...whole.shipped, ...whole.refused.map(({ row }) => row)]);
-    const rest = await oneByOne(
-      to,
-      rows.filter((row) => !dealtWith.has(row)),
-    );
-    return {
-      ...rest,
-      shipped: [...whole.shipped, ...rest.shipped],
-      refused: [...whole.refused, ...rest.refused],
-    };
-  }
-  return whole;
+export async function deliver(to: DeliveryOptions, rows: readonly QueuedRow[]): Promise<Delivery> {
+  const batch = await send(to, rows);
+  if (batch.outage?.status !== 500 || rows.length === 1) return batch;
+  const settled = new Set([...batch.shipped, ...batch.refused.map(({ row }) => row)]);
+  const rest = await deliverOneByOne(
+    to,
+    rows.filter((row) => !settled.has(row)),
+  );
+  return {
+    ...rest,
+    shipped: [...batch.shipped, ...rest.shipped],
+    refused: [...batch.refused, ...rest.refused],
+  };
 }
 
-/** Finds the event on which Citadel stumbles, so that it holds up its own project only. */
-async function oneByOne(to: Destination, rows: readonly Queued[]): Promise<Delivery> {
-  const shipped: Queued[] = [];
-  const refused: { row: Queued; reason: string }[] = [];
-  const failed: { row: Queued; error: InfraError }[] = [];
-  const heldUp = new Set<string | null>();
+/** Finds the event that makes Citadel answer 500, so that it delays only its own project. */
+async function deliverOneByOne(to: DeliveryOptions, rows: readonly QueuedRow[]): Promise<Delivery> {
+  const shipped: QueuedRow[] = [];
+  const refused: { row: QueuedRow; reason: string }[] = [];
+  const failed: { row: QueuedRow; error: InfraError }[] = [];
+  const delayedProjects = new Set<string | null>();
   const end = performance.now() + BATCH_DEADLINE;
-  let inARow = 0;
+  let consecutiveFailures = 0;
   for (const row of rows) {
-    if (heldUp.has(row.project_id)) continue;
+    if (delayedProjects.has(row.project_id)) continue;
     if (performance.now() > end) break;
     const one = await send(to, [row]);
     shipped.push(...one.shipped);
     refused.push(...one.refused);
-    inARow = one.outage ? inARow + 1 : 0;
+    consecutiveFailures = one.outage ? consecutiveFailures + 1 : 0;
     if (!one.outage) continue;
-    if (inARow === OUTAGE || one.outage.status !== 500) {
+    if (consecutiveFailures === OUTAGE || one.outage.status !== 500) {
       return { shipped, refused, failed, outage: one.outage };
     }
     failed.push({ row, error: one.outage });
-    heldUp.add(row.project_id);
+    delayedProjects.add(row.project_id);
   }
   return { shipped, refused, failed };
 }
 
-/** One call. */
-async function send(to: Destination, rows: readonly Queued[]): Promise<Delivery> {
+/** One call of Citadel. */
+async function send(to: DeliveryOptions, rows: readonly QueuedRow[]): Promise<Delivery> {
   const { citadel, tenant, platform, deadline } = to;
   try {
     const events = rows.map((row) => citadelEvent(row, platform));
     const report = await citadel.ingest(tenant, events, { deadline });
-    return sorted(rows, rows.length, report.refused);
+    return split(rows, rows.length, report.refused);
   } catch (error) {
     const outage = asInfraError(error);
     if (!(error instanceof IngestError)) return { shipped: [], refused: [], failed: [], outage };
-    return { ...sorted(rows, error.done, error.report.refused), outage };
+    return { ...split(rows, error.done, error.report.refused), outage };
   }
 }
 
-function sorted(
-  rows: readonly Queued[],
+/** Only the first `done` rows were sent. */
+function split(
+  rows: readonly QueuedRow[],
   done: number,
   refusals: readonly { readonly index: number; readonly reason: string }[],
 ): Delivery {
@@ -100,4 +96,73 @@ function sorted(
     }),
     failed: [],
   };
+}
+
+/**
+ * A row as a Citadel event. A row that is sent again has the same `event_id`. With `hash`, Citadel's
+ * copy can be compared with the audit log.
+ */
+function citadelEvent(row: AuditRow, platform: string): CitadelEvent {
+  const { id, at, action, project_id, actor, result, duration_ms, component, details, hash } = row;
+  return {
+    message: [action, project_id, result].filter((word) => word !== null).join(" "),
+    level: result === "failure" ? "error" : "info",
+    timestamp: at.toISOString(),
+    service: "rdev-infra",
+    environment: platform,
+    target: "audit",
+    fields: {
+      event_id: id,
+      action,
+      actor,
+      result,
+      component,
+      details,
+      hash,
+      ...(project_id !== null && { project_id }),
+      ...(duration_ms !== null && { duration_ms }),
+    },
+  };
+}
+
+/**
+ * Distinguishes an event that Citadel will never take from a Citadel, or a proxy in front of it, that
+ * refuses every event. A refusal is final only if another event was taken in the same batch, or since
+ * the first refusal. Until then the event is tried again, and its project's events wait.
+ */
+export class PoisonDetector {
+  /** Deliveries of which at least one event was taken. */
+  #successes = 0;
+  /** For each refused row, by id: `#successes` at its first refusal. */
+  readonly #successesAtRefusal = new Map<number, number>();
+
+  /** Keeps final refusals as refused, and turns the others into failures. */
+  confirm(delivery: Delivery): Delivery {
+    const { shipped, refused, failed } = delivery;
+    if (shipped.length > 0) this.#successes += 1;
+    for (const { id } of shipped) this.#successesAtRefusal.delete(id);
+    const final = refused.filter(({ row }) => this.#isFinal(row.id, shipped.length > 0));
+    // Postponing the first event of a project delays the others.
+    const firsts = new Map<string | null, (typeof refused)[number]>();
+    for (const refusal of refused) {
+      const { row } = refusal;
+      if (final.includes(refusal)) this.#successesAtRefusal.delete(row.id);
+      else {
+        if (!this.#successesAtRefusal.has(row.id)) {
+          this.#successesAtRefusal.set(row.id, this.#successes);
+        }
+        if (!firsts.has(row.project_id)) firsts.set(row.project_id, refusal);
+      }
+    }
+    const postponed = [...firsts.values()].map(({ row, reason }) => ({
+      row,
+      error: new InfraError("RDEV_REFUSED", `Citadel took none of the events: ${reason}`),
+    }));
+    return { ...delivery, refused: final, failed: [...failed, ...postponed] };
+  }
+
+  #isFinal(id: number, othersTaken: boolean): boolean {
+    if (othersTaken) return true;
+    return (this.#successesAtRefusal.get(id) ?? this.#successes) < this.#successes;
+  }
 }

@@ -1,24 +1,27 @@
 import { sql } from "kysely";
+import { Gauge, type Registry } from "prom-client";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { MAX_WAIT } from "./backoff.ts";
 import { cleanText } from "./details.ts";
 
-/** Any number, the same for all who ship. */
+/** The advisory lock of the active shipper. The number is arbitrary, and the same in all processes. */
 const SHIPPER_LOCK = 7_274_003;
 
-/** An event that waits to be shipped. */
-export interface Queued extends AuditRow {
-  /** That failed so far. */
+/** The longest time in ms between two attempts, even if Citadel asks for more. */
+export const MAX_WAIT = 15 * 60_000;
+
+/** An event in the outbox. */
+export interface QueuedRow extends AuditRow {
+  /** Failed attempts so far. */
   readonly attempts: number;
 }
 
 export interface Backlog {
-  /** Events that wait. */
+  /** Events that wait to be shipped. */
   readonly waiting: number;
-  /** Since the oldest of them was written; 0 where none waits. */
+  /** Age of the oldest waiting event; 0 if none waits. */
   readonly oldestSeconds: number;
-  /** Events that are kept aside: Citadel will never take them. */
+  /** Events that Citadel refused for good. They stay in the outbox. */
   readonly refused: number;
 }
 
@@ -37,19 +40,20 @@ export async function enqueue(transaction: StoreTransaction, row: AuditRow): Pro
     .execute();
 }
 
-/** Whether this transaction is the one that may ship now. Two at once could overtake each other. */
-export async function becomeShipper(transaction: StoreTransaction): Promise<boolean> {
-  const { rows } = await sql<{ mine: boolean }>`
-    SELECT pg_try_advisory_xact_lock(${SHIPPER_LOCK}) AS mine`.execute(transaction);
-  return rows[0]!.mine;
+/** Tries to take the shipper's lock. Two active shippers could reorder a project's events. */
+export async function tryShipperLock(transaction: StoreTransaction): Promise<boolean> {
+  const { rows } = await sql<{ locked: boolean }>`
+    SELECT pg_try_advisory_xact_lock(${SHIPPER_LOCK}) AS locked`.execute(transaction);
+  return rows[0]!.locked;
 }
 
 /**
- * What is to be shipped now, oldest first. A project with an event that waits for its next attempt is
- * left out whole. A wait longer than the longest there is comes from a clock that jumped.
+ * The events to ship now, oldest first. If one event of a project waits for its next attempt, all of
+ * the project's events wait, which keeps their order. A wait above MAX_WAIT is ignored, because only
+ * a clock that was set back causes it.
  */
-export async function due(transaction: StoreTransaction, limit: number): Promise<Queued[]> {
-  const { rows } = await sql<Queued>`
+export async function dueRows(transaction: StoreTransaction, limit: number): Promise<QueuedRow[]> {
+  const { rows } = await sql<QueuedRow>`
     SELECT l.*, o.attempts FROM audit_outbox o JOIN audit_log l ON l.id = o.audit_id
     WHERE o.refused_at IS NULL AND o.project_id <> ALL (ARRAY(
       SELECT w.project_id FROM audit_outbox w
@@ -59,12 +63,30 @@ export async function due(transaction: StoreTransaction, limit: number): Promise
   return rows;
 }
 
-export async function remove(transaction: StoreTransaction, ids: readonly number[]): Promise<void> {
-  if (ids.length === 0) return;
+export interface Destination {
+  readonly platform: string;
+  /** The id of the Citadel tenant. */
+  readonly tenant: string;
+}
+
+/** Removes shipped events from the outbox, and records where they were shipped to. */
+export async function markShipped(
+  transaction: StoreTransaction,
+  rows: readonly AuditRow[],
+  { platform, tenant }: Destination,
+): Promise<void> {
+  if (rows.length === 0) return;
+  await transaction
+    .insertInto("audit_shipped")
+    .values(rows.map(({ id, at }) => ({ audit_id: id, platform, tenant_id: tenant, at })))
+    // An event that is shipped again keeps its first time.
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const ids = rows.map(({ id }) => id);
   await transaction.deleteFrom("audit_outbox").where("audit_id", "in", ids).execute();
 }
 
-/** Another attempt, not before so many ms. */
+/** Schedules the next attempt in `wait` ms. */
 export async function postpone(
   transaction: StoreTransaction,
   id: number,
@@ -75,7 +97,7 @@ export async function postpone(
     .updateTable("audit_outbox")
     .set(({ eb }) => ({
       attempts: eb("attempts", "+", 1),
-      // Not now(): that is when the transaction began, and Citadel may have taken long.
+      // Not now(), which is the start of the transaction: Citadel may have taken long since.
       next_at: sql<Date>`clock_timestamp() + ${wait} * interval '1 ms'`,
       reason: cleanText(reason),
     }))
@@ -83,8 +105,8 @@ export async function postpone(
     .execute();
 }
 
-/** Keeps an event aside for good. */
-export async function setAside(
+/** Marks an event as refused for good. It stays in the outbox until `requeueRefused`. */
+export async function markRefused(
   transaction: StoreTransaction,
   id: number,
   reason: string,
@@ -94,6 +116,29 @@ export async function setAside(
     .set({ refused_at: sql<Date>`now()`, reason: cleanText(reason) })
     .where("audit_id", "=", id)
     .execute();
+}
+
+/** Queues all refused events again. Returns how many. */
+export async function requeueRefused(store: Store): Promise<number> {
+  const { numUpdatedRows } = await store.run((db) =>
+    db
+      .updateTable("audit_outbox")
+      .set({ refused_at: null, reason: null, attempts: 0, next_at: sql<Date>`'-infinity'` })
+      .where("refused_at", "is not", null)
+      .executeTakeFirst(),
+  );
+  return Number(numUpdatedRows);
+}
+
+/** Oldest first. */
+export async function refusedRows(store: Store): Promise<RefusedRow[]> {
+  const { rows } = await store.run((db) =>
+    sql<RefusedRow>`
+      SELECT l.id, l.action, l.project_id AS "projectId", o.refused_at AS "refusedAt", o.reason
+      FROM audit_outbox o JOIN audit_log l ON l.id = o.audit_id
+      WHERE o.refused_at IS NOT NULL ORDER BY l.id`.execute(db),
+  );
+  return rows;
 }
 
 export async function backlog(store: Store): Promise<Backlog> {
@@ -109,25 +154,35 @@ export async function backlog(store: Store): Promise<Backlog> {
   return rows[0]!;
 }
 
-/** What is kept aside, oldest first. */
-export async function refusedRows(store: Store): Promise<RefusedRow[]> {
-  const { rows } = await store.run((db) =>
-    sql<RefusedRow>`
-      SELECT l.id, l.action, l.project_id AS "projectId", o.refused_at AS "refusedAt", o.reason
-      FROM audit_outbox o JOIN audit_log l ON l.id = o.audit_id
-      WHERE o.refused_at IS NOT NULL ORDER BY l.id`.execute(db),
-  );
-  return rows;
-}
+const GAUGES: readonly { name: string; help: string; field: keyof Backlog }[] = [
+  {
+    name: "rdev_audit_outbox_backlog",
+    help: "Audit events that wait to be shipped to Citadel.",
+    field: "waiting",
+  },
+  {
+    name: "rdev_audit_outbox_oldest_seconds",
+    help: "Age of the oldest audit event that waits to be shipped; 0 if none waits.",
+    field: "oldestSeconds",
+  },
+  {
+    name: "rdev_audit_outbox_refused",
+    help: "Audit events that Citadel refused for good. They stay in the outbox.",
+    field: "refused",
+  },
+];
 
-/** Puts what was kept aside back among what waits. Answers with how many events. */
-export async function requeueRefused(store: Store): Promise<number> {
-  const { numUpdatedRows } = await store.run((db) =>
-    db
-      .updateTable("audit_outbox")
-      .set({ refused_at: null, reason: null, attempts: 0, next_at: sql<Date>`'-infinity'` })
-      .where("refused_at", "is not", null)
-      .executeTakeFirst(),
-  );
-  return Number(numUpdatedRows);
+/** Registers gauges of the outbox. Each scrape counts the rows; a gauge is NaN if PostgreSQL is down. */
+export function registerAuditMetrics(registry: Registry, store: Store): void {
+  for (const { name, help, field } of GAUGES) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        const counts = await backlog(store).catch(() => undefined);
+        this.set(counts?.[field] ?? Number.NaN);
+      },
+    });
+  }
 }

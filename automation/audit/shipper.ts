@@ -2,27 +2,35 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { asInfraError, type InfraError, userMessage } from "../../core/errors.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { backoff } from "./backoff.ts";
-import { deliver, type Delivery } from "./delivery.ts";
-import { Doubts } from "./doubts.ts";
-import { becomeShipper, due, postpone, remove, setAside } from "./outbox.ts";
-import { noteShipped, type ShippedTo } from "./shipped.ts";
+import { deliver, type Delivery, PoisonDetector } from "./delivery.ts";
+import {
+  type Destination,
+  dueRows,
+  markRefused,
+  markShipped,
+  MAX_WAIT,
+  postpone,
+  tryShipperLock,
+} from "./outbox.ts";
 
-/** As many as Citadel's own client sends at once. */
+/** Events in one call; the same as in Citadel's own client. */
 const BATCH = 100;
-/** In ms: how soon a new event is seen. */
+/** In ms: how often the outbox is read. */
 const POLL = 1_000;
-/** In ms, as Citadel's own client has. */
+/** In ms; the same as in Citadel's own client. */
 const DEADLINE = 10_000;
+/** In ms. */
+const FIRST_BACKOFF = 500;
+const LONGEST_BACKOFF = 60_000;
 
 export interface ShipperOptions {
   readonly store: Store;
   readonly citadel: Pick<Citadel, "ingest">;
-  /** The tenant that the events go to. Asked until it answers; then kept. */
+  /** Looks up the tenant that the events go to. Called until it succeeds; then the id is cached. */
   readonly tenant: () => Promise<string>;
-  /** `staging`: the events' `environment`. */
+  /** The platform, for example `staging`: the `environment` field of each event. */
   readonly platform: string;
-  /** Told of every failure, and in how many ms it is tried again. */
+  /** Called for each failure, with the time in ms until the next attempt. */
   readonly onFailure?: (error: InfraError, wait: number) => void;
   /** In ms. Default: 1 s. */
   readonly poll?: number;
@@ -30,35 +38,34 @@ export interface ShipperOptions {
   readonly deadline?: number;
 }
 
-/** How one attempt went. */
+/** The result of one batch. */
 export interface Shipped {
-  /** `busy`: somebody else ships. `idle`: nothing is due. */
+  /** `busy`: another shipper is active. `idle`: no event is due. */
   readonly state: "shipped" | "failed" | "busy" | "idle";
   readonly shipped: number;
   readonly refused: number;
-  /** Projects whose events are tried again later, while those of others go on. */
-  readonly putOff: number;
-  /** In ms, until another attempt makes sense. */
+  /** Projects whose events were postponed, while those of other projects are shipped. */
+  readonly postponed: number;
+  /** In ms, until the next attempt. */
   readonly wait: number;
 }
 
 /**
- * Ships the outbox to Citadel: at least once, each project's events in order. An event leaves the
- * outbox only after Citadel has taken it, and that is noted; who is killed in between sends it again, with its id.
- * Any number may run: one ships at a time.
+ * Ships the outbox to Citadel: at least once, and each project's events in order. The transaction that
+ * removes an event from the outbox commits after Citadel has taken it, so a shipper that is killed in
+ * between sends the event again with the same id. Any number of shippers may run; one is active.
  */
 export class CitadelShipper {
   readonly #options: ShipperOptions;
-  readonly #doubts = new Doubts();
+  readonly #poison = new PoisonDetector();
   #tenant: string | undefined;
-  /** One after another. */
-  #failures = 0;
+  #consecutiveFailures = 0;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
   }
 
-  /** Ships until told to stop; a batch that is under way is finished. Never rejects. */
+  /** Ships until the signal aborts, and finishes the current batch. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { wait } = await this.ship();
@@ -66,60 +73,59 @@ export class CitadelShipper {
     }
   }
 
-  /** Ships until nothing is due, or nothing can be shipped. Never rejects. */
+  /** Ships until no event is due, or a batch fails. Never rejects. */
   async drain(): Promise<Omit<Shipped, "wait">> {
-    const sum = { shipped: 0, refused: 0, putOff: 0 };
+    const sum = { shipped: 0, refused: 0, postponed: 0 };
     for (;;) {
-      const { state, shipped, refused, putOff } = await this.ship();
+      const { state, shipped, refused, postponed } = await this.ship();
       sum.shipped += shipped;
       sum.refused += refused;
-      sum.putOff += putOff;
+      sum.postponed += postponed;
       if (state === "shipped") continue;
-      return { state: state === "idle" && sum.putOff > 0 ? "failed" : state, ...sum };
+      return { state: state === "idle" && sum.postponed > 0 ? "failed" : state, ...sum };
     }
   }
 
   /** Ships one batch. Never rejects. */
   async ship(): Promise<Shipped> {
     try {
-      const done = await this.#options.store.transaction((transaction) => this.#batch(transaction));
-      if (done.state === "shipped") this.#failures = 0;
-      return done;
+      const result = await this.#options.store.transaction((transaction) =>
+        this.#batch(transaction),
+      );
+      if (result.state === "shipped") this.#consecutiveFailures = 0;
+      return result;
     } catch (error) {
       const wait = this.#failed(asInfraError(error));
-      return { state: "failed", shipped: 0, refused: 0, putOff: 0, wait };
+      return { state: "failed", shipped: 0, refused: 0, postponed: 0, wait };
     }
   }
 
   async #batch(transaction: StoreTransaction): Promise<Shipped> {
     const { poll = POLL, deadline = DEADLINE, citadel, platform } = this.#options;
-    const nothing = { shipped: 0, refused: 0, putOff: 0, wait: poll };
-    if (!(await becomeShipper(transaction))) return { state: "busy", ...nothing };
-    const rows = await due(transaction, BATCH);
+    const nothing = { shipped: 0, refused: 0, postponed: 0, wait: poll };
+    if (!(await tryShipperLock(transaction))) return { state: "busy", ...nothing };
+    const rows = await dueRows(transaction, BATCH);
     const [oldest] = rows;
     if (!oldest) return { state: "idle", ...nothing };
     this.#tenant ??= await this.#options.tenant();
 
     const to = { citadel, platform, tenant: this.#tenant, deadline };
-    const delivery = this.#doubts.judge(await deliver(to, rows));
+    const delivery = this.#poison.confirm(await deliver(to, rows));
     await this.#settle(transaction, delivery, to);
     const { shipped, refused, failed } = delivery;
-    const counts = { shipped: shipped.length, refused: refused.length, putOff: failed.length };
+    const counts = { shipped: shipped.length, refused: refused.length, postponed: failed.length };
     if (!delivery.outage) return { state: "shipped", ...counts, wait: 0 };
     const wait = this.#failed(delivery.outage);
-    if (delivery.outage.code === "RDEV_TENANT") this.#tenant = undefined; // made anew, perhaps
-    const head = rows.find((row) => !isDealtWith(delivery, row.id)) ?? oldest;
-    await postpone(transaction, head.id, wait, userMessage(delivery.outage));
+    // The tenant may have been deleted and created again, with another id.
+    if (delivery.outage.code === "RDEV_TENANT") this.#tenant = undefined;
+    const firstUnsettled = rows.find((row) => !isSettled(delivery, row.id)) ?? oldest;
+    await postpone(transaction, firstUnsettled.id, wait, userMessage(delivery.outage));
     return { state: "failed", ...counts, wait };
   }
 
-  async #settle(transaction: StoreTransaction, delivery: Delivery, to: ShippedTo): Promise<void> {
-    await noteShipped(transaction, delivery.shipped, to);
-    await remove(
-      transaction,
-      delivery.shipped.map(({ id }) => id),
-    );
-    for (const { row, reason } of delivery.refused) await setAside(transaction, row.id, reason);
+  async #settle(transaction: StoreTransaction, delivery: Delivery, to: Destination): Promise<void> {
+    await markShipped(transaction, delivery.shipped, to);
+    for (const { row, reason } of delivery.refused) await markRefused(transaction, row.id, reason);
     for (const { row, error } of delivery.failed) {
       const wait = backoff(row.attempts + 1, error.retryAfter);
       this.#options.onFailure?.(error, wait);
@@ -128,13 +134,23 @@ export class CitadelShipper {
   }
 
   #failed(error: InfraError): number {
-    this.#failures += 1;
-    const wait = backoff(this.#failures, error.retryAfter);
+    this.#consecutiveFailures += 1;
+    const wait = backoff(this.#consecutiveFailures, error.retryAfter);
     this.#options.onFailure?.(error, wait);
     return wait;
   }
 }
 
-function isDealtWith({ shipped, refused }: Delivery, id: number): boolean {
+function isSettled({ shipped, refused }: Delivery, id: number): boolean {
   return shipped.some((row) => row.id === id) || refused.some(({ row }) => row.id === id);
+}
+
+/**
+ * Exponential backoff in ms with jitter, at least what the server asked for. p-retry does not fit: it
+ * retries within one call, but the next attempt is stored in the outbox, for any process.
+ */
+function backoff(attempts: number, retryAfter = 0): number {
+  const longest = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.max(0, attempts - 1));
+  const jittered = longest * (0.5 + Math.random() / 2);
+  return Math.round(Math.min(MAX_WAIT, Math.max(retryAfter, jittered)));
 }

@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import { InfraError } from "../../core/errors.ts";
 import { parseSlug } from "../../core/slug.ts";
-import { MultiWriter } from "../audit/multi-writer.ts";
-import type { AuditEvent } from "../audit/port.ts";
+import { type AuditEvent, MultiWriter } from "../audit/log.ts";
 import type { ApiKeyRow } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
 import { type Key, newKeyText, parseKeyText, type Role, sameHash } from "./key.ts";

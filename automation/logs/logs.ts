@@ -12,7 +12,7 @@ export async function searchLogs(
   options?: QueryOptions,
 ): Promise<QueryResult> {
   const citadel = new Citadel();
-  return citadel.query(await scopeOf(citadel, subject, citadel.platformTenant), cpl, options);
+  return citadel.query(await scopeOf(citadel, subject), cpl, options);
 }
 
 /** The lines that match, oldest first, and then those that come. Ends with `options.signal` only. */
@@ -22,6 +22,6 @@ export async function* followLogs(
   options: FollowOptions,
 ): AsyncGenerator<Entry> {
   const citadel = new Citadel();
-  const scope = await scopeOf(citadel, subject, citadel.platformTenant);
+  const scope = await scopeOf(citadel, subject);
   yield* follow(citadel, scope, cpl, options);
 }

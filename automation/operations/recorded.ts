@@ -1,9 +1,8 @@
 import { asInfraError } from "../../core/errors.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
-import { audited, type Ending } from "../audit/audited.ts";
-import { lastSuccess } from "../audit/last-success.ts";
-import { auditLog } from "../audit/log.ts";
+import { audited, auditLog, type AuditedResult } from "../audit/log.ts";
+import { lastSuccess } from "../audit/queries.ts";
 import { NO_CHANGES } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import type { Store } from "../store/store.ts";
@@ -86,7 +85,7 @@ async function actionOf(
   return last === create || last === update ? update : create;
 }
 
-function ending({ result, changes, errors }: Outcome): Ending {
+function ending({ result, changes, errors }: Outcome): AuditedResult {
   if (result === "succeeded") return { result: "success", details: { changes } };
   const cancelled = result === "cancelled";
   return { result: "failure", details: { changes, errors, ...(cancelled && { cancelled }) } };

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { Registry } from "prom-client";
-import type { AuditLog } from "../audit/port.ts";
-import type { AuditPage } from "../audit/pages.ts";
+import type { AuditLog } from "../audit/log.ts";
+import type { AuditPage } from "../audit/queries.ts";
 import type { Keys } from "../keys/keys.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { type ErrorCode, userMessage } from "../../core/errors.ts";
-import type { AuditEvent } from "../audit/port.ts";
+import type { AuditEvent } from "../audit/log.ts";
 import { addressOf } from "./limiter.ts";
 import type { ServiceParts } from "./parts.ts";
 

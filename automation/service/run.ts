@@ -5,10 +5,10 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { connection, issuesRegistryTokens } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
-import { registerAuditMetrics } from "../audit/metrics.ts";
+import { registerAuditMetrics } from "../audit/outbox.ts";
 import { auditLog } from "../audit/log.ts";
-import { auditPage } from "../audit/pages.ts";
-import { platformTenant } from "../audit/platform-tenant.ts";
+import { auditPage } from "../audit/queries.ts";
+import { platformTenant } from "../citadel/tenants.ts";
 import { CitadelShipper } from "../audit/shipper.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
@@ -133,7 +133,7 @@ function ship(store: Store, platform: string, log: Logger, signal: AbortSignal):
   const citadel = new Citadel();
   const shipper = new CitadelShipper({
     ...{ store, citadel, platform },
-    tenant: () => platformTenant(citadel, citadel.platformTenant),
+    tenant: () => platformTenant(citadel),
     onFailure: (error, wait) =>
       log.warn({ component: "audit", code: error.code, wait_ms: wait }, userMessage(error)),
   });

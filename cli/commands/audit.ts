@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Comparison } from "../../automation/audit/citadel-copy.ts";
+import type { Comparison } from "../../automation/audit/verify.ts";
 import type { Store } from "../../automation/store/store.ts";
 import { EXIT } from "../exit-codes.ts";
 import { range, span } from "../span.ts";
@@ -47,7 +47,7 @@ interface ListOptions {
 }
 
 async function list({ json, ...options }: ListOptions): Promise<void> {
-  const { listAudit } = await import("../../automation/audit/list.ts");
+  const { listAudit } = await import("../../automation/audit/queries.ts");
   for (const row of await withStore((store) => listAudit(store, options))) {
     if (json) {
       console.log(JSON.stringify(row));
@@ -90,11 +90,11 @@ async function verify({ citadel: platform, last, json }: VerifyOptions): Promise
 }
 
 async function compared(store: Store, platform: string, last: string): Promise<Comparison> {
-  const { compareWithCitadel } = await import("../../automation/audit/citadel-copy.ts");
-  const { platformTenant } = await import("../../automation/audit/platform-tenant.ts");
+  const { compareWithCitadel } = await import("../../automation/audit/verify.ts");
+  const { platformTenant } = await import("../../automation/citadel/tenants.ts");
   const { Citadel } = await import("../../providers/citadel/client.ts");
   const citadel = new Citadel();
-  const tenant = await platformTenant(citadel, citadel.platformTenant);
+  const tenant = await platformTenant(citadel);
   return compareWithCitadel({ store, citadel, tenant, platform, last });
 }
 
@@ -114,7 +114,7 @@ async function outbox(options: { json?: true; retryRefused?: true }): Promise<vo
 
 async function ship(platform: string, { once }: { once?: true }): Promise<void> {
   const { CitadelShipper } = await import("../../automation/audit/shipper.ts");
-  const { platformTenant } = await import("../../automation/audit/platform-tenant.ts");
+  const { platformTenant } = await import("../../automation/citadel/tenants.ts");
   const { Citadel } = await import("../../providers/citadel/client.ts");
   const { requireSchema } = await import("../../automation/store/require-schema.ts");
   const citadel = new Citadel();
@@ -123,7 +123,7 @@ async function ship(platform: string, { once }: { once?: true }): Promise<void> 
     await requireSchema(store);
     const shipper = new CitadelShipper({
       ...{ store, citadel, platform },
-      tenant: () => platformTenant(citadel, citadel.platformTenant),
+      tenant: () => platformTenant(citadel),
       onFailure: ({ code, message }, wait) =>
         console.error(`${code}: ${message}${once ? "" : ` Again in ${durationText(wait)}.`}`),
     });

@@ -1,5 +1,4 @@
-import type { Comparison } from "../../automation/audit/citadel-copy.ts";
-import type { Missing } from "../../automation/audit/copy-gaps.ts";
+import type { Comparison, Missing } from "../../automation/audit/verify.ts";
 
 /** What `audit verify --citadel` tells of Citadel's copy where no event is broken. */
 export function comparisonLines(comparison: Comparison, last: string): string[] {

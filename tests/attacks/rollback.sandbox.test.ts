@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { listAudit } from "../../automation/audit/list.ts";
+import { listAudit } from "../../automation/audit/queries.ts";
 import { destroy, up } from "../../automation/engine/stack.ts";
 import { StackState } from "../../automation/engine/state.ts";
 import { projectStackName } from "../../core/stack-name.ts";

@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { request } from "undici";
 import { auditLog } from "../../automation/audit/log.ts";
-import { auditPage } from "../../automation/audit/pages.ts";
+import { auditPage } from "../../automation/audit/queries.ts";
 import { type Role } from "../../automation/keys/key.ts";
 import { Keys } from "../../automation/keys/keys.ts";
 import { Operations } from "../../automation/operations/operations.ts";

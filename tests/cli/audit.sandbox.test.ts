@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MultiWriter } from "../../automation/audit/multi-writer.ts";
+import { MultiWriter } from "../../automation/audit/log.ts";
 import { startIngestRecorder } from "../support/ingest-recorder.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { runCli } from "./run-cli.ts";
@@ -102,14 +102,14 @@ describe("rdev-infra audit", () => {
     assert.equal((await run(["audit", "verify"])).code, 0);
     const cut = await run(verifyCopy, direct);
     assert.equal(cut.code, 1);
-    assert.match(cut.stderr, /^RDEV_AUDIT: event 3 is broken: .* gone from here/);
+    assert.match(cut.stderr, /^RDEV_AUDIT: event 3 is broken: .* audit log lacks it/);
     await citadel.close();
     await test.admin(
       "SET session_replication_role = replica; UPDATE audit_log SET actor = 'eve' WHERE id = 2",
     );
     const broken = await run(["audit", "verify"]);
     assert.equal(broken.code, 1);
-    assert.match(broken.stderr, /^RDEV_AUDIT: event 2 is broken: its content is not what/);
+    assert.match(broken.stderr, /^RDEV_AUDIT: event 2 is broken: its content does not match/);
   });
 
   it("refuses what is no time or no number", async () => {

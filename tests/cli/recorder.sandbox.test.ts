@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hostname, userInfo } from "node:os";
-import { listAudit } from "../../automation/audit/list.ts";
+import { listAudit } from "../../automation/audit/queries.ts";
 import { Projects } from "../../automation/store/projects.ts";
 import { up } from "../../automation/engine/stack.ts";
 import { Citadel } from "../../providers/citadel/client.ts";

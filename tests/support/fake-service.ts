@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { Registry } from "prom-client";
-import type { AuditEvent } from "../../automation/audit/port.ts";
+import type { AuditEvent } from "../../automation/audit/log.ts";
 import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
 import type { NumberedEvent, Operation } from "../../automation/operations/operation.ts";
 import type { SubmitInput } from "../../automation/operations/operations.ts";

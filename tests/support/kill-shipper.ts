@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MultiWriter } from "../../automation/audit/multi-writer.ts";
+import { MultiWriter } from "../../automation/audit/log.ts";
 import { backlog } from "../../automation/audit/outbox.ts";
 import type { IngestRecorder } from "./ingest-recorder.ts";
 import type { TestStore } from "./test-store.ts";

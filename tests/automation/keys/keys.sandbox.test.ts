@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { listAudit } from "../../../automation/audit/list.ts";
+import { listAudit } from "../../../automation/audit/queries.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import { RecentKeys } from "../../../automation/keys/recent-keys.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";

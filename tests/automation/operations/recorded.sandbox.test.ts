@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { listAudit } from "../../../automation/audit/list.ts";
+import { listAudit } from "../../../automation/audit/queries.ts";
 import { backlog } from "../../../automation/audit/outbox.ts";
 import { verifyChain } from "../../../automation/audit/verify.ts";
 import { NO_CHANGES } from "../../../automation/engine/events.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Migrator } from "kysely/migration";
 import { backlog } from "../../../automation/audit/outbox.ts";
 import { verifyChain } from "../../../automation/audit/verify.ts";
-import { MultiWriter } from "../../../automation/audit/multi-writer.ts";
+import { MultiWriter } from "../../../automation/audit/log.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
 import { MIGRATIONS } from "../../../automation/store/migrations.ts";

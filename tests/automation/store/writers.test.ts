@@ -7,9 +7,9 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** Each table of the service, with the only module that may write to it. A folder ends with "/". */
 const WRITERS: Readonly<Record<string, string>> = {
   api_keys: "automation/keys/keys.ts",
-  audit_log: "automation/audit/postgres-log.ts",
+  audit_log: "automation/audit/log.ts",
   audit_outbox: "automation/audit/outbox.ts",
-  audit_shipped: "automation/audit/shipped.ts",
+  audit_shipped: "automation/audit/outbox.ts",
   operation_attempts: "automation/operations/",
   operation_events: "automation/operations/",
   operations: "automation/operations/",

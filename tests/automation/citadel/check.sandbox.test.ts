@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { checkCitadel, deleteOrphan, mendLinks } from "../../automation/citadel/check.ts";
-import { Projects } from "../../automation/store/projects.ts";
-import { InfraError } from "../../core/errors.ts";
-import { parseStackName } from "../../core/stack-name.ts";
-import { markOf } from "../../core/ownership.ts";
-import { Citadel } from "../../providers/citadel/client.ts";
-import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
-import { rejected } from "../support/rejected.ts";
-import { createTestStore, type TestStore } from "../support/test-store.ts";
-import { runCli } from "../cli/run-cli.ts";
-import { testOwner } from "../support/owner.ts";
+import { checkCitadel, deleteOrphan, mendLinks } from "../../../automation/citadel/check.ts";
+import { Projects } from "../../../automation/store/projects.ts";
+import { InfraError } from "../../../core/errors.ts";
+import { parseStackName } from "../../../core/stack-name.ts";
+import { markOf } from "../../../core/ownership.ts";
+import { Citadel } from "../../../providers/citadel/client.ts";
+import { type Citadel as StandIn, startCitadel } from "../../../sandbox/citadel/server.ts";
+import { rejected } from "../../support/rejected.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
+import { runCli } from "../../cli/run-cli.ts";
+import { testOwner } from "../../support/owner.ts";
 
-describe("the check of Citadel", () => {
+describe("the Citadel check", () => {
   let test: TestStore;
   let standIn: StandIn;
   let citadel: Citadel;
@@ -44,7 +44,7 @@ describe("the check of Citadel", () => {
   const noStacks = () => Promise.resolve([]);
   const check = () => checkCitadel({ citadel, projects, stacks: noStacks });
 
-  it("finds nothing where both agree, and leaves out what is not ours or the platform's", async () => {
+  it("finds nothing if both agree, and ignores foreign environments and the platform's", async () => {
     await project("shop", await environment("shop"));
     await environment("rdev-platform", { ...markOf(testOwner("staging")) });
     await citadel.environments.create({
@@ -53,7 +53,7 @@ describe("the check of Citadel", () => {
     assert.deepEqual(await check(), []);
   });
 
-  it("finds what is on one side only, and mends what is stored", async () => {
+  it("finds differences, and corrects the stored ids", async () => {
     const orphan = await environment("old");
     const blog = await environment("blog");
     const shop = await environment("shop");
@@ -87,7 +87,7 @@ describe("the check of Citadel", () => {
     assert.equal((await citadel.environments.get(orphan))?.slug, "old");
   });
 
-  it("deletes an orphan that is named, and nothing else", async () => {
+  it("deletes only the named orphan", async () => {
     const shop = await environment("shop");
     const old = await environment("old");
     await project("shop", shop);
@@ -103,7 +103,7 @@ describe("the check of Citadel", () => {
     assert.ok(await citadel.environments.get(shop));
   });
 
-  it("calls no environment an orphan that has a stack, or where the backend cannot be asked", async () => {
+  it("reports no orphan if a stack owns the environment, or if the backend is unreachable", async () => {
     const tenantId = await environment("shop");
     const found = [{ stack: "staging.shop", name: parseStackName("staging.shop") }];
     const options = { citadel, projects, stacks: () => Promise.resolve(found) };
@@ -116,7 +116,7 @@ describe("the check of Citadel", () => {
     assert.ok(await citadel.environments.get(tenantId));
   });
 
-  it("is a command that changes nothing unless asked", async () => {
+  it("is a command that changes nothing by default", async () => {
     const blog = await environment("blog");
     await environment("old");
     await project("blog", null);

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { audited } from "../../automation/audit/audited.ts";
-import { FIRST_HASH } from "../../automation/audit/chain.ts";
-import { listAudit } from "../../automation/audit/list.ts";
-import { MultiWriter } from "../../automation/audit/multi-writer.ts";
-import { backlog } from "../../automation/audit/outbox.ts";
-import type { AuditEvent } from "../../automation/audit/port.ts";
-import { PostgresAuditLog } from "../../automation/audit/postgres-log.ts";
-import { verifyChain } from "../../automation/audit/verify.ts";
-import { Store } from "../../automation/store/store.ts";
-import { rejected } from "../support/rejected.ts";
-import { createTestStore, type TestStore } from "../support/test-store.ts";
+import {
+  audited,
+  type AuditEvent,
+  FIRST_HASH,
+  MultiWriter,
+  PostgresAuditLog,
+} from "../../../automation/audit/log.ts";
+import { listAudit } from "../../../automation/audit/queries.ts";
+import { backlog } from "../../../automation/audit/outbox.ts";
+import { verifyChain } from "../../../automation/audit/verify.ts";
+import { Store } from "../../../automation/store/store.ts";
+import { rejected } from "../../support/rejected.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 const EVENT: AuditEvent = {
   action: "project.create",
@@ -36,12 +38,12 @@ describe("the audit log", () => {
     }
   }
 
-  /** What nobody but the server's administrator can do. */
+  /** Only the server's administrator can do this. */
   async function tamper(statement: string): Promise<void> {
     await test.admin(`SET session_replication_role = replica; ${statement}`);
   }
 
-  it("keeps who did what to which project, and how it ended", async () => {
+  it("records who did what to which project, and the result", async () => {
     await log.record({ ...EVENT, durationMs: 12.6, details: { template: "skeleton" } });
     const [row] = await listAudit(test.store, { limit: 10 });
     const { at, hash, ...rest } = row!;
@@ -60,7 +62,7 @@ describe("the audit log", () => {
     });
   });
 
-  it("lists one project's, of the last hours, the newest", async () => {
+  it("filters by project and time, and limits to the newest", async () => {
     await record(3);
     await log.record({ ...EVENT, projectId: "blog" });
     const ids = async (options: Parameters<typeof listAudit>[1]) =>
@@ -71,7 +73,7 @@ describe("the audit log", () => {
     assert.deepEqual(await ids({ limit: 9, last: 3_600_000 }), [4]);
   });
 
-  it("lists what began and never ended, as after a kill or an outage", async () => {
+  it("lists operations without a result, as a kill or an outage leaves them", async () => {
     const action = { action: "project.update", actor: "ada", component: "infra" };
     await audited(log, { ...action, projectId: "done" }, async () => undefined);
     await rejected(
@@ -92,7 +94,7 @@ describe("the audit log", () => {
     assert.deepEqual(await unfinished(), ["killed"]);
   });
 
-  it("finds what never ended among many in time", async function () {
+  it("finds an operation without a result among 100,000 rows in time", async function () {
     this.timeout(20_000);
     await test.admin(`
       INSERT INTO audit_log SELECT n, now(), 'project.update', 'shop', 'ada',
@@ -106,7 +108,7 @@ describe("the audit log", () => {
     );
   });
 
-  it("is one chain, also when many write at once", async () => {
+  it("keeps one chain under concurrent writes", async () => {
     const events = Array.from({ length: 40 }, (_, index) => ({
       ...EVENT,
       projectId: `project-${index % 5}`,
@@ -139,14 +141,14 @@ describe("the audit log", () => {
     "TRUNCATE audit_shipped",
     "ALTER TABLE audit_shipped DISABLE TRIGGER append_only",
   ]) {
-    it(`refuses the service's role to forget what was shipped: ${statement}`, async () => {
+    it(`refuses the service's role to change the record of shipped events: ${statement}`, async () => {
       const { CompiledQuery } = await import("kysely");
       const done = test.store.run((db) => db.executeQuery(CompiledQuery.raw(statement)));
       assert.equal((await rejected(done, /audit_shipped/)).name, "RDEV_FORBIDDEN");
     });
   }
 
-  it("refuses even its owner, and the administrator as long as the trigger stands", async () => {
+  it("refuses the owner, and the administrator while the trigger is enabled", async () => {
     await record(1);
     const owner = new Store({ url: test.ownerUrl });
     const { sql } = await import("kysely");
@@ -160,26 +162,26 @@ describe("the audit log", () => {
     await rejected(test.admin("DELETE FROM audit_shipped"), /audit_shipped is append-only/);
   });
 
-  for (const [what, statement, id] of [
+  for (const [change, statement, id] of [
     ["a changed actor", "UPDATE audit_log SET actor = 'eve' WHERE id = 3", 3],
     ["changed details", `UPDATE audit_log SET details = '{"index": 7}' WHERE id = 2`, 2],
     ["another time", "UPDATE audit_log SET at = at + interval '1 ms' WHERE id = 4", 4],
     ["a removed row", "DELETE FROM audit_log WHERE id = 3", 4],
     ["removed first rows", "DELETE FROM audit_log WHERE id < 3", 3],
     [
-      "rows that changed places",
+      "swapped rows",
       "UPDATE audit_log SET id = CASE id WHEN 2 THEN -3 ELSE -2 END WHERE id IN (2, 3); " +
         "UPDATE audit_log SET id = -id WHERE id < 0",
       2,
     ],
     [
-      "a row that was put in",
+      "an inserted row",
       "INSERT INTO audit_log SELECT 9, at, action, project_id, 'eve', result, duration_ms, " +
         "component, details, hash, repeat('a', 64) FROM audit_log WHERE id = 5",
       9,
     ],
   ] as const) {
-    it(`finds ${what}, and the first row that is broken`, async () => {
+    it(`finds ${change}, and names the first broken row`, async () => {
       await record(5);
       assert.equal((await verifyChain(test.store)).broken, undefined);
       await tamper(statement);
@@ -187,13 +189,13 @@ describe("the audit log", () => {
     });
   }
 
-  it("verifies what jsonb writes differently", async () => {
+  it("verifies details that jsonb formats differently", async () => {
     const odd = { z: 1, a: { "10": 1, "9": 2, b: [1.5, 1e21, -0, 1e-7] }, ü: "\u2028 é", n: null };
     await log.record({ ...EVENT, details: odd });
     assert.equal((await verifyChain(test.store)).broken, undefined);
   });
 
-  it("takes what PostgreSQL and JSON cannot hold", async () => {
+  it("accepts values that PostgreSQL and JSON cannot represent", async () => {
     const circular: Record<string, unknown> = { nul: "a\0b", half: "\ud800", big: 10n, nan: NaN };
     circular["self"] = circular;
     circular["date"] = new Date("0000-01-01T00:00:00Z");
@@ -217,20 +219,20 @@ describe("the audit log", () => {
     assert.equal((await verifyChain(test.store)).broken, undefined);
   });
 
-  it("names all that is wrong with an event", async () => {
+  it("names every problem of a malformed event", async () => {
     const wrong = { ...EVENT, action: "Project Create", actor: "" };
     const error = await rejected(log.record(wrong), /action: .*\n.*actor: /);
     assert.equal(error.name, "RDEV_AUDIT");
     assert.equal((await backlog(test.store)).waiting, 0);
   });
 
-  it("leaves out the outbox without Citadel", async () => {
+  it("does not use the outbox without Citadel", async () => {
     await new PostgresAuditLog(test.store).record(EVENT);
     assert.equal((await verifyChain(test.store)).rows, 1);
     assert.equal((await backlog(test.store)).waiting, 0);
   });
 
-  it("writes neither row when a transaction of the caller's fails", async () => {
+  it("writes neither row if the caller's transaction fails", async () => {
     const failing = test.store.transaction(async (transaction) => {
       await log.recordIn(transaction, EVENT);
       throw new Error("changed my mind");
@@ -250,7 +252,7 @@ describe("the audit log", () => {
     const results = async () =>
       (await listAudit(test.store, { limit: 9 })).map(({ result }) => result);
 
-    it("writes the intent before the work, and its end after", async () => {
+    it("records the intent before the work, and the result after it", async () => {
       const value = await audited(log, action, async () => {
         assert.deepEqual(await results(), ["started"]);
         return 42;
@@ -261,7 +263,7 @@ describe("the audit log", () => {
       assert.ok(end!.duration_ms! >= 0 && end!.duration_ms! < 60_000);
     });
 
-    it("writes why it failed, and throws that", async () => {
+    it("records why the work failed, and throws its error", async () => {
       const work = () => Promise.reject(new Error("the disk is full"));
       await rejected(audited(log, action, work), /^the disk is full$/);
       assert.deepEqual(await results(), ["started", "failure"]);
@@ -269,7 +271,7 @@ describe("the audit log", () => {
       assert.match(String(end?.details["error"]), /the disk is full/);
     });
 
-    it("does nothing when PostgreSQL is down", async () => {
+    it("does not run the work if PostgreSQL is down", async () => {
       const down = Object.assign(new URL(test.url), { port: "1" });
       const store = new Store({ url: down.href });
       let done = false;
@@ -280,13 +282,13 @@ describe("the audit log", () => {
       await store.close();
     });
 
-    it("says so when the end cannot be written", async () => {
+    it("reports that the result could not be recorded", async () => {
       const work = async () => void (await test.admin("ALTER TABLE audit_outbox RENAME TO gone"));
       const error = await rejected(audited(log, action, work), /ended with success, but/);
       assert.equal(error.name, "RDEV_AUDIT");
     });
 
-    it("measures without the clock, which may jump", async () => {
+    it("measures with a monotonic clock", async () => {
       const real = Date.now;
       try {
         await audited(log, action, async () => void (Date.now = () => real() - 86_400_000));

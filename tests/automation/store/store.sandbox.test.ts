@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { migrate } from "../../automation/store/migrate.ts";
-import { Projects } from "../../automation/store/projects.ts";
-import { Store } from "../../automation/store/store.ts";
-import { rejected } from "../support/rejected.ts";
-import { createTestStore, type TestStore } from "../support/test-store.ts";
+import { migrate } from "../../../automation/store/migrate.ts";
+import { Projects } from "../../../automation/store/projects.ts";
+import { Store } from "../../../automation/store/store.ts";
+import { rejected } from "../../support/rejected.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("the store", () => {
   let test: TestStore;
   before(async () => void (test = await createTestStore({ migrated: false })));
   after(() => test.drop());
 
-  it("says that it is not migrated, and how to mend that", async () => {
+  it("reports a missing migration, and the command for it", async () => {
     await rejected(new Projects(test.store).list(), /rdev-infra store migrate/);
   });
 
-  it("is migrated once by many that start at once", async () => {
+  it("is migrated once by concurrent migrations", async () => {
     const { ownerUrl, serviceRole } = test;
     const all = await Promise.all(
       Array.from({ length: 8 }, () => migrate({ ownerUrl, serviceRole })),
@@ -26,7 +26,7 @@ describe("the store", () => {
     assert.deepEqual(await migrate({ ownerUrl, serviceRole }), []);
   });
 
-  it("keeps a project with the id of its tenant", async () => {
+  it("stores a project with its tenant id", async () => {
     const projects = new Projects(test.store);
     const project = { slug: "shop", platform: "staging", name: "Shop", citadelTenantId: null };
     await projects.put(project);
@@ -46,14 +46,14 @@ describe("the store", () => {
     assert.equal(await projects.find("shop"), undefined);
   });
 
-  it("refuses a database that a newer version migrated", async () => {
+  it("refuses a database migrated by a newer version", async () => {
     const { ownerUrl, serviceRole } = test;
     await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
     await rejected(migrate({ ownerUrl, serviceRole }), /another version/);
     await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
   });
 
-  it("goes on after the server ended its connections", async () => {
+  it("goes on after the server closed its connections", async () => {
     const projects = new Projects(test.store);
     await projects.list();
     await test.admin(
@@ -64,7 +64,7 @@ describe("the store", () => {
     assert.deepEqual(await projects.list(), []);
   });
 
-  it("names the variable, and no password, where the server is down or refuses", async () => {
+  it("names the variable, and no password, if the server is down or refuses", async () => {
     const down = Object.assign(new URL(test.url), { port: "1" });
     const wrong = Object.assign(new URL(test.url), { password: "wrong-Passw0rd" });
     for (const [url, code] of [

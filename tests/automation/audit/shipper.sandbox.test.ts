@@ -1,23 +1,22 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Registry } from "prom-client";
-import { MultiWriter } from "../../automation/audit/multi-writer.ts";
-import { registerAuditMetrics } from "../../automation/audit/metrics.ts";
+import { type AuditEvent, MultiWriter } from "../../../automation/audit/log.ts";
 import {
   backlog,
-  becomeShipper,
-  due,
+  dueRows,
   refusedRows,
+  registerAuditMetrics,
   requeueRefused,
-} from "../../automation/audit/outbox.ts";
-import type { AuditEvent } from "../../automation/audit/port.ts";
-import { CitadelShipper, type ShipperOptions } from "../../automation/audit/shipper.ts";
-import { InfraError } from "../../core/errors.ts";
-import { Citadel } from "../../providers/citadel/client.ts";
-import type { CitadelEvent, IngestReport } from "../../providers/citadel/port.ts";
-import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
-import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
-import { createTestStore, type TestStore } from "../support/test-store.ts";
+  tryShipperLock,
+} from "../../../automation/audit/outbox.ts";
+import { CitadelShipper, type ShipperOptions } from "../../../automation/audit/shipper.ts";
+import { InfraError } from "../../../core/errors.ts";
+import { Citadel } from "../../../providers/citadel/client.ts";
+import type { CitadelEvent, IngestReport } from "../../../providers/citadel/port.ts";
+import { type Citadel as StandIn, startCitadel } from "../../../sandbox/citadel/server.ts";
+import { type FaultyProxy, startFaultyProxy } from "../../support/faulty-proxy.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 const EVENT: AuditEvent = {
   action: "project.create",
@@ -73,12 +72,12 @@ describe("the audit shipper", () => {
     for (let left = count; left > 0; left -= 1) await log.record({ ...EVENT, ...event });
   }
 
-  /** As if all waits were over. */
-  async function hurry(): Promise<void> {
+  /** Makes all postponed events due. */
+  async function skipWaits(): Promise<void> {
     await test.admin("UPDATE audit_outbox SET next_at = now()");
   }
 
-  /** Ids of what Citadel has, oldest first. */
+  /** Ids of the events that Citadel has, in ascending order. */
   async function inCitadel(cpl = "target:audit"): Promise<number[]> {
     const { entries } = await citadel.query({ tenant }, cpl, { range: "7d", limit: 500 });
     return entries
@@ -87,7 +86,7 @@ describe("the audit shipper", () => {
       .sort((a, b) => a - b);
   }
 
-  /** A Citadel that keeps what it takes, in the order in which it took it. */
+  /** A Citadel that keeps the events it takes, in order of arrival. */
   function recorder(answer?: (events: readonly CitadelEvent[]) => IngestReport | undefined) {
     const taken: CitadelEvent[] = [];
     const ingest = async (_tenant: string, events: readonly CitadelEvent[]) => {
@@ -99,13 +98,13 @@ describe("the audit shipper", () => {
     return { ingest, taken, ids };
   }
 
-  it("ships what the plan's queries find", async () => {
+  it("ships events that the plan's queries find", async () => {
     await log.record(EVENT);
     await log.record({ ...EVENT, action: "build.run", component: "build", result: "failure" });
     await log.record({ ...EVENT, projectId: "blog", component: "saga", result: "failure" });
     await log.record({ ...EVENT, component: "http", durationMs: 4_000 });
     assert.deepEqual(await shipper().drain(), {
-      ...{ state: "idle", shipped: 4, refused: 0, putOff: 0 },
+      ...{ state: "idle", shipped: 4, refused: 0, postponed: 0 },
     });
     for (const [cpl, ids] of [
       ["action:project.create", [1, 3, 4]],
@@ -125,7 +124,7 @@ describe("the audit shipper", () => {
     assert.deepEqual(await backlog(test.store), { waiting: 0, oldestSeconds: 0, refused: 0 });
   });
 
-  for (const [what, fault, code] of [
+  for (const [outage, fault, code] of [
     ["500", { status: 500 }, "RDEV_UNREACHABLE"],
     ["503", { status: 503 }, "RDEV_UNREACHABLE"],
     ["a reset", { reset: true }, "RDEV_UNREACHABLE"],
@@ -133,7 +132,7 @@ describe("the audit shipper", () => {
     ["403", { status: 403 }, "RDEV_FORBIDDEN"],
     ["429 for an hour", { status: 429, headers: { "retry-after": "3600" } }, "RDEV_RATE_LIMITED"],
   ] as const) {
-    it(`keeps all through an outage (${what}), and then ships it without loss`, async () => {
+    it(`keeps all events through an outage (${outage}), and then ships them`, async () => {
       await record(5);
       await record(5, { projectId: "blog" });
       standIn.misbehave({ ...fault, match: { path: /ingest/ } });
@@ -141,10 +140,10 @@ describe("the audit shipper", () => {
       for (let tries = 0; tries < 3; tries += 1) {
         const { state, wait } = await one.ship();
         if (state !== "idle") assert.ok(wait <= 15 * 60_000);
-        await hurry();
+        await skipWaits();
       }
       assert.equal(failures[0]?.code, code);
-      // While Citadel is down, actions go on.
+      // Actions go on while Citadel is down.
       await record(1);
       assert.equal((await backlog(test.store)).waiting, 11);
       standIn.misbehave(undefined);
@@ -157,7 +156,7 @@ describe("the audit shipper", () => {
     });
   }
 
-  it("waits longer after every failure, with an end, and as long as Citadel asks", async () => {
+  it("backs off up to a maximum, and waits as long as Citadel asks", async () => {
     await record(1);
     const waits: number[] = [];
     const down = new InfraError("RDEV_UNREACHABLE", "down");
@@ -165,7 +164,7 @@ describe("the audit shipper", () => {
     const one = shipper({ citadel: { ingest } });
     for (let tries = 0; tries < 12; tries += 1) {
       waits.push((await one.ship()).wait);
-      await hurry();
+      await skipWaits();
     }
     assert.ok(waits[0]! <= 500);
     assert.ok(waits[4]! > waits[0]! * 4);
@@ -174,11 +173,11 @@ describe("the audit shipper", () => {
     const { wait } = await shipper({ citadel: { ingest: () => Promise.reject(limited) } }).ship();
     assert.equal(wait, 120_000);
     assert.deepEqual(await shipper({ citadel: recorder() }).drain(), {
-      ...{ state: "idle", shipped: 0, refused: 0, putOff: 0 }, // the wait holds for others, too
+      ...{ state: "idle", shipped: 0, refused: 0, postponed: 0 }, // other shippers wait, too
     });
   });
 
-  it("looks for the tenant again until there is one", async () => {
+  it("looks up the tenant again until it exists", async () => {
     await record(1);
     let known = false;
     const one = shipper({
@@ -192,7 +191,7 @@ describe("the audit shipper", () => {
     assert.equal((await one.ship()).shipped, 1);
   });
 
-  it("ships each project's events in order, and all once, while many write and three ship", async () => {
+  it("ships each project's events in order, and once, with concurrent writers and three shippers", async () => {
     const to = recorder();
     const slow = {
       async ingest(...args: Parameters<typeof to.ingest>) {
@@ -216,7 +215,7 @@ describe("the audit shipper", () => {
     assert.deepEqual(failures, []);
   });
 
-  it("keeps an event aside that is refused, and ships the others", async () => {
+  it("marks a refused event, and ships the others", async () => {
     await record(2);
     await record(1, { actor: "bad" });
     await record(2);
@@ -226,7 +225,7 @@ describe("the audit shipper", () => {
       return { accepted: events.length - 1, refused: [{ index, reason: "no good" }] };
     });
     assert.deepEqual(await shipper({ citadel: to }).drain(), {
-      ...{ state: "idle", shipped: 4, refused: 1, putOff: 0 },
+      ...{ state: "idle", shipped: 4, refused: 1, postponed: 0 },
     });
     const { waiting, refused } = await backlog(test.store);
     assert.deepEqual({ waiting, refused }, { waiting: 0, refused: 1 });
@@ -239,14 +238,14 @@ describe("the audit shipper", () => {
   });
 
   for (const count of [1, 2, 10, 120]) {
-    it(`keeps nothing of ${count} events aside where all is refused: it waits, and ships them then`, async () => {
+    it(`marks none of ${count} events as refused while Citadel refuses all, and ships them later`, async () => {
       await record(count);
       standIn.misbehave({ status: 400, body: '{"error":"no"}', match: { path: /ingest/ } });
       const one = shipper();
       for (let tries = 0; tries < 3; tries += 1) {
         const { state, shipped, refused } = await one.drain();
         assert.deepEqual([state, shipped, refused], ["failed", 0, 0]);
-        await hurry();
+        await skipWaits();
       }
       assert.equal(failures[0]?.code, "RDEV_REFUSED");
       assert.match(failures[0].message, /^Citadel took none of the events: .*no/);
@@ -258,7 +257,7 @@ describe("the audit shipper", () => {
     });
   }
 
-  it("believes a refusal once anything else was taken since", async () => {
+  it("treats a refusal as final once another event was taken", async () => {
     const to = recorder((events) => {
       const refused = events.flatMap(({ fields }, index) =>
         fields?.["actor"] === "bad" ? [{ index, reason: "no good" }] : [],
@@ -268,27 +267,27 @@ describe("the audit shipper", () => {
     const one = shipper({ citadel: to });
     await record(1, { actor: "bad" });
     assert.equal((await one.drain()).state, "failed");
-    await hurry();
+    await skipWaits();
     assert.equal((await one.drain()).state, "failed");
-    await record(1, { projectId: "blog" }); // goes on, while the other waits
-    assert.deepEqual(await one.drain(), { state: "idle", shipped: 1, refused: 0, putOff: 0 });
-    await hurry();
-    assert.deepEqual(await one.drain(), { state: "idle", shipped: 0, refused: 1, putOff: 0 });
+    await record(1, { projectId: "blog" }); // is shipped while the other project waits
+    assert.deepEqual(await one.drain(), { state: "idle", shipped: 1, refused: 0, postponed: 0 });
+    await skipWaits();
+    assert.deepEqual(await one.drain(), { state: "idle", shipped: 0, refused: 1, postponed: 0 });
     assert.equal((await refusedRows(test.store))[0]?.id, 1);
   });
 
-  describe("whose answers do not arrive as they should", () => {
+  describe("with slow or broken answers", () => {
     let proxy: FaultyProxy;
     beforeEach(async () => void (proxy = await startFaultyProxy(standIn.url)));
     afterEach(() => proxy.close());
 
-    /** Ships all, in as many tries as it takes; answers with what Citadel has by then. */
+    /** Ships all events, with retries. Returns the copies that Citadel has of each. */
     async function shipAll(): Promise<Map<number, string[]>> {
       const client = new Citadel({ url: proxy.url, apiKey: standIn.apiKey });
       const one = shipper({ citadel: client, deadline: 500 });
       for (let tries = 0; tries < 5; tries += 1) {
         await one.drain();
-        await hurry();
+        await skipWaits();
       }
       assert.equal((await backlog(test.store)).waiting, 0);
       const { entries } = await citadel.query({ tenant }, "target:audit", { limit: 500 });
@@ -309,31 +308,31 @@ describe("the audit shipper", () => {
 
     beforeEach(() => record(12));
 
-    it("loses nothing when Citadel is slower than the deadline", async () => {
+    it("loses no event if Citadel is slower than the deadline", async () => {
       proxy.misbehave({ match: { path: /ingest/ }, delayMs: 1_500, times: 2 });
       await shipAll();
       assert.equal(failures[0]?.code, "RDEV_DEADLINE");
     });
 
-    it("sends again, with the same ids, what was taken but answered too late", async () => {
+    it("resends events with the same ids if the answer is late", async () => {
       proxy.loseAnswers("POST", /ingest/, 2, 1_500);
       assert.equal(most(await shipAll()), 3);
       assert.equal(failures[0]?.code, "RDEV_DEADLINE");
     });
 
-    it("sends again, with the same ids, what was taken and the connection was reset", async () => {
+    it("resends events with the same ids if the connection is reset before the answer", async () => {
       proxy.loseAnswers("POST", /ingest/, 2);
       assert.equal(most(await shipAll()), 3);
       assert.equal(failures[0]?.code, "RDEV_UNREACHABLE");
     });
 
-    it("sends again, with the same ids, what was taken and the answer cut in half", async () => {
+    it("resends events with the same ids if the answer is truncated", async () => {
       standIn.misbehave({ match: { path: /ingest/ }, truncate: true, times: 2 });
       assert.equal(most(await shipAll()), 3);
       assert.equal(failures[0]?.code, "RDEV_UNREACHABLE");
     });
 
-    it("loses nothing when an error is cut in half", async () => {
+    it("loses no event if an error answer is truncated", async () => {
       const body = JSON.stringify({ error: "no room", retry_after: 1 });
       standIn.misbehave({ match: { path: /ingest/ }, status: 503, body, truncate: true, times: 2 });
       assert.equal(most(await shipAll()), 1);
@@ -341,15 +340,15 @@ describe("the audit shipper", () => {
     });
   });
 
-  it("lets an event on which Citadel falls hold up its own project only", async () => {
+  it("delays only the project of an event that makes Citadel fail", async () => {
     await record(2, { projectId: "a-1" });
     await record(1, { projectId: "a-2", actor: "bad" });
     await record(2, { projectId: "a-2" });
     await record(2, { projectId: "a-3" });
-    let falls = true;
+    let fails = true;
     const to = recorder((events) => {
-      if (falls && events.some(({ fields }) => fields?.["actor"] === "bad")) {
-        throw new InfraError("RDEV_UNREACHABLE", "fell", { status: 500 });
+      if (fails && events.some(({ fields }) => fields?.["actor"] === "bad")) {
+        throw new InfraError("RDEV_UNREACHABLE", "failed", { status: 500 });
       }
       return undefined;
     });
@@ -358,15 +357,15 @@ describe("the audit shipper", () => {
     await record(1, { projectId: "a-1" });
     await shipper({ citadel: to }).drain();
     assert.deepEqual(to.ids(), [1, 2, 6, 7, 8]);
-    falls = false;
-    await hurry();
+    fails = false;
+    await skipWaits();
     await shipper({ citadel: to }).drain();
     assert.deepEqual(to.ids(), [1, 2, 6, 7, 8, 3, 4, 5]);
   });
 
-  it("is not put off by a clock that jumps", async () => {
+  it("goes on after a clock was set back", async () => {
     await record(2);
-    // The server's clock was a day ahead when the attempt was put off.
+    // The server's clock was a day ahead when the event was postponed.
     await test.admin("UPDATE audit_outbox SET next_at = now() + interval '1 day'");
     assert.equal((await shipper().drain()).shipped, 2);
     const real = Date.now;
@@ -380,7 +379,7 @@ describe("the audit shipper", () => {
     assert.deepEqual(await inCitadel(), [1, 2, 3, 4]);
   });
 
-  it("goes on after PostgreSQL ended its connection in the middle of a batch", async () => {
+  it("goes on after PostgreSQL closed its connection during a batch", async () => {
     await record(3);
     const to = recorder();
     let first = true;
@@ -397,22 +396,22 @@ describe("the audit shipper", () => {
     const one = shipper({ citadel: { ingest } });
     assert.equal((await one.ship()).state, "failed");
     assert.equal((await one.drain()).shipped, 3);
-    // Twice, as Citadel had taken them: with the same ids.
+    // Citadel took them twice, with the same ids.
     assert.deepEqual(to.ids(), [1, 2, 3, 1, 2, 3]);
     assert.deepEqual(to.taken.slice(0, 3), to.taken.slice(3));
   });
 
-  it("sees what was written after its transaction began as due", async () => {
+  it("ships events that were recorded after its transaction began", async () => {
     await record(1);
     await test.store.transaction(async (transaction) => {
-      await becomeShipper(transaction);
+      await tryShipperLock(transaction);
       await record(1);
-      const ids = (await due(transaction, 10)).map(({ id }) => id);
+      const ids = (await dueRows(transaction, 10)).map(({ id }) => id);
       assert.deepEqual(ids, [1, 2]);
     });
   });
 
-  it("never makes an action wait for Citadel", async () => {
+  it("never blocks an action on Citadel", async () => {
     await record(1);
     let release = (): void => undefined;
     const held = new Promise<IngestReport>((resolve) => {
@@ -428,7 +427,7 @@ describe("the audit shipper", () => {
     assert.equal((await shipping).shipped, 1);
   });
 
-  it("shows its backlog as a metric", async () => {
+  it("reports its backlog as a metric", async () => {
     const registry = new Registry();
     registerAuditMetrics(registry, test.store);
     const value = async (name: string) => {

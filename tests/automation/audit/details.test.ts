@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { cleanDetails, cleanText } from "../../automation/audit/details.ts";
-import { testVariables } from "../support/variables.ts";
+import { cleanDetails, cleanText } from "../../../automation/audit/details.ts";
+import { testVariables } from "../../support/variables.ts";
 
 describe("cleanDetails", () => {
   const set = testVariables();
 
-  it("takes out what a name or a form gives away as secret", () => {
+  it("redacts values with the name or the format of a secret", () => {
     const clean = cleanDetails({
       password: "hunter2!",
       nested: { apiKey: "abcdef", "X-Api-Key": "abcdef", GITEA_TOKEN: { deep: "abcdef" } },
@@ -18,7 +18,7 @@ describe("cleanDetails", () => {
     });
   });
 
-  it("takes the connections' secrets out of every text, error and key", () => {
+  it("redacts the connections' secrets in text, errors and keys", () => {
     set({ GITEA_TOKEN: "t0p-s3cret" });
     const clean = cleanDetails({
       list: ["a t0p-s3cret"],
@@ -29,14 +29,14 @@ describe("cleanDetails", () => {
     assert.equal(cleanText("by t0p-s3cret"), "by [secret]");
   });
 
-  it("keeps a secret out that lies over the place where a text is cut", () => {
+  it("redacts a secret that spans the cut of a long text", () => {
     set({ GITEA_TOKEN: "0123456789abcdef" });
     for (let before = 80; before <= 100; before += 1) {
       assert.doesNotMatch(cleanText(`${" ".repeat(before)}0123456789abcdef`, 100), /01234/);
     }
   });
 
-  it("bounds what is wide, deep or large", () => {
+  it("limits width, depth and size", () => {
     const wide = cleanDetails({ list: Array.from({ length: 500 }, () => 1) });
     assert.equal((wide["list"] as unknown[]).length, 101);
     let deep: Record<string, unknown> = {};
@@ -48,7 +48,7 @@ describe("cleanDetails", () => {
     assert.match(String(cleanDetails(large)["omitted"]), /too many/);
   });
 
-  it("keeps plain JSON as it is, also what is named twice", () => {
+  it("keeps plain JSON unchanged, including an object that occurs twice", () => {
     const twice = { a: 1 };
     const plain = { text: "é", n: -1.5, yes: true, none: null, list: [twice, twice] };
     assert.deepEqual(cleanDetails(plain), plain);

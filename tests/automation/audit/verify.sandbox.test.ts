@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { compareWithCitadel } from "../../automation/audit/citadel-copy.ts";
-import { MultiWriter } from "../../automation/audit/multi-writer.ts";
-import { CitadelShipper } from "../../automation/audit/shipper.ts";
-import { verifyChain } from "../../automation/audit/verify.ts";
-import { Citadel } from "../../providers/citadel/client.ts";
-import { type Citadel as StandIn, startCitadel } from "../../sandbox/citadel/server.ts";
-import { createTestStore, type TestStore } from "../support/test-store.ts";
+import { compareWithCitadel, verifyChain } from "../../../automation/audit/verify.ts";
+import { MultiWriter } from "../../../automation/audit/log.ts";
+import { CitadelShipper } from "../../../automation/audit/shipper.ts";
+import { Citadel } from "../../../providers/citadel/client.ts";
+import { type Citadel as StandIn, startCitadel } from "../../../sandbox/citadel/server.ts";
+import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
-describe("the audit log beside Citadel's copy of it", () => {
+describe("the comparison of the audit log with Citadel's copy", () => {
   let test: TestStore;
   let standIn: StandIn;
   let citadel: Citadel;
@@ -36,11 +35,11 @@ describe("the audit log beside Citadel's copy of it", () => {
   }
   const compare = () =>
     compareWithCitadel({ store: test.store, citadel, tenant, platform: "staging", last: "7d" });
-  /** As the superuser, past all that protects it. */
+  /** As the superuser, without triggers. */
   const tamper = (statement: string) =>
     test.admin(`SET session_replication_role = replica; ${statement}`);
 
-  it("is the same, and what is not shipped yet is no difference", async () => {
+  it("finds no difference, and ignores events that wait to be shipped", async () => {
     assert.deepEqual(await compare(), { compared: 0 });
     await record(620);
     await ship();
@@ -48,20 +47,20 @@ describe("the audit log beside Citadel's copy of it", () => {
     assert.deepEqual(await compare(), { compared: 620 });
   });
 
-  it("shows that its end was cut off, which the chain cannot", async () => {
+  it("finds rows cut off the end, which the chain cannot show", async () => {
     await record(5);
     await ship();
     await tamper("DELETE FROM audit_log WHERE id > 3");
     assert.deepEqual((await verifyChain(test.store)).broken, undefined);
     const { broken } = await compare();
     assert.equal(broken?.id, 4);
-    assert.match(broken.reason, /gone from here/);
-    await record(4); // the chain grows on over it
+    assert.match(broken.reason, /the audit log lacks it/);
+    await record(4); // the chain continues after the gap
     assert.deepEqual((await verifyChain(test.store)).broken, undefined);
     assert.equal((await compare()).broken?.id, 4);
   });
 
-  it("shows that all of it was removed", async () => {
+  it("finds that all rows were removed", async () => {
     await record(3);
     await ship();
     await tamper("TRUNCATE audit_log");
@@ -69,7 +68,7 @@ describe("the audit log beside Citadel's copy of it", () => {
     assert.equal((await compare()).broken?.id, 1);
   });
 
-  it("shows that the chain was made anew", async () => {
+  it("finds a rebuilt chain", async () => {
     await record(4);
     await ship();
     await tamper("TRUNCATE audit_log RESTART IDENTITY");
@@ -77,10 +76,10 @@ describe("the audit log beside Citadel's copy of it", () => {
     assert.deepEqual((await verifyChain(test.store)).broken, undefined);
     const { broken } = await compare();
     assert.equal(broken?.id, 1);
-    assert.match(broken.reason, /another one/);
+    assert.match(broken.reason, /is different/);
   });
 
-  it("takes an event that came twice for one, however many did", async () => {
+  it("counts an event that was shipped twice as one", async () => {
     await record(300);
     await ship();
     await test.admin("INSERT INTO audit_outbox SELECT id, '' FROM audit_log");
@@ -90,7 +89,7 @@ describe("the audit log beside Citadel's copy of it", () => {
     assert.deepEqual(await compare(), { compared: 300 });
   });
 
-  it("is not that of another platform, nor of what else is logged there", async () => {
+  it("ignores other platforms and other logs", async () => {
     await record(2);
     await ship("production");
     await citadel.ingest(tenant, [
@@ -103,84 +102,84 @@ describe("the audit log beside Citadel's copy of it", () => {
     assert.deepEqual(await compare(), { compared: 0 });
   });
 
-  describe("when Citadel's copy is gone", () => {
-    /** As if it was shipped a while ago: what was shipped just now may not be there yet. */
+  describe("after Citadel lost its copy", () => {
+    /** Backdates the shipping, because Citadel may not show recent events yet. */
     const settle = () => tamper("UPDATE audit_shipped SET shipped_at = now() - interval '1 hour'");
-    async function anew(): Promise<void> {
+    async function recreateTenant(): Promise<void> {
       const old = tenant;
       await citadel.environments.delete(old);
       const environment = { slug: "rdev-platform", name: "rdev", organization: "orchard9" };
       ({ id: tenant } = await citadel.environments.create({ ...environment, metadata: {} }));
     }
 
-    it("says how many it lacks, which is the first, and where that was shipped to", async () => {
+    it("reports how many events it lacks, the first one, and the tenant of that one", async () => {
       await record(300);
       await ship();
       await settle();
       const shippedTo = tenant;
-      await anew();
+      await recreateTenant();
       const { compared, broken, missing } = await compare();
       assert.deepEqual([compared, broken], [0, undefined]);
       assert.deepEqual([missing?.count, missing?.first, missing?.tenant], [300, 1, shippedTo]);
-      await record(2); // what is shipped since hides nothing
+      await record(2); // newer events do not hide the gap
       await ship();
       const since = await compare();
       assert.deepEqual([since.compared, since.missing?.count], [2, 300]);
     });
 
-    it("finds one event that is gone from between others", async () => {
+    it("finds one missing event between others", async () => {
       await record(2);
       await ship();
       await settle();
-      await anew();
+      await recreateTenant();
       await record(2);
       await ship();
-      await test.admin("INSERT INTO audit_outbox VALUES (1, '')"); // again, by hand
+      await test.admin("INSERT INTO audit_outbox VALUES (1, '')"); // resent by hand
       await ship();
       const { compared, missing } = await compare();
       assert.deepEqual([compared, missing?.count, missing?.first], [3, 1, 2]);
     });
 
-    it("shows it also when the log was emptied as well", async () => {
+    it("finds the loss if the log was emptied, too", async () => {
       await record(3);
       await ship();
       await settle();
-      await anew();
+      await recreateTenant();
       await tamper("TRUNCATE audit_log");
       assert.equal((await verifyChain(test.store)).rows, 0);
       assert.deepEqual((await compare()).missing?.count, 3);
     });
 
-    it("gives an event that was shipped just now time to appear, and says so", async () => {
+    it("reports recently shipped events apart", async () => {
       await record(3);
       await ship();
-      await anew();
+      await recreateTenant();
       assert.deepEqual(await compare(), { compared: 0, recent: 3 });
     });
 
-    it("looks no further back than it was told, nor at another platform's", async () => {
+    it("ignores events before the given time, and those of other platforms", async () => {
       await record(4);
       await ship();
       await settle();
       await tamper("UPDATE audit_shipped SET at = now() - interval '8 days' WHERE audit_id < 3");
       await tamper("UPDATE audit_shipped SET platform = 'production' WHERE audit_id = 3");
-      await anew();
+      await recreateTenant();
       const { missing } = await compare();
       assert.deepEqual([missing?.count, missing?.first], [1, 4]);
     });
 
-    it("counts what a version before shipped, or what was never to be shipped, as not known", async () => {
+    it("counts events without a record of shipping as unknown", async () => {
       await record(3);
       await ship();
       await tamper("DELETE FROM audit_shipped");
       assert.deepEqual(await compare(), { compared: 3 });
-      await anew();
+      await recreateTenant();
       await record(1);
       assert.deepEqual(await compare(), { compared: 0, unknown: 3 });
     });
   });
 
-  it("notes what was shipped in the transaction that takes it from the outbox", async () => {
+  it("records shipped events in the transaction that removes them from the outbox", async () => {
     await record(2);
     await test.admin(`
       CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { verifyChain } from "../../automation/audit/verify.ts";
-import { startIngestRecorder } from "../support/ingest-recorder.ts";
-import { killShipperUnderLoad } from "../support/kill-shipper.ts";
-import { createTestStore } from "../support/test-store.ts";
+import { verifyChain } from "../../../automation/audit/verify.ts";
+import { startIngestRecorder } from "../../support/ingest-recorder.ts";
+import { killShipperUnderLoad } from "../../support/kill-shipper.ts";
+import { createTestStore } from "../../support/test-store.ts";
 
-/** `npm run bench:citadel` does it 50 times. */
+/** `npm run bench:citadel` uses 50. */
 const KILLS = Number(process.env["RDEV_TEST_KILLS"] ?? 6);
 
-describe("a shipper that is killed", () => {
-  it(`loses no event, and sends an event again with the same id, ${KILLS} times`, async function () {
+describe("a killed audit shipper", () => {
+  it(`loses no event, and resends events with the same id, after ${KILLS} kills`, async function () {
     this.timeout(60_000 + KILLS * 5_000);
     const test = await createTestStore();
     const citadel = await startIngestRecorder();
@@ -22,9 +22,9 @@ describe("a shipper that is killed", () => {
         Array.from({ length: recorded }, (_, index) => index + 1),
       );
       for (const [id, bodies] of citadel.events) {
-        assert.equal(new Set(bodies).size, 1, `event ${id} was sent with two contents`);
+        assert.equal(new Set(bodies).size, 1, `event ${id} was sent with different contents`);
       }
-      // The first time that each came is in order, whatever came again: no project had to wait.
+      // The keys are in the order of first arrival: no project had to wait.
       assert.deepEqual([...citadel.events.keys()], ids);
     } finally {
       await citadel.close();
