@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readRejectedChunk } from "../../../automation/agent/rejected-chunk.ts";
-import { replayRejected } from "../../../automation/agent/replay.ts";
+import { encode } from "@msgpack/msgpack";
+import { readRejectedChunk, replayRejected } from "../../../automation/agent/replay.ts";
 
 const TENANT = "22222222-2222-4222-8222-222222222222";
 
 const text = (value: string) =>
   Buffer.concat([Buffer.from([0xd9, value.length]), Buffer.from(value)]);
-/** As Fluent Bit 5.1.1 wrote it: `[[time, {}], {message, fields: {k8s: {tenant}}}]`. */
+/** The bytes that Fluent Bit 5.1.1 writes: `[[time, {}], {message, fields: {k8s: {tenant}}}]`. */
 const RECORD = Buffer.concat([
   Buffer.from([0x92, 0x92, 0xd7, 0x00, 0, 0, 0, 1, 0, 0, 0, 2, 0x80, 0x82]),
   ...[text("message"), text("hello"), text("fields"), Buffer.from([0x81])],
@@ -19,24 +19,34 @@ const chunk = (content: Buffer) => {
   const header = Buffer.alloc(24);
   header[0] = 0xc1;
   header.writeUInt32BE(content.length, 10);
-  // What the disk was given beyond the content is zeros.
+  // Fluent Bit allocates more than the content; the rest of the file is zeros.
   return Buffer.concat([header, content, Buffer.alloc(100)]);
 };
 
-describe("What the agent kept aside", () => {
-  it("is read with the environment that it was meant for", () => {
+describe("the replay of rejected chunks", () => {
+  it("reads each event with its tenant", () => {
     const events = readRejectedChunk(chunk(Buffer.concat([RECORD, RECORD])));
     assert.equal(events.length, 2);
     assert.equal(events[0]?.tenant, TENANT);
     assert.equal(events[0]?.event.message, "hello");
   });
 
-  it("is no other file, and no half of one", () => {
-    assert.throws(() => readRejectedChunk(Buffer.from("hello")), /C1 00/);
-    assert.throws(() => readRejectedChunk(chunk(RECORD.subarray(0, 30))), /middle of a record/);
+  it("reads an event with the key __proto__", () => {
+    const fields = { k8s: { tenant: TENANT }, ["__proto__"]: { polluted: true } };
+    const record = encode([[1, {}], { message: "hello", fields }]);
+    const [read] = readRejectedChunk(chunk(Buffer.from(record)));
+    assert.deepEqual(read?.event.fields?.["[__proto__]"], { polluted: true });
+    assert.equal(Reflect.get({}, "polluted"), undefined);
   });
 
-  it("stays where it is until Citadel has taken all of it", async () => {
+  it("refuses other files, truncated ones, and events without a tenant", () => {
+    assert.throws(() => readRejectedChunk(Buffer.from("hello")), /C1 00/);
+    assert.throws(() => readRejectedChunk(chunk(RECORD.subarray(0, 30))), /middle of a record/);
+    const record = encode([[1, {}], { message: "hello", fields: {} }]);
+    assert.throws(() => readRejectedChunk(chunk(Buffer.from(record))), /not an event of the agent/);
+  });
+
+  it("deletes a file only once Citadel has accepted all its events", async () => {
     const folder = await mkdtemp(join(tmpdir(), "rdev-rejected-"));
     await writeFile(join(folder, "a.flb"), chunk(RECORD));
     const left = () => readdir(folder);
