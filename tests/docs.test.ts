@@ -1,11 +1,29 @@
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import ms, { type StringValue } from "ms";
 import { EXIT_HELP } from "../cli/exit-codes.ts";
 import { ERROR_CODES, HTTP_STATUS, type ErrorCode } from "../core/errors.ts";
 import { DEFAULT_BLOCK, POLICIES } from "../core/previews/policies.ts";
 import { TEMPLATE_VARIABLES } from "../core/template.ts";
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+
+const exists = (path: string) => existsSync(new URL(`../${path}`, import.meta.url));
+const files = (...patterns: string[]) =>
+  globSync(patterns, { cwd: new URL("..", import.meta.url) });
+
+/** The anchors of a page's headings, as GitHub and Gitea make them. */
+function anchors(page: string): Set<string> {
+  return new Set(
+    [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
 
 /** The rows of the Markdown tables in a text, as cells without back-ticks. */
 function rows(text: string): string[][] {
@@ -60,7 +78,57 @@ describe("docs/reference.md", () => {
   });
 });
 
+describe("docs/architecture.md", () => {
+  const text = read("docs/architecture.md");
+
+  it("names files and folders that exist", () => {
+    const paths = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]+)*(?:\.(?:ts|js|lua|yml)|\/))`/g)];
+    assert.ok(paths.length > 50);
+    for (const [, path = ""] of paths) assert.ok(exists(path), path);
+  });
+
+  it("gives each timer the value of its constant", () => {
+    const timers = text
+      .split("\n")
+      .map((line) => line.split("|").map((cell) => cell.trim().replaceAll("`", "")))
+      .filter(([, , value = ""]) => /^\d+ (ms|s|min|h)$/.test(value));
+    assert.ok(timers.length > 40);
+    for (const [, timer, value, constant = "", file = ""] of timers) {
+      assert.equal(milliseconds(constant, file), ms(value as StringValue), `${timer}: ${constant}`);
+    }
+  });
+
+  /** The value of `NAME`, `NAME / 6` or `NAME * 0.75`, where a file says `NAME = 60` or `NAME: 1_000 * 60`. */
+  function milliseconds(expression: string, file: string): number {
+    const [name = "", operator, operand] = expression.split(" ");
+    const escaped = name.replaceAll(".", String.raw`\.`);
+    const pattern = new RegExp(
+      `(?<![\\w.])"?${escaped}"?(?: =|:) "?([\\d_]+(?: \\* [\\d_]+)*)s?\\b`,
+      "g",
+    );
+    const values = [...read(file).matchAll(pattern)].map(([, value = ""]) => value);
+    assert.equal(values.length, 1, `${file} says what ${name} is ${values.length} times`);
+    const factors = values[0]!.replaceAll("_", "").split(" * ").map(Number);
+    const inSeconds = /_S$|Seconds$/.test(name) || file.startsWith("components/citadel-agent/");
+    const constant = factors.reduce((a, b) => a * b) * (inSeconds ? 1000 : 1);
+    if (operator === undefined) return constant;
+    return operator === "/" ? constant / Number(operand) : constant * Number(operand);
+  }
+});
+
 describe("the documents", () => {
+  it("link to files and headings that exist", () => {
+    const pages = ["README.md", "CONTRIBUTING.md", ...files("docs/*.md")];
+    for (const page of pages) {
+      for (const [, link = ""] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+        const [path = "", heading] = link.split("#");
+        const target = path === "" ? page : join(dirname(page), path);
+        assert.ok(exists(target), `${page}: ${link}`);
+        if (heading !== undefined) assert.ok(anchors(target).has(heading), `${page}: ${link}`);
+      }
+    }
+  });
+
   it("list every template variable, in its words", () => {
     const found = Object.fromEntries(rows(read("docs/templates.md"))) as Record<string, string>;
     const wanted = Object.fromEntries(
@@ -79,7 +147,7 @@ describe("the documents", () => {
     const page = read("docs/citadel.md");
     const cited = new Set([...page.replace(/\s+/g, " ").matchAll(/“([^”]+)”/g)].map(([, t]) => t));
     const titles = (...patterns: string[]) =>
-      globSync(patterns, { cwd: new URL("..", import.meta.url) }).flatMap((path) =>
+      files(...patterns).flatMap((path) =>
         [...read(path).matchAll(/\bit\(\s*"([^"]+)"/g)].map(([, title]) => title),
       );
 
