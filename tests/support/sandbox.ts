@@ -1,37 +1,40 @@
 import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
+import { endRun, type RunningSandbox } from "./end-of-run.ts";
 
-let sandbox: Sandbox | undefined;
-const lastWorks: (() => Promise<void>)[] = [];
+let started: Sandbox | undefined;
+let used: RunningSandbox | undefined;
 
-/** The sandbox of this run; what it is reached by is in process.env as well. */
-export function runningSandbox(): Sandbox {
-  if (!sandbox) throw new Error("no sandbox runs: start the tests by npm test");
-  return sandbox;
+/** The sandbox of this process. `process.env` has its variables as well. */
+export function runningSandbox(): RunningSandbox {
+  if (!used) throw new Error("no sandbox runs: start the tests with npm test, or see CONTRIBUTING");
+  return used;
 }
 
-/** Something to do after the last test, while the sandbox still runs. If it fails, so does the run. */
-export function afterLastTest(work: () => Promise<void>): void {
-  lastWorks.push(work);
+export function useSandbox(sandbox: RunningSandbox): void {
+  used = sandbox;
+  Object.assign(process.env, sandbox.env);
 }
 
-/** Mocha's own hook: one sandbox for the whole run. */
-export async function mochaGlobalSetup(): Promise<void> {
-  sandbox = await startSandbox({
+export async function startTestSandbox(): Promise<Sandbox> {
+  return startSandbox({
     ...(await sandboxPlatform()),
     onProgress: ({ part, text, elapsedMs }) =>
       console.error(`${(elapsedMs / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`),
   });
-  Object.assign(process.env, sandbox.env);
 }
 
-export const mochaHooks: Mocha.RootHookObject = {
-  async afterAll(this: Mocha.Context) {
-    this.timeout(600_000);
-    for (const work of lastWorks.splice(0)) await work();
-  },
-};
+/** Mocha's hook: one sandbox for a run without workers. */
+export async function mochaGlobalSetup(): Promise<void> {
+  started = await startTestSandbox();
+  useSandbox(started);
+}
 
 export async function mochaGlobalTeardown(): Promise<void> {
-  await sandbox?.stop();
+  if (!started) return;
+  try {
+    await endRun(started);
+  } finally {
+    await started.stop();
+  }
 }

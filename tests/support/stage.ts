@@ -9,14 +9,12 @@ import {
   type OperationOptions,
   type UpOptions,
 } from "../../automation/engine/stack.ts";
-import { backendStacks } from "../../automation/engine/backend-stacks.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
-import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
 import { leftovers } from "../../sandbox/proofs/nothing-left.ts";
 import type { Stage } from "../../sandbox/proofs/stage.ts";
-import { afterLastTest, runningSandbox } from "./sandbox.ts";
+import { runningSandbox } from "./sandbox.ts";
 import { uniqueSlug } from "./unique-slug.ts";
 
 /** What an operation that succeeded without changing anything has changed. */
@@ -29,34 +27,15 @@ interface Platform {
 
 let platform: Promise<Platform> | undefined;
 
-/** The platform's stack: brought up by the first test that asks, destroyed after the last one. */
+/** The platform's stack: brought up by the first test that asks, destroyed at the end of the run. */
 export function platformStage(): Promise<Platform> {
   platform ??= bringUp();
   return platform;
 }
 
 async function bringUp(): Promise<Platform> {
-  const { workFolder: workDir, env } = runningSandbox();
+  const { workFolder: workDir } = runningSandbox();
   const settings = await sandboxPlatform();
-  afterLastTest(async () => {
-    platform = undefined;
-    // Stacks that tests left on purpose, as those of killed engines.
-    for (const { stack, name, isEmpty } of await backendStacks(workDir)) {
-      if (name.kind === "project" && !isEmpty) {
-        succeeded(await destroy(stack, { workDir, remove: true }), stack);
-      }
-    }
-    succeeded(await destroy(PLATFORM, { workDir, remove: true }));
-    const left = await Promise.all(
-      [PLATFORM, "rdev-platform", "observability"].map((slug) =>
-        leftovers(placeOf(settings, slug)),
-      ),
-    );
-    assert.deepEqual(left.flat(), []);
-    for (const workload of settings.workloads) {
-      assert.deepEqual(await citadelLabelsOf({ env }, workload), {}, workload.name);
-    }
-  });
   succeeded(await up(PLATFORM, { workDir }));
   return { settings, workDir };
 }
@@ -175,7 +154,7 @@ export function unchanged(run: Run): Run {
   return run;
 }
 
-function placeOf({ gitOrganization: organization, domain }: PlatformSettings, slug: string) {
+export function placeOf({ gitOrganization: organization, domain }: PlatformSettings, slug: string) {
   const { env, dns } = runningSandbox();
   return { slug, organization, domain, dns, env };
 }

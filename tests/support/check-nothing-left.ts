@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { text } from "node:stream/consumers";
+import { backendStacks } from "../../automation/engine/backend-stacks.ts";
+import { destroy } from "../../automation/engine/stack.ts";
+import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
+import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
+import { leftovers } from "../../sandbox/proofs/nothing-left.ts";
+import type { RunningSandbox } from "./end-of-run.ts";
+import { useSandbox } from "./sandbox.ts";
+import { placeOf, succeeded } from "./stage.ts";
+
+const sandbox = JSON.parse(await text(process.stdin)) as RunningSandbox;
+useSandbox(sandbox);
+const { workFolder: workDir, env } = sandbox;
+const stacks = await backendStacks(workDir);
+// Tests leave stacks on purpose, such as those of engines that they killed.
+for (const { stack, name, isEmpty } of stacks) {
+  if (name.kind !== "project" || isEmpty) continue;
+  succeeded(await destroy(stack, { workDir, remove: true }), stack);
+}
+if (stacks.some(({ name }) => name.kind === "platform")) {
+  succeeded(await destroy(PLATFORM, { workDir, remove: true }), PLATFORM);
+  const settings = await sandboxPlatform();
+  const slugs = [PLATFORM, "rdev-platform", "observability"];
+  const left = await Promise.all(slugs.map((slug) => leftovers(placeOf(settings, slug))));
+  assert.deepEqual(left.flat(), []);
+  for (const workload of settings.workloads) {
+    assert.deepEqual(await citadelLabelsOf({ env }, workload), {}, workload.name);
+  }
+}

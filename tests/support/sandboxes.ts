@@ -1,0 +1,53 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import config from "../../.mocharc.json" with { type: "json" };
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { endRun, type RunningSandbox } from "./end-of-run.ts";
+import { startTestSandbox, useSandbox } from "./sandbox.ts";
+
+/** Hands the sandboxes on from Mocha's main process to its workers. */
+const SANDBOXES = "RDEV_TEST_SANDBOXES";
+
+interface WorkerPlace {
+  readonly sandbox: RunningSandbox;
+  /** Each worker has its own, because tests look for what is left in the temporary folder. */
+  readonly temporary: string;
+}
+
+const started: Sandbox[] = [];
+const places: WorkerPlace[] = [];
+
+const worker = process.env["MOCHA_WORKER_ID"];
+if (worker !== undefined) {
+  const all = JSON.parse(process.env[SANDBOXES] ?? "[]") as WorkerPlace[];
+  // What a test starts must not inherit the other sandboxes' credentials.
+  delete process.env[SANDBOXES];
+  const own = all[Number(worker) % all.length];
+  if (own) {
+    process.env["TMPDIR"] = own.temporary;
+    useSandbox(own.sandbox);
+  }
+}
+
+/** Mocha's hook: a sandbox for each worker. The first start builds what the others use. */
+export async function mochaGlobalSetup(): Promise<void> {
+  for (let i = 0; i < config.jobs; i++) {
+    const sandbox = await startTestSandbox();
+    started.push(sandbox);
+    const temporary = await mkdtemp(join(tmpdir(), "rdev-tests-"));
+    // PostgreSQL runs as another user when the tests run as root.
+    await chmod(temporary, 0o711);
+    places.push({ sandbox, temporary });
+  }
+  process.env[SANDBOXES] = JSON.stringify(places);
+}
+
+export async function mochaGlobalTeardown(): Promise<void> {
+  try {
+    await Promise.all(started.map(endRun));
+  } finally {
+    await Promise.all(started.map((sandbox) => sandbox.stop()));
+    for (const { temporary } of places) await rm(temporary, { recursive: true, force: true });
+  }
+}
