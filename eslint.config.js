@@ -23,6 +23,31 @@ export default tseslint.config(
     },
   },
   {
+    // core/connections.ts reads the environment, and nothing else of the product does.
+    files: ["{automation,cli,components,core,providers,stacks}/**/*.{ts,js}", "index.ts"],
+    ignores: ["core/connections.ts"],
+    rules: {
+      "no-restricted-properties": [
+        "error",
+        {
+          object: "process",
+          property: "env",
+          message: "Use an accessor of core/connections.ts.",
+        },
+      ],
+      "no-restricted-imports": [
+        "error",
+        {
+          paths: ["process", "node:process"].map((name) => ({
+            name,
+            importNames: ["env"],
+            message: "Use an accessor of core/connections.ts.",
+          })),
+        },
+      ],
+    },
+  },
+  {
     // Tests take the functions of plain objects apart.
     files: ["tests/**/*.ts"],
     rules: { "@typescript-eslint/unbound-method": "off" },

@@ -1,4 +1,4 @@
-import { connection } from "../core/connections.ts";
+import { connection, hasDatabase } from "../core/connections.ts";
 
 export interface Database {
   readonly url: string;
@@ -10,7 +10,7 @@ export interface Database {
  * service's own PostgreSQL: `start`ed, or `join`ed where a service runs it already, and migrated.
  */
 export async function openDatabase(how: "start" | "join"): Promise<Database> {
-  if (process.env["DATABASE_URL"] !== undefined) {
+  if (hasDatabase()) {
     return { url: connection("database").url, stop: async () => undefined };
   }
   const embedded = await import("../automation/store/embedded.ts");

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ReportComment } from "../automation/previews/comment.ts";
-import { connectionSecrets } from "../core/connections.ts";
+import { connectionSecrets, githubEventFile, processEnvironment } from "../core/connections.ts";
 import { InfraError, userMessage } from "../core/errors.ts";
 import { commentTarget, type CommentTarget, type Overrides } from "../core/previews/ci.ts";
 import type { Report } from "../core/previews/model.ts";
@@ -40,7 +40,8 @@ const PACKAGE = fileURLToPath(new URL("../", import.meta.url));
 export async function previews(options: PreviewsOptions): Promise<number> {
   const rules = parseBlockRules(options.block);
   options.stacks?.forEach(parseStackName);
-  const target = options.comment && commentTarget(process.env, options, await headOfEvent());
+  const target =
+    options.comment && commentTarget(processEnvironment(), options, await headOfEvent());
   const comment = target && (await openComment(target, options));
   await tolerated(comment?.begin());
   try {
@@ -130,7 +131,7 @@ async function tolerated(work: Promise<void> | undefined): Promise<boolean> {
 
 /** GITHUB_SHA is a merge of both branches: the pull request's own commit is in the event. */
 async function headOfEvent(): Promise<string | undefined> {
-  const file = process.env["GITHUB_EVENT_PATH"];
+  const file = githubEventFile();
   if (!file) return undefined;
   const text = await readFile(file, "utf8").catch(() => "{}");
   const event = JSON.parse(text) as { pull_request?: { head?: { sha?: string } } };

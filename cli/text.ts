@@ -1,6 +1,6 @@
 import type { Changes, ResourceStep } from "../automation/engine/events.ts";
 import type { OperationError } from "../automation/engine/messages.ts";
-import { typeText } from "../core/resource-type.ts";
+import { typeText } from "../core/engine-values.ts";
 
 /** How an operation is told: `past` when it is being done, `would` in a preview. */
 export type Tense = "past" | "would";

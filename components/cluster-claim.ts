@@ -3,8 +3,8 @@ import type { Owner } from "../core/ownership.ts";
 import type { PolicyActions } from "../core/settings.ts";
 import { ClusterClaim as Claim } from "../providers/kubernetes/cluster-claim.ts";
 import { AGENT_CLUSTER_ROLE } from "./citadel-agent/account.ts";
-import { NAMESPACE_POLICY, POD_POLICY } from "./environment-policy/environment-policy.ts";
-import { projectPolicyNames } from "./project-policy/project-policy.ts";
+import { NAMESPACE_POLICY, POD_POLICY } from "./policies/environment-policy.ts";
+import { projectPolicyNames } from "./policies/project-policy.ts";
 
 export interface ClusterClaimArgs {
   readonly platform: string;

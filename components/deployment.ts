@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DataService, Egress } from "../core/egress.ts";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
-import type { Account } from "../core/registry-account.ts";
+import type { Account } from "../core/registry.ts";
 import type { Sizes } from "../core/settings.ts";
 import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Owner } from "../core/ownership.ts";
-import { registryHost, registryPath, repositoryOf } from "../core/registry-name.ts";
+import { registryHost, registryPath, repositoryOf } from "../core/registry.ts";
 import { Repository } from "../providers/registry/repository.ts";
 
 export interface ImageRepositoryArgs {

@@ -1,28 +1,33 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { readTemplate, type TemplateValues } from "../core/template.ts";
+import type { TemplateValues } from "../core/template.ts";
 import type { SeedOrder } from "../providers/git/seed.ts";
+import { readTemplate } from "../providers/git/template.ts";
 
 export interface TemplateSeedArgs {
   /** A folder under `templates/`. */
   readonly template: string;
   /** `<organization>/<slug>` on Gitea. */
   readonly repository: pulumi.Input<string>;
-  /** Gitea's number for it: a repository that was made anew is empty again. */
+  /** The repository's id in Gitea. A new repository has a new id, so it is seeded again. */
   readonly repositoryId: pulumi.Input<number>;
-  /** The same, for git over HTTP, without credentials. */
+  /** The repository's URL for git over HTTP, without credentials. */
   readonly cloneUrl: pulumi.Input<string>;
   /** The branch that gets the commit. */
   readonly branch: string;
-  /** What each template variable stands for. */
+  /** The value of each template variable. */
   readonly values: { readonly [K in keyof TemplateValues]: pulumi.Input<string> };
 }
 
+/** Throws RDEV_TEMPLATE if the template does not exist or uses an unknown variable. */
+export function requireTemplate(template: string): void {
+  readTemplate(template);
+}
+
 /**
- * One commit with the rendered template, only into an empty repository. It happens once for each
- * repository: a later change of name or template changes nothing, because the code is the project's
- * own by then. An unknown variable in the template is an error before anything is made. Delete does
- * nothing.
+ * Pushes one commit with the rendered template into an empty repository, once per repository. A later
+ * change of name or template changes nothing, because the code then belongs to the project. Delete
+ * does nothing.
  */
 export class TemplateSeed extends pulumi.ComponentResource {
   /** Resolves once the repository has its first commit. */
@@ -31,7 +36,7 @@ export class TemplateSeed extends pulumi.ComponentResource {
   constructor(name: string, args: TemplateSeedArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:TemplateSeed", name, {}, options);
 
-    readTemplate(args.template); // throws for unknown variables, in a preview too
+    requireTemplate(args.template); // here, so that a preview fails as well
 
     const seed = new local.Command(
       name,
@@ -55,8 +60,8 @@ export class TemplateSeed extends pulumi.ComponentResource {
 }
 
 /**
- * A preview knows no number of a repository that is only updated, so that it would announce a second
- * seed for each change of a name.
+ * In a preview, the id of a repository that is updated is unknown. Without this, the preview would
+ * show a second seed for each change of the repository.
  */
 function unknownInPreviews(): string[] {
   return pulumi.runtime.isDryRun() ? ["triggers"] : [];

@@ -1,20 +1,23 @@
 import { z } from "zod";
 import { isLoopback } from "./address.ts";
 import { problems } from "./errors.ts";
+import { PLATFORM_NAME } from "./stack-name.ts";
 
 /**
- * Where, and as whom, each system is reached. Read from environment variables only: what is put into
- * a resource's inputs or into config is copied into the state, and a destroy would then use the
+ * The URL and the credentials of each system. They come from environment variables only: Pulumi
+ * copies a resource's inputs and the config into the state, and a destroy would then use the
  * credentials of the last `up`.
+ *
+ * This is the only module of the product that reads process.env.
  */
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const url = (...protocols: string[]) =>
   z.string("is missing").check((context) => {
     const protocol = URL.canParse(context.value) ? new URL(context.value).protocol : "";
     if (!protocols.includes(protocol)) {
-      // The value is not repeated: it may hold a password.
-      const message = `is no URL that begins with ${protocols.map((p) => `${p}//`).join(" or ")}`;
+      // The message does not repeat the value, because it may contain a password.
+      const message = `is not a URL that begins with ${protocols.map((p) => `${p}//`).join(" or ")}`;
       context.issues.push({ code: "custom", message, input: context.value });
     }
   });
@@ -24,8 +27,8 @@ const httpUrl = url("http:", "https:").transform((text) => text.replace(/\/+$/, 
 const credential = z
   .string("is missing")
   .min(1, "is empty")
-  // A line break would end a header early, and is always a slip of copy and paste.
-  .regex(/^[\x21-\x7e]*$/, "holds white space, a line break or a character outside ASCII");
+  // A line break would end a header early. It is always a copy-and-paste mistake.
+  .regex(/^[\x21-\x7e]*$/, "contains white space, a line break or a character outside ASCII");
 
 const flag = (fallback: boolean) =>
   z
@@ -33,16 +36,19 @@ const flag = (fallback: boolean) =>
     .optional()
     .transform((text) => (text === undefined ? fallback : text === "true"));
 
-const count = (least: number, most: number) =>
+const count = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d{1,9}$/, "is no whole number")
+    .regex(/^\d{1,9}$/, "is not a whole number")
     .transform(Number)
-    .refine((n) => n >= least && n <= most, `is not between ${least} and ${most}`);
+    .refine((n) => n >= min && n <= max, `is not between ${min} and ${max}`);
 
 const listen = z
   .string()
-  .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, "is no address and port, as 127.0.0.1:8080");
+  .regex(
+    /^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i,
+    "is not an address with a port, such as 127.0.0.1:8080",
+  );
 
 function hostAndPort(text: string): { host: string; port: number } {
   const colon = text.lastIndexOf(":");
@@ -63,23 +69,25 @@ const registryVariables = z
     REGISTRY_CI_PASSWORD: credential.optional(),
     REGISTRY_TOKEN_SECRET: tokenSecret.optional(),
   })
-  // A slip in a name must not hand out the administrator's account in place of this one.
-  .refine((v) => slipsOf(v).length === 0, {
+  // Without the CI account, pipelines get the administrator's. A misspelled name must not cause that.
+  .refine((v) => misspelledVariables(v).length === 0, {
     path: [REGISTRY_CI.join(" and ")],
-    error: ({ input }) => slipsOf(input as Environment).join("; "),
+    error: ({ input }) => misspelledVariables(input as Environment).join("; "),
     when: () => true,
   });
 
-function slipsOf(variables: Readonly<Record<string, unknown>>): string[] {
+function misspelledVariables(variables: Readonly<Record<string, unknown>>): string[] {
   const [set, ...more] = REGISTRY_CI.filter((name) => variables[name] !== undefined);
-  // Kubernetes sets variables for a Service that is called registry-ci.
+  // Kubernetes sets variables with this prefix for a Service named registry-ci.
   const unknown = Object.keys(variables).filter(
     (name) =>
       /^REGISTRY_CI_(?!SERVICE_|PORT)/.test(name) && !REGISTRY_CI.some((known) => known === name),
   );
   return [
-    ...(set && more.length === 0 ? [`are one account, and only ${set} is set: set both`] : []),
-    ...unknown.map((name) => `are the only names that begin so: ${name} is not known`),
+    ...(set && more.length === 0
+      ? [`belong to one account, but only ${set} is set: set both`]
+      : []),
+    ...unknown.map((name) => `are the only variables with this prefix: ${name} is unknown`),
   ];
 }
 
@@ -90,20 +98,13 @@ function sharedAccount(v: z.output<typeof registryVariables>): Account | undefin
   return username === undefined || password === undefined ? undefined : { username, password };
 }
 
-const citadelVariables = z.object({
-  CITADEL_URL: httpUrl,
-  CITADEL_API_KEY: credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_"),
-  CITADEL_AGENT_KEY: credential
-    .refine((key) => key.startsWith("ck_"), "does not begin with ck_")
-    .optional(),
-  CITADEL_TENANT_ID: z.uuid("is no UUID").optional(),
-});
+const citadelKey = credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_");
 
 const SYSTEMS = {
   gitea: z
     .object({ GITEA_URL: httpUrl, GITEA_TOKEN: credential })
     .transform((v) => ({ url: v.GITEA_URL, token: v.GITEA_TOKEN })),
-  /** What comments on pull requests: good for that alone, where there is such a token. */
+  /** The token for comments on pull requests: a token with that permission only, if there is one. */
   giteaComments: z
     .object({ GITEA_COMMENT_TOKEN: credential.optional(), GITEA_TOKEN: credential.optional() })
     .refine((v) => v.GITEA_COMMENT_TOKEN ?? v.GITEA_TOKEN, {
@@ -149,13 +150,13 @@ const SYSTEMS = {
     url: v.REGISTRY_URL,
     username: v.REGISTRY_USERNAME,
     password: v.REGISTRY_PASSWORD,
-    /** One account for all pipelines: the administrator's where there is no other. */
+    /** The account that all pipelines share; the administrator's if no other is set. */
     shared: sharedAccount(v) ?? { username: v.REGISTRY_USERNAME, password: v.REGISTRY_PASSWORD },
     hasSharedAccount: sharedAccount(v) !== undefined,
-    /** Each project's own accounts are derived from it. */
+    /** Each project's own accounts are derived from this secret. */
     tokenSecret: v.REGISTRY_TOKEN_SECRET,
   })),
-  /** The issuer of the registry's tokens. */
+  /** For issuing the registry's tokens. */
   registryTokens: registryVariables
     .safeExtend({
       REGISTRY_TOKEN_SECRET: tokenSecret,
@@ -181,19 +182,19 @@ const SYSTEMS = {
   postgres: z
     .object({ POSTGRES_ADMIN_URL: url("postgres:", "postgresql:") })
     .transform((v) => ({ url: v.POSTGRES_ADMIN_URL })),
-  /** rdev-infra's own database. The owner makes its tables; without one, the service's role does. */
+  /** rdev-infra's own database. The owner creates its tables; by default the service's role does. */
   database: z
     .object({
       DATABASE_URL: url("postgres:", "postgresql:"),
       DATABASE_OWNER_URL: url("postgres:", "postgresql:").optional(),
     })
     .transform((v) => ({ url: v.DATABASE_URL, ownerUrl: v.DATABASE_OWNER_URL ?? v.DATABASE_URL })),
-  /** The HTTP service: what it serves, and where it listens. */
+  /** The settings of the HTTP service. */
   service: z
     .object({
       RDEV_INFRA_PLATFORM: z
         .string("is missing")
-        .regex(/^[a-z][a-z0-9-]{0,38}[a-z0-9]$/, "is no platform's name, as staging"),
+        .regex(PLATFORM_NAME, "is not a platform's name, such as staging"),
       RDEV_INFRA_LISTEN: listen.default("127.0.0.1:8080"),
       RDEV_INFRA_CONCURRENCY: count(1, 64).optional(),
       RDEV_INFRA_RATE_LIMIT: count(1, 10_000_000).default(6_000),
@@ -206,7 +207,7 @@ const SYSTEMS = {
       rateLimit: v.RDEV_INFRA_RATE_LIMIT,
       trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,
     })),
-  /** The HTTP service, as one who asks. */
+  /** The HTTP service, for its clients. */
   api: z
     .object({
       RDEV_INFRA_URL: httpUrl.default("http://127.0.0.1:8080"),
@@ -219,18 +220,25 @@ const SYSTEMS = {
   redis: z
     .object({ REDIS_ADMIN_URL: url("redis:", "rediss:") })
     .transform((v) => ({ url: v.REDIS_ADMIN_URL })),
-  /** Pulumi's and kubectl's own variable; without it their default, ~/.kube/config, is used. */
+  /** The variable of kubectl and Pulumi. Both use ~/.kube/config if it is not set. */
   kubernetes: z
     .object({ KUBECONFIG: z.string().min(1, "is empty").optional() })
     .transform((v) => ({ kubeconfig: v.KUBECONFIG })),
-  citadel: citadelVariables.transform((v) => ({
-    url: v.CITADEL_URL,
-    apiKey: v.CITADEL_API_KEY,
-    /** For the agent on every node: good for ingest only. Without it, the key that can do all. */
-    agentKey: v.CITADEL_AGENT_KEY ?? v.CITADEL_API_KEY,
-    hasAgentKey: v.CITADEL_AGENT_KEY !== undefined,
-    tenantId: v.CITADEL_TENANT_ID,
-  })),
+  citadel: z
+    .object({
+      CITADEL_URL: httpUrl,
+      CITADEL_API_KEY: citadelKey,
+      CITADEL_AGENT_KEY: citadelKey.optional(),
+      CITADEL_TENANT_ID: z.uuid("is not a UUID").optional(),
+    })
+    .transform((v) => ({
+      url: v.CITADEL_URL,
+      apiKey: v.CITADEL_API_KEY,
+      /** The key for the agent on every node. It should only permit ingest; by default it is apiKey. */
+      agentKey: v.CITADEL_AGENT_KEY ?? v.CITADEL_API_KEY,
+      hasAgentKey: v.CITADEL_AGENT_KEY !== undefined,
+      tenantId: v.CITADEL_TENANT_ID,
+    })),
   citadelWebhook: z
     .object({ CITADEL_WEBHOOK_SECRET: credential.min(16, "is shorter than 16 characters") })
     .transform((v) => ({ secret: v.CITADEL_WEBHOOK_SECRET })),
@@ -244,44 +252,81 @@ export type Connection<S extends System> = Readonly<z.output<(typeof SYSTEMS)[S]
 export type Connections<S extends System = System> = { readonly [K in S]: Connection<K> };
 
 /**
- * The connections to the systems named. Throws one RDEV_CONNECTION that names every variable that is
- * missing, empty or malformed, never its value.
+ * The connections to the named systems. Throws one RDEV_CONNECTION that names every variable that is
+ * missing, empty or malformed, but never a value.
  */
 export function connections<S extends System>(
   systems: readonly S[],
   environment: Environment = process.env,
 ): Connections<S> {
   const found: Partial<Record<System, unknown>> = {};
-  const wrong: string[] = [];
+  const mistakes: string[] = [];
   for (const system of systems) {
     const parsed = SYSTEMS[system].safeParse(environment);
     if (parsed.success) found[system] = Object.freeze(parsed.data);
-    else
-      wrong.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
+    else {
+      const { issues } = parsed.error;
+      mistakes.push(...issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
+    }
   }
-  if (wrong.length > 0) {
+  if (mistakes.length > 0) {
     throw problems(
       "RDEV_CONNECTION",
-      "Environment variables are not as they should be (the README's table says what each is):",
-      wrong,
+      "Environment variables are missing or malformed (docs/reference.md lists all of them):",
+      mistakes,
     );
   }
   return Object.freeze(found) as Connections<S>;
 }
 
-/** The connection to one system. Throws as `connections` does. */
+/** The connection to one system. Throws like `connections`. */
 export function connection<S extends System>(system: S, environment?: Environment): Connection<S> {
   return connections([system], environment)[system];
 }
 
-/** Whether rdev-infra's own database is named. Without one, operations are done and not recorded. */
+/** Whether DATABASE_URL is set. Without it, the CLI does not record its operations. */
 export function hasDatabase(environment: Environment = process.env): boolean {
   return environment["DATABASE_URL"] !== undefined;
 }
 
+/** Whether Citadel is in use. Unlike `connection("citadelEnabled")`, this never throws. */
+export function isCitadelEnabled(environment: Environment = process.env): boolean {
+  return environment["CITADEL_ENABLED"] !== "false";
+}
+
+/** Pulumi's own variables. An empty variable counts as not set, as in Pulumi itself. */
+export function pulumiVariables(environment: Environment = process.env) {
+  return {
+    home: environment["PULUMI_HOME"] || undefined,
+    backend: environment["PULUMI_BACKEND_URL"] || undefined,
+    credentialsPath: environment["PULUMI_CREDENTIALS_PATH"] || undefined,
+    hasPassphrase:
+      (environment["PULUMI_CONFIG_PASSPHRASE"] ?? environment["PULUMI_CONFIG_PASSPHRASE_FILE"]) !==
+      undefined,
+  };
+}
+
+/** The folders for the embedded PostgreSQL's data: our own setting, and the desktop's default. */
+export function dataFolders(environment: Environment = process.env) {
+  return { own: environment["RDEV_INFRA_DATA"] || undefined, xdg: environment["XDG_DATA_HOME"] };
+}
+
+/** The file with the event that started a GitHub workflow. */
+export function githubEventFile(environment: Environment = process.env): string | undefined {
+  return environment["GITHUB_EVENT_PATH"] || undefined;
+}
+
+/**
+ * This process's whole environment. Use it only for the environment of a child process, and for
+ * functions that parse variables themselves.
+ */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
 /**
  * The databases of rdev-infra itself and of Pulumi's backend that are on the same server as the one
- * at `url`, as far as the variables tell.
+ * at `url`, as far as the variables say.
  */
 export function ownDatabases(url: string, environment: Environment = process.env): string[] {
   const server = serverOf(new URL(url));
@@ -294,19 +339,19 @@ export function ownDatabases(url: string, environment: Environment = process.env
   });
 }
 
-/** Host and port. The names of this machine itself are one. */
+/** Host and port. All names of this machine count as localhost. */
 function serverOf({ hostname, port }: URL): string {
   return `${isLoopback(hostname) ? "localhost" : hostname.toLowerCase()}:${port || "5432"}`;
 }
 
-/** Whether the key is there that the registry's tokens are signed with. */
+/** Whether the key for signing the registry's tokens is set. */
 export function issuesRegistryTokens(environment: Environment = process.env): boolean {
   return ["REGISTRY_TOKEN_KEY", "REGISTRY_TOKEN_KEY_FILE"].some(
     (name) => environment[name] !== undefined,
   );
 }
 
-/** Every secret among the variables, for taking it out of a text that came from elsewhere. */
+/** Every secret among the variables, for redacting text from outside. */
 export function connectionSecrets(environment: Environment = process.env): string[] {
   return Object.entries(environment).flatMap(([name, value]) => {
     if (!value) return [];

@@ -1,51 +1,53 @@
-/** Every error that a user can meet, by its stable code. docs/reference.md lists them. */
+/** The stable codes of all errors that a user can see. docs/reference.md lists them. */
 export const ERROR_CODES = {
-  RDEV_SLUG: "A slug, or a project's name, breaks the slug rules.",
+  RDEV_SLUG: "A slug or a project's name breaks the rules for slugs.",
   RDEV_STACK_NAME: "A stack's name is neither <platform> nor <platform>.<slug>.",
   RDEV_CONNECTION: "Environment variables are missing or malformed.",
-  RDEV_SETTINGS: "A stack's config is missing a setting, or holds one that is malformed.",
-  RDEV_PLATFORM: "The platform stack of a project does not exist, or was never brought up.",
-  RDEV_NOT_OURS: "An object of that name exists and was not made by rdev-infra for this project.",
+  RDEV_SETTINGS: "A stack's config lacks a setting or has a malformed one.",
+  RDEV_PLATFORM: "The project's platform stack does not exist or was never brought up.",
+  RDEV_NOT_OURS:
+    "An object with that name exists, but rdev-infra did not make it for this project.",
   RDEV_UNAUTHORIZED: "A system refused the credentials.",
-  RDEV_FORBIDDEN: "The credentials are right, but are not allowed to do this.",
-  RDEV_RATE_LIMITED: "Too much was asked for at once: wait as long as it says, then ask again.",
+  RDEV_FORBIDDEN: "A system accepted the credentials, but they do not permit the action.",
+  RDEV_RATE_LIMITED: "There were too many requests. Wait for the time given, then retry.",
   RDEV_UNREACHABLE: "A system is down, or its address is wrong.",
-  RDEV_DEADLINE: "A system did not answer, or did not finish, in time.",
-  RDEV_CONTRACT: "A system's answer is not what its API promises.",
+  RDEV_DEADLINE: "A system did not answer or finish in time.",
+  RDEV_CONTRACT: "A system's answer does not match its API.",
   RDEV_REFUSED: "A system understood a request and refused it.",
-  RDEV_GONE: "An object that is in the state is no longer on its server.",
-  RDEV_TEMPLATE: "A template holds an unknown variable, or cannot be read.",
-  RDEV_TENANT: "A tenant id is no UUID, or Citadel knows no tenant or group of that name.",
-  RDEV_QUERY: "Citadel does not understand a query, its time range or its limit.",
-  RDEV_CONFLICT: "An object of that name exists already in Citadel.",
-  RDEV_TOO_LARGE: "A system refused a request for its size.",
-  RDEV_APPROVAL: "A pull request's commit has no approval by a person with write access.",
-  RDEV_CITADEL_OFF: "CITADEL_ENABLED=false would delete an environment, and its logs.",
-  RDEV_REQUEST: "A request to the API is malformed; its problem names all that is wrong.",
+  RDEV_GONE: "An object in the state no longer exists on its server.",
+  RDEV_TEMPLATE: "A template uses an unknown variable or cannot be read.",
+  RDEV_TENANT: "A tenant id is not a UUID, or Citadel has no tenant or group with that name.",
+  RDEV_QUERY: "Citadel refused a query, its time range or its limit.",
+  RDEV_CONFLICT: "An object with that name already exists in Citadel.",
+  RDEV_TOO_LARGE: "A system refused a request because it is too large.",
+  RDEV_APPROVAL: "Nobody with write access has approved the pull request's commit.",
+  RDEV_CITADEL_OFF: "CITADEL_ENABLED=false would delete an environment and its logs.",
+  RDEV_REQUEST: "A request to the API is malformed; the problem lists every mistake.",
   RDEV_KEY: "The API key is missing, unknown, expired or revoked.",
-  RDEV_ACCOUNT: "The registry account is missing, unknown, replaced, or its password is wrong.",
-  RDEV_ROLE: "The API key's role, or the project that it is bound to, does not allow this.",
-  RDEV_NOT_FOUND: "The API knows no such project, operation or address.",
-  RDEV_METHOD: "The address exists, but not with this method.",
+  RDEV_ACCOUNT: "The registry account is missing, unknown or replaced, or its password is wrong.",
+  RDEV_ROLE: "The API key's role, or the project it is bound to, does not permit this.",
+  RDEV_NOT_FOUND: "The API has no such project, operation or address.",
+  RDEV_METHOD: "The address exists, but does not support this method.",
   RDEV_MEDIA_TYPE: "A request's body is not application/json.",
-  RDEV_IN_USE: "A platform still has projects, so it is not destroyed.",
-  RDEV_BUSY: "Another operation of the project runs or waits.",
-  RDEV_ROLLBACK: "A rollback would delete what the operation did not make: nothing was done.",
-  RDEV_IDEMPOTENCY: "An Idempotency-Key was used before, for another request.",
-  RDEV_REMAINS: "A destroy left something; the next one goes on from there.",
-  RDEV_STORE: "The service's database is not as this version needs it: migrate it.",
-  RDEV_AUDIT: "The audit trail is broken, or an action's event could not be written to it.",
+  RDEV_IN_USE: "The platform still has projects, so it cannot be destroyed.",
+  RDEV_BUSY: "Another operation of the project is queued or running.",
+  RDEV_ROLLBACK:
+    "The rollback would delete objects that the operation did not make, so nothing was done.",
+  RDEV_IDEMPOTENCY: "The Idempotency-Key was already used for another request.",
+  RDEV_REMAINS: "A destroy left something behind; the next destroy continues from there.",
+  RDEV_STORE: "The service's database does not match this version; migrate it.",
+  RDEV_AUDIT: "The audit log is broken, or an event could not be written to it.",
   RDEV_ENGINE: "Pulumi's engine could not run, or an operation failed.",
-  RDEV_PREREQUISITE: "This machine lacks something that is needed.",
+  RDEV_PREREQUISITE: "This machine lacks a required program or feature.",
   RDEV_SANDBOX: "A part of the local platform could not be built or started.",
-  RDEV_INTERNAL: "A mistake in rdev-infra itself.",
+  RDEV_INTERNAL: "A bug in rdev-infra.",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * With which HTTP status the API tells of an error. What a system behind it did is no fault of who
- * asked: RDEV_UNAUTHORIZED, say, is of credentials that the service itself holds.
+ * The HTTP status of each error in the API. An error of a system behind the service is a 5xx:
+ * RDEV_UNAUTHORIZED, for example, is about the service's own credentials, not the caller's.
  */
 export const HTTP_STATUS = {
   RDEV_SLUG: 400,
@@ -89,14 +91,14 @@ export const HTTP_STATUS = {
   RDEV_INTERNAL: 500,
 } as const satisfies Record<ErrorCode, number>;
 
-/** An error for a user: a stable code, and a text that names the way out. Holds no secret. */
+/** An error for users: a stable code, and a message that says what to do. It contains no secret. */
 export class InfraError extends Error {
   readonly code: ErrorCode;
-  /** The HTTP status behind it, where there was one. */
+  /** The HTTP status of the system's answer, if there was one. */
   readonly status: number | undefined;
-  /** How long the system asked to wait, in ms, where it did. */
+  /** The wait that the system asked for, in ms. */
   readonly retryAfter: number | undefined;
-  /** Where in the text that was refused, from 0, where the system said so. */
+  /** The position of the mistake in the refused text, from 0, if the system gave it. */
   readonly position: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: InfraErrorOptions = {}) {
@@ -115,24 +117,24 @@ export interface InfraErrorOptions extends ErrorOptions {
   readonly position?: number | undefined;
 }
 
-/** One error for all problems found: a head line, then a line for each. */
+/** One error for several problems: a head line, then a line for each problem. */
 export function problems(code: ErrorCode, head: string, lines: readonly string[]): InfraError {
   return new InfraError(code, [head, ...lines.map((line) => `  - ${line}`)].join("\n"));
 }
 
-/** Any thrown value, as an InfraError: what is none is a mistake of ours. */
+/** Turns any thrown value into an InfraError. A value of another class means a bug in rdev-infra. */
 export function asInfraError(error: unknown): InfraError {
   if (error instanceof InfraError) return error;
   return new InfraError("RDEV_INTERNAL", error instanceof Error ? error.message : String(error));
 }
 
-/** What a user may read of any thrown value: `CODE: message`, never a stack. */
+/** The text of any thrown value for users: `CODE: message`, without a stack trace. */
 export function userMessage(error: unknown): string {
   const { code, message } = asInfraError(error);
   return `${code}: ${message}`;
 }
 
-/** Takes secrets out of a text that came from elsewhere. Shorter than 4 characters is left alone. */
+/** Replaces secrets in a text from outside. Secrets shorter than 4 characters are kept. */
 export function redact(text: string, secrets: Iterable<string>): string {
   let clean = text;
   for (const secret of secrets) {

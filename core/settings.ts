@@ -2,10 +2,9 @@ import { z } from "zod";
 import { SSL_MODES } from "./address.ts";
 import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
-import { policyActions } from "./policy-actions.ts";
-import { quantity } from "./quantity.ts";
-import { OWN_NAMESPACE, registryPath } from "./registry-name.ts";
+import { OWN_NAMESPACE, registryPath } from "./registry.ts";
 import { DEFAULT_SIZES, excesses, sizes, type Sizes, type SizeSettings } from "./sizes.ts";
+import { quantity } from "./units.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
 const domain = z
@@ -90,6 +89,16 @@ const agent = z
     path: ["tenantMiB"],
     error: "is more than half of agent.bufferMiB, so that it would be no limit",
   });
+
+/** What an admission policy does, in Kubernetes' words: refuse, warn the caller, write to the audit log. */
+export const policyActions = z
+  .array(z.enum(["Deny", "Warn", "Audit"]))
+  .min(1, "names no action")
+  .refine(
+    (actions) => !(actions.includes("Deny") && actions.includes("Warn")),
+    "may hold Deny or Warn, but not both",
+  )
+  .refine((actions) => new Set(actions).size === actions.length, "names an action twice");
 
 const platformSettings = z.strictObject({
   /** Projects are served at `<slug>.<domain>`; the DNS zone has this name. */

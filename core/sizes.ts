@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { amount, quantity } from "./quantity.ts";
+import { amount, quantity } from "./units.ts";
 
 /** What a project may use. */
 export const sizes = z.strictObject({

@@ -3,12 +3,12 @@ import { InfraError, problems } from "./errors.ts";
 const MIN_LENGTH = 3;
 const MAX_LENGTH = 40;
 
-/** Names that mean something already to one of the systems a slug is used on, or to rdev. */
+/** Names that already have a meaning in rdev or in one of the systems that use the slug. */
 export const RESERVED_SLUGS: ReadonlySet<string> = new Set([
   "admin",
   "api",
   "citadel",
-  "default", // Kubernetes' namespace, Redis' user
+  "default", // a namespace of Kubernetes, a user of Redis
   "git",
   "gitea",
   "grafana",
@@ -21,7 +21,7 @@ export const RESERVED_SLUGS: ReadonlySet<string> = new Set([
   "projects",
   "public",
   "rdev",
-  "rdev-infra", // Redis' keys under this prefix are rdev-infra's own
+  "rdev-infra", // the prefix of rdev-infra's own keys in Redis
   "rdev-platform",
   "redis",
   "registry",
@@ -34,13 +34,12 @@ export const RESERVED_SLUGS: ReadonlySet<string> = new Set([
   "www",
 ]);
 
-/** Prefixes that Kubernetes and PostgreSQL keep for themselves. */
+/** Prefixes that Kubernetes and PostgreSQL reserve. */
 const RESERVED_PREFIXES = ["kube-", "pg-"] as const;
 
 /**
- * What is wrong with a slug; empty when nothing is.
- * A slug is valid at once as DNS label, Kubernetes name, Redis user and Gitea repository, and, with
- * hyphens turned into underscores, as PostgreSQL role.
+ * The problems of a slug; empty if it is valid. A valid slug is also a valid DNS label, Kubernetes
+ * name, Redis user and Gitea repository, and, with underscores for hyphens, a PostgreSQL role.
  */
 export function slugProblems(slug: string): string[] {
   if (slug === "") return ["it is empty"];
@@ -49,10 +48,10 @@ export function slugProblems(slug: string): string[] {
   if (slug.length > MAX_LENGTH) {
     found.push(`it has ${slug.length} characters, more than ${MAX_LENGTH}`);
   }
-  const strange = [...new Set(slug.replace(/[a-z0-9-]/g, ""))];
-  if (strange.length > 0) {
+  const invalid = [...new Set(slug.replace(/[a-z0-9-]/g, ""))];
+  if (invalid.length > 0) {
     found.push(
-      `it has ${strange.map((c) => JSON.stringify(c)).join(", ")}; only a-z, 0-9 and - go`,
+      `it has ${invalid.map((c) => JSON.stringify(c)).join(", ")}; only a-z, 0-9 and - are allowed`,
     );
   }
   if (!/^[a-z]/.test(slug)) found.push("it does not begin with a letter a-z");
@@ -64,16 +63,16 @@ export function slugProblems(slug: string): string[] {
   return found;
 }
 
-/** The slug itself when it is valid. Throws RDEV_SLUG naming everything that is wrong with it. */
+/** Returns the slug if it is valid. Throws RDEV_SLUG naming every problem. */
 export function parseSlug(slug: string): string {
   const found = slugProblems(slug);
-  if (found.length > 0) throw problems("RDEV_SLUG", `"${slug}" is no project slug:`, found);
+  if (found.length > 0) throw problems("RDEV_SLUG", `"${slug}" is not a valid slug:`, found);
   return slug;
 }
 
 /**
- * The slug of a project's name: `My First Project!` → `my-first-project`. A long name is cut at a
- * word. Throws RDEV_SLUG when no valid slug comes of it.
+ * Makes a slug from a project's name: `My First Project!` → `my-first-project`. A long name is cut
+ * after a word. Throws RDEV_SLUG if the result is not a valid slug.
  */
 export function slugFromName(name: string): string {
   const words = name
@@ -87,8 +86,8 @@ export function slugFromName(name: string): string {
   if (found.length > 0) {
     throw new InfraError(
       "RDEV_SLUG",
-      `The name ${JSON.stringify(name)} gives no slug ("${slug}": ${found.join("; ")}). ` +
-        "Choose a name with at least 3 letters or digits of a-z and 0-9, or give the slug yourself.",
+      `The name ${JSON.stringify(name)} gives no valid slug ("${slug}": ${found.join("; ")}). ` +
+        "Choose a name with at least 3 of the characters a-z and 0-9, or specify the slug.",
     );
   }
   return slug;
@@ -101,7 +100,7 @@ function cutAtWord(words: string): string {
   return end >= MIN_LENGTH ? cut.slice(0, end) : words.slice(0, MAX_LENGTH);
 }
 
-/** The PostgreSQL role and database of a slug. Slugs have no underscore, so no two collide. */
+/** The PostgreSQL role and database of a slug. Slugs have no underscore, so the names are unique. */
 export function databaseName(slug: string): string {
   return slug.replaceAll("-", "_");
 }

@@ -1,34 +1,31 @@
 import * as pulumi from "@pulumi/pulumi";
 import { AgentNetwork } from "../components/agent-network.ts";
-import { AlertWebhook } from "../components/alert-webhook.ts";
 import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
-import { CitadelEnvironment } from "../components/citadel-environment.ts";
+import { AlertWebhook, CitadelEnvironment, TenantGroup } from "../components/citadel.ts";
 import { ClusterClaim } from "../components/cluster-claim.ts";
-import { EnvironmentPolicy } from "../components/environment-policy/environment-policy.ts";
-import { ProjectPolicy } from "../components/project-policy/project-policy.ts";
-import { TenantGroup } from "../components/tenant-group.ts";
+import { EnvironmentPolicy } from "../components/policies/environment-policy.ts";
+import { ProjectPolicy } from "../components/policies/project-policy.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
-import { connection, connections } from "../core/connections.ts";
+import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "../core/citadel.ts";
+import { type Connection, connection, connections } from "../core/connections.ts";
+import { InfraError } from "../core/errors.ts";
 import type { Owner } from "../core/ownership.ts";
-import type { PlatformSettings } from "../core/settings.ts";
-import { agentKey } from "./agent-key.ts";
-import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "./names.ts";
-import { platformConfig } from "./config.ts";
-import { stackOwner } from "./owner.ts";
+import type { AgentSettings, PlatformSettings } from "../core/settings.ts";
+import { platformConfig, stackOwner } from "./settings.ts";
 
 /**
- * What a platform stack makes: the rules about its projects in the cluster, and log collection. Its
- * outputs are for the projects.
+ * The program of a platform's stack: the policies for projects in the cluster, and log collection.
+ * Project stacks read its outputs.
  */
 export function platformStack(platform: string) {
   const settings = platformConfig();
   const { enabled } = connection("citadelEnabled");
   connections(["kubernetes", ...(enabled ? (["citadel"] as const) : [])]);
-  // Before anything is made: what is missing stops an up that has changed nothing.
+  // Read before anything is made, so that a missing variable fails an up that has changed nothing.
   const agent = enabled ? agentConnection(settings) : undefined;
   const owner = stackOwner(platform, platform);
 
-  // What would refuse is asked before anything is made.
+  // Refuses foreign objects before anything is made.
   const claim = new ClusterClaim("cluster-claim", {
     platform,
     owner,
@@ -69,11 +66,39 @@ function agentConnection({ agent }: PlatformSettings): AgentConnection {
   return { citadelUrl: citadel.url, apiKey };
 }
 
+/**
+ * The key that the log agent sends events with. The agent runs on every node, so it gets a key that
+ * can manage environments only if a setting allows it; then `warn` is called.
+ */
+export function agentKey(
+  citadel: Pick<Connection<"citadel">, "apiKey" | "agentKey" | "hasAgentKey">,
+  { useManagementKey }: Pick<AgentSettings, "useManagementKey">,
+  warn: (message: string) => void,
+): string {
+  if (citadel.hasAgentKey && citadel.agentKey !== citadel.apiKey) return citadel.agentKey;
+  const problem = citadel.hasAgentKey
+    ? "CITADEL_AGENT_KEY is the same key as CITADEL_API_KEY"
+    : "CITADEL_AGENT_KEY is not set";
+  const remedy = "Make a key in Citadel that only permits ingest, and set CITADEL_AGENT_KEY to it.";
+  if (!useManagementKey) {
+    throw new InfraError(
+      "RDEV_CONNECTION",
+      `${problem}, so the log agent on every node would hold a key that can manage environments. ` +
+        `${remedy} Or allow it with the setting rdev:agent {"useManagementKey": true}.`,
+    );
+  }
+  warn(
+    `${problem}: the log agent on every node holds a key that can manage environments, as the setting ` +
+      `rdev:agent.useManagementKey allows. ${remedy}`,
+  );
+  return citadel.apiKey;
+}
+
 interface LogCollection {
   readonly platform: string;
   readonly owner: pulumi.Output<Owner>;
   readonly settings: PlatformSettings;
-  /** The platform's own. */
+  /** The platform's own environment. */
   readonly environment: CitadelEnvironment;
   readonly agent: AgentConnection;
   readonly claim: ClusterClaim;
@@ -84,12 +109,12 @@ function logCollection({ platform, owner, settings, environment, agent, claim }:
   claim.actions.apply((inForce) => {
     if (inForce.includes("Deny")) return;
     void pulumi.log.warn(
-      `The policies about environments only tell what they would refuse (${inForce.join(", ")}): ` +
-        "whoever may label a pod can write into another tenant's logs. Look at the warnings and the " +
-        `audit log of the cluster, then run: pulumi config set --path 'rdev:policyActions[0]' Deny`,
+      `The policies for environments only report what they would refuse (${inForce.join(", ")}): ` +
+        "anyone who can label a pod can write into another tenant's logs. Check the warnings and the " +
+        `cluster's audit log, then run: pulumi config set --path 'rdev:policyActions[0]' Deny`,
     );
   });
-  // Whatever believes or sets the label, comes after the rule about it.
+  // Everything that trusts or sets the label depends on the policy for it.
   const policy = new EnvironmentPolicy(
     "environment-policy",
     { owner, environment: tenantId, actions: claim.actions },
@@ -114,7 +139,7 @@ function logCollection({ platform, owner, settings, environment, agent, claim }:
     prometheusNamespace: settings.prometheusNamespace,
   });
   if (settings.alertWebhook) {
-    connection("citadelWebhook"); // missing, it should stop a preview already
+    connection("citadelWebhook"); // fails the preview if the secret is missing
     const { alertWebhook, credentialsVersion } = settings;
     new AlertWebhook("alert-webhook", { ...alertWebhook, credentialsVersion });
   }

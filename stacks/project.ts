@@ -1,35 +1,35 @@
 import * as pulumi from "@pulumi/pulumi";
-import { BuildTrigger } from "../components/build-trigger.ts";
 import { Cache } from "../components/cache.ts";
-import { CiPipeline } from "../components/ci-pipeline.ts";
-import { CitadelEnvironment } from "../components/citadel-environment.ts";
+import { BuildTrigger, CiPipeline } from "../components/ci-pipeline.ts";
+import { CitadelEnvironment } from "../components/citadel.ts";
 import { Database } from "../components/database.ts";
 import { Deployment } from "../components/deployment.ts";
 import { DnsRecord } from "../components/dns-record.ts";
 import { GitRepo } from "../components/git-repo.ts";
 import { ImageRepository } from "../components/image-repository.ts";
-import { SettingsRecord } from "../components/settings-record.ts";
-import { TemplateSeed } from "../components/template-seed.ts";
+import { requireTemplate, TemplateSeed } from "../components/template-seed.ts";
+import { isLoopback } from "../core/address.ts";
+import { PROJECTS_GROUP } from "../core/citadel.ts";
 import { connection, connections } from "../core/connections.ts";
-import { registryHost } from "../core/registry-name.ts";
-import { completeProjectSettings, type ProjectChanges, projectSizes } from "../core/settings.ts";
-import { readTemplate } from "../core/template.ts";
-import { PROJECTS_GROUP } from "./names.ts";
-import { ownSettings } from "./own-settings.ts";
-import { stackOwner } from "./owner.ts";
+import { registryHost } from "../core/registry.ts";
+import {
+  completeProjectSettings,
+  type PlatformSettings,
+  type ProjectChanges,
+  projectSizes,
+} from "../core/settings.ts";
 import { registryAccounts } from "./registry-accounts.ts";
-import { platformSettings } from "./platform-reference.ts";
-import { warnOfLoopback } from "./loopback.ts";
+import { platformSettings, projectSettings, SettingsRecord, stackOwner } from "./settings.ts";
 
 const BRANCH = "main";
 
 /**
- * What a project stack makes: everything that one project needs. `formerly`: the settings of a stack
- * that has no record of them yet.
+ * The program of a project's stack: everything that one project needs. `formerly` are the settings of
+ * a stack that has no record of them yet.
  */
 export async function projectStack(platform: string, slug: string, formerly?: ProjectChanges) {
-  const given = await ownSettings(formerly);
-  const project = completeProjectSettings(given);
+  const recorded = await projectSettings(formerly);
+  const project = completeProjectSettings(recorded);
   const { enabled } = connection("citadelEnabled");
   connections([
     "gitea",
@@ -41,7 +41,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     "kubernetes",
     ...(enabled ? (["citadel"] as const) : []),
   ]);
-  readTemplate(project.template); // what is wrong in it stops an up before anything is made
+  requireTemplate(project.template); // fails before anything is made
   const settings = await platformSettings(platform);
   warnOfLoopback(settings);
   const accounts = registryAccounts(platform, slug, settings);
@@ -49,7 +49,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
   const sizes = projectSizes(settings, project);
   const owner = stackOwner(platform, slug);
 
-  new SettingsRecord(slug, { settings: given });
+  new SettingsRecord(slug, { settings: recorded });
   const repository = new GitRepo(slug, {
     slug,
     owner,
@@ -133,7 +133,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
       registryAccount: accounts.push,
       credentialsVersion: settings.credentialsVersion,
     },
-    // Woodpecker would take the seeding push for the first run, before its secrets are there.
+    // Otherwise Woodpecker would run a pipeline for the seeding push, before the secrets exist.
     { dependsOn: seed },
   );
   const build = new BuildTrigger(
@@ -155,4 +155,25 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     citadelTenantId: environment.tenantId,
     firstBuild: pulumi.interpolate`#${build.number}`,
   };
+}
+
+/**
+ * Warns if a project's pods would get a loopback address. Without a setting they get the address in
+ * the administrator's URL, which may be a port-forward on this machine.
+ */
+function warnOfLoopback(settings: PlatformSettings): void {
+  const { postgres, redis } = connections(["postgres", "redis"]);
+  const addresses = [
+    ["databaseAddress", "DATABASE_URL", "POSTGRES_ADMIN_URL", postgres.url],
+    ["cacheAddress", "REDIS_URL", "REDIS_ADMIN_URL", redis.url],
+  ] as const;
+  for (const [setting, variable, source, url] of addresses) {
+    const { hostname } = new URL(url);
+    if (settings[setting] ?? !isLoopback(hostname)) continue;
+    void pulumi.log.warn(
+      `${source} points to ${hostname || "this machine"}, and the pods' ${variable} gets its host and ` +
+        `port from it, so the pods would connect to themselves. Set rdev:${setting} on the ` +
+        "platform's stack to the address of the server as pods see it, then bring the platform up.",
+    );
+  }
 }

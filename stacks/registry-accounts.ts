@@ -6,7 +6,7 @@ import {
   type AccountKind,
   registryAccount,
   SHARED_BY_SETTING,
-} from "../core/registry-account.ts";
+} from "../core/registry.ts";
 import type { PlatformSettings } from "../core/settings.ts";
 
 /** A project's own accounts of the image registry. */

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
-import { print } from "../../core/cpl/printer.ts";
-import { rangeMs } from "../../core/cpl/range.ts";
+import { spanMs } from "../../core/units.ts";
 import type { Citadel, Entry } from "../../providers/citadel/port.ts";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
@@ -113,7 +112,7 @@ interface Bounds {
 }
 
 async function bounds({ store, last }: CompareOptions): Promise<Bounds> {
-  const start = new Date(Date.now() - (rangeMs(last) ?? 0));
+  const start = new Date(Date.now() - (spanMs(last) ?? 0));
   const { rows } = await store.run((db) =>
     sql<{ first: number | null; last: number; settled: Date }>`
       SELECT min(id) FILTER (WHERE at >= ${start}) AS first, coalesce(max(id), 0) AS last,
@@ -134,18 +133,9 @@ interface Copy {
 /** With `to` infinite, one page suffices: no event should exist beyond the end of the log. */
 async function copiesIn(options: CompareOptions, from: number, to: number): Promise<Copy[]> {
   const { citadel, tenant, platform, last } = options;
-  const cpl = print({
-    kind: "and",
-    terms: [
-      { kind: "equals", field: "service", value: "rdev-infra" },
-      { kind: "equals", field: "target", value: "audit" },
-      { kind: "equals", field: "environment", value: platform },
-      { kind: "compare", field: "event_id", operator: ">=", value: from },
-      ...(to === Infinity
-        ? []
-        : [{ kind: "compare", field: "event_id", operator: "<=", value: to } as const]),
-    ],
-  });
+  // A platform's name needs no quotes in CPL, Citadel's query language.
+  const ids = `event_id:>=${from}${to === Infinity ? "" : ` event_id:<=${to}`}`;
+  const cpl = `service:rdev-infra target:audit environment:${platform} ${ids}`;
   const { entries, total } = await citadel.query({ tenant }, cpl, {
     range: last,
     limit: MAX_ENTRIES,

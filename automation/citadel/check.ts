@@ -1,7 +1,7 @@
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
 import type { Citadel, Environment } from "../../providers/citadel/port.ts";
-import { PLATFORM_ENVIRONMENT } from "../../stacks/names.ts";
+import { PLATFORM_ENVIRONMENT } from "../../core/citadel.ts";
 import type { BackendStack } from "../engine/backend-stacks.ts";
 import type { Project, Projects } from "../store/projects.ts";
 

@@ -1,7 +1,7 @@
 import { InfraError } from "../../core/errors.ts";
 import type { Citadel as CitadelClient } from "../../providers/citadel/client.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
-import { PLATFORM_ENVIRONMENT } from "../../stacks/names.ts";
+import { PLATFORM_ENVIRONMENT } from "../../core/citadel.ts";
 
 /** The id of the environment with a slug. Rejects with RDEV_TENANT if Citadel has none. */
 export async function tenantOf(

@@ -1,5 +1,5 @@
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
-import { DELETE_BEGUN } from "../../core/delete-begun.ts";
+import { DELETE_BEGUN } from "../../core/engine-values.ts";
 
 /** A state as the engine writes it, as far as it is read here. */
 interface State {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { homeWithoutLogs } from "./home.ts";
 import { childrenOf, killProcess } from "./processes.ts";
@@ -40,7 +41,7 @@ export async function runPulumi(
   signal?.throwIfAborted();
   const child = spawn("pulumi", [...args, "--non-interactive"], {
     cwd: workDir,
-    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
+    env: { ...processEnvironment(), PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
     stdio: ["ignore", "pipe", "pipe"],
     // Out of the terminal's group: Ctrl-C would reach it beside our own signal, and two are a kill.
     detached: true,
@@ -89,12 +90,14 @@ export function installedPulumi(): Promise<PulumiCommand> {
 /** The SDK asks for the version with this process's variables, which it reads before it waits. */
 async function ask(): Promise<PulumiCommand> {
   const home = await homeWithoutLogs();
-  const before = Object.keys(home).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, home);
+  // eslint-disable-next-line no-restricted-properties -- the SDK takes no variables of ours here
+  const { env } = process;
+  const before = Object.keys(home).map((name) => [name, env[name]] as const);
+  Object.assign(env, home);
   const asked = PulumiCommand.get();
   for (const [name, value] of before) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
+    if (value === undefined) delete env[name];
+    else env[name] = value;
   }
   return asked.catch((error: unknown) => {
     throw unsuitable(error);

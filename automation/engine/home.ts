@@ -12,6 +12,7 @@ import {
 } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { pulumiVariables } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 
 /** The folder of the quiet home, inside the user's. */
@@ -28,7 +29,7 @@ const prepared = new Map<string, Promise<Record<string, string>>>();
 
 /** Where Pulumi keeps plugins and logins, by its own rules. */
 export function pulumiHome(): string {
-  return process.env["PULUMI_HOME"] || join(homedir(), ".pulumi");
+  return pulumiVariables().home ?? join(homedir(), ".pulumi");
 }
 
 /**
@@ -61,7 +62,7 @@ async function prepare(home: string): Promise<Record<string, string>> {
   return {
     PULUMI_HOME: folder,
     // Pulumi replaces the files of a login, which would put them in the place of a link.
-    PULUMI_CREDENTIALS_PATH: process.env["PULUMI_CREDENTIALS_PATH"] || home,
+    PULUMI_CREDENTIALS_PATH: pulumiVariables().credentialsPath ?? home,
   };
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pulumiVariables } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { parsePlatformSettings, type PlatformSettings } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
@@ -14,9 +15,8 @@ type ProjectStack = Extract<StackName, { kind: "project" }>;
 
 /** Throws RDEV_CONNECTION when the stack's secrets need a passphrase and none is given. */
 export async function requirePassphrase(workDir: string, stack: string): Promise<void> {
-  const { PULUMI_BACKEND_URL: backend = "", ...env } = process.env;
-  const given = env["PULUMI_CONFIG_PASSPHRASE"] ?? env["PULUMI_CONFIG_PASSPHRASE_FILE"];
-  if (given !== undefined || !PASSPHRASE_BACKEND.test(backend)) return;
+  const { backend = "", hasPassphrase } = pulumiVariables();
+  if (hasPassphrase || !PASSPHRASE_BACKEND.test(backend)) return;
   const settings = await readFile(join(workDir, `Pulumi.${stack}.yaml`), "utf8").catch(() => "");
   if (/^secretsprovider: (?!passphrase)/m.test(settings)) return;
   throw missingPassphrase();

@@ -1,3 +1,4 @@
+import { isCitadelEnabled } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import type { Remaining } from "../operations/operation.ts";
 import type { Look, Place, Sight } from "./look.ts";
@@ -48,8 +49,7 @@ export function systemsAsked(): string[] {
 
 /** Without Citadel its variables need not be there, and nothing was made in it. */
 function looksInUse(): Look[] {
-  const isOff = process.env["CITADEL_ENABLED"] === "false";
-  return LOOKS.filter((look) => !(isOff && look === citadel));
+  return LOOKS.filter((look) => look !== citadel || isCitadelEnabled());
 }
 
 async function remaining(look: Look, place: Place, deadline: number): Promise<Remaining[]> {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { pulumiVariables } from "../../core/connections.ts";
 import type { LockHolder } from "../engine/messages.ts";
 import { begunAt } from "../engine/processes.ts";
 import { thisMachine, type RunnerIdentity } from "./runner-identity.ts";
@@ -24,7 +25,7 @@ const CLOCK_SKEW_MS = 60_000;
 export function isHolderDead(
   holder: LockHolder,
   attempts: readonly PastAttempt[],
-  backend = process.env["PULUMI_BACKEND_URL"] ?? "",
+  backend = pulumiVariables().backend ?? "",
 ): boolean {
   const ours = attempts.find((attempt) => isOf(holder, attempt));
   if (ours) return ours.runner.machine !== thisMachine() || !isEngine(holder);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { access, constants, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { processEnvironment } from "../../core/connections.ts";
 import { pulumiHome } from "../engine/home.ts";
 import { startPluginProxy } from "./plugin-proxy.ts";
 
@@ -50,7 +51,7 @@ async function startPlugin(program: string, workDir: string, heedsConfig: boolea
   // Plugins look whether their engine still lives, and end when it does not: here that is the proxy.
   const child = spawn(program, [`127.0.0.1:${proxy.port}`], {
     cwd: workDir,
-    env: { ...process.env, PULUMI_NODEJS_PROJECT: "rdev" },
+    env: { ...processEnvironment(), PULUMI_NODEJS_PROJECT: "rdev" },
     stdio: ["ignore", "pipe", "ignore"],
     detached: true, // Ctrl-C is for the engines first
   });
@@ -94,7 +95,7 @@ async function findPlugin(name: string, workDir: string): Promise<string | undef
   const version = await packageVersion(name, workDir);
   const folders = [
     ...(version === undefined ? [] : [join(home, "plugins", `resource-${name}-v${version}`)]),
-    ...(process.env["PATH"] ?? "").split(delimiter),
+    ...(processEnvironment()["PATH"] ?? "").split(delimiter),
   ];
   for (const folder of folders) {
     const path = join(folder, file);

@@ -1,7 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { type JSONWebKeySet, SignJWT } from "jose";
-import { type Access, granted, type Holder, type MarkedFor } from "../../core/registry-access.ts";
-import { type Account, isSameSecret, verifiedAccount } from "../../core/registry-account.ts";
+import {
+  type Access,
+  type Account,
+  granted,
+  type Holder,
+  isSameSecret,
+  type MarkedFor,
+  verifiedAccount,
+} from "../../core/registry.ts";
 import type { SigningKey } from "./signing-key.ts";
 
 /** The name of the tokens' signer; distribution's `auth.token.issuer`. */

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { z } from "zod";
+import { dataFolders, type Environment, processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { INITDB, isReachable, postgresPrograms, postgresUser } from "./postgres-programs.ts";
 
@@ -31,9 +32,9 @@ export interface EmbeddedPostgres {
 }
 
 /** Where it is kept: RDEV_INFRA_DATA, else as the platform has it. */
-export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string {
-  const { RDEV_INFRA_DATA: given, XDG_DATA_HOME: xdg } = environment;
-  if (given) return given;
+export function dataFolder(environment?: Environment): string {
+  const { own, xdg } = dataFolders(environment);
+  if (own) return own;
   // Root's home is closed to the user that PostgreSQL runs as.
   if (postgresUser()) return "/var/lib/rdev-infra";
   return join(xdg ?? join(homedir(), ".local", "share"), "rdev-infra");
@@ -169,7 +170,7 @@ function serverArguments(data: string, port: number): string[] {
 }
 
 function environment(): NodeJS.ProcessEnv {
-  return { PATH: process.env["PATH"], LANG: "C.UTF-8" };
+  return { PATH: processEnvironment()["PATH"], LANG: "C.UTF-8" };
 }
 
 async function isNew(data: string): Promise<boolean> {

@@ -1,3 +1,5 @@
+import { type Environment, processEnvironment } from "../../core/connections.ts";
+
 /** What the program, the engine and its backends read. Nothing else of the service's reaches them. */
 const NEEDED = [
   // core/connections.ts, but for the service's own database.
@@ -20,7 +22,7 @@ export const WORKER_MARK = "RDEV_INFRA_WORKER";
 export function workerEnvironment(
   mark: string,
   heapMb: number,
-  environment: NodeJS.ProcessEnv = process.env,
+  environment: Environment = processEnvironment(),
 ): Record<string, string> {
   const needed = Object.entries(environment).filter(
     (entry): entry is [string, string] =>

@@ -1,5 +1,6 @@
 import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import { processEnvironment } from "../../core/connections.ts";
 import { installedPulumi } from "../engine/command.ts";
 import { WORKER_MARK } from "./environment.ts";
 import { parseOrder, type Order, type Report } from "./messages.ts";
@@ -41,7 +42,7 @@ function renew(ms: number): void {
 }
 
 function endAll(): void {
-  killMarked(process.env[WORKER_MARK] ?? "no such mark");
+  killMarked(processEnvironment()[WORKER_MARK] ?? "no such mark");
   process.exit(1);
 }
 

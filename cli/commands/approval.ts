@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { processEnvironment } from "../../core/connections.ts";
 import { pullRequestTarget, type Overrides } from "../../core/previews/ci.ts";
 import { addPullRequestOptions, openPullRequest } from "../pull-requests.ts";
 
@@ -17,7 +18,7 @@ export function addApproval(program: Command): void {
       "put the approved commit, and its history, into this new folder",
     );
   addPullRequestOptions(command).action(async ({ checkout, ...overrides }: Options) => {
-    const target = pullRequestTarget(process.env, overrides);
+    const target = pullRequestTarget(processEnvironment(), overrides);
     const { requireApproval } = await import("../../automation/previews/approval.ts");
     const { host, token } = await openPullRequest(target);
     const { commit, runUrl: reportUrl, number, cloneUrl: url } = target;

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { processEnvironment } from "../../core/connections.ts";
 import { pullRequestTarget, type Overrides } from "../../core/previews/ci.ts";
 import { addPullRequestOptions, openPullRequest } from "../pull-requests.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -8,7 +9,7 @@ export function addReport(program: Command): void {
     .command("report <file>")
     .description("show the report of an approved pull request's preview, as --report wrote it");
   addPullRequestOptions(command).action(async (file: string, overrides: Overrides) => {
-    const target = pullRequestTarget(process.env, overrides);
+    const target = pullRequestTarget(processEnvironment(), overrides);
     const { requireApproval } = await import("../../automation/previews/approval.ts");
     const { showReport } = await import("../../automation/previews/show-report.ts");
     const { host } = await openPullRequest(target);

@@ -1,3 +1,4 @@
+import { scryptSync } from "node:crypto";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { ownershipLabels, workloadLabels } from "../../core/labels.ts";
@@ -7,13 +8,12 @@ import { Namespace } from "../../providers/kubernetes/namespace.ts";
 import { AgentAccount } from "./account.ts";
 import { agentConfiguration } from "./configuration.ts";
 import { daemonSetSpec } from "./daemon-set.ts";
-import { fingerprint } from "./fingerprint.ts";
 
-/** The name of every object of the agent that lies in its namespace. */
+/** The name of each of the agent's objects in its namespace. */
 const NAME = "citadel-agent";
 
 export interface CitadelAgentArgs {
-  /** The platform's name: whose mark the objects carry. */
+  /** The platform's name, for the labels of the objects. */
   readonly platform: string;
   readonly namespace: string;
   readonly image: string;
@@ -21,7 +21,7 @@ export interface CitadelAgentArgs {
   readonly owner: pulumi.Input<Owner>;
   /** Citadel's URL, without a trailing slash. */
   readonly citadelUrl: string;
-  /** The key that it sends with; good for ingest only, where there is such a key. */
+  /** The key for sending events. It should only permit ingest. */
   readonly apiKey: string;
   /** The platform's own environment. */
   readonly tenantId: pulumi.Input<string>;
@@ -29,12 +29,13 @@ export interface CitadelAgentArgs {
 
 /**
  * The log agent, on every node whatever its taints: namespace, Secret `citadel-agent` (keys
- * `api-key` and `tenant-id`), ConfigMap, ServiceAccount, RBAC (`get` on pods and namespaces, no more) and DaemonSet.
- * It sends a container's output to the environment that its pod names, else to the platform's. It
- * believes the pods' labels, so an EnvironmentPolicy must stand before it runs.
+ * `api-key` and `tenant-id`), ConfigMap, ServiceAccount, RBAC (only `get` on pods and namespaces) and
+ * DaemonSet. It sends a container's output to the environment in its pod's label, by default to the
+ * platform's. The agent trusts the labels, so the EnvironmentPolicy must exist before it runs.
  *
- * Delete deletes all of it from the cluster. On the nodes stays the folder `/var/lib/citadel-agent`,
- * with what was not sent yet: an agent that comes back goes on there. What was sent stays in Citadel.
+ * Delete deletes all objects from the cluster. The folder `/var/lib/citadel-agent` stays on the nodes
+ * with the lines that were not sent yet, and a later agent continues from it. Citadel keeps the
+ * events that it has.
  */
 export class CitadelAgent extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
@@ -50,10 +51,8 @@ export class CitadelAgent extends pulumi.ComponentResource {
       {
         name: args.namespace,
         owner: args.owner,
-        labels: {
-          // The agent mounts folders of the node.
-          "pod-security.kubernetes.io/enforce": "privileged",
-        },
+        // The agent mounts folders of the node.
+        labels: { "pod-security.kubernetes.io/enforce": "privileged" },
       },
       { parent: this },
     );
@@ -89,11 +88,27 @@ export class CitadelAgent extends pulumi.ComponentResource {
           fingerprint: fingerprint(apiKey, [files, args.tenantId]),
         }),
       },
-      // Before its namespace: that waits half of the pods' time to stop, whether they need it or not.
+      // No deletedWith: deleting the DaemonSet first is faster, because a namespace always waits half
+      // of its pods' grace period.
       { parent: this, dependsOn: [namespace, account] },
     );
 
     this.namespace = namespace.id;
     this.registerOutputs({ namespace: this.namespace });
   }
+}
+
+/** Bytes of a fingerprint. */
+const LENGTH = 12;
+
+/**
+ * A text that changes whenever the key or the other values change. It may be public: scrypt is too
+ * slow for guessing keys, and the text is too short to contain one.
+ */
+function fingerprint(key: pulumi.Input<string>, others: unknown): pulumi.Output<string> {
+  return pulumi.unsecret(
+    pulumi
+      .all([key, pulumi.output(others)])
+      .apply(([secret, salt]) => scryptSync(secret, JSON.stringify(salt), LENGTH).toString("hex")),
+  );
 }

@@ -1,6 +1,5 @@
-import type { Path } from "../property-path.ts";
 import type { Change } from "./model.ts";
-import { isRecord } from "../engine-values.ts";
+import { isRecord, type Path } from "../engine-values.ts";
 import type { Step } from "./step.ts";
 
 /** What servers write into Kubernetes objects, and no program does. */

@@ -1,7 +1,6 @@
-import { isRecord, isUnknown } from "../engine-values.ts";
+import { isRecord, isUnknown, typeText } from "../engine-values.ts";
 import { InfraError } from "../errors.ts";
 import { ENVIRONMENT_LABEL, SERVICE_LABEL } from "../labels.ts";
-import { typeText } from "../resource-type.ts";
 import { realSteps } from "./changes.ts";
 import type { Finding } from "./model.ts";
 import { plainSecrets, safeText } from "./sensitive.ts";

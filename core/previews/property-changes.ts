@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import { isRecord, isSecret, SECRET_TEXT } from "../engine-values.ts";
-import { formatPath, parsePath, type Path } from "../property-path.ts";
+import {
+  formatPath,
+  isRecord,
+  isSecret,
+  parsePath,
+  type Path,
+  SECRET_TEXT,
+} from "../engine-values.ts";
 import type { PropertyChange } from "./model.ts";
 import { isNoise } from "./noise.ts";
 import { safeText, safeValue } from "./sensitive.ts";

@@ -1,4 +1,4 @@
-import { typeText } from "../resource-type.ts";
+import { typeText } from "../engine-values.ts";
 import { groupStacks, isDestructive, type Group } from "./group.ts";
 import { code, link } from "./markdown.ts";
 import type { Change, Finding, PropertyChange, Report, Verdict } from "./model.ts";

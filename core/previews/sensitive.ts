@@ -1,6 +1,12 @@
-import { isRecord, isSecret, isUnknown, SECRET_TEXT } from "../engine-values.ts";
+import {
+  formatPath,
+  isRecord,
+  isSecret,
+  isUnknown,
+  type Path,
+  SECRET_TEXT,
+} from "../engine-values.ts";
 import { redact } from "../errors.ts";
-import { formatPath, type Path } from "../property-path.ts";
 
 /** Names whose texts are secrets, whether the program says so or not. */
 const SENSITIVE =

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { dynamic } from "@pulumi/pulumi";
 import type { z } from "zod";
 import { connectionSecrets } from "../../core/connections.ts";
-import { DELETE_BEGUN } from "../../core/delete-begun.ts";
+import { DELETE_BEGUN } from "../../core/engine-values.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import { ownerBefore, type Ownership } from "../../core/ownership.ts";
 import type { Definition, Failure, Found } from "./definition.ts";

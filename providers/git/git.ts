@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { processEnvironment } from "../../core/connections.ts";
 import { InfraError, redact } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
 
@@ -25,7 +26,7 @@ export async function runGit(
 ): Promise<string> {
   const basic = Buffer.from(`x-access-token:${token}`).toString("base64");
   const env = {
-    PATH: process.env["PATH"],
+    PATH: processEnvironment()["PATH"],
     HOME: cwd, // no configuration of the user's own: hooks, signing, helpers
     GIT_CONFIG_NOSYSTEM: "1",
     GIT_TERMINAL_PROMPT: "0",

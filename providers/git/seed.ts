@@ -9,17 +9,18 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
-import { connection } from "../../core/connections.ts";
+import { connection, type Environment, processEnvironment } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import {
-  readTemplate,
   renderFile,
   TEMPLATE_VARIABLES,
+  type TemplateFile,
   type TemplateValues,
   type TemplateVariable,
 } from "../../core/template.ts";
 import { Gitea } from "../gitea/client.ts";
 import { runGit } from "./git.ts";
+import { readTemplate } from "./template.ts";
 
 /** For Gitea to take note of the push; in ms. */
 const DEADLINE = 60_000;
@@ -42,7 +43,7 @@ const order = z.object({
 export type SeedOrder = z.input<typeof order>;
 
 /** Seeds the repository; says in one line what was done. */
-export async function seed(environment: NodeJS.ProcessEnv): Promise<string> {
+export async function seed(environment: Environment): Promise<string> {
   const {
     SEED_TEMPLATE: template,
     SEED_REPOSITORY: repository,
@@ -89,7 +90,7 @@ async function commitIsKnown(repository: string): Promise<void> {
   }
 }
 
-async function write(folder: string, files: ReturnType<typeof readTemplate>): Promise<void> {
+async function write(folder: string, files: readonly TemplateFile[]): Promise<void> {
   for (const { path, content, executable } of files) {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
@@ -101,7 +102,7 @@ async function write(folder: string, files: ReturnType<typeof readTemplate>): Pr
 // Not import.meta.main: Node 22 has none, and this would end without a word and without a seed.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   try {
-    console.log(await seed(process.env));
+    console.log(await seed(processEnvironment()));
   } catch (error) {
     console.error(userMessage(error));
     process.exitCode = 1;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { markInLabels } from "../../core/labels.ts";
 import { type Owner, ownerSchema, type Ownership, ownershipOf } from "../../core/ownership.ts";
-import { policyActions } from "../../core/policy-actions.ts";
+import { policyActions } from "../../core/settings.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";

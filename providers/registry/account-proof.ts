@@ -1,6 +1,6 @@
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { type AccountName, registryAccount } from "../../core/registry-account.ts";
+import { type AccountName, registryAccount } from "../../core/registry.ts";
 import { AskedAuthorization } from "./authorization.ts";
 import { Registry } from "./client.ts";
 

@@ -1,6 +1,5 @@
 import { MANAGED_BY, type Mark } from "../../core/ownership.ts";
-import type { MarkedFor } from "../../core/registry-access.ts";
-import { OWN_NAMESPACE } from "../../core/registry-name.ts";
+import { type MarkedFor, OWN_NAMESPACE } from "../../core/registry.ts";
 import type { Registry } from "./client.ts";
 
 /** The tag of a mark: a registry has no other place for one. Retention rules must keep it. */

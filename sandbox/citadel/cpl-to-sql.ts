@@ -1,5 +1,5 @@
-import type { Compare, Cpl, Equals } from "../../core/cpl/ast.ts";
-import { rangeMs } from "../../core/cpl/range.ts";
+import type { Compare, Cpl, Equals } from "./cpl/ast.ts";
+import { spanMs } from "../../core/units.ts";
 import type { Value } from "./database.ts";
 import { leafOf } from "./leaves.ts";
 
@@ -42,7 +42,7 @@ export function condition(cpl: Cpl, numberOf: FieldNumber, now: number, held?: C
       return { sql: `instr(${lower}(${ofEvent("message")}), ?) > 0`, values: [text] };
     }
     case "time":
-      return { sql: "h.time >= ?", values: [now - (rangeMs(cpl.range) ?? 0)] };
+      return { sql: "h.time >= ?", values: [now - (spanMs(cpl.range) ?? 0)] };
     case "equals":
       return equals(cpl, numberOf);
     case "compare":

@@ -1,4 +1,4 @@
-import type { Cpl } from "../../core/cpl/ast.ts";
+import type { Cpl } from "./cpl/ast.ts";
 import { condition, type Sql, type Way, ways } from "./cpl-to-sql.ts";
 import type { Database, Row } from "./database.ts";
 import { leafOf, leavesOf, type Leaf } from "./leaves.ts";

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import type { Cpl } from "../../core/cpl/ast.ts";
-import { rangeMs } from "../../core/cpl/range.ts";
+import type { Cpl } from "./cpl/ast.ts";
+import { spanMs } from "../../core/units.ts";
 import { entryOf } from "./entry.ts";
 import { CitadelError } from "./errors.ts";
 import type { Events } from "./events.ts";
@@ -33,7 +33,7 @@ export function queryRoutes(app: FastifyInstance, store: Store, events: Events):
 function sinceOf(range: string | undefined, cpl: Cpl): { since?: number } {
   if (range === undefined && saysTime(cpl)) return {};
   const text = range ?? DEFAULT_RANGE;
-  const ms = rangeMs(text);
+  const ms = spanMs(text);
   if (ms === undefined) {
     throw new CitadelError(400, `range must be like 30m, 1h or 7d, not "${text}"`);
   }

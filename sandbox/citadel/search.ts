@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
-import type { Cpl } from "../../core/cpl/ast.ts";
-import { CplError } from "../../core/cpl/cpl-error.ts";
-import { parse } from "../../core/cpl/parser.ts";
+import type { Cpl } from "./cpl/ast.ts";
+import { CplError } from "./cpl/lexer.ts";
+import { parse } from "./cpl/parser.ts";
 import { CitadelError } from "./errors.ts";
 import type { QueryScope, Store } from "./store.ts";
 import { tenantOfHeader } from "./tenant-header.ts";

@@ -1,5 +1,5 @@
 /** What changed between two property bags, by path: the detailed diff that the engine shows. */
-import { parsePath, type Path } from "../../core/property-path.ts";
+import { parsePath, type Path } from "../../core/engine-values.ts";
 import { startsWith } from "./property-path.ts";
 import { isObject, same, type Json, type Properties } from "./values.ts";
 

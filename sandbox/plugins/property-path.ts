@@ -1,5 +1,5 @@
 /** Values at a path of properties: reads, and changed copies. */
-import type { Path } from "../../core/property-path.ts";
+import type { Path } from "../../core/engine-values.ts";
 import { isObject, type Json } from "./values.ts";
 
 /** True where `path` is `prefix` or lies below it; `*` in the prefix stands for any one part. */

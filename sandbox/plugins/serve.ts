@@ -10,7 +10,7 @@ import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
 import statusProto from "@pulumi/pulumi/proto/status_pb.js";
 import type { Change, DiffResult } from "./diff.ts";
-import { formatPath } from "../../core/property-path.ts";
+import { formatPath } from "../../core/engine-values.ts";
 import { InitializationError, type Engine, type Provider, type Resource } from "./provider.ts";
 import { reveal, type Properties } from "./values.ts";
 

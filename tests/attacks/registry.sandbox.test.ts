@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { decodeJwt, SignJWT } from "jose";
 import { request } from "undici";
 import { ISSUER, SERVICE } from "../../automation/registry/token-issuer.ts";
-import { type Account, type AccountKind, registryAccount } from "../../core/registry-account.ts";
+import { type Account, type AccountKind, registryAccount } from "../../core/registry.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { MARK, markPath } from "../../providers/registry/mark.ts";
 import { provider } from "../../providers/registry/repository.ts";

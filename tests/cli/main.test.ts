@@ -49,9 +49,9 @@ describe("rdev-infra", () => {
     [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is nothing that can block/],
     [["preview", "--stacks", "Bad_Name"], /^RDEV_STACK_NAME/],
     [["preview", "--all", "--comment", "--commit", "x"], /^RDEV_SETTINGS: [\s\S]*--commit: "x"/],
-    [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no slug/],
-    [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is no stack name/],
-    [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is no slug/],
+    [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no valid slug/],
+    [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is not a stack name/],
+    [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is not a valid slug/],
     [["up", "a1.my-app", "--yes", "--config", "colour=red"], /^RDEV_SETTINGS: [\s\S]*colour/],
     [["refresh", "staging"], /^RDEV_CONNECTION: PULUMI_CONFIG_PASSPHRASE is missing/],
   ];

@@ -28,14 +28,14 @@ describe("connections", () => {
       }),
     );
     for (const line of [
-      "GITEA_URL is no URL that begins with http:// or https://",
-      "GITEA_TOKEN holds white space, a line break or a character outside ASCII",
+      "GITEA_URL is not a URL that begins with http:// or https://",
+      "GITEA_TOKEN contains white space, a line break or a character outside ASCII",
       "WOODPECKER_TOKEN is empty",
       'DNS_PROVIDER is neither "powerdns" nor "cloudflare"',
       "REGISTRY_PASSWORD is missing",
-      "POSTGRES_ADMIN_URL is no URL that begins with postgres:// or postgresql://",
+      "POSTGRES_ADMIN_URL is not a URL that begins with postgres:// or postgresql://",
       "CITADEL_API_KEY does not begin with ck_",
-      "CITADEL_TENANT_ID is no UUID",
+      "CITADEL_TENANT_ID is not a UUID",
     ]) {
       assert.ok(error.message.includes(line), `${line} in ${error.message}`);
     }
@@ -104,7 +104,7 @@ describe("connections", () => {
     const { message } = thrown("RDEV_CONNECTION", () =>
       connection("registry", { ...registry, ...misspelt, REGISTRY_PASSWORD: undefined }),
     );
-    for (const part of ["REGISTRY_CI_USER is not known", "REGISTRY_CI_PASS is not known"]) {
+    for (const part of ["REGISTRY_CI_USER is unknown", "REGISTRY_CI_PASS is unknown"]) {
       assert.ok(message.includes(part), message);
     }
     assert.ok(message.includes("REGISTRY_PASSWORD is missing"), message);

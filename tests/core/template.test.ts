@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import {
-  readTemplate,
   renderFile,
   renderText,
   TEMPLATE_VARIABLES,
   type TemplateValues,
 } from "../../core/template.ts";
+import { readTemplate } from "../../providers/git/template.ts";
 import { thrown } from "../support/errors.ts";
 
 const VALUES = {
@@ -20,7 +20,7 @@ const VALUES = {
   PROJECT_SLUG: "my-app",
 };
 
-describe("template", () => {
+describe("a template", () => {
   let root: string;
   beforeEach(() => (root = mkdtempSync(join(tmpdir(), "rdev-template-"))));
   afterEach(() => rmSync(root, { recursive: true }));
@@ -30,7 +30,7 @@ describe("template", () => {
     writeFileSync(join(root, path), content);
   }
 
-  it("fills in its variables, in every text file", () => {
+  it("fills in the variables of every text file", () => {
     write("mine/a/b.txt", "{{PROJECT_SLUG}} at {{HOST}}, ${CI} {{ .Go }}\n");
     const [file] = readTemplate("mine", root);
     assert.ok(file);
@@ -39,7 +39,7 @@ describe("template", () => {
     assert.equal(text, "my-app at value-of-host, ${CI} {{ .Go }}\n");
   });
 
-  it("leaves what is not text alone", () => {
+  it("leaves binary files unchanged", () => {
     const content = Buffer.from("\0{{PROJECT_SLUG}}{{UNKNOWN}}");
     write("mine/logo.png", content);
     const [file] = readTemplate("mine", root);
@@ -47,7 +47,7 @@ describe("template", () => {
     assert.deepEqual(renderFile(file, VALUES).content, content);
   });
 
-  it("is refused for every unknown variable at once, with file and line", () => {
+  it("is refused with the file and line of every unknown variable", () => {
     write("mine/one.txt", "{{PROJECT_SLUG}}\n{{TYPO}}\n");
     write("mine/two.txt", "{{project_slug}}");
     const { message } = thrown("RDEV_TEMPLATE", () => readTemplate("mine", root));
@@ -56,12 +56,12 @@ describe("template", () => {
     assert.ok(message.includes("PROJECT_SLUG, "), message);
   });
 
-  it("must exist", () => {
+  it("is refused if it does not exist", () => {
     const { message } = thrown("RDEV_TEMPLATE", () => readTemplate("nothing", root));
     assert.ok(message.includes('"nothing"'), message);
   });
 
-  it("puts values in as they are, whatever they hold", () => {
+  it("inserts values unchanged, whatever they contain", () => {
     fc.assert(
       fc.property(fc.string(), (name) => {
         const values = { ...VALUES, PROJECT_NAME: name };
@@ -70,7 +70,7 @@ describe("template", () => {
     );
   });
 
-  it("skeleton, rendered, is a service whose tests pass", function () {
+  it("named skeleton renders to a service whose tests pass", function () {
     this.timeout(400_000);
     for (const file of readTemplate("skeleton")) {
       const { path, content } = renderFile(file, VALUES);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { markOf, type Owner, ownerBefore } from "../../core/ownership.ts";
-import { registryAccount } from "../../core/registry-account.ts";
+import { registryAccount } from "../../core/registry.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { markPath } from "../../providers/registry/mark.ts";
 import { provider } from "../../providers/registry/repository.ts";

@@ -3,12 +3,11 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { Cpl } from "../../core/cpl/ast.ts";
-import { print } from "../../core/cpl/printer.ts";
-import { rangeMs } from "../../core/cpl/range.ts";
+import { spanMs } from "../../core/units.ts";
+import type { Cpl } from "../../sandbox/citadel/cpl/ast.ts";
 import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
-import { cpl } from "../support/any-cpl.ts";
 import { CitadelCaller, logEvent } from "../support/citadel-caller.ts";
+import { cpl, print } from "../support/cpl.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -247,7 +246,7 @@ function matches(query: Cpl, event: Matchable, now: number): boolean {
     case "word":
       return event.message.toLowerCase().includes(query.text.toLowerCase());
     case "time":
-      return Date.parse(event.timestamp) >= now - (rangeMs(query.range) ?? NaN);
+      return Date.parse(event.timestamp) >= now - (spanMs(query.range) ?? NaN);
     case "equals":
       return valueIn(event, query.field)?.toString() === query.value;
     case "compare": {

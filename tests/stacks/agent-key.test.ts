@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { agentKey } from "../../stacks/agent-key.ts";
+import { agentKey } from "../../stacks/platform.ts";
 
 const ADMIN = "ck_live_admin";
 const AGENT = "ck_agent_ingest";

@@ -331,8 +331,8 @@ describe("the project stack", () => {
       REDIS_ADMIN_URL: "redis://admin:planted-redis@[::1]:16379",
     };
     const { said } = await warned(forwarded, {});
-    assert.match(said, /POSTGRES_ADMIN_URL leads to localhost.*rdev:databaseAddress/);
-    assert.match(said, /REDIS_ADMIN_URL leads to \[::1\].*rdev:cacheAddress/);
+    assert.match(said, /POSTGRES_ADMIN_URL points to localhost.*rdev:databaseAddress/);
+    assert.match(said, /REDIS_ADMIN_URL points to \[::1\].*rdev:cacheAddress/);
     assert.equal((await warned(variables, {})).said, "");
     const addresses = { databaseAddress: '{"host":"db"}', cacheAddress: '{"host":"cache"}' };
     assert.equal((await warned(forwarded, addresses)).said, "");

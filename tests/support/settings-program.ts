@@ -1,14 +1,13 @@
-import { SettingsRecord } from "../../components/settings-record.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
-import { ownSettings } from "../../stacks/own-settings.ts";
+import { projectSettings, SettingsRecord } from "../../stacks/settings.ts";
 import { Thing } from "./engine-folder.ts";
 
 /**
- * A program that starts from its settings as a project's does, and makes one object of them. A name
- * `fail=why` fails after that, `nothing=why` before anything is made.
+ * A program that reads its settings like a project's program, and makes one object from them. With
+ * the name `fail=why` it fails afterwards, with `nothing=why` before it makes anything.
  */
 export default async function program(formerly?: ProjectChanges): Promise<Record<string, unknown>> {
-  const settings = await ownSettings(formerly);
+  const settings = await projectSettings(formerly);
   const { name = "", sizes } = settings;
   const [word, value = ""] = name.split("=");
   if (word === "nothing") throw new Error(value);

@@ -1,6 +1,6 @@
 import { Citadel } from "../../../providers/citadel/client.ts";
 import { assertSees } from "../../../providers/citadel/visibility.ts";
-import { PROJECTS_GROUP } from "../../../stacks/names.ts";
+import { PROJECTS_GROUP } from "../../../core/citadel.ts";
 import { type Look, standing } from "../look.ts";
 
 /** The environment, with its logs. */

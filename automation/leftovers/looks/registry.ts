@@ -1,4 +1,4 @@
-import { registryPath, repositoryOf } from "../../../core/registry-name.ts";
+import { registryPath, repositoryOf } from "../../../core/registry.ts";
 import { Registry } from "../../../providers/registry/client.ts";
 import { markPath, readMark } from "../../../providers/registry/mark.ts";
 import { type Look, type Place, standing } from "../look.ts";

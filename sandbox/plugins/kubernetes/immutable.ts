@@ -2,7 +2,7 @@
  * What Kubernetes does not change in place, so that a change replaces the object. The table is the
  * official plugin's (pulumi-kubernetes, provider/pkg/provider/diff.go).
  */
-import { parsePath, type Path } from "../../../core/property-path.ts";
+import { parsePath, type Path } from "../../../core/engine-values.ts";
 import { startsWith } from "../property-path.ts";
 import { textOf, type Properties } from "../values.ts";
 

@@ -1,5 +1,5 @@
 /** Who manages which field of an object, by the API server's records (metadata.managedFields). */
-import { parsePath, type Path } from "../../../core/property-path.ts";
+import { parsePath, type Path } from "../../../core/engine-values.ts";
 import { getAt, withAt } from "../property-path.ts";
 import { isObject, same, type Json, type Properties } from "../values.ts";
 

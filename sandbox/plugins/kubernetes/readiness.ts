@@ -1,5 +1,5 @@
 /** Whether an object has become what its spec says; pure, by what the API server shows of it. */
-import { parsePath } from "../../../core/property-path.ts";
+import { parsePath } from "../../../core/engine-values.ts";
 import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
 

@@ -1,5 +1,5 @@
 /** Waiting for a Service, as the official plugin does (provider/pkg/await/service.go). */
-import { parsePath } from "../../../core/property-path.ts";
+import { parsePath } from "../../../core/engine-values.ts";
 import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
 import { isNotFound } from "./api-error.ts";

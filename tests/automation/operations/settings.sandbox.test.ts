@@ -100,7 +100,7 @@ describe("a project's settings", function () {
     });
     assert.deepEqual(errors, []);
     assert.deepEqual(told, [
-      "These settings are not as the last up was made with; up changes them:\n" +
+      "These settings differ from those of the last up; this up changes them:\n" +
         "  - retainData: true → false\n  - sizes.replicas: 3 → 1",
     ]);
   });

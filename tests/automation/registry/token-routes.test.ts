@@ -4,7 +4,7 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import { signingKey } from "../../../automation/registry/signing-key.ts";
 import { ISSUER, SERVICE, TokenIssuer } from "../../../automation/registry/token-issuer.ts";
-import { registryAccount } from "../../../core/registry-account.ts";
+import { registryAccount } from "../../../core/registry.ts";
 import { fakeService } from "../../support/fake-service.ts";
 import { rejected } from "../../support/rejected.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { verifyCitadelSignature } from "../../../core/citadel-signature.ts";
+import { verifyCitadelSignature } from "../../../core/citadel.ts";
 import { Citadel } from "../../../providers/citadel/client.ts";
 import { provider } from "../../../providers/citadel/webhook.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";

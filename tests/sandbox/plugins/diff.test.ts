@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { changedInputs, changesBetween } from "../../../sandbox/plugins/diff.ts";
-import { formatPath } from "../../../core/property-path.ts";
+import { formatPath } from "../../../core/engine-values.ts";
 import { UNKNOWN, type Json, type Properties } from "../../../sandbox/plugins/values.ts";
 
 function changes(before: Json, after: Json): Record<string, string> {

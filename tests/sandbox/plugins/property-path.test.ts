@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parsePath } from "../../../core/property-path.ts";
+import { parsePath } from "../../../core/engine-values.ts";
 import { getAt, startsWith, withAt } from "../../../sandbox/plugins/property-path.ts";
 
 describe("values at property paths", () => {

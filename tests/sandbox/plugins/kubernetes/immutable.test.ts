@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { replacesOf } from "../../../../sandbox/plugins/kubernetes/immutable.ts";
-import { parsePath } from "../../../../core/property-path.ts";
+import { parsePath } from "../../../../core/engine-values.ts";
 import type { Properties } from "../../../../sandbox/plugins/values.ts";
 
 const USUAL = { configMapMutable: false, secretMutable: false };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { parsePath } from "../../../../core/property-path.ts";
+import { parsePath } from "../../../../core/engine-values.ts";
 import { getAt } from "../../../../sandbox/plugins/property-path.ts";
 import type { Properties } from "../../../../sandbox/plugins/values.ts";
 import { Run } from "../engine.ts";

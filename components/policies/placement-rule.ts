@@ -1,48 +1,25 @@
-import type * as k8s from "@pulumi/kubernetes";
+import { type PolicySpec, resourceRule, WORKLOAD_RULES } from "./admission-policy.ts";
 
-type Policy = k8s.types.input.admissionregistration.v1.ValidatingAdmissionPolicySpec;
-
-/** Priority classes of Kubernetes' own parts, which may push every other pod off a node. */
+/** The prefix of Kubernetes' own priority classes. Their pods can evict every other pod of a node. */
 const SYSTEM_CLASSES = "system-";
 
 /**
- * Where the pods of projects run is the cluster's scheduler's to say, and they stand behind nobody:
- * no node by name, which passes the scheduler and every taint; no other scheduler; no priority class.
+ * Leaves the placement of projects' pods to the cluster's scheduler. A pod may not name a node, which
+ * would bypass the scheduler and every taint, nor another scheduler, nor a priority class.
  *
- * A pod itself may have a class that is not the system's: the API server puts the cluster's default
- * class on a pod, after the templates here were checked. An update that leaves these fields as they
- * are passes, so that what an older version admitted can still be scaled down and deleted.
+ * A pod itself, unlike a template, may have a priority class that is not a system class: the API
+ * server adds the cluster's default class to pods before this check. An update that does not change
+ * these fields passes, so that objects that an older version admitted can be scaled down and deleted.
  */
-export function placementRule(): Policy {
+export function placementRule(): PolicySpec {
   return {
     failurePolicy: "Fail",
     matchConstraints: {
       resourceRules: [
-        {
-          apiGroups: [""],
-          apiVersions: ["v1"],
-          // A pod that exists gets its node by a binding, from the scheduler.
-          operations: ["CREATE"],
-          resources: ["pods"],
-        },
-        {
-          apiGroups: [""],
-          apiVersions: ["v1"],
-          operations: ["CREATE", "UPDATE"],
-          resources: ["replicationcontrollers"],
-        },
-        {
-          apiGroups: ["apps"],
-          apiVersions: ["v1"],
-          operations: ["CREATE", "UPDATE"],
-          resources: ["deployments", "statefulsets", "daemonsets", "replicasets"],
-        },
-        {
-          apiGroups: ["batch"],
-          apiVersions: ["v1"],
-          operations: ["CREATE", "UPDATE"],
-          resources: ["jobs", "cronjobs"],
-        },
+        // An existing pod gets its node through a binding, from the scheduler.
+        resourceRule("", ["pods"], ["CREATE"]),
+        resourceRule("", ["replicationcontrollers"]),
+        ...WORKLOAD_RULES,
       ],
     },
     variables: [
@@ -86,7 +63,7 @@ export function placementRule(): Policy {
   };
 }
 
-/** The spec of an object's pods: a pod's own, a CronJob's, or any other workload's. */
+/** The CEL expression for the spec of an object's pods: of a pod, a CronJob or another workload. */
 function podIn(object: string): string {
   const spec = `dyn(${object}).?spec`;
   return (

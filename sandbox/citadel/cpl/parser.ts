@@ -1,6 +1,5 @@
 import type { Cpl } from "./ast.ts";
-import { CplError } from "./cpl-error.ts";
-import { type Token, tokens } from "./lexer.ts";
+import { CplError, type Token, tokens } from "./lexer.ts";
 
 /** Characters of a query. */
 export const MAX_LENGTH = 4096;

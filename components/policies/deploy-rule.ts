@@ -1,32 +1,28 @@
-import type * as k8s from "@pulumi/kubernetes";
 import { DEPLOY_ACCOUNT } from "../deploy-account.ts";
+import { type PolicySpec, resourceRule } from "./admission-policy.ts";
 
-type Policy = k8s.types.input.admissionregistration.v1.ValidatingAdmissionPolicySpec;
-
-/** What `kubectl set image` may write beside the image: why a rollout was made. */
+/** `kubectl set image --record` writes the reason of a rollout into this annotation. */
 const FREE_ANNOTATION = "kubernetes.io/change-cause";
 
-/** Written by the API server with every change. */
+/** The API server writes these fields with every change. */
 const SERVER_METADATA = ["managedFields", "generation", "resourceVersion"];
 
 /**
- * What a project's pipeline may change: the image of one container of its Deployment. RBAC lets it
- * patch the Deployment, and cannot say which of its fields.
+ * Lets a project's pipeline change only the image of one container of its Deployment. RBAC permits
+ * it to patch the Deployment, but cannot limit the fields.
  *
- * Each level is compared key by key, so that a field which a later version of Kubernetes brings is
- * refused as well.
+ * Each level is compared key by key, so that fields of later Kubernetes versions are refused as well.
  */
-export function deployRule(container: string): Policy {
+export function deployRule(container: string): PolicySpec {
   return {
     failurePolicy: "Fail",
     matchConstraints: {
       resourceRules: [
-        {
-          apiGroups: ["apps"],
-          apiVersions: ["v1"],
-          operations: ["UPDATE"],
-          resources: ["deployments", "deployments/scale", "deployments/status"],
-        },
+        resourceRule(
+          "apps",
+          ["deployments", "deployments/scale", "deployments/status"],
+          ["UPDATE"],
+        ),
       ],
     },
     matchConditions: [
@@ -76,7 +72,7 @@ export function deployRule(container: string): Policy {
   };
 }
 
-/** The same of both objects at a path that every Deployment has; a Scale has none of its own. */
+/** The differences at a path of the two objects. A Scale does not have these paths. */
 function inWorkload(path: string, except: readonly string[]): string {
   const at = (object: string) =>
     path
@@ -86,7 +82,7 @@ function inWorkload(path: string, except: readonly string[]): string {
   return differences(at("now"), at("was"), except, `${path}.`);
 }
 
-/** The keys in which two maps differ, each with a prefix. */
+/** The CEL expression for the keys in which two maps differ, each with a prefix. */
 function differences(now: string, was: string, except: readonly string[], prefix: string): string {
   const free = JSON.stringify(except);
   return (
@@ -95,7 +91,7 @@ function differences(now: string, was: string, except: readonly string[], prefix
   );
 }
 
-/** Containers that came or went, and those of which more than the allowed image is different. */
+/** Containers that were added, removed or changed in more than the permitted image. */
 function containerChanges(container: string): string {
   const of = (object: string) =>
     `variables.${object}.?spec.?template.?spec.?containers.orValue([])`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
-import { verifyCitadelSignature } from "../../core/citadel-signature.ts";
+import { verifyCitadelSignature } from "../../core/citadel.ts";
 
 const sign = (body: string | Uint8Array, secret: string) =>
   `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
@@ -10,8 +10,8 @@ describe("verifyCitadelSignature", () => {
   const secrets = fc.string({ minLength: 1 });
   const bodies = fc.oneof(fc.string(), fc.uint8Array());
 
-  it("accepts what was signed with the secret, as the contract writes it", () => {
-    // From RFC 4231, test case 2.
+  it("accepts a body that was signed with the secret", () => {
+    // RFC 4231, test case 2.
     const known = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
     assert(verifyCitadelSignature("what do ya want for nothing?", known, "Jefe"));
     fc.assert(
@@ -40,7 +40,7 @@ describe("verifyCitadelSignature", () => {
     );
   });
 
-  it("refuses a header that is missing or malformed, without an error", () => {
+  it("refuses a missing or malformed header without throwing", () => {
     const good = sign("body", "secret");
     const hex = good.slice("sha256=".length);
     const bad = [undefined, "", hex, `sha1=${hex}`, `${good}00`, good.slice(0, -2), `${good}\n`];
@@ -48,7 +48,7 @@ describe("verifyCitadelSignature", () => {
     fc.assert(fc.property(fc.string(), (text) => !verifyCitadelSignature("body", text, "secret")));
   });
 
-  it("does not verify with an empty secret", () => {
+  it("throws if the secret is empty", () => {
     assert.throws(() => verifyCitadelSignature("body", sign("body", ""), ""), RangeError);
   });
 });

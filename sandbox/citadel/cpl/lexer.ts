@@ -1,6 +1,26 @@
 import type { Operator, Term } from "./ast.ts";
-import { CplError } from "./cpl-error.ts";
-import { rangeMs } from "./range.ts";
+import { spanMs } from "../../../core/units.ts";
+
+const SHOWN = 40; // characters of the offending text
+
+/** A mistake in a CPL query, with its position. */
+export class CplError extends Error {
+  /** The column of the offending text: UTF-16 units from 0. */
+  readonly position: number;
+  /** The offending text; "" at the end of the query. */
+  readonly found: string;
+  readonly expected: string;
+
+  constructor(position: number, found: string, expected: string) {
+    const shown = found.length > SHOWN ? `${found.slice(0, SHOWN)}…` : found;
+    const what = found === "" ? "the end of the query" : `\`${shown}\``;
+    super(`expected ${expected}, found ${what} at column ${position}`);
+    this.name = "CplError";
+    this.position = position;
+    this.found = shown;
+    this.expected = expected;
+  }
+}
 
 export type Token = {
   /** As it was written; "" at the end. */
@@ -97,7 +117,7 @@ class Lexer {
         expected,
       );
     if (field === "time") {
-      if (operator || rangeMs(value) === undefined) throw fail("a time like 30m, 1h or 7d");
+      if (operator || spanMs(value) === undefined) throw fail("a time like 30m, 1h or 7d");
       return { kind: "time", range: value };
     }
     if (operator) {

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { InfraError } from "../../core/errors.ts";
+import { refuseUnknownVariables, type TemplateFile } from "../../core/template.ts";
+
+const TEMPLATES = fileURLToPath(new URL("../../templates/", import.meta.url));
+
+/** The files of a template. Throws RDEV_TEMPLATE if it does not exist or uses unknown variables. */
+export function readTemplate(template: string, root = TEMPLATES): TemplateFile[] {
+  const folder = join(root, template);
+  const files = list(folder, template)
+    .sort()
+    .map((name) => ({ name, stat: statSync(join(folder, name)) }))
+    .filter(({ stat }) => stat.isFile())
+    .map(({ name, stat }) => ({
+      path: name.replaceAll("\\", "/"),
+      content: readFileSync(join(folder, name)),
+      executable: (stat.mode & 0o100) !== 0,
+    }));
+  refuseUnknownVariables(template, files);
+  return files;
+}
+
+function list(folder: string, template: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: "utf8" });
+  } catch (cause) {
+    const text = `There is no template "${template}": add a folder of that name under templates/.`;
+    throw new InfraError("RDEV_TEMPLATE", text, { cause });
+  }
+}
