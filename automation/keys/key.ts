@@ -1,31 +1,31 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** From the least to the most: each may do what those before it may. */
+/** In ascending order of rights: each role includes the roles before it. */
 export const ROLES = ["viewer", "operator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Who may do what through the API. */
+/** An API key. */
 export interface Key {
-  /** 16 hexadecimal digits; no secret. */
+  /** 16 hexadecimal digits. Not secret. */
   readonly id: string;
-  /** For people, and the actor in the audit trail. */
+  /** The actor in the audit log. */
   readonly name: string;
   readonly role: Role;
-  /** The slug of the only project that it is good for; null: all. */
+  /** The slug of the only project that the key is valid for; null: all projects. */
   readonly project: string | null;
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
-  /** To the minute. */
+  /** Updated at most once a minute. */
   readonly lastUsedAt: Date | null;
   readonly revokedAt: Date | null;
 }
 
-/** `rdk_<id>_<secret>`: 256 random bits after the id that it is looked up by. */
+/** `rdk_<id>_<secret>`. The secret has 256 random bits. */
 const TEXT = /^rdk_([0-9a-f]{16})_([\w-]{43})$/;
 
 export interface KeyText {
   readonly id: string;
-  /** Shown once, and kept nowhere. */
+  /** Shown once, and not stored. */
   readonly text: string;
   readonly hash: Buffer;
 }
@@ -36,15 +36,15 @@ export function newKeyText(): KeyText {
   return { id, text: `rdk_${id}_${secret}`, hash: hashOf(secret) };
 }
 
-/** Undefined for what cannot be a key. */
+/** Undefined if the text does not have the format of a key. */
 export function parseKeyText(text: string): Pick<KeyText, "id" | "hash"> | undefined {
   const [, id, secret] = TEXT.exec(text) ?? [];
   return id === undefined || secret === undefined ? undefined : { id, hash: hashOf(secret) };
 }
 
-/** In a time that does not tell where they differ. */
-export function sameHash(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
+/** Compares in constant time, so timing reveals nothing about the key. */
+export function sameHash(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 export function mayActAs({ role }: Pick<Key, "role">, needed: Role): boolean {
@@ -52,8 +52,8 @@ export function mayActAs({ role }: Pick<Key, "role">, needed: Role): boolean {
 }
 
 /**
- * Not bcrypt or the like: they make guessing slow, and 256 random bits cannot be guessed at any
- * speed. They would only make every request slow.
+ * A plain hash instead of bcrypt: nobody can guess 256 random bits, so a slow hash would only slow
+ * down each request.
  */
 function hashOf(secret: string): Buffer {
   return createHash("sha256").update(secret).digest();

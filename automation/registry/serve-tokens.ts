@@ -14,20 +14,20 @@ import { type TokenLimits, tokenRoutes } from "./token-routes.ts";
 export interface ServeTokensOptions {
   readonly issuer: TokenIssuer;
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 for a free port. */
   readonly port: number;
   readonly logger: FastifyBaseLogger;
-  /** Default: the service's. */
+  /** Default: those of the service. */
   readonly limits?: TokenLimits;
 }
 
 export interface TokenServer {
-  /** As `http://127.0.0.1:8081`. */
+  /** For example `http://127.0.0.1:8081`. */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** The service's routes for the registry's tokens, for a platform that runs without the service. */
+/** Serves the registry's token routes, for a platform that runs without the service. */
 export async function serveTokens(options: ServeTokensOptions): Promise<TokenServer> {
   const { issuer, host, port, logger, limits = LIMITS } = options;
   const app = fastify({

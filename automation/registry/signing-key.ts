@@ -4,20 +4,20 @@ import { calculateJwkThumbprint, exportJWK, type JWK } from "jose";
 import type { Connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 
-/** What the registry's tokens are signed with. */
+/** The key that signs the registry's tokens. */
 export interface SigningKey {
   readonly privateKey: KeyObject;
   /** The public key's thumbprint (RFC 7638). */
   readonly id: string;
-  /** The public key for registries that take a JWK set, as distribution. */
+  /** The public key for registries that read a JWK set, like distribution. */
   readonly jwk: JWK;
-  /** The public key for registries that take PEM, as Zot. */
+  /** The public key for registries that read PEM, like Zot. */
   readonly pem: string;
 }
 
-const MAKE = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+const GENERATE = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 
-/** The key of REGISTRY_TOKEN_KEY or REGISTRY_TOKEN_KEY_FILE. Throws RDEV_CONNECTION. */
+/** Reads the key of REGISTRY_TOKEN_KEY or REGISTRY_TOKEN_KEY_FILE. Rejects with RDEV_CONNECTION. */
 export async function readSigningKey({
   key,
   keyFile,
@@ -37,20 +37,21 @@ async function contentOf(file: string): Promise<string> {
   }
 }
 
-/** A key from its PEM. `variable` names the place that it came from. */
+/** Parses a key in PEM. `variable` names its source in the error. */
 export async function signingKey(pem: string, variable: string): Promise<SigningKey> {
   const privateKey = parsed(pem);
   if (privateKey?.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw new InfraError(
       "RDEV_CONNECTION",
-      `${variable} holds no private key of the curve P-256 in PEM. This makes one: ${MAKE}`,
+      `${variable} is not a P-256 private key in PEM. To generate one: ${GENERATE}`,
     );
   }
   const publicKey = createPublicKey(privateKey);
   const jwk = await exportJWK(publicKey);
   const id = await calculateJwkThumbprint(jwk);
   return {
-    ...{ privateKey, id },
+    privateKey,
+    id,
     jwk: { ...jwk, kid: id, use: "sig", alg: "ES256" },
     pem: publicKey.export({ type: "spki", format: "pem" }).toString(),
   };

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type JSONWebKeySet, SignJWT } from "jose";
+import type { Connection } from "../../core/connections.ts";
 import {
   type Access,
   type Account,
@@ -9,30 +10,32 @@ import {
   type MarkedFor,
   verifiedAccount,
 } from "../../core/registry.ts";
-import type { SigningKey } from "./signing-key.ts";
+import { Registry } from "../../providers/registry/client.ts";
+import { markedFor } from "../../providers/registry/mark.ts";
+import { readSigningKey, type SigningKey } from "./signing-key.ts";
 
-/** The name of the tokens' signer; distribution's `auth.token.issuer`. */
+/** The `iss` claim: `auth.token.issuer` in distribution's configuration. */
 export const ISSUER = "rdev-infra";
 
-/** What the tokens are good for; `auth.token.service` of distribution, `service` of Zot. */
+/** The `aud` claim: `auth.token.service` in distribution's configuration, `service` in Zot's. */
 export const SERVICE = "rdev-infra-registry";
 
-/** In seconds. So long is a token good after its project has gone. Clients ask again by themselves. */
+/** In seconds. A token may outlive its project by so much. Clients renew tokens by themselves. */
 const LIFETIME = 120;
 
-/** In seconds: how far behind the registry's clock may be. */
+/** In seconds: how far the registry's clock may be behind. */
 const SKEW = 30;
 
 export interface TokenIssuerOptions {
   readonly key: SigningKey;
-  /** What projects' accounts are derived from. */
+  /** The secret that the accounts of projects are derived from. */
   readonly secret: string;
-  /** Accounts of projects that were derived with an earlier version are refused. */
+  /** Project accounts derived with an earlier version are refused. */
   readonly oldestVersion: number;
   readonly administrator: Account;
-  /** The one account of all pipelines, where a platform has one. */
+  /** The account that all pipelines share, if the platform has one. */
   readonly shared: Account | undefined;
-  /** The project that a repository is marked with. */
+  /** Finds the project that a repository is marked with. */
   readonly markOf: (repository: string) => Promise<MarkedFor | undefined>;
 }
 
@@ -43,7 +46,7 @@ export interface Token {
   readonly issuedAt: Date;
 }
 
-/** Gives the registry's accounts tokens for what each may do. Keeps no list of accounts. */
+/** Issues registry tokens with the rights of each account. Accounts are derived, not stored. */
 export class TokenIssuer {
   readonly #options: TokenIssuerOptions;
 
@@ -51,30 +54,30 @@ export class TokenIssuer {
     this.#options = options;
   }
 
-  /** The public key, for the registry. */
+  /** The public key as a JWK set, for the registry. */
   get keys(): JSONWebKeySet {
     return { keys: [this.#options.key.jwk] };
   }
 
-  /** A project's account. Its password cannot be guessed, so guesses need not be counted. */
-  project(given: Account): Holder | undefined {
+  /** Verifies a project's account. Its password is random, so failures need no rate limit. */
+  project(presented: Account): Holder | undefined {
     const { secret, oldestVersion } = this.#options;
-    const account = verifiedAccount(secret, given);
+    const account = verifiedAccount(secret, presented);
     return account && account.version >= oldestVersion ? { kind: "project", account } : undefined;
   }
 
-  /** An account whose password people chose. */
-  operator(given: Account): Holder | undefined {
+  /** Verifies an account with a password that a person chose. */
+  operator(presented: Account): Holder | undefined {
     const { administrator, shared } = this.#options;
-    if (isSame(given, administrator)) return { kind: "administrator" };
-    return shared && isSame(given, shared) ? { kind: "shared" } : undefined;
+    if (isSame(presented, administrator)) return { kind: "administrator" };
+    return shared && isSame(presented, shared) ? { kind: "shared" } : undefined;
   }
 
-  /** A token for what of the scopes the holder may do: where that is nothing, one for nothing. */
+  /** Issues a token for the allowed part of the scopes. The token is valid even if that is empty. */
   async issue(subject: string, holder: Holder, scopes: readonly Access[]): Promise<Token> {
     const { key, markOf } = this.#options;
-    const given = await Promise.all(scopes.map((scope) => granted(holder, scope, markOf)));
-    const access = given.filter((each) => each !== undefined);
+    const grants = await Promise.all(scopes.map((scope) => granted(holder, scope, markOf)));
+    const access = grants.filter((grant) => grant !== undefined);
     const issuedAt = new Date();
     const now = Math.floor(issuedAt.getTime() / 1000);
     const text = await new SignJWT({ access })
@@ -91,8 +94,35 @@ export class TokenIssuer {
   }
 }
 
-function isSame(given: Account, wanted: Account): boolean {
-  const username = isSameSecret(given.username, wanted.username);
-  const password = isSameSecret(given.password, wanted.password);
+/** The issuer of a platform's registry. It reads the marks there with tokens that it issues itself. */
+export async function openIssuer(connection: Connection<"registryTokens">): Promise<TokenIssuer> {
+  const { url, admin, shared, secret, oldestVersion } = connection;
+  const ownToken = async (name: string): Promise<string> => {
+    const scope = { type: "repository", name, actions: ["pull"] };
+    return (await issuer.issue(admin.username, { kind: "administrator" }, [scope])).text;
+  };
+  const registry = new Registry({
+    url,
+    credential: "the issuer's own token",
+    secrets: [],
+    authorization: {
+      isByToken: () => Promise.resolve(true),
+      header: async (name) => `Bearer ${await ownToken(name)}`,
+    },
+  });
+  const issuer: TokenIssuer = new TokenIssuer({
+    key: await readSigningKey(connection),
+    secret,
+    oldestVersion,
+    shared,
+    administrator: admin,
+    markOf: (repository) => markedFor(registry, repository),
+  });
+  return issuer;
+}
+
+function isSame(a: Account, b: Account): boolean {
+  const username = isSameSecret(a.username, b.username);
+  const password = isSameSecret(a.password, b.password);
   return username && password;
 }

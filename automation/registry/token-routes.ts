@@ -8,30 +8,30 @@ import { problemResponse } from "../service/schemas/problem.ts";
 import { SERVICE, type TokenIssuer } from "./token-issuer.ts";
 
 export interface TokenLimits {
-  /** Tokens that one account may ask for, a minute. */
+  /** Tokens per account and minute. */
   readonly tokens: number;
-  /** Wrong passwords from one address, a minute. */
+  /** Wrong passwords per address and minute. */
   readonly strangers: number;
 }
 
 const tags = ["registry"];
 
 const query = z.object({
-  service: z.literal(SERVICE).optional().meta({ description: "The registry, by its name." }),
+  service: z.literal(SERVICE).optional().meta({ description: "The name of the registry." }),
   scope: z
     .union([z.string(), z.array(z.string())])
     .default([])
     .meta({
-      description: "What is asked for; may stand several times.",
+      description: "The requested access. May be repeated.",
       examples: ["repository:my-app:pull,push"],
     }),
-  // Clients tell more of themselves, which changes nothing: account, client_id, offline_token.
+  // Clients also send account, client_id and offline_token, which are ignored.
 });
 
 const token = z
   .object({
     token: z.string(),
-    access_token: z.string().meta({ description: "The same, for clients of OAuth 2.0." }),
+    access_token: z.string().meta({ description: "The same token, for OAuth 2.0 clients." }),
     expires_in: z.int().meta({ description: "Seconds." }),
     issued_at: z.iso.datetime(),
   })
@@ -42,39 +42,41 @@ const keys = z
   .meta({ id: "RegistryKeys" });
 
 /**
- * The token endpoint of Docker's scheme, for an image registry, and the public key that it is to
- * trust: https://distribution.github.io/distribution/spec/auth/token/. Without an issuer: 404.
+ * The token endpoint for an image registry, and the public key that the registry must trust. Both
+ * answer 404 without an issuer. https://distribution.github.io/distribution/spec/auth/token/
  */
 export function tokenRoutes(
   issuer: TokenIssuer | undefined,
   limits: TokenLimits,
 ): FastifyPluginAsyncZod {
   return async (app) => {
-    const door = new Door(app, limits);
+    const authenticator = new Authenticator(app, limits);
 
     app.get(
       "/v1/registry/token",
       {
         config: { access: "open" },
         schema: {
-          ...{ tags, operationId: "getRegistryToken", security: [{ registryAccount: [] }] },
-          summary: "A token for the image registry, for what the account may do of what is asked",
+          tags,
+          operationId: "getRegistryToken",
+          security: [{ registryAccount: [] }],
+          summary: "A token for the image registry, with the allowed part of the requested access",
           querystring: query,
           response: {
             200: token,
             400: problemResponse("The service or a scope is malformed."),
-            401: problemResponse("The registry account is missing, unknown or no longer good."),
+            401: problemResponse("The registry account is missing, unknown or replaced."),
             404: problemResponse("This service issues no tokens."),
-            429: problemResponse("Too many requests; Retry-After says how long to wait."),
-            "5XX": problemResponse("The registry, or the service, is not ready; try again."),
+            429: problemResponse("Too many requests. Wait as long as Retry-After says."),
+            "5XX": problemResponse("The registry or the service is not ready. Try again."),
           },
         },
       },
       async (request, reply) => {
-        const there = demand(issuer);
-        const { account, holder } = await door.admit(there, request, reply);
+        const tokens = required(issuer);
+        const { account, holder } = await authenticator.authenticate(tokens, request, reply);
         const scopes = parseScopes([request.query.scope].flat());
-        const issued = await there.issue(account.username, holder, scopes);
+        const issued = await tokens.issue(account.username, holder, scopes);
         reply.header("cache-control", "no-store");
         return {
           token: issued.text,
@@ -90,35 +92,37 @@ export function tokenRoutes(
       {
         config: { access: "open" },
         schema: {
-          ...{ tags, operationId: "getRegistryKeys", security: [] },
+          tags,
+          operationId: "getRegistryKeys",
+          security: [],
           summary: "The public key that the registry's tokens are signed with, as a JWK set",
           response: { 200: keys, "4XX": problemResponse("This service issues no tokens.") },
         },
       },
-      async () => demand(issuer).keys,
+      async () => required(issuer).keys,
     );
   };
 }
 
-function demand(issuer: TokenIssuer | undefined): TokenIssuer {
+function required(issuer: TokenIssuer | undefined): TokenIssuer {
   if (issuer) return issuer;
   throw new InfraError(
     "RDEV_NOT_FOUND",
-    "This service issues no tokens for an image registry: it runs without REGISTRY_TOKEN_KEY.",
+    "This service issues no tokens for an image registry, because REGISTRY_TOKEN_KEY is not set.",
   );
 }
 
-/** Lets in accounts whose password is right, and not more often than the limits say. */
-class Door {
-  readonly #accounts: Limiter;
-  readonly #strangers: Limiter;
+/** Authenticates registry accounts, with rate limits for tokens and wrong passwords. */
+class Authenticator {
+  readonly #perAccount: Limiter;
+  readonly #wrongPasswords: Limiter;
 
   constructor(app: FastifyInstance, { tokens, strangers }: TokenLimits) {
-    this.#accounts = limiter(app, tokens, (request) => accountOf(request)?.username ?? "");
-    this.#strangers = limiter(app, strangers, addressOf);
+    this.#perAccount = limiter(app, tokens, (request) => accountOf(request)?.username ?? "");
+    this.#wrongPasswords = limiter(app, strangers, addressOf);
   }
 
-  async admit(
+  async authenticate(
     issuer: TokenIssuer,
     request: FastifyRequest,
     reply: FastifyReply,
@@ -128,28 +132,28 @@ class Door {
       account &&
       (issuer.project(account) ?? (await this.#operator(issuer, account, request, reply)));
     if (!account || !holder) {
-      await this.#strangers.count(request);
+      await this.#wrongPasswords.count(request);
       reply.header("www-authenticate", 'Basic realm="rdev-infra"');
       throw new InfraError(
         "RDEV_ACCOUNT",
         account
-          ? "The registry account is unknown, its password is wrong, or it was replaced by a newer one."
-          : "Send an account of the registry: authorization: Basic ….",
+          ? "The registry account is unknown, its password is wrong, or a newer account replaced it."
+          : "Authenticate with a registry account: authorization: Basic ….",
       );
     }
-    const { isExceeded, retryAfter } = await this.#accounts.count(request);
+    const { isExceeded, retryAfter } = await this.#perAccount.count(request);
     if (isExceeded) throw tooMany(reply, retryAfter, `by the account ${account.username}`);
     return { account, holder };
   }
 
-  /** After too many wrong passwords, even the right one is not looked at. */
+  /** After too many wrong passwords even the right one is refused, so that a guess does not show. */
   async #operator(
     issuer: TokenIssuer,
     account: Account,
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<Holder | undefined> {
-    const { isExceeded, retryAfter } = await this.#strangers.look(request);
+    const { isExceeded, retryAfter } = await this.#wrongPasswords.look(request);
     if (isExceeded) throw tooMany(reply, retryAfter, "from this address with a wrong password");
     return issuer.operator(account);
   }
@@ -164,10 +168,7 @@ function accountOf({ headers }: FastifyRequest): Account | undefined {
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-function tooMany(reply: FastifyReply, retryAfter: number, how: string): InfraError {
+function tooMany(reply: FastifyReply, retryAfter: number, source: string): InfraError {
   reply.header("retry-after", retryAfter);
-  return new InfraError(
-    "RDEV_RATE_LIMITED",
-    `Too many requests ${how}. Wait ${retryAfter} s, as Retry-After says.`,
-  );
+  return new InfraError("RDEV_RATE_LIMITED", `Too many requests ${source}. Wait ${retryAfter} s.`);
 }

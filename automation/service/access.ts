@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { InfraError } from "../../core/errors.ts";
 import { type Key, mayActAs, type Role } from "../keys/key.ts";
-import { RecentKeys } from "../keys/recent-keys.ts";
+import { KeyCache } from "../keys/keys.ts";
 import { addressOf, type Limiter, limiter } from "./limiter.ts";
 import type { Limits, ServiceParts } from "./parts.ts";
 import { Refusals } from "./refusals.ts";
@@ -24,7 +24,7 @@ declare module "fastify" {
  * say. Everything before a request's body is read. Refusals are in the audit trail.
  */
 export function guard(app: FastifyInstance, parts: ServiceParts, limits: Limits): void {
-  const keys = new RecentKeys(parts.keys);
+  const keys = new KeyCache(parts.keys);
   const strangers = limiter(app, limits.strangers, addressOf);
   const requests = limiter(app, limits.requests, ({ key }) => key?.id ?? "");
   const refusals = new Refusals(parts);
@@ -88,7 +88,7 @@ function demandRole(key: Key, needed: Role): void {
 async function authenticated(
   request: FastifyRequest,
   reply: FastifyReply,
-  keys: RecentKeys,
+  keys: KeyCache,
   strangers: Limiter,
 ): Promise<Key> {
   const [, text] = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];

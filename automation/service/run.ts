@@ -13,7 +13,7 @@ import { CitadelShipper } from "../audit/shipper.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
-import { openIssuer } from "../registry/open-issuer.ts";
+import { openIssuer } from "../registry/token-issuer.ts";
 import { ProjectRecords } from "../store/project-records.ts";
 import {
   isOpenToAll,

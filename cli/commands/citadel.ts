@@ -30,7 +30,7 @@ export function addCitadel(program: Command): void {
 }
 
 async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise<void> {
-  const { checkCitadel, deleteOrphan, mendLinks } =
+  const { checkCitadel, deleteOrphan, repairIds } =
     await import("../../automation/citadel/check.ts");
   const { Projects } = await import("../../automation/store/projects.ts");
   const { Citadel } = await import("../../providers/citadel/client.ts");
@@ -43,7 +43,7 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
     const options = { citadel: new Citadel(), projects: new Projects(store), stacks };
     for (const slug of slugs) await deleteOrphan(options, slug);
     const findings = await checkCitadel(options);
-    const mended = new Set(mend ? await mendLinks(options.projects, findings) : []);
+    const mended = new Set(mend ? await repairIds(options.projects, findings) : []);
     for (const finding of findings) {
       const line = { ...finding, mended: mended.has(finding) };
       console.log(json ? JSON.stringify(line) : text(finding, line.mended));

@@ -22,7 +22,7 @@ async function serve(): Promise<void> {
   });
   const { pino } = await import("pino");
   const { logOptions } = await import("../../automation/service/log.ts");
-  const { openIssuer } = await import("../../automation/registry/open-issuer.ts");
+  const { openIssuer } = await import("../../automation/registry/token-issuer.ts");
   const { serveTokens } = await import("../../automation/registry/serve-tokens.ts");
   const logger = pino(logOptions("info"));
   const issuer = await openIssuer({ ...tokens, host, port });

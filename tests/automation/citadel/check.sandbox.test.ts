@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { checkCitadel, deleteOrphan, mendLinks } from "../../../automation/citadel/check.ts";
+import { checkCitadel, deleteOrphan, repairIds } from "../../../automation/citadel/check.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { InfraError } from "../../../core/errors.ts";
 import { parseStackName } from "../../../core/stack-name.ts";
@@ -71,7 +71,7 @@ describe("the Citadel check", () => {
       { kind: "unlinked", slug: "shop", tenantId: shop, stored: other },
     ]);
     assert.deepEqual(
-      (await mendLinks(projects, findings)).map(({ slug }) => slug),
+      (await repairIds(projects, findings)).map(({ slug }) => slug),
       ["blog", "gone", "shop"],
     );
     assert.equal((await projects.find("blog"))?.citadelTenantId, blog);
@@ -96,7 +96,7 @@ describe("the Citadel check", () => {
     for (const slug of ["shop", "nothing"]) {
       const error = await rejected(
         deleteOrphan({ citadel, projects, stacks: noStacks }, slug),
-        /no orphan/,
+        /not an orphan/,
       );
       assert.equal(error.name, "RDEV_NOT_OURS");
     }
@@ -110,7 +110,7 @@ describe("the Citadel check", () => {
     assert.deepEqual(await checkCitadel(options), [
       { kind: "unrecorded", slug: "shop", tenantId, stack: "staging.shop" },
     ]);
-    await rejected(deleteOrphan(options, "shop"), /no orphan/);
+    await rejected(deleteOrphan(options, "shop"), /not an orphan/);
     const down = () => Promise.reject(new InfraError("RDEV_UNREACHABLE", "The state's backend"));
     await rejected(deleteOrphan({ ...options, stacks: down }, "shop"), /The state's backend/);
     assert.ok(await citadel.environments.get(tenantId));

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { listAudit } from "../../../automation/audit/queries.ts";
-import { Keys } from "../../../automation/keys/keys.ts";
-import { RecentKeys } from "../../../automation/keys/recent-keys.ts";
+import { KeyCache, Keys } from "../../../automation/keys/keys.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
-describe("the API's keys", () => {
+describe("API keys", () => {
   let test: TestStore;
   let keys: Keys;
 
@@ -15,7 +14,7 @@ describe("the API's keys", () => {
   });
   afterEach(() => test.drop());
 
-  it("are known by their text, of which only a hash is kept", async () => {
+  it("authenticate by their text; only a hash is stored", async () => {
     const { key, text } = await keys.create({ name: "rdev", role: "admin" }, "ada");
     assert.match(text, /^rdk_[0-9a-f]{16}_[\w-]{43}$/);
     assert.deepEqual(
@@ -30,7 +29,7 @@ describe("the API's keys", () => {
     assert.ok(!JSON.stringify(row).includes(secret));
   });
 
-  it("are refused where a single character is wrong, and where they are nothing like a key", async () => {
+  it("are refused if a single character is wrong, or the format is", async () => {
     const { text } = await keys.create({ name: "rdev", role: "viewer" }, "ada");
     const { text: other } = await keys.create({ name: "other", role: "viewer" }, "ada");
     const flipped = text.slice(0, -1) + (text.endsWith("A") ? "B" : "A");
@@ -40,7 +39,7 @@ describe("the API's keys", () => {
     }
   });
 
-  it("end when they expire, and when they are revoked, by id or by name", async () => {
+  it("end when they expire or are revoked, by id or by name", async () => {
     const short = await keys.create({ name: "short", role: "viewer", lifetime: 3_600_000 }, "ada");
     assert.ok(await keys.authenticate(short.text));
     await test.admin("UPDATE api_keys SET expires_at = now() - interval '1 s'");
@@ -55,7 +54,7 @@ describe("the API's keys", () => {
     }
   });
 
-  it("have a name that no other has at the same time", async () => {
+  it("have a name that no other active key has", async () => {
     const first = await keys.create({ name: "ci", role: "viewer" }, "ada");
     await assert.rejects(keys.create({ name: "ci", role: "admin" }, "ada"), {
       code: "RDEV_CONFLICT",
@@ -72,7 +71,7 @@ describe("the API's keys", () => {
     );
   });
 
-  it("refuse a name or a project that is none", async () => {
+  it("refuse an invalid name or project", async () => {
     for (const name of ["", "a b", "x".repeat(101), "-a", "a\n"]) {
       await assert.rejects(keys.create({ name, role: "viewer" }, "ada"), { code: "RDEV_REQUEST" });
     }
@@ -81,7 +80,7 @@ describe("the API's keys", () => {
     assert.deepEqual(await keys.list(), []);
   });
 
-  it("are in the audit trail, without what is secret", async () => {
+  it("are in the audit log, without their secrets", async () => {
     const { key, text } = await keys.create({ name: "ci", role: "operator" }, "ada");
     await keys.revoke(key.id, "bob");
     const rows = await listAudit(test.store, { limit: 10 });
@@ -96,7 +95,7 @@ describe("the API's keys", () => {
     assert.deepEqual(rows[0]?.details, { id: key.id, name: "ci", role: "operator", expires: null });
   });
 
-  it("note when they were used, but not at every use", async () => {
+  it("record their last use, but not each use", async () => {
     const { text } = await keys.create({ name: "rdev", role: "viewer" }, "ada");
     const used = async () => (await keys.list())[0]?.lastUsedAt?.getTime();
     assert.equal(await used(), undefined);
@@ -110,23 +109,23 @@ describe("the API's keys", () => {
     assert.ok((await used())! >= first);
   });
 
-  it("are looked up once for many requests, and a revoked one is out within a second", async () => {
+  it("are cached, and a revoked key is refused within a second", async () => {
     const { key, text } = await keys.create({ name: "rdev", role: "viewer" }, "ada");
     let lookups = 0;
-    const recent = new RecentKeys({
-      authenticate: (given) => {
+    const cache = new KeyCache({
+      authenticate: (presented) => {
         lookups += 1;
-        return keys.authenticate(given);
+        return keys.authenticate(presented);
       },
     });
-    for (let i = 0; i < 100; i += 1) assert.ok(await recent.authenticate(text));
+    for (let i = 0; i < 100; i += 1) assert.ok(await cache.authenticate(text));
     assert.ok(lookups <= 2, String(lookups));
     await keys.revoke(key.id, "ada");
     const begin = performance.now();
-    while (await recent.authenticate(text)) {
-      assert.ok(performance.now() - begin < 3_000, "it is still good after 3 s");
+    while (await cache.authenticate(text)) {
+      assert.ok(performance.now() - begin < 3_000, "the key is still valid after 3 s");
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    assert.equal(recent.has(text), false);
+    assert.equal(cache.has(text), false);
   });
 });

@@ -39,8 +39,8 @@ async function service(limits = {}) {
 
 const SCOPE = "/v1/registry/token?scope=repository:my-app:pull,push";
 
-describe("the endpoint of the registry's tokens", () => {
-  it("gives a token that the public key proves, for what the account may do", async () => {
+describe("the token endpoint of the registry", () => {
+  it("issues a token that the public key verifies, with the rights of the account", async () => {
     const app = await service();
     const answer = await app.inject({
       url: `/v1/registry/token?account=x&service=${SERVICE}&scope=repository:my-app:pull,push,delete&scope=repository:neighbour:pull`,
@@ -78,7 +78,7 @@ describe("the endpoint of the registry's tokens", () => {
     await app.close();
   });
 
-  it("refuses every account that is not good, and says nothing of why", async () => {
+  it("refuses every invalid account without a reason", async () => {
     const app = await service();
     const neighbour = account({ slug: "neighbour" });
     for (const wrong of [
@@ -100,27 +100,29 @@ describe("the endpoint of the registry's tokens", () => {
     await app.close();
   });
 
-  it("limits wrong passwords by address, and projects' accounts go on", async () => {
+  it("limits wrong passwords per address, but not project accounts", async () => {
     const app = await service({ strangers: 2 });
     const wrong = { ...ADMINISTRATOR, password: "wrong" };
-    const ask = (given: typeof SHARED) => app.inject({ url: SCOPE, headers: basic(given) });
+    const ask = (credentials: typeof SHARED) =>
+      app.inject({ url: SCOPE, headers: basic(credentials) });
     for (const status of [401, 401, 429]) assert.equal((await ask(wrong)).statusCode, status);
     const refused = await ask(ADMINISTRATOR);
-    assert.equal(refused.statusCode, 429, "a guess that is right must not show");
+    assert.equal(refused.statusCode, 429, "a correct guess must not show");
     assert.ok(Number(refused.headers["retry-after"]) > 0);
     assert.equal((await ask(account())).statusCode, 200);
     await app.close();
   });
 
-  it("limits the tokens of one account", async () => {
+  it("limits the tokens per account", async () => {
     const app = await service({ tokens: 2 });
-    const ask = (given: typeof SHARED) => app.inject({ url: SCOPE, headers: basic(given) });
+    const ask = (credentials: typeof SHARED) =>
+      app.inject({ url: SCOPE, headers: basic(credentials) });
     for (const status of [200, 200, 429]) assert.equal((await ask(account())).statusCode, status);
     assert.equal((await ask(account({ kind: "pull" }))).statusCode, 200);
     await app.close();
   });
 
-  it("refuses another registry, and malformed scopes", async () => {
+  it("refuses other registries and malformed scopes", async () => {
     const app = await service();
     const headers = basic(account());
     for (const query of ["service=other", "scope=repository", "scope=repository:my-app:pull%00"]) {
@@ -131,17 +133,21 @@ describe("the endpoint of the registry's tokens", () => {
     await app.close();
   });
 
-  it("answers a client that posts a form so that it asks by GET", async () => {
+  it("answers 405 to a form, so that the client retries with GET", async () => {
     const app = await service();
     const answer = await app.inject({
       ...{ method: "POST", url: "/v1/registry/token", payload: "grant_type=password" },
       headers: { "content-type": "application/x-www-form-urlencoded" },
     });
-    assert.equal(answer.statusCode, 405, "containerd asks again after 405, not after 415");
+    assert.equal(
+      answer.statusCode,
+      405,
+      "containerd retries with GET after 405, but not after 415",
+    );
     await app.close();
   });
 
-  it("is not there in a service without the key", async () => {
+  it("answers 404 in a service without the key", async () => {
     const { app } = await fakeService();
     for (const url of [SCOPE, "/v1/registry/jwks"]) {
       const answer = await app.inject({ url, headers: basic(account()) });
@@ -152,18 +158,18 @@ describe("the endpoint of the registry's tokens", () => {
   });
 });
 
-describe("the key that signs the registry's tokens", () => {
-  it("is refused where it is not a private key of P-256, without a word of it", async () => {
+describe("the signing key of the registry's tokens", () => {
+  it("must be a P-256 private key; the error does not contain it", async () => {
     for (const wrong of ["planted", pem("P-384")]) {
       const { message } = await rejected(
         signingKey(wrong, "REGISTRY_TOKEN_KEY"),
-        /^REGISTRY_TOKEN_KEY holds no private key of the curve P-256 in PEM\. .*openssl/,
+        /^REGISTRY_TOKEN_KEY is not a P-256 private key in PEM\. .*openssl/,
       );
       assert.doesNotMatch(message, /planted|BEGIN/);
     }
   });
 
-  it("may stand in either form that openssl writes", async () => {
+  it("may have either PEM format that openssl writes", async () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const [one, two] = await Promise.all(
       (["pkcs8", "sec1"] as const).map((type) =>
