@@ -1,6 +1,6 @@
 import { userMessage } from "../../core/errors.ts";
 import type { OperationEvent } from "../engine/events.ts";
-import { mayPass } from "../store/errors.ts";
+import { isTransient } from "../store/errors.ts";
 import { LostAttempt } from "./attempt.ts";
 import type { NumberedEvent } from "./operation.ts";
 
@@ -43,7 +43,7 @@ export class EventLog {
         try {
           await this.#write(events);
         } catch (error) {
-          if (error instanceof LostAttempt || mayPass(error)) {
+          if (error instanceof LostAttempt || isTransient(error)) {
             this.#waiting = [...events, ...this.#waiting];
             throw error;
           }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { asInfraError, type ErrorCode, userMessage } from "../../core/errors.ts";
 import { NO_CHANGES } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
-import { mayPass } from "../store/errors.ts";
+import { isTransient } from "../store/errors.ts";
 import type { Job } from "../worker/job.ts";
 import type { Done } from "../worker/messages.ts";
 import type { Ending, Worker } from "../worker/worker.ts";
@@ -251,7 +251,7 @@ export class Execution {
         return await work();
       } catch (error) {
         if (error instanceof LostAttempt) throw error;
-        if (!mayPass(error) || performance.now() > end) throw error;
+        if (!isTransient(error) || performance.now() > end) throw error;
         if (this.#lease?.isLost !== false) throw new LostAttempt();
       }
       await sleep(RETRY_MS);

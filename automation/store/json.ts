@@ -1,11 +1,11 @@
 declare const isJson: unique symbol;
 
-/** JSON that PostgreSQL takes as `jsonb`. Columns of JSON take nothing else. */
+/** JSON that PostgreSQL accepts as `jsonb`. JSON columns accept only this type. */
 export type JsonText = string & { readonly [isJson]: true };
 
 /**
- * PostgreSQL refuses NUL and half of a surrogate pair in `jsonb`, and such text comes from other
- * systems or from a cut through an emoji. `JSON.stringify` writes both as escapes, also in keys.
+ * Serializes a value, and replaces NUL and lone surrogates, which PostgreSQL refuses in `jsonb`. Other
+ * systems send such text, and cutting an emoji makes it. `JSON.stringify` escapes both, in keys too.
  */
 export function jsonText(value: unknown): JsonText {
   const text = JSON.stringify(value).replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|[^])/g, (escape) =>

@@ -3,36 +3,40 @@ import pg from "pg";
 
 const RECONNECT_MS = 1_000;
 
-/** Hears what is notified on a channel of PostgreSQL's. Some may be missed: who listens polls as well. */
+/**
+ * Receives the notifications of a PostgreSQL channel. Notifications are lost while the connection is
+ * down, so callers must poll as well. The reconnect loop is not p-retry's: it also runs after a
+ * connection that worked.
+ */
 export class Listener {
   readonly #url: string;
   readonly #channel: string;
-  readonly #hear: (payload: string) => void;
-  readonly #stop = new AbortController();
-  readonly #ended: Promise<void>;
+  readonly #onNotification: (payload: string) => void;
+  readonly #closing = new AbortController();
+  readonly #done: Promise<void>;
 
-  constructor(url: string, channel: string, hear: (payload: string) => void) {
+  constructor(url: string, channel: string, onNotification: (payload: string) => void) {
     this.#url = url;
     this.#channel = channel;
-    this.#hear = hear;
-    this.#ended = this.#run();
+    this.#onNotification = onNotification;
+    this.#done = this.#run();
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#ended;
+    this.#closing.abort();
+    await this.#done;
   }
 
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#closing.signal.aborted) {
       await this.#listen().catch(() => undefined);
-      await sleep(RECONNECT_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(
+      await sleep(RECONNECT_MS, undefined, { signal: this.#closing.signal, ref: false }).catch(
         () => undefined,
       );
     }
   }
 
-  /** Until the connection ends, or this is closed. */
+  /** Resolves when the connection ends or the listener is closed. */
   async #listen(): Promise<void> {
     const client = new pg.Client({
       connectionString: this.#url,
@@ -42,13 +46,13 @@ export class Listener {
     });
     const ended = new Promise<void>((resolve) => {
       client.once("end", resolve).on("error", () => resolve());
-      this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+      this.#closing.signal.addEventListener("abort", () => resolve(), { once: true });
     });
     client.on("notification", ({ payload }) => {
       try {
-        this.#hear(payload ?? "");
+        this.#onNotification(payload ?? "");
       } catch {
-        // Nothing that is notified may end this process: who listens polls as well.
+        // A malformed notification must not end the process. The caller polls as well.
       }
     });
     try {

@@ -1,24 +1,43 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { Migrator } from "kysely/migration";
+import { type Migration, Migrator } from "kysely/migration";
 import { InfraError } from "../../core/errors.ts";
+import * as projects from "./migrations/001-projects.ts";
+import * as citadelTenantId from "./migrations/002-citadel-tenant-id.ts";
+import * as audit from "./migrations/003-audit.ts";
+import * as operations from "./migrations/004-operations.ts";
+import * as apiKeys from "./migrations/005-api-keys.ts";
+import * as foundEmpty from "./migrations/006-found-empty.ts";
+import * as turns from "./migrations/007-turns.ts";
+import * as auditShipped from "./migrations/008-audit-shipped.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
-import { MIGRATIONS } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
 import { Store } from "./store.ts";
 
-/** Any number, the same for all. */
+/** All migrations, in order. A released migration never changes; a new one corrects it. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "001-projects": projects,
+  "002-citadel-tenant-id": citadelTenantId,
+  "003-audit": audit,
+  "004-operations": operations,
+  "005-api-keys": apiKeys,
+  "006-found-empty": foundEmpty,
+  "007-turns": turns,
+  "008-audit-shipped": auditShipped,
+};
+
+/** The advisory lock of a migration. The number is arbitrary, and the same in all processes. */
 const MIGRATION_LOCK = 7_274_001;
 
 export interface MigrateOptions {
-  /** Of the role that owns the tables. */
+  /** The URL of the role that owns the tables. */
   readonly ownerUrl: string;
-  /** The role that the service works as. It must exist. */
+  /** The existing role that the service connects as. */
   readonly serviceRole: string;
 }
 
 /**
- * Brings the database to what this version needs, all or nothing, and gives the service's role its
- * rights. Any number may do so at once. Answers with the names of the migrations that it ran.
+ * Migrates the database in one transaction, and grants the service's role its rights. Safe to run
+ * concurrently. Returns the names of the migrations that ran.
  */
 export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promise<string[]> {
   const store = new Store({ url: ownerUrl, connections: 1 });
@@ -29,8 +48,9 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
         db: transaction,
         provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
       }).migrateToLatest();
-      if (error !== undefined) throw unmigrated(error);
-      // On a connection of its own, for it commits; others wait for the lock that is held here.
+      if (error !== undefined) throw migrationError(error);
+      // The queue is installed and committed on another connection. The lock held here keeps concurrent
+      // migrations out.
       await installQueue(ownerUrl);
       await grant(transaction, serviceRole);
       return results.map(({ migrationName }) => migrationName);
@@ -42,16 +62,16 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
 
 async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
   const role = sql.id(serviceRole);
-  // Not even its owner, which may be the service's role itself on a small platform.
-  const added = sql.raw("audit_log, audit_shipped");
-  await sql`REVOKE ALL ON ${added} FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
-  await sql`GRANT SELECT, INSERT ON ${added} TO CURRENT_USER, ${role}`.execute(db);
+  // The owner loses its rights as well: on a small platform the service's role may be the owner.
+  const appendOnly = sql.raw("audit_log, audit_shipped");
+  await sql`REVOKE ALL ON ${appendOnly} FROM PUBLIC, CURRENT_USER, ${role}`.execute(db);
+  await sql`GRANT SELECT, INSERT ON ${appendOnly} TO CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
-  const changed = sql.raw(
+  const writable = sql.raw(
     "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
   );
-  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${changed} TO ${role}`.execute(db);
-  // By it the service knows, when it starts, whether the tables are its version's.
+  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${writable} TO ${role}`.execute(db);
+  // The service checks at startup that the schema is its version's.
   await sql`GRANT SELECT ON kysely_migration TO ${role}`.execute(db);
   const queue = sql.id(QUEUE_SCHEMA);
   await sql`GRANT USAGE ON SCHEMA ${queue} TO ${role}`.execute(db);
@@ -62,8 +82,8 @@ async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
 }
 
 /**
- * Any role of the server may connect to a new database, and could then notify the service, hear of
- * every operation, and hold the locks by which replicas take turns.
+ * By default every role of the server may connect to a database. Such a role could notify the service,
+ * read its notifications, and hold its advisory locks.
  */
 async function closeDatabase(db: Kysely<Schema>, role: RawBuilder<unknown>): Promise<void> {
   const { rows } = await sql<{ name: string }>`SELECT current_database() AS name`.execute(db);
@@ -72,7 +92,7 @@ async function closeDatabase(db: Kysely<Schema>, role: RawBuilder<unknown>): Pro
   await sql`GRANT CONNECT ON DATABASE ${database} TO ${role}`.execute(db);
 }
 
-function unmigrated(error: unknown): unknown {
+function migrationError(error: unknown): unknown {
   if (!(error instanceof Error) || !/corrupted migrations/.test(error.message)) return error;
   return new InfraError(
     "RDEV_STORE",

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { InfraError } from "../../core/errors.ts";
-import { MIGRATIONS } from "./migrations.ts";
+import { MIGRATIONS } from "./migrate.ts";
 import { openQueue } from "./queue.ts";
 import type { Store } from "./store.ts";
 
-/** Throws RDEV_STORE where the tables are not exactly this version's. Changes nothing. */
+/** Rejects with RDEV_STORE if the schema is not exactly this version's. Changes nothing. */
 export async function requireSchema(store: Store): Promise<void> {
   const applied = await appliedMigrations(store);
   const missing = Object.keys(MIGRATIONS).filter((name) => !applied.includes(name));
@@ -12,17 +12,17 @@ export async function requireSchema(store: Store): Promise<void> {
   if (unknown.length > 0) {
     throw new InfraError(
       "RDEV_STORE",
-      `The database was migrated by a newer version of rdev-infra (${unknown.join(", ")} is not ` +
-        "known here). Start that version, or a newer one.",
+      "A newer version of rdev-infra migrated the database (this version does not know " +
+        `${unknown.join(", ")}). Start that version, or a newer one.`,
     );
   }
-  if (missing.length > 0) throw older(missing.join(", "));
+  if (missing.length > 0) throw notMigrated(missing.join(", "));
   await requireQueue(store);
 }
 
 /**
- * Throws RDEV_STORE where the role of DATABASE_URL could take down what protects the audit log: it owns
- * it, or is a superuser.
+ * Rejects with RDEV_STORE if the role of DATABASE_URL could disable the protection of the audit log,
+ * because it owns the table or is a superuser.
  */
 export async function requireAppendOnly(store: Store): Promise<void> {
   const { rows } = await store.run((db) =>
@@ -34,14 +34,14 @@ export async function requireAppendOnly(store: Store): Promise<void> {
   if (!owns) return;
   throw new InfraError(
     "RDEV_STORE",
-    `The role "${role}" of DATABASE_URL owns the audit log, or is a superuser, so the service could ` +
-      "change what it may only add to. Make it a role of its own (CREATE ROLE rdev_infra LOGIN " +
-      "PASSWORD '…'), name that one in DATABASE_URL and the owner in DATABASE_OWNER_URL, and run: " +
+    `The role "${role}" of DATABASE_URL owns the audit log or is a superuser, so the service could ` +
+      "change the log. Create a role of its own for the service (CREATE ROLE rdev_infra LOGIN " +
+      "PASSWORD '…'), set it in DATABASE_URL and the owner in DATABASE_OWNER_URL, and run: " +
       "rdev-infra store migrate",
   );
 }
 
-/** Whether roles that have nothing to do with rdev-infra may connect to its database. */
+/** Whether every role of the server may connect to the database. */
 export async function isOpenToAll(store: Store): Promise<boolean> {
   const { rows } = await store.run((db) =>
     sql<{ open: boolean }>`
@@ -50,10 +50,10 @@ export async function isOpenToAll(store: Store): Promise<boolean> {
   return rows[0]!.open;
 }
 
-/** What a person does where the owner of the tables is not the owner of the database. */
+/** A warning with the fix, for an owner of the tables who is not the owner of the database. */
 export const OPEN_TO_ALL =
   "Every role of the PostgreSQL server may connect to rdev-infra's database, and could hold its " +
-  "locks. As the database's owner: REVOKE CONNECT ON DATABASE … FROM PUBLIC, and GRANT CONNECT to " +
+  "locks. Run as the database's owner: REVOKE CONNECT ON DATABASE … FROM PUBLIC, and GRANT CONNECT to " +
   "the roles of DATABASE_URL and DATABASE_OWNER_URL.";
 
 async function appliedMigrations(store: Store): Promise<string[]> {
@@ -63,8 +63,8 @@ async function appliedMigrations(store: Store): Promise<string[]> {
     );
     return rows.map(({ name }) => name);
   } catch (error) {
-    // Versions before this check gave the service's role no right to look.
-    if (error instanceof InfraError && error.code === "RDEV_FORBIDDEN") throw older();
+    // Older versions did not grant the service's role this table.
+    if (error instanceof InfraError && error.code === "RDEV_FORBIDDEN") throw notMigrated();
     throw error;
   }
 }
@@ -77,8 +77,8 @@ async function requireQueue(store: Store): Promise<void> {
     if (error instanceof InfraError) throw error;
     throw new InfraError(
       "RDEV_STORE",
-      "The queue's tables are another version's. Run: rdev-infra store migrate. Where that says that " +
-        "there is nothing to migrate, a newer version made them: start that one.",
+      "The queue's tables are another version's. Run: rdev-infra store migrate. If it has nothing to " +
+        "migrate, a newer version created them: start that version.",
       { cause: error },
     );
   } finally {
@@ -86,10 +86,10 @@ async function requireQueue(store: Store): Promise<void> {
   }
 }
 
-function older(missing?: string): InfraError {
+function notMigrated(missing?: string): InfraError {
   return new InfraError(
     "RDEV_STORE",
-    `The database is as an older version left it${missing ? ` (without ${missing})` : ""}. Run, with ` +
-      "the owner of its tables in DATABASE_OWNER_URL: rdev-infra store migrate",
+    `The database has the schema of an older version${missing ? ` (without ${missing})` : ""}. Set the ` +
+      "owner of its tables in DATABASE_OWNER_URL, and run: rdev-infra store migrate",
   );
 }

@@ -12,7 +12,7 @@ import type { RunnerIdentity } from "../operations/runner-identity.ts";
 import type { Role } from "../keys/key.ts";
 import type { JsonText } from "./json.ts";
 
-/** The service's own tables. `migrations/` makes them. */
+/** The service's tables. The files in `migrations/` create them. */
 export interface Schema {
   projects: ProjectsTable;
   audit_log: AuditLogTable;
@@ -24,25 +24,25 @@ export interface Schema {
   operation_events: OperationEventsTable;
 }
 
-/** Read as what it holds, written as JSON text: a list would be taken for an array of PostgreSQL's. */
+/** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
 type Json<T> = ColumnType<T, JsonText, JsonText>;
 
 interface ProjectsTable {
   slug: string;
   platform: string;
-  /** For people. */
+  /** The display name. */
   name: string;
-  /** Its environment in Citadel; null until it has one. */
+  /** The id of its environment in Citadel; null while it has none. */
   citadel_tenant_id: string | null;
-  /** A copy of what its stack records to be made with. */
+  /** The settings of its last `up`, as its stack records them. */
   settings: ColumnType<Partial<ProjectSettings>, JsonText | undefined, JsonText>;
-  /** Of the last `up` that succeeded; secrets are the text "[secret]". */
+  /** Of the last successful `up`. Secrets are replaced by "[secret]". */
   outputs: ColumnType<Readonly<Record<string, unknown>>, JsonText | undefined, JsonText>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }
 
-/** Rows are added, and never changed or deleted. */
+/** Append-only. */
 interface AuditLogTable {
   id: number;
   at: Date;
@@ -52,45 +52,44 @@ interface AuditLogTable {
   result: AuditResult;
   duration_ms: number | null;
   component: string;
-  /** Written as JSON text, so that a list is not taken for an array of PostgreSQL's. */
   details: ColumnType<Record<string, unknown>, JsonText, never>;
   prev_hash: string;
   hash: string;
 }
 
-/** `started` is the intent, written before the work; one of the others follows it. */
+/** `started` is recorded before the work, and one of the others after it. */
 export type AuditResult = "started" | "success" | "failure";
 
-/** What is still to be shipped, one row an event; what was shipped is deleted. */
+/** One row for each event that is not shipped yet. */
 interface AuditOutboxTable {
   audit_id: number;
-  /** Events of one project are shipped in order. Empty for those of no project. */
+  /** Events of one project are shipped in order. Empty for events without a project. */
   project_id: string;
   queued_at: Generated<Date>;
   attempts: Generated<number>;
   next_at: Generated<Date>;
-  /** Kept aside since then: Citadel will never take it. */
+  /** Set if Citadel refused the event for good. */
   refused_at: Date | null;
-  /** Why it was refused, or why the last attempt failed. */
+  /** The reason of the refusal or of the last failure. */
   reason: string | null;
 }
 
-/** What Citadel took, and where. Rows are added, and never changed or deleted. */
+/** The events that Citadel has taken. Append-only. */
 interface AuditShippedTable {
   audit_id: number;
   platform: string;
   tenant_id: string;
-  /** The event's own time: it is known here even where the event is gone. */
+  /** The time of the event, which is thus known even if the event was deleted. */
   at: Date;
   shipped_at: Generated<Date>;
 }
 
 interface ApiKeysTable {
-  /** What a key is looked up by: no secret. */
+  /** The lookup key. Not secret. */
   id: string;
   name: string;
   role: Role;
-  /** The only project that it is good for; null: all. */
+  /** The only project that the key is valid for; null: all projects. */
   project: string | null;
   /** SHA-256 of the secret. */
   hash: Buffer;
@@ -101,6 +100,7 @@ interface ApiKeysTable {
 }
 
 export type ApiKeyRow = Selectable<ApiKeysTable>;
+
 interface OperationsTable {
   id: string;
   platform: string;

@@ -9,11 +9,11 @@ export type StoreTransaction = Transaction<Schema>;
 
 export interface StoreOptions {
   readonly url: string;
-  /** Connections that are open at most. Default: 8. */
+  /** Maximum size of the connection pool. Default: 8. */
   readonly connections?: number;
 }
 
-/** The service's own PostgreSQL database. Nothing is connected before the first statement. */
+/** The service's PostgreSQL database. It connects at the first statement. */
 export class Store {
   readonly #db: Kysely<Schema>;
   readonly #address: string;
@@ -37,29 +37,30 @@ export class Store {
     }
   }
 
-  /** All of the work or none of it. Rejects as `run`, and with what `work` throws. */
+  /** Runs the work in a transaction. Rejects like `run`, and with what `work` throws. */
   transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
     return this.run((db) => db.transaction().execute(work));
   }
 
-  /** As `transaction`, and no two of one name at once, whoever works on this database. */
+  /** Like `transaction`, but only one transaction of a name runs at a time, across all processes. */
   exclusively<T>(name: string, work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
     return this.run((db) =>
-      db.connection().execute(async (one) => {
-        // Before the transaction begins: its time then tells the order.
-        await sql`SELECT pg_advisory_lock(hashtextextended(${name}, 0))`.execute(one);
+      db.connection().execute(async (session) => {
+        // The lock is taken before the transaction begins, so that now() in it follows the order of the
+        // lock.
+        await sql`SELECT pg_advisory_lock(hashtextextended(${name}, 0))`.execute(session);
         try {
-          return await one.transaction().execute(work);
+          return await session.transaction().execute(work);
         } finally {
-          await sql`SELECT pg_advisory_unlock(hashtextextended(${name}, 0))`.execute(one);
+          await sql`SELECT pg_advisory_unlock(hashtextextended(${name}, 0))`.execute(session);
         }
       }),
     );
   }
 
-  /** Hears what `pg_notify` tells on a channel, on a connection of its own. */
-  listen(channel: string, hear: (payload: string) => void): Listener {
-    return new Listener(this.#url, channel, hear);
+  /** Listens for `pg_notify` on a channel, with a dedicated connection. */
+  listen(channel: string, onNotification: (payload: string) => void): Listener {
+    return new Listener(this.#url, channel, onNotification);
   }
 
   close(): Promise<void> {
@@ -73,19 +74,19 @@ function createPool(url: string, max: number): pg.Pool {
     max,
     application_name: "rdev-infra",
     connectionTimeoutMillis: 10_000,
-    // Of the server for one statement, and of this side for a server that does not answer.
+    // The server enforces the first. The second applies if the server does not answer.
     statement_timeout: 30_000,
     query_timeout: 40_000,
-    // A process that hangs must not hold the audit log's locks for ever.
+    // A process that hangs must not hold the audit log's lock forever.
     idle_in_transaction_session_timeout: 60_000,
     types,
   });
-  // A connection that ends while nobody waits for it would end the process; its next use fails.
+  // An unhandled error event of an idle connection would end the process. Its next use fails anyway.
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 
-/** Whole numbers as such, not as text: none here is near 2^53. */
+/** bigint columns as numbers instead of text. No value in this database is near 2^53. */
 const types = new pg.TypeOverrides();
 types.setTypeParser(pg.types.builtins.INT8, Number);

@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { jsonText } from "../../../automation/store/json.ts";
 
-describe("JSON for PostgreSQL", () => {
-  it("replaces NUL and halves of surrogate pairs, in values and in keys", () => {
+describe("jsonText", () => {
+  it("replaces NUL and lone surrogates in values and keys", () => {
     const value = { "a\0": ["x\0y", "\ud83d", "\ude00", "😀", "😀".slice(0, 1)] };
     assert.deepEqual(JSON.parse(jsonText(value)), { "a�": ["x�y", "�", "�", "😀", "�"] });
   });
 
-  it("leaves text alone that only looks like an escape", () => {
+  it("keeps text that looks like an escape", () => {
     const value = { "\\u0000": "\\\\ud800 \\\0" };
     assert.deepEqual(JSON.parse(jsonText(value)), { "\\u0000": "\\\\ud800 \\�" });
   });
 
-  it("is well-formed whatever comes, and the same where that is so already", () => {
+  it("returns well-formed text, and keeps text that is already valid", () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
         const text = jsonText(value);

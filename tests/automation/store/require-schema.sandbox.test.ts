@@ -5,8 +5,7 @@ import { verifyChain } from "../../../automation/audit/verify.ts";
 import { MultiWriter } from "../../../automation/audit/log.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
-import { MIGRATIONS } from "../../../automation/store/migrations.ts";
-import { migrate } from "../../../automation/store/migrate.ts";
+import { migrate, MIGRATIONS } from "../../../automation/store/migrate.ts";
 import { installQueue } from "../../../automation/store/queue.ts";
 import {
   isOpenToAll,
@@ -17,26 +16,28 @@ import { Store } from "../../../automation/store/store.ts";
 import { rejected } from "../../support/rejected.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
-describe("the service's database, before the service starts on it", function () {
+describe("the schema check before the service starts", function () {
   this.timeout(400_000);
   let test: TestStore;
   beforeEach(async () => void (test = await createTestStore({ migrated: false })));
   afterEach(() => test.drop());
 
-  const refused = async (said: RegExp, check = requireSchema) => {
-    const error = await rejected(check(test.store), said);
+  const refused = async (message: RegExp, check = requireSchema) => {
+    const error = await rejected(check(test.store), message);
     assert.equal(error.name, "RDEV_STORE");
   };
 
-  it("is refused empty, as an older or a newer version left it, and taken as it should be", async () => {
+  it("refuses an empty, an older and a newer schema, and accepts its own", async () => {
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
     await test.admin("DELETE FROM kysely_migration WHERE name = '008-audit-shipped'");
-    await refused(/older version left it \(without 008-audit-shipped\).*rdev-infra store migrate/);
+    await refused(
+      /schema of an older version \(without 008-audit-shipped\).*rdev-infra store migrate/,
+    );
     await test.admin("INSERT INTO kysely_migration VALUES ('008-audit-shipped', '2026-01-01')");
     await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
-    await refused(/newer version of rdev-infra \(999-later/);
+    await refused(/newer version of rdev-infra migrated.*999-later/);
     await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
     await test.admin("UPDATE pgboss.version SET version = version - 1");
     await refused(/queue's tables are another version's.*rdev-infra store migrate/);
@@ -45,12 +46,12 @@ describe("the service's database, before the service starts on it", function () 
   });
 
   for (const count of [5, 7]) {
-    it(`of the version before (${count} migrations) is refused, and loses nothing when it is migrated`, () =>
+    it(`refuses a schema with ${count} migrations, which loses no data when it is migrated`, () =>
       losesNothing(count));
   }
 
   async function losesNothing(count: number): Promise<void> {
-    await versionBefore(count);
+    await olderSchema(count);
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
@@ -72,7 +73,7 @@ describe("the service's database, before the service starts on it", function () 
     await operations.close();
   }
 
-  it("is not worked on by a role that could change the audit log", async () => {
+  it("refuses a role that could change the audit log", async () => {
     await migrate(test);
     await requireAppendOnly(test.store);
     const owner = new Store({ url: test.ownerUrl });
@@ -86,7 +87,7 @@ describe("the service's database, before the service starts on it", function () 
     await refused(/CREATE ROLE/, requireAppendOnly);
   });
 
-  it("is closed to every other role of the server by the migration, also one that was open", async () => {
+  it("finds the database closed to other roles after a migration, even if it was open before", async () => {
     await migrate(test);
     assert.equal(await isOpenToAll(test.store), false);
     await test.admin(`GRANT CONNECT ON DATABASE ${test.serviceRole} TO PUBLIC`);
@@ -95,8 +96,8 @@ describe("the service's database, before the service starts on it", function () 
     assert.equal(await isOpenToAll(test.store), false);
   });
 
-  /** As it was with so many migrations and their grants, with a project, an event, a key and an operation. */
-  async function versionBefore(count: number): Promise<void> {
+  /** Creates a schema with so many migrations, and a project, an event, a key and an operation in it. */
+  async function olderSchema(count: number): Promise<void> {
     const known = Object.fromEntries(Object.entries(MIGRATIONS).slice(0, count));
     const owner = new Store({ url: test.ownerUrl, connections: 1 });
     await owner.transaction(async (transaction) => {
