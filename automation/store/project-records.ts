@@ -6,7 +6,7 @@ import { OPEN, operation } from "../operations/rows.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
-/** How a project stands, by the last operation that changed it. */
+/** The status of a project, from the last operation that changed it. */
 export const PROJECT_STATUSES = [
   "ready",
   "changing",
@@ -18,13 +18,13 @@ export const PROJECT_STATUSES = [
 ] as const;
 export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
 
-/** All that is known of a project. */
+/** A project as the API shows it, with its status and last operation. */
 export interface ProjectRecord {
   readonly slug: string;
   readonly platform: string;
   readonly name: string;
   readonly citadelTenantId: string | null;
-  /** Those that its last `up` was made with, and over them what waits or runs. */
+  /** The settings of its last `up`, with the changes of operations that wait or run. */
   readonly settings: ProjectChanges;
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly status: ProjectStatus;
@@ -35,21 +35,21 @@ export interface ProjectRecord {
 
 export interface ProjectsQuery {
   readonly limit: number;
-  /** Only projects whose slug comes after this one. */
+  /** Only projects with a greater slug. */
   readonly after?: string | undefined;
-  /** Only this one. */
+  /** Only this project. */
   readonly slug?: string | undefined;
   readonly status?: ProjectStatus | undefined;
-  /** A part of the slug or of the name, in any case. */
+  /** Part of the slug or the name, case-insensitive. */
   readonly search?: string | undefined;
 }
 
-/** By which the command's ups and destroys are in the audit trail. */
+/** The actions that an `up` or a destroy has in the audit log. */
 const RECORDED_ACTIONS = ["project.create", "project.update", "project.destroy"];
 
 type Row = Omit<ProjectRecord, "lastOperation">;
 
-/** Projects with what was done to them. */
+/** Reads projects, joined with their operations and audit events. Writes go through `Projects`. */
 export class ProjectRecords {
   readonly #store: Store;
 
@@ -61,14 +61,14 @@ export class ProjectRecords {
     return (await this.list({ slug, limit: 1 }))[0];
   }
 
-  /** By slug. */
+  /** Ordered by slug. */
   async list(query: ProjectsQuery): Promise<ProjectRecord[]> {
     const rows = await this.#rows(query);
     const slugs = rows.map(({ slug }) => slug);
     const [last, open] = [await this.#lastOperations(slugs), await this.#open(slugs)];
     return rows.map((row) => {
-      const asked = open.filter(({ slug }) => slug === row.slug);
-      return { ...row, ...wanted(row, asked), lastOperation: last.get(row.slug) };
+      const pending = open.filter(({ slug }) => slug === row.slug);
+      return { ...row, ...withPending(row, pending), lastOperation: last.get(row.slug) };
     });
   }
 
@@ -79,14 +79,14 @@ export class ProjectRecords {
           SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
                  p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
                  CASE
-                   WHEN stands.kind = 'up' AND stands.state = 'succeeded' THEN 'ready'
-                   WHEN stands.kind = 'up' AND stands.state IN ('failed', 'cancelled')
+                   WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
+                   WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
                      THEN 'incomplete'
-                   WHEN stands.kind = 'up' THEN 'changing'
-                   WHEN stands.kind = 'destroy' AND stands.state = 'succeeded' THEN 'deleted'
-                   WHEN stands.kind = 'destroy' AND stands.state IN ('failed', 'cancelled')
+                   WHEN last.kind = 'up' THEN 'changing'
+                   WHEN last.kind = 'destroy' AND last.state = 'succeeded' THEN 'deleted'
+                   WHEN last.kind = 'destroy' AND last.state IN ('failed', 'cancelled')
                      THEN 'half-deleted'
-                   WHEN stands.kind = 'destroy' THEN 'deleting'
+                   WHEN last.kind = 'destroy' THEN 'deleting'
                    ELSE 'unknown'
                  END AS status
           FROM projects p LEFT JOIN LATERAL (
@@ -99,7 +99,7 @@ export class ProjectRecords {
             WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
             ORDER BY id DESC LIMIT 1
           ) a ON true CROSS JOIN LATERAL (
-            -- What the command does is in the audit trail only.
+            -- Operations that a person runs with the CLI are only in the audit log.
             SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
               AS by_command
           ) later CROSS JOIN LATERAL (
@@ -109,7 +109,7 @@ export class ProjectRecords {
                    CASE WHEN NOT coalesce(by_command, false) THEN o.state
                         WHEN a.result = 'started' THEN 'running'
                         WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
-          ) stands
+          ) last
         ) known
         WHERE (${slug ?? null}::text IS NULL OR slug = ${slug ?? null})
           AND (${after ?? null}::text IS NULL OR slug > ${after ?? null} COLLATE "C")
@@ -122,7 +122,7 @@ export class ProjectRecords {
     return rows;
   }
 
-  /** The ups and destroys that wait or run, in their order. */
+  /** The ups and destroys that wait or run, in order. */
   async #open(slugs: readonly string[]): Promise<Pick<OperationRow, "slug" | "request">[]> {
     if (slugs.length === 0) return [];
     return this.#store.run((db) =>
@@ -141,24 +141,24 @@ export class ProjectRecords {
     if (slugs.length === 0) return new Map();
     const { rows } = await this.#store.run((db) =>
       sql<OperationRow>`
-        SELECT o.* FROM unnest(${slugs}::text[]) AS wanted (slug)
+        SELECT o.* FROM unnest(${slugs}::text[]) AS project (slug)
         CROSS JOIN LATERAL (
-          SELECT * FROM operations WHERE slug = wanted.slug ORDER BY id DESC LIMIT 1
+          SELECT * FROM operations WHERE slug = project.slug ORDER BY id DESC LIMIT 1
         ) o`.execute(db),
     );
     return new Map(rows.map((row) => [row.slug, operation(row)]));
   }
 }
 
-/** What the project is to be made with once all that waits is done. */
-function wanted(
+/** The name and settings that the project has once all pending operations have succeeded. */
+function withPending(
   { name, settings }: Row,
   open: readonly Pick<OperationRow, "request">[],
 ): Pick<Row, "name" | "settings"> {
-  let wants = settings;
+  let result = settings;
   for (const { request } of open) {
-    if (request.kind === "destroy") wants = {};
-    else if (request.kind === "up") wants = changeSettings(wants, request.settings);
+    if (request.kind === "destroy") result = {};
+    else if (request.kind === "up") result = changeSettings(result, request.settings);
   }
-  return { name: wants.name ?? name, settings: wants };
+  return { name: result.name ?? name, settings: result };
 }
