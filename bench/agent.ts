@@ -1,7 +1,7 @@
 /**
- * How fast the log agent is, and how much memory it takes: node bench/agent.ts, with a real
- * `fluent-bit` on PATH. Prints lines a second of CPU time, which other work on the machine does not
- * change, and the largest resident memory.
+ * Measures the throughput and the memory of the log agent: `node bench/agent.ts`, with a real
+ * `fluent-bit` on PATH. Throughput is given in lines a CPU second, because other work on the machine
+ * does not change that.
  */
 import { readFile } from "node:fs/promises";
 import { mochaGlobalSetup, mochaGlobalTeardown } from "../tests/support/sandbox.ts";
@@ -10,7 +10,7 @@ import { type AgentStage, startStage } from "../tests/agent/stage.ts";
 
 const LINES = 300_000;
 const TENANTS = 200;
-const TICKS = 100; // a second of CPU time in /proc
+const TICKS_A_SECOND = 100; // the unit of CPU time in /proc
 
 await mochaGlobalSetup();
 try {
@@ -35,8 +35,8 @@ try {
   await mochaGlobalTeardown();
 }
 
-async function throughput(what: string, line: (number: number) => string): Promise<void> {
-  await onStage(async (stage) => {
+async function throughput(format: string, line: (number: number) => string): Promise<void> {
+  await withStage(async (stage) => {
     const { tenant, log } = await stage.project();
     await stage.node.write(
       log,
@@ -44,12 +44,12 @@ async function throughput(what: string, line: (number: number) => string): Promi
     );
     const started = Date.now();
     await stage.engine.start();
-    const peak = watchMemory(stage);
+    const peak = memoryReader(stage);
     await eventually(() => stage.sink.messages(tenant).length >= LINES, { timeout: 300_000 });
     const seconds = await cpuSeconds(stage);
     const largest = Math.max(...stage.sink.requests.map(({ bytes }) => bytes));
     console.log(
-      `${what}: ${Math.round(LINES / seconds)} lines a CPU second, ` +
+      `${format}: ${Math.round(LINES / seconds)} lines a CPU second, ` +
         `${((Date.now() - started) / 1000).toFixed(1)} s in all, ${await peak()} MiB at most, ` +
         `largest request ${(largest / 2 ** 20).toFixed(2)} MiB`,
     );
@@ -57,11 +57,11 @@ async function throughput(what: string, line: (number: number) => string): Promi
 }
 
 async function manyTenants(): Promise<void> {
-  await onStage(async (stage) => {
+  await withStage(async (stage) => {
     const projects: Awaited<ReturnType<AgentStage["project"]>>[] = [];
     for (let count = 0; count < TENANTS; count += 1) projects.push(await stage.project());
     await stage.engine.start();
-    const peak = watchMemory(stage);
+    const peak = memoryReader(stage);
     for (let second = 0; second < 30; second += 1) {
       for (const { log } of projects) {
         await stage.node.write(
@@ -84,7 +84,7 @@ async function manyTenants(): Promise<void> {
   });
 }
 
-async function onStage(work: (stage: AgentStage) => Promise<void>): Promise<void> {
+async function withStage(work: (stage: AgentStage) => Promise<void>): Promise<void> {
   const stage = await startStage();
   try {
     await work(stage);
@@ -96,15 +96,15 @@ async function onStage(work: (stage: AgentStage) => Promise<void>): Promise<void
 async function cpuSeconds({ engine }: AgentStage): Promise<number> {
   const fields =
     (await readFile(`/proc/${engine.pid}/stat`, "utf8")).split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS; // user and system
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND; // user and system time
 }
 
-/** Gives what tells the largest resident memory, in MiB, anonymous and of files. */
-function watchMemory({ engine }: AgentStage): () => Promise<string> {
+/** Returns a function that describes the peak of resident memory, in MiB, with its anonymous part. */
+function memoryReader({ engine }: AgentStage): () => Promise<string> {
   return async () => {
     const status = await readFile(`/proc/${engine.pid}/status`, "utf8");
     const peak = /VmHWM:\s+(\d+)/.exec(status)?.[1];
     const own = /RssAnon:\s+(\d+)/.exec(status)?.[1];
-    return `${Math.round(Number(peak) / 1024)} (${Math.round(Number(own) / 1024)} of them its own at the end)`;
+    return `${Math.round(Number(peak) / 1024)} (${Math.round(Number(own) / 1024)} of them anonymous at the end)`;
   };
 }

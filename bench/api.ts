@@ -1,6 +1,6 @@
 /**
- * How quick the API is, on the sandbox and in one run: from request to done beside plain `pulumi` for
- * the same stack, reads while operations run, memory an operation, and projects an hour.
+ * Measures the API on the sandbox: the time of each operation compared with plain `pulumi`, reads
+ * while operations run, the memory of one operation, and projects an hour.
  * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4]`.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -31,7 +31,7 @@ try {
   console.log(`engine: ${sandbox.engine.description}`);
   done(await up(PLATFORM, { workDir: sandbox.workFolder }));
   await withService(2, async (service) => {
-    await beside(service, sandbox, Number(values.rounds));
+    await compare(service, sandbox, Number(values.rounds));
     await reads(service, Number(values.seconds));
     await memory(service);
   });
@@ -41,8 +41,8 @@ try {
   await sandbox.stop();
 }
 
-/** Each kind of operation, by the API and by plain `pulumi`, in turn. */
-async function beside(
+/** Times each kind of operation by the API and by plain `pulumi`, alternately. */
+async function compare(
   service: SandboxService,
   { workFolder: cwd }: Sandbox,
   rounds: number,
@@ -50,8 +50,8 @@ async function beside(
   const path = "/v1/projects/by-api";
   const stack = `${PLATFORM}.by-pulumi`;
   const pulumi = (...args: string[]) => execa("pulumi", [...args, "--non-interactive"], { cwd });
-  const on = ["--stack", stack];
-  const update = () => pulumi("up", "--yes", "--skip-preview", ...on);
+  const stackFlag = ["--stack", stack];
+  const update = () => pulumi("up", "--yes", "--skip-preview", ...stackFlag);
   const kinds: readonly (readonly [string, () => Promise<unknown>, () => Promise<unknown>])[] = [
     [
       "create",
@@ -62,13 +62,13 @@ async function beside(
     [
       "preview",
       () => service.operate("POST", `${path}/preview`, { body: {} }),
-      () => pulumi("preview", ...on),
+      () => pulumi("preview", ...stackFlag),
     ],
     [
       "destroy",
       () => service.operate("DELETE", path),
       () =>
-        pulumi("destroy", "--yes", "--skip-preview", ...on).then(() =>
+        pulumi("destroy", "--yes", "--skip-preview", ...stackFlag).then(() =>
           pulumi("stack", "rm", "--yes", stack),
         ),
     ],
@@ -90,17 +90,19 @@ async function beside(
   }
 }
 
-/** Reads of one project at a fixed rate: alone, and while two other projects are worked on. */
+/** Reads one project at a fixed rate: alone, and while operations of two other projects run. */
 async function reads(service: SandboxService, duration: number): Promise<void> {
   await service.operate("PUT", "/v1/projects/read", { body: {} });
   const load = async () => {
     const { latency, requests, non2xx, errors } = await autocannon({
       url: `${service.url}/v1/projects/read`,
       headers: { authorization: `Bearer ${service.key}` },
-      ...{ connections: 20, overallRate: READS_A_SECOND, duration },
+      connections: 20,
+      overallRate: READS_A_SECOND,
+      duration,
     });
     return (
-      `p50 ${latency.p50} ms, p99 ${latency.p99} ms, greatest ${latency.max} ms; ` +
+      `p50 ${latency.p50} ms, p99 ${latency.p99} ms, max ${latency.max} ms; ` +
       `${requests.average.toFixed(0)} a second, ${non2xx + errors} failed`
     );
   };
@@ -123,7 +125,7 @@ async function reads(service: SandboxService, duration: number): Promise<void> {
   for (const slug of ["read", ...others]) await service.operate("DELETE", `/v1/projects/${slug}`);
 }
 
-/** What the processes of one operation hold together, at most: worker, engine and plugins. */
+/** Measures the peak memory of one operation: worker, engine and plugins together. */
 async function memory(service: SandboxService): Promise<void> {
   const path = "/v1/projects/weighed";
   for (const [kind, work] of [
@@ -132,11 +134,11 @@ async function memory(service: SandboxService): Promise<void> {
     ["destroy", () => service.operate("DELETE", path)],
   ] as const) {
     let most: Weight = { rss: 0, pss: 0, parts: "" };
-    const look = setInterval(() => {
+    const timer = setInterval(() => {
       for (const weight of weighWorkers()) if (weight.pss > most.pss) most = weight;
     }, 200);
     await work();
-    clearInterval(look);
+    clearInterval(timer);
     console.log(
       `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
     );
@@ -144,7 +146,7 @@ async function memory(service: SandboxService): Promise<void> {
   console.log(`memory of the service itself: ${mebibytes(weigh(service.pid).rss)} RSS`);
 }
 
-/** A batch of projects at once, for each number of operations that may run at once. */
+/** Creates a batch of projects, once for each limit of concurrent operations. */
 async function projectsAnHour(batch: number): Promise<void> {
   for (const concurrency of CONCURRENCIES) {
     await withService(concurrency, async (service) => {
@@ -175,12 +177,12 @@ async function withService(
 
 interface Weight {
   readonly rss: number;
-  /** Pages that several processes share count once, in parts: what is really taken. */
+  /** The proportional set size: a page that n processes share counts 1/n for each of them. */
   readonly pss: number;
   readonly parts: string;
 }
 
-/** One for each worker, with all that it started. */
+/** The memory of each worker, with the processes that it started. */
 function weighWorkers(): Weight[] {
   const marked = Map.groupBy(
     readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
@@ -210,7 +212,7 @@ function weigh(pid: number): { rss: number; pss: number } {
   return { rss: bytes("Rss"), pss: bytes("Pss") };
 }
 
-/** In this order: the paths of most of them have `pulumi` in them. */
+/** The first match wins: the engine's pattern is last, because most other paths contain `pulumi`. */
 const NAMES = [
   [/dynamic-provider/, "dynamic resources"],
   [/worker\/main/, "worker"],
@@ -232,7 +234,7 @@ function read(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch {
-    return ""; // it has ended
+    return ""; // the process has ended
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * How quick the audit trail is: events a second that are written to PostgreSQL, and shipped from there
- * to the stand-in for Citadel by `rdev-infra audit ship`, with its memory; and that none is lost when
- * that is killed. `node bench/audit.ts [--events 10000] [--kills 50]`.
+ * Measures the audit trail: events a second written to PostgreSQL, and events a second shipped by
+ * `rdev-infra audit ship` to the stand-in for Citadel, with its memory. Then it kills the shipper many
+ * times and fails if an event is lost. `node bench/audit.ts [--events 10000] [--kills 50]`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,7 +22,7 @@ import { killShipperUnderLoad } from "../tests/support/kill-shipper.ts";
 import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
 import { machine } from "./machine.ts";
 
-const WRITERS = 4; // at once
+const WRITERS = 4; // concurrent
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
 
 const { values } = parseArgs({
@@ -35,7 +35,7 @@ const { values } = parseArgs({
 const warden = startWarden();
 const folder = await mkdtemp(join(tmpdir(), "bench-audit-"));
 warden.ownFolder(folder);
-await chmod(folder, 0o711); // PostgreSQL does not run as root
+await chmod(folder, 0o711); // PostgreSQL runs as another user than root
 const ports = await reservePorts();
 try {
   const secrets = createSecrets();
@@ -118,7 +118,7 @@ async function kills(count: number): Promise<void> {
   await test.drop();
 }
 
-/** Linux only; elsewhere nobody says. */
+/** The peak of resident memory; "unknown" on systems without /proc. */
 async function peakMemory(pid: number | undefined): Promise<string> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   const kibibytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? NaN);

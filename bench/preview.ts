@@ -1,13 +1,14 @@
 /**
- * How many previews a minute: `rdev-infra preview --stacks …` at several concurrencies, beside plain
- * `pulumi preview` one after another; with the peak of memory of all processes together. Every
- * project is really up on the sandbox, and unchanged. `node bench/preview.ts [--stacks 50] [--plain 10]`.
+ * Measures previews a minute, and the peak memory of all processes together: `rdev-infra preview
+ * --stacks …` at several concurrencies, compared with plain `pulumi preview`, one stack after another.
+ * The projects are deployed on the sandbox and unchanged. `node bench/preview.ts [--stacks 50] [--plain 10]`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import pLimit from "p-limit";
 import { up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
@@ -26,50 +27,48 @@ const sandbox = await startSandbox(await sandboxPlatform());
 const { workFolder: workDir } = sandbox;
 try {
   Object.assign(process.env, sandbox.env);
-  await one(PLATFORM);
-  const stacks = await bringUp(Number(values.stacks));
+  await deploy(PLATFORM);
+  const stacks = await deployProjects(Number(values.stacks));
   const plain = await rate(Number(values.plain), async () => {
     for (const stack of stacks.slice(0, Number(values.plain))) {
       await run("pulumi", ["preview", "--stack", stack, "--non-interactive"]);
     }
   });
-  tell("plain pulumi preview, one after another", plain);
+  print("plain pulumi preview, one after another", plain);
   for (const concurrency of CONCURRENCIES) {
     const args = [COMMAND, "preview", "--stacks", stacks.join(","), "--json"];
     const ours = await rate(stacks.length, () =>
       run(process.execPath, [...args, "--concurrency", String(concurrency)]),
     );
-    tell(`rdev-infra preview of ${stacks.length}, ${concurrency} at once`, ours);
+    print(`rdev-infra preview of ${stacks.length}, ${concurrency} at once`, ours);
     console.log(`  ${(ours.perMinute / plain.perMinute).toFixed(1)} times as many`);
   }
 } finally {
   await sandbox.stop();
 }
 
-/** Brings projects up, some at once. */
-async function bringUp(count: number): Promise<string[]> {
+/** Deploys the projects, two at a time. */
+async function deployProjects(count: number): Promise<string[]> {
   const stacks = Array.from({ length: count }, (_, index) => `${PLATFORM}.bench-${index}`);
-  const queue = stacks.values();
-  const worker = async () => {
-    for (const stack of queue) await one(stack);
-  };
-  await Promise.all([worker(), worker()]);
+  await pLimit(2).map(stacks, deploy);
   return stacks;
 }
 
-async function one(stack: string): Promise<void> {
+async function deploy(stack: string): Promise<void> {
   const { result, errors } = await up(stack, { workDir });
   if (result !== "succeeded") throw new Error(JSON.stringify(errors));
 }
 
 async function run(command: string, args: readonly string[]): Promise<void> {
   const child = spawn(command, args, { cwd: workDir, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
+  let output = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-2_000)));
+    stream
+      .setEncoding("utf8")
+      .on("data", (text: string) => (output = (output + text).slice(-2_000)));
   }
   const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`${command} ended with ${code}: ${said}`);
+  if (code !== 0) throw new Error(`${command} ended with code ${code}: ${output}`);
 }
 
 interface Rate {
@@ -78,10 +77,10 @@ interface Rate {
 }
 
 async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
-  const before = await memoryBelow(process.pid);
+  const before = await memoryOfTree(process.pid);
   let peak = 0;
   const timer = setInterval(() => {
-    void memoryBelow(process.pid).then((now) => (peak = Math.max(peak, now)));
+    void memoryOfTree(process.pid).then((now) => (peak = Math.max(peak, now)));
   }, 250);
   const begin = performance.now();
   try {
@@ -93,8 +92,8 @@ async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
   return { perMinute: count / minutes, peakMib: (peak - before) / 1024 };
 }
 
-/** In KiB, of a process and all that it started; Linux only, elsewhere 0. */
-async function memoryBelow(root: number): Promise<number> {
+/** The memory of a process and its descendants, in KiB; 0 on systems without /proc. */
+async function memoryOfTree(root: number): Promise<number> {
   const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
   const found = new Map<number, { parent: number; kib: number }>();
   for (const pid of pids) {
@@ -103,13 +102,13 @@ async function memoryBelow(root: number): Promise<number> {
       Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
     found.set(Number(pid), { parent: number("PPid"), kib: number("VmRSS") });
   }
-  const isBelow = (pid: number): boolean =>
-    pid === root || (pid > 1 && isBelow(found.get(pid)?.parent ?? 0));
-  return [...found].reduce((sum, [pid, { kib }]) => sum + (isBelow(pid) ? kib : 0), 0);
+  const isInTree = (pid: number): boolean =>
+    pid === root || (pid > 1 && isInTree(found.get(pid)?.parent ?? 0));
+  return [...found].reduce((sum, [pid, { kib }]) => sum + (isInTree(pid) ? kib : 0), 0);
 }
 
-function tell(what: string, { perMinute, peakMib }: Rate): void {
+function print(subject: string, { perMinute, peakMib }: Rate): void {
   console.log(
-    `${what}: ${perMinute.toFixed(1)} a minute; memory at most ${Math.round(peakMib)} MiB`,
+    `${subject}: ${perMinute.toFixed(1)} a minute; peak memory ${Math.round(peakMib)} MiB`,
   );
 }

@@ -182,10 +182,7 @@ async function startParts(
     return { postgres, own };
   };
   const logs = async () => {
-    const citadel = await startCitadel({
-      organization: citadelOrganization,
-      file: join(context.folder, "citadel.sqlite"),
-    });
+    const citadel = await startCitadel({ organization: citadelOrganization });
     atEnd(() => citadel.close());
     return citadel;
   };

@@ -1,77 +1,69 @@
 import { createHash, createHmac, randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { FastifyInstance } from "fastify";
+import pRetry from "p-retry";
 import { request } from "undici";
-import type { Database } from "./database.ts";
-import type { LogEvent } from "./events.ts";
+import { z } from "zod";
+import { parseBody } from "./http.ts";
+import type { LogEvent } from "./logs.ts";
 
-export interface Webhook {
+interface Webhook {
   readonly id: string;
   readonly url: string;
   readonly created_at: string;
 }
 
-const TRIES = 3;
-const PAUSE_MS = 200; // before the second try; twice as long before the third
+const RETRIES = 2;
+const FIRST_PAUSE_MS = 200; // doubled for the second retry
 const ANSWER_MS = 5000;
 
-/** Tells webhooks of errors that were never seen before. */
+/** Calls the webhooks for each kind of error that a tenant logs for the first time. */
 export class Alerts {
-  readonly #database: Database;
+  /** By URL. */
+  readonly #webhooks = new Map<string, { readonly webhook: Webhook; secret: string }>();
+  readonly #fingerprints = new Set<string>();
   readonly #closing = new AbortController();
-  /** In the order in which they came about; a delivery does not wait for the one before. */
-  readonly #pending = new Set<Promise<void>>();
+  /** Deliveries run side by side: none waits for an earlier one. */
+  readonly #deliveries = new Set<Promise<void>>();
 
-  constructor(database: Database) {
-    this.#database = database;
-  }
-
-  /** A URL is there once: registered again, it takes the new secret. */
+  /** Each URL is registered once: a second registration replaces its secret. */
   register(url: string, secret: string): { webhook: Webhook; isNew: boolean } {
-    const known = this.webhooks().find((webhook) => webhook.url === url);
-    if (known) {
-      this.#database.run("UPDATE webhooks SET secret = ? WHERE id = ?", [secret, known.id]);
-      return { webhook: known, isNew: false };
-    }
-    const webhook = { id: randomUUID(), url, created_at: new Date().toISOString() };
-    this.#database.run("INSERT INTO webhooks (id, url, secret, created_at) VALUES (?, ?, ?, ?)", [
-      ...[webhook.id, url, secret, webhook.created_at],
-    ]);
-    return { webhook, isNew: true };
+    const known = this.#webhooks.get(url);
+    const created_at = new Date().toISOString();
+    const webhook = known?.webhook ?? { id: randomUUID(), url, created_at };
+    this.#webhooks.set(url, { webhook, secret });
+    return { webhook, isNew: !known };
   }
 
-  /** Without their secrets. */
+  /** The webhooks, without their secrets. */
   webhooks(): Webhook[] {
-    return this.#database
-      .all("SELECT id, url, created_at FROM webhooks ORDER BY created_at, id")
-      .map((row) => row as unknown as Webhook);
+    return [...this.#webhooks.values()].map(({ webhook }) => webhook);
   }
 
-  /** Looks at what was ingested; `number` is the tenant's in the database. */
-  look(tenant: { id: string; number: number }, events: readonly LogEvent[]): void {
+  /** Reports the new errors of a batch. */
+  report(tenant: string, events: readonly LogEvent[]): void {
     for (const event of events) {
       if (event.level !== "error") continue;
       const fingerprint = fingerprintOf(event);
-      const { changes } = this.#database.run(
-        "INSERT OR IGNORE INTO fingerprints (tenant, fingerprint) VALUES (?, ?)",
-        [tenant.number, fingerprint],
-      );
-      if (changes > 0) this.#tell(JSON.stringify(payload(tenant.id, fingerprint, event)));
+      const key = `${tenant} ${fingerprint}`;
+      if (this.#fingerprints.has(key)) continue;
+      this.#fingerprints.add(key);
+      this.#send(JSON.stringify(payload(tenant, fingerprint, event)));
     }
   }
 
-  /** Gives up what was not delivered. */
+  /** Cancels the deliveries that are still running. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled(this.#pending);
+    await Promise.allSettled(this.#deliveries);
   }
 
-  #tell(body: string): void {
-    for (const row of this.#database.all("SELECT url, secret FROM webhooks")) {
-      const delivery = this.#deliver(row["url"] as string, row["secret"] as string, body)
-        // Nobody is there to be told; the next error is another event.
+  #send(body: string): void {
+    for (const { webhook, secret } of this.#webhooks.values()) {
+      const delivery = this.#deliver(webhook.url, secret, body)
+        // A receiver that cannot be reached loses this alert.
         .catch(() => undefined)
-        .finally(() => this.#pending.delete(delivery));
-      this.#pending.add(delivery);
+        .finally(() => this.#deliveries.delete(delivery));
+      this.#deliveries.add(delivery);
     }
   }
 
@@ -81,22 +73,34 @@ export class Alerts {
       "content-type": "application/json",
       "x-citadel-signature": `sha256=${signature}`,
     };
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(ANSWER_MS)]);
-        const answer = await request(url, { method: "POST", headers, body, signal });
-        await answer.body.dump();
-        if (answer.statusCode < 500) return;
-        throw new Error(`answered ${answer.statusCode}`);
-      } catch (error) {
-        if (attempt === TRIES) throw error;
-        await sleep(PAUSE_MS * attempt, undefined, { signal: this.#closing.signal });
-      }
-    }
+    const attempt = async () => {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(ANSWER_MS)]);
+      const answer = await request(url, { method: "POST", headers, body, signal });
+      await answer.body.dump();
+      if (answer.statusCode >= 500) throw new Error(`answered ${answer.statusCode}`);
+    };
+    const { signal } = this.#closing;
+    await pRetry(attempt, { retries: RETRIES, minTimeout: FIRST_PAUSE_MS, factor: 2, signal });
   }
 }
 
-/** One for each kind of error: numbers, ids and addresses in the message do not make another. */
+const newWebhook = z.object({
+  url: z.url({ protocol: /^https?$/ }).max(2048),
+  secret: z.string().min(16).max(256),
+});
+
+/** The shape of a registration is assumed: only the payload that webhooks receive is published. */
+export function webhookRoutes(app: FastifyInstance, alerts: Alerts): void {
+  app.post("/api/v1/webhooks/deployments", async (request, reply) => {
+    const { url, secret } = parseBody(newWebhook, request.body, 422);
+    const { webhook, isNew } = alerts.register(url, secret);
+    return reply.code(isNew ? 201 : 200).send(webhook);
+  });
+
+  app.get("/api/v1/webhooks/deployments", async () => ({ webhooks: alerts.webhooks() }));
+}
+
+/** Identifies a kind of error: numbers, ids and addresses in the message are left out. */
 function fingerprintOf({ service, message, fields }: LogEvent): string {
   const kind = message.slice(0, 500).replace(/\b[0-9a-f-]*\d[0-9a-f-]*\b/gi, "#");
   const parts = JSON.stringify([service, text(fields["exception_type"]), kind]);

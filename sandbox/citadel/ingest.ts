@@ -2,14 +2,14 @@ import { createGunzip } from "node:zlib";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Alerts } from "./alerts.ts";
-import { CitadelError, parseBody } from "./errors.ts";
-import type { Events, LogEvent } from "./events.ts";
-import { BadValue } from "./leaves.ts";
-import type { Store } from "./store.ts";
-import { tenantOfHeader } from "./tenant-header.ts";
+import { CitadelError, parseBody } from "./http.ts";
+import type { LogEvent, Logs } from "./logs.ts";
+import { tenantOfHeader } from "./scope.ts";
+import type { Tenants } from "./tenants.ts";
 
-/** The largest body of a batch, in bytes, unpacked; a larger one is answered 413. */
+/** The largest body after decompression; a larger one is answered 413. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const MAX_DEPTH = 32; // of objects and lists within fields
 
 const level = z.enum(["error", "warn", "info", "debug", "trace"]);
 const fields = z.record(z.string(), z.unknown());
@@ -36,37 +36,34 @@ const singleEvent = z.object({
     .catchall(z.unknown()),
 });
 
-/** Both forms of ingest. A batch is taken whole or, with one event that is wrong, not at all. */
+/** Both forms of ingest. A batch with one invalid event is refused as a whole. */
 export function ingestRoutes(
   app: FastifyInstance,
-  store: Store,
-  events: Events,
+  tenants: Tenants,
+  logs: Logs,
   alerts: Alerts,
 ): void {
-  // Before the body is read: a caller without a tenant need not send 4 MiB to learn it.
+  // Checked before the body is read, so that a wrong tenant does not cost an upload of 4 MiB.
   app.addHook("onRequest", async (request) => {
-    demandTenant(store, request);
+    requireTenant(tenants, request);
   });
   acceptGzip(app);
-  refuseBadUtf8(app);
+  refuseInvalidUtf8(app);
 
-  const take = (request: FastifyRequest, batch: readonly LogEvent[]) => {
-    const id = demandTenant(store, request);
-    const [number] = store.numbers({ kind: "tenant", id });
-    if (number === undefined) throw new CitadelError(404, `no tenant ${id}`);
-    try {
-      events.add(number, batch);
-    } catch (error) {
-      if (error instanceof BadValue) throw new CitadelError(400, error.message);
-      throw error;
+  const accept = (request: FastifyRequest, batch: readonly LogEvent[]) => {
+    const tenant = requireTenant(tenants, request);
+    for (const { message, fields: content } of batch) {
+      requireStorable(message, "message");
+      requireStorable(content, "fields");
     }
-    alerts.look({ id, number }, batch);
+    logs.add(tenant, batch);
+    alerts.report(tenant, batch);
     return { accepted: batch.length };
   };
 
   app.post("/api/v1/ingest", async (request, reply) => {
     const batch = parseBody(z.array(event), request.body, 400);
-    return reply.code(202).send(take(request, batch));
+    return reply.code(202).send(accept(request, batch));
   });
 
   app.post("/api/v1/ingest/event", async (request, reply) => {
@@ -74,14 +71,29 @@ export function ingestRoutes(
     const { service, environment, target, ...fields } = attributes;
     const timestamp = new Date().toISOString();
     const single = { timestamp, level, service, message, environment, target, fields };
-    return reply.code(202).send(take(request, [single]));
+    return reply.code(202).send(accept(request, [single]));
   });
 }
 
-function demandTenant(store: Store, request: FastifyRequest): string {
-  const tenant = tenantOfHeader(store, request);
+function requireTenant(tenants: Tenants, request: FastifyRequest): string {
+  const tenant = tenantOfHeader(tenants, request);
   if (tenant === undefined) throw new CitadelError(400, "the header X-Tenant-ID is missing");
   return tenant;
+}
+
+/** @throws CitadelError 400 for text with a lone surrogate, and for nesting below `MAX_DEPTH`. */
+function requireStorable(value: unknown, path: string, depth = 1): void {
+  if (typeof value === "string" && !value.isWellFormed()) {
+    throw new CitadelError(400, `${path.slice(0, 80)} is not valid Unicode`);
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (depth > MAX_DEPTH) {
+    throw new CitadelError(400, `${path.slice(0, 80)} is nested more than ${MAX_DEPTH} deep`);
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    requireStorable(name, `a name in ${path}`);
+    requireStorable(inner, `${path}.${name}`, depth + 1);
+  }
 }
 
 function acceptGzip(app: FastifyInstance): void {
@@ -93,7 +105,7 @@ function acceptGzip(app: FastifyInstance): void {
     }
     const unpacked = Object.assign(createGunzip(), { receivedEncodedLength: 0 });
     payload.on("data", (chunk: Buffer) => {
-      // Fastify compares it with Content-Length.
+      // Fastify compares this number with Content-Length.
       unpacked.receivedEncodedLength += chunk.length;
     });
     payload.on("error", (error) => unpacked.destroy(error));
@@ -101,16 +113,16 @@ function acceptGzip(app: FastifyInstance): void {
   });
 }
 
-/** As JSON parsers that do not guess; by itself Fastify puts U+FFFD where a byte is wrong. */
-function refuseBadUtf8(app: FastifyInstance): void {
+/** Fastify's own parser replaces an invalid byte with U+FFFD; Citadel's parser refuses it. */
+function refuseInvalidUtf8(app: FastifyInstance): void {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => {
     try {
       done(null, body.length === 0 ? undefined : JSON.parse(decoder.decode(body as Buffer)));
     } catch (error) {
-      const what = error instanceof SyntaxError ? "JSON" : "UTF-8";
-      done(new CitadelError(400, `body: this is no valid ${what}`), undefined);
+      const format = error instanceof SyntaxError ? "JSON" : "UTF-8";
+      done(new CitadelError(400, `body: not valid ${format}`), undefined);
     }
   });
 }

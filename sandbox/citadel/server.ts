@@ -1,77 +1,64 @@
 /**
  * Stands in for Citadel, which is closed source and hosted by a partner.
  *
- * It answers the whole contract by which this project uses Citadel (docs/citadel.md); what that marks
- * as assumed is assumed here too.
+ * It implements the whole contract by which this project uses Citadel (docs/citadel.md), including the
+ * parts that the contract marks as assumed. All data is in memory.
  */
 import { createStandIn, listen, type StandIn } from "../stand-in.ts";
-import { Alerts } from "./alerts.ts";
-import { annotationRoutes } from "./annotations.ts";
-import { Database } from "./database.ts";
-import { answerFailuresInJson } from "./errors.ts";
-import { Events } from "./events.ts";
+import { Alerts, webhookRoutes } from "./alerts.ts";
+import { answerFailuresInJson, Keys, requireScope } from "./http.ts";
 import { ingestRoutes, MAX_BODY_BYTES } from "./ingest.ts";
-import { Keys, requireScope } from "./keys.ts";
+import { Logs } from "./logs.ts";
 import { queryRoutes } from "./query.ts";
-import { Store } from "./store.ts";
 import { tailRoutes } from "./tail.ts";
-import { tenantRoutes } from "./tenants.ts";
-import { webhookRoutes } from "./webhooks.ts";
+import { tenantRoutes, Tenants } from "./tenants.ts";
 
 export interface CitadelOptions {
-  /** The one organization that this server holds, such as `orchard9`. */
+  /** The one organization of this server, such as `orchard9`. */
   readonly organization: string;
-  /** Default: any free one. */
+  /** @default any free port */
   readonly port?: number;
-  /** Holds everything, keys included, for the next start with it. Default: memory. */
-  readonly file?: string;
-  /** Between two heartbeats of a live tail, in ms. Default: 15 s. */
+  /** The time between two heartbeats of a live tail, in ms. @default 15 s */
   readonly heartbeat?: number;
 }
 
 export interface Citadel extends StandIn {
-  /** May do everything. */
+  /** A key for all calls. */
   readonly apiKey: string;
-  /** May ingest, and nothing else. */
+  /** A key for ingest only. */
   readonly agentKey: string;
-  /** Breaks the connection of every live tail that is open. */
+  /** Breaks the connection of every open live tail. */
   cutTails(): void;
 }
 
-/** Listens on this machine only. */
+/** Starts the server on 127.0.0.1. */
 export async function startCitadel({
   organization,
   port,
-  file,
   heartbeat = 15_000,
 }: CitadelOptions): Promise<Citadel> {
   const { app, misbehave } = createStandIn({ bodyLimit: MAX_BODY_BYTES });
-  const database = new Database(file);
-  const events = new Events(database);
-  const store = new Store(organization, database, events);
-  const alerts = new Alerts(database);
-  const keys = new Keys(database);
-  app.addHook("onClose", async () => {
-    await alerts.close();
-    database.close();
-  });
+  const logs = new Logs();
+  const tenants = new Tenants(organization);
+  const alerts = new Alerts();
+  const keys = new Keys();
+  app.addHook("onClose", () => alerts.close());
   answerFailuresInJson(app);
 
   await app.register(async (scoped) => {
     requireScope(scoped, keys, "environments");
-    tenantRoutes(scoped, store);
+    tenantRoutes(scoped, tenants, logs);
     webhookRoutes(scoped, alerts);
   });
   await app.register(async (scoped) => {
     requireScope(scoped, keys, "ingest");
-    ingestRoutes(scoped, store, events, alerts);
+    ingestRoutes(scoped, tenants, logs, alerts);
   });
   let cutTails = () => {};
   await app.register(async (scoped) => {
     requireScope(scoped, keys, "query");
-    queryRoutes(scoped, store, events);
-    annotationRoutes(scoped, database, events);
-    cutTails = tailRoutes(scoped, store, events, { heartbeat });
+    queryRoutes(scoped, tenants, logs);
+    cutTails = tailRoutes(scoped, tenants, logs, { heartbeat });
   });
 
   return {

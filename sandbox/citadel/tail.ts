@@ -1,24 +1,21 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { entryOf } from "./entry.ts";
-import { CitadelError } from "./errors.ts";
-import type { Events, Search } from "./events.ts";
-import { queryOf, scopeOf } from "./search.ts";
-import type { Store } from "./store.ts";
+import { CitadelError } from "./http.ts";
+import { entryOf, type Logs, type Search, type StoredEvent } from "./logs.ts";
+import { queryOf, scopeOf } from "./scope.ts";
+import type { Tenants } from "./tenants.ts";
 
 export interface TailOptions {
-  /** Between two comments that keep the connection, in ms. */
+  /** The time between two comments that keep the connection open, in ms. */
   readonly heartbeat: number;
 }
 
-const PAGE = 500; // entries read at once
-
-/** The live tail. Gives what cuts all that are open, as a broken network does. */
+/** The live tail. Returns a function that breaks all open tails, as a failing network does. */
 export function tailRoutes(
   app: FastifyInstance,
-  store: Store,
-  events: Events,
+  tenants: Tenants,
+  logs: Logs,
   { heartbeat }: TailOptions,
 ): () => void {
   const open = new Set<ServerResponse>();
@@ -28,19 +25,19 @@ export function tailRoutes(
   app.addHook("preClose", async () => cut());
 
   app.get("/api/v1/tail", async (request, reply) => {
-    const scope = scopeOf(store, request);
+    const scope = scopeOf(tenants, request);
     const cpl = queryOf(request);
-    const from = lastEventId(request) ?? events.last();
+    const from = lastEventId(request) ?? logs.lastId;
     reply.hijack();
     const response = reply.raw;
-    // Whoever left before would never be noticed to have left.
+    // A response that was destroyed earlier emits no "close", so it would never leave `open`.
     if (response.destroyed) return;
     open.add(response);
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.flushHeaders();
-    // Read anew each time: a group's members change.
-    const search = (): Search => ({ tenants: store.numbers(scope), cpl });
-    const stop = pump(response, events, search, from);
+    // Resolved for each batch, because the members of a group change.
+    const search = (): Search => ({ tenants: tenants.idsIn(scope), cpl });
+    const stop = pump(response, logs, search, from);
     const beat = setInterval(() => response.write(": heartbeat\n\n"), heartbeat);
     response.once("close", () => {
       stop();
@@ -51,45 +48,41 @@ export function tailRoutes(
   return cut;
 }
 
-/** Writes what comes after `from`, as fast as it is taken. Gives what stops it. */
+/** Writes the events after `from`, as fast as the client reads them. Returns a function that stops it. */
 function pump(
   response: ServerResponse,
-  events: Events,
+  logs: Logs,
   search: () => Search,
   from: number,
 ): () => void {
   let seen = from;
-  let running = false;
-  let again = false;
+  let isWriting = false;
   const write = async () => {
-    again = true;
-    if (running) return;
-    running = true;
-    while (again && !response.destroyed) {
-      again = false;
-      const { events: found, upTo } = events.after(search(), seen, PAGE);
-      seen = upTo;
-      if (found.length === PAGE) again = true;
-      const text = found.map((event) => frame(event.id, entryOf(event))).join("");
+    if (isWriting) return;
+    isWriting = true;
+    while (seen < logs.lastId && !response.destroyed) {
+      const found = logs.after(search(), seen);
+      seen = logs.lastId;
+      const text = found.map(frame).join("");
       if (text !== "" && !response.write(text)) {
         await Promise.race([once(response, "drain"), once(response, "close")]);
       }
     }
-    running = false;
+    isWriting = false;
   };
-  const added = () => void write().catch((error: Error) => response.destroy(error));
-  const stop = events.onAdded(added);
-  added();
+  const onAdded = () => void write().catch((error: Error) => response.destroy(error));
+  const stop = logs.onAdded(onAdded);
+  onAdded();
   return stop;
 }
 
-function frame(id: string, entry: object): string {
-  return `id: ${id}\ndata: ${JSON.stringify(entry)}\n\n`;
+function frame(event: StoredEvent): string {
+  return `id: ${event.id}\ndata: ${JSON.stringify(entryOf(event))}\n\n`;
 }
 
 function lastEventId(request: FastifyRequest): number | undefined {
   const id = request.headers["last-event-id"];
   if (id === undefined) return undefined;
   if (typeof id === "string" && /^\d{1,15}$/.test(id)) return Number(id);
-  throw new CitadelError(400, `Last-Event-ID must be an entry's id, not "${String(id)}"`);
+  throw new CitadelError(400, `Last-Event-ID must be the id of an entry, not "${String(id)}"`);
 }

@@ -53,7 +53,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       while (alerts.length < count) await once(receiver, "alert");
     };
 
-    it("is told of an error that was never seen, signed, and once", async () => {
+    it("is called once, with a signature, for an error that is new", async () => {
       assert.equal((await register()).status, 201);
       const event = logEvent("order 17 failed", {
         level: "error",
@@ -86,7 +86,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       }
     });
 
-    it("is told three times while it fails", async () => {
+    it("is retried twice when it fails", async () => {
       await register();
       statuses = [500, 500];
       await caller.ingest(tenant, [logEvent("broke", { level: "error" })]);
@@ -96,7 +96,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       assert.equal(release_version, null);
     });
 
-    it("is there once for each URL, and listed without its secret", async () => {
+    it("is registered once for each URL, and listed without its secret", async () => {
       const first = await register();
       assert.deepEqual(Object.keys(first.body as object), ["id", "url", "created_at"]);
       const again = await register({ url, secret: `${SECRET}, another` });
@@ -106,7 +106,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       assert.ok(!JSON.stringify([first, body]).includes(SECRET));
     });
 
-    it("needs an address of HTTP, a secret of some length, and the right key", async () => {
+    it("requires an HTTP URL, a secret of at least 16 characters, and the right key", async () => {
       const wrong = [{ url }, { url, secret: "short" }, { url: "ftp://x/", secret: SECRET }, []];
       for (const body of wrong) assert.equal((await register(body)).status, 422);
       const headers = { authorization: `Bearer ${citadel.agentKey}` };
@@ -114,7 +114,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       assert.equal(answer.status, 403);
     });
 
-    it("does not hold up ingest, or the end of the server, while nobody is there", async () => {
+    it("delays neither ingest nor shutdown while the receiver is unreachable", async () => {
       await register({ url: "http://127.0.0.1:9/", secret: SECRET });
       const { status } = await caller.ingest(tenant, [logEvent("broke", { level: "error" })]);
       assert.equal(status, 202);
@@ -131,7 +131,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
         ...more,
       });
 
-    it("is kept for an entry that exists", async () => {
+    it("is accepted for an entry that exists", async () => {
       await caller.ingest(tenant, [logEvent("hello")]);
       const [entry] = (await caller.query("hello")).entries;
       const { status, body } = await annotate(entry?.id ?? "");
@@ -142,7 +142,7 @@ describe("alerts and annotations of the stand-in for Citadel", () => {
       assert.equal((await annotate(entry?.id ?? "", { content: " " })).status, 422);
     });
 
-    it("goes with its tenant", async () => {
+    it("is refused after its tenant was deleted", async () => {
       await caller.ingest(tenant, [logEvent("hello")]);
       const [entry] = (await caller.query("hello")).entries;
       await annotate(entry?.id ?? "");

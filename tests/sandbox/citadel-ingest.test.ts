@@ -8,7 +8,7 @@ describe("what the stand-in for Citadel ingests", () => {
 
   withStandIn((given) => ({ caller, tenant } = given));
 
-  it("takes gzip, up to 4 MiB when it is unpacked, and no other encoding", async () => {
+  it("accepts gzip, up to 4 MiB decompressed, and no other encoding", async () => {
     const gzip = { "content-encoding": "gzip" };
     const pack = (message: string) => gzipSync(JSON.stringify([logEvent(message)]));
     assert.equal((await caller.ingest(tenant, pack("packed"), gzip)).status, 202);
@@ -18,7 +18,7 @@ describe("what the stand-in for Citadel ingests", () => {
     assert.equal((await caller.ingest(tenant, "[]", { "content-encoding": "br" })).status, 415);
   });
 
-  it("refuses bytes that are no UTF-8, and half characters, in the message or a field", async () => {
+  it("refuses invalid UTF-8 and lone surrogates, in the message and in fields", async () => {
     const [before, after] = JSON.stringify([logEvent("<here>")]).split("<here>");
     const broken = Buffer.concat([
       Buffer.from(before ?? ""),
@@ -41,7 +41,7 @@ describe("what the stand-in for Citadel ingests", () => {
     assert.equal((await caller.query("level:info")).total, 0);
   });
 
-  it("takes odd but valid text, numbers and times, and gives them back", async () => {
+  it("stores unusual but valid text, numbers and times unchanged", async () => {
     const message = 'NUL \u0000, "quotes", 😀 and\nlines';
     const fields = { text: "\u0000", big: 1e300, small: -0.5, "": "no name" };
     const timestamp = "0000-01-01T00:00:00.000Z";
@@ -62,13 +62,13 @@ describe("what the stand-in for Citadel ingests", () => {
     assert.deepEqual(entry["metadata"], { ...fields, environment: "staging", target: "main" });
   });
 
-  it("takes a message of 1 MiB", async () => {
+  it("accepts a message of 1 MiB", async () => {
     const message = "x".repeat(1024 * 1024);
     assert.equal((await caller.ingest(tenant, [logEvent(message)])).status, 202);
     assert.equal((await caller.query("xxx")).entries[0]?.message, message);
   });
 
-  it("refuses fields that are nested without end, and stands", async () => {
+  it("refuses fields that are nested 100,000 deep, and keeps running", async () => {
     const depth = 100_000;
     const event = JSON.stringify(logEvent("deep", { fields: { a: 0 } }));
     const nests = [
@@ -83,7 +83,7 @@ describe("what the stand-in for Citadel ingests", () => {
     assert.equal((await caller.query("deep")).total, 0);
   });
 
-  it("takes fields that are nested 32 deep, and not 33", async () => {
+  it("accepts fields nested 32 deep, and refuses 33", async () => {
     const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) });
     for (const [depth, status] of [
       [32, 202],
@@ -94,7 +94,7 @@ describe("what the stand-in for Citadel ingests", () => {
     }
   });
 
-  it("dates a single event by its arrival, and takes its attributes for fields", async () => {
+  it("timestamps a single event on arrival, and stores its attributes as fields", async () => {
     const attributes = { service: "api", environment: "staging", target: "main", n: 1 };
     const single = { message: "one", level: "info", attributes };
     const before = Date.now();
@@ -108,7 +108,7 @@ describe("what the stand-in for Citadel ingests", () => {
     );
   });
 
-  it("does not let fields pass for the event's own", async () => {
+  it("ignores fields that are named like one of the event's own properties", async () => {
     const fields = { level: "error", message: "other", service: "other", timestamp: 1 };
     await caller.ingest(tenant, [logEvent("plain", { fields })]);
     for (const q of ["level:error", "message:other", "service:other", "timestamp:1"]) {

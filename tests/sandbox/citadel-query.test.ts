@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { spanMs } from "../../core/units.ts";
 import type { Cpl } from "../../sandbox/citadel/cpl/ast.ts";
@@ -70,7 +67,7 @@ describe("queries of the stand-in for Citadel", () => {
       await caller.ingest(ids.other, [logEvent("other broke", { level: "error" })]);
     });
 
-    it("level:error, of the last hour", async () => {
+    it("level:error in the last hour", async () => {
       const found = await caller.found("level:error", platform, { range: "1h" });
       assert.deepEqual(found, ["build broke", "builder broke"]);
     });
@@ -97,7 +94,7 @@ describe("queries of the stand-in for Citadel", () => {
       assert.deepEqual(found, ["slow page", "slower page, in words"]);
     });
 
-    it("action:project.create, of the last 7 days", async () => {
+    it("action:project.create in the last 7 days", async () => {
       const found = await caller.found("action:project.create", platform, { range: "7d" });
       assert.deepEqual(found, ["created"]);
     });
@@ -117,7 +114,7 @@ describe("queries of the stand-in for Citadel", () => {
     });
   });
 
-  it("limits by time: as well, and then not by the default range", async () => {
+  it("applies time: in place of the default range", async () => {
     const id = await caller.tenant("my-app");
     const ages: [string, number][] = [
       ["now", 0],
@@ -151,7 +148,7 @@ describe("queries of the stand-in for Citadel", () => {
     assert.deepEqual(await caller.found("'; DROP TABLE events; --"), []);
   });
 
-  it("finds what is in objects, lists as their JSON, and values of any length", async () => {
+  it("finds nested values, lists by their JSON, and values of any length", async () => {
     const id = await caller.tenant("my-app");
     const long = "x".repeat(600);
     await caller.ingest(id, [
@@ -168,7 +165,7 @@ describe("queries of the stand-in for Citadel", () => {
     assert.equal((await caller.query("NOT unheard-of:x")).total, 5);
   });
 
-  it("asks the same of every event, whatever the query", async () => {
+  it("agrees with a reference implementation on random queries", async () => {
     const id = await caller.tenant("my-app");
     const values = ["a", "B", "5", "-1", "0.5", "failure"];
     const events = Array.from({ length: 60 }, (_, n) =>
@@ -203,28 +200,6 @@ describe("queries of the stand-in for Citadel", () => {
       }),
       { numRuns: 200 },
     );
-  });
-
-  it("goes on with what its file holds, keys and ids included", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "citadel-"));
-    const file = join(folder, "citadel.sqlite");
-    try {
-      const first = await startCitadel({ organization: "orchard9", file });
-      const firstCaller = new CitadelCaller(first);
-      const id = await firstCaller.tenant("my-app");
-      await firstCaller.ingest(id, [logEvent("kept", { fields: { n: 1 } })]);
-      await first.close();
-      assert.equal((await stat(file)).mode & 0o777, 0o600);
-      const second = await startCitadel({ organization: "orchard9", file });
-      try {
-        assert.equal(second.apiKey, first.apiKey);
-        assert.deepEqual(await new CitadelCaller(second).found("n:1"), ["kept"]);
-      } finally {
-        await second.close();
-      }
-    } finally {
-      await rm(folder, { recursive: true });
-    }
   });
 });
 

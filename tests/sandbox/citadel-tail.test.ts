@@ -54,7 +54,7 @@ describe("the live tail of the stand-in for Citadel", () => {
       all.map((message) => logEvent(message)),
     );
 
-  it("sends what comes and matches, from now on, as it comes", async () => {
+  it("sends matching events as they arrive, from the call on", async () => {
     await send("before");
     const tail = await open("level:info NOT secret", { "x-tenant-id": tenant });
     assert.equal(tail.answer.headers["content-type"], "text/event-stream");
@@ -64,7 +64,7 @@ describe("the live tail of the stand-in for Citadel", () => {
     assert.deepEqual(messages(await tail.take(1)), ["third"]);
   });
 
-  it("goes on after Last-Event-ID, with no gap and nothing twice", async () => {
+  it("resumes after Last-Event-ID without gaps or duplicates", async () => {
     const tail = await open("level:info");
     await send("1", "2", "3");
     const seen = await tail.take(2);
@@ -78,7 +78,7 @@ describe("the live tail of the stand-in for Citadel", () => {
     assert.deepEqual(messages(await rest), expected);
   });
 
-  it("keeps to its scope, also when a group grows", async () => {
+  it("follows the members of its group", async () => {
     const other = await caller.tenant("other");
     const tail = await open("level:info", { "x-tenant-group": "projects" });
     await caller.ingest(other, [logEvent("not yet")]);
@@ -87,13 +87,13 @@ describe("the live tail of the stand-in for Citadel", () => {
     assert.deepEqual(messages(await tail.take(1)), ["now"]);
   });
 
-  it("sends comments while nothing comes", async () => {
+  it("sends a heartbeat comment while there are no events", async () => {
     const { frames } = await open("level:error");
     assert.equal((await frames.next()).value, ": heartbeat");
     assert.equal((await frames.next()).value, ": heartbeat");
   });
 
-  it("refuses what a query refuses, and an id that is none", async () => {
+  it("refuses an invalid query, scope, key or Last-Event-ID", async () => {
     const ask = (q: string, headers = {}) =>
       caller.call("GET", `/tail?${new URLSearchParams({ q }).toString()}`, undefined, headers);
     assert.equal((await ask("level:")).status, 400);
@@ -109,7 +109,7 @@ describe("the live tail of the stand-in for Citadel", () => {
     await assert.rejects(tail.take(1));
   });
 
-  it("does not hold up the end of the server", async () => {
+  it("does not delay shutdown", async () => {
     citadel = await startCitadel({ organization: "orchard9" });
     const tail = await open("level:info");
     const rejected = assert.rejects(tail.take(1));

@@ -121,7 +121,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal((await call("GET", "/query?q=level:info", { key })).status, 403);
     });
 
-    it("gives every server keys of its own, by the known prefix", async () => {
+    it("gives each server its own keys, which begin with ck_", async () => {
       const other = await startCitadel({ organization: "orchard9" });
       try {
         const keys = [citadel.apiKey, citadel.agentKey, other.apiKey, other.agentKey];
@@ -144,7 +144,7 @@ describe("the stand-in for Citadel", () => {
       assert.deepEqual((await call("GET", "/tenants?slug=other")).body, { tenants: [] });
     });
 
-    it("answers 409 with the id where the slug exists", async () => {
+    it("answers 409 with the existing id when the slug is taken", async () => {
       const { id } = await createTenant("my-app");
       const body = { slug: "my-app", name: "Another", organization: "orchard9" };
       const again = await call("POST", "/tenants", { body });
@@ -170,7 +170,7 @@ describe("the stand-in for Citadel", () => {
       assert.deepEqual((await call("GET", "/tenants")).body, { tenants: [] });
     });
 
-    it("changes name and metadata, each alone", async () => {
+    it("changes name and metadata separately", async () => {
       const tenant = await createTenant("my-app", { project: "my-app" });
       const path = `/tenants/${tenant.id}`;
       const renamed = await call("PATCH", path, { body: { name: "New" } });
@@ -184,7 +184,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal((await call("PATCH", path, { body: { slug: "other" } })).status, 422);
     });
 
-    it("deletes one with its logs and memberships; then it is 404", async () => {
+    it("deletes a tenant with its logs and memberships", async () => {
       const { id } = await createTenant("my-app");
       await call("PUT", "/tenant-groups/projects");
       await call("PUT", `/tenant-groups/projects/tenants/${id}`);
@@ -201,7 +201,7 @@ describe("the stand-in for Citadel", () => {
   });
 
   describe("tenant groups", () => {
-    it("are made once, however often they are put", async () => {
+    it("are created once, however often they are put", async () => {
       assert.equal((await call("GET", "/tenant-groups/projects")).status, 404);
       assert.equal((await call("PUT", "/tenant-groups/projects")).status, 201);
       const again = await call("PUT", "/tenant-groups/projects");
@@ -209,7 +209,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal((await call("PUT", "/tenant-groups/Not_OK")).status, 422);
     });
 
-    it("take members in and out, idempotently", async () => {
+    it("add and remove members idempotently", async () => {
       const { id } = await createTenant("my-app");
       await call("PUT", "/tenant-groups/projects");
       const member = `/tenant-groups/projects/tenants/${id}`;
@@ -220,7 +220,7 @@ describe("the stand-in for Citadel", () => {
       assert.deepEqual(await group(), { name: "projects", tenants: [] });
     });
 
-    it("refuse a member of a group, or a tenant, that does not exist", async () => {
+    it("refuse an unknown group and an unknown tenant", async () => {
       const { id } = await createTenant("my-app");
       assert.equal((await call("PUT", `/tenant-groups/none/tenants/${id}`)).status, 404);
       await call("PUT", "/tenant-groups/projects");
@@ -230,7 +230,7 @@ describe("the stand-in for Citadel", () => {
   });
 
   describe("ingest", () => {
-    it("takes a batch, and one event in the other form", async () => {
+    it("accepts a batch, and a single event in the other form", async () => {
       const { id } = await createTenant("my-app");
       const batch = await ingest(id, [event("first"), event("second")]);
       assert.deepEqual(batch, { status: 202, body: { accepted: 2 } });
@@ -244,14 +244,14 @@ describe("the stand-in for Citadel", () => {
       assert.deepEqual(await messages("service:worker action:project.create"), ["third"]);
     });
 
-    it("refuses an unknown tenant, no tenant and a tenant that is no UUID", async () => {
+    it("refuses an unknown, missing or malformed tenant", async () => {
       const stranger = "00000000-0000-4000-8000-000000000000";
       assert.equal((await ingest(stranger, [event("x")])).status, 404);
       assert.equal((await call("POST", "/ingest", { body: [event("x")] })).status, 400);
       assert.equal((await ingest("my-app", [event("x")])).status, 400);
     });
 
-    it("refuses more than 4 MiB, and takes a little less", async () => {
+    it("accepts 4 MiB, and refuses one byte more", async () => {
       const { id } = await createTenant("my-app");
       const sized = (bytes: number) => {
         const empty = JSON.stringify([event("")]).length;
@@ -264,7 +264,7 @@ describe("the stand-in for Citadel", () => {
       errorSchema.parse(tooLarge.body);
     });
 
-    it("names what is wrong with a batch, and takes nothing of it", async () => {
+    it("names what is wrong with a batch, and stores none of it", async () => {
       const { id } = await createTenant("my-app");
       const wrong: [RegExp, unknown][] = [
         [/^\[1\]\.level: /, [event("good"), event("bad", { level: "fatal" })]],
@@ -284,7 +284,7 @@ describe("the stand-in for Citadel", () => {
   });
 
   describe("query", () => {
-    it("finds by the event's own properties and by its fields, all terms at once", async () => {
+    it("matches the event's own properties and its fields, and requires all terms", async () => {
       const { id } = await createTenant("my-app");
       await ingest(id, [
         event("build failed", { level: "error", fields: { component: "build", attempt: 2 } }),
@@ -299,7 +299,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal((await query("target:http environment:staging")).total, 3);
     });
 
-    it("gives an entry's fields back as metadata, and its trace id", async () => {
+    it("returns an entry's fields as metadata, and its trace id", async () => {
       const { id } = await createTenant("my-app");
       await ingest(id, [event("hello", { fields: { trace_id: "abc", project_id: "my-app" } })]);
       const [entry] = (await query("project_id:my-app")).entries;
@@ -308,7 +308,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal(entry.metadata["environment"], "staging");
     });
 
-    it("is limited to a tenant or a group; without either it is the organization's", async () => {
+    it("covers a tenant, a group or, without either, the organization", async () => {
       const [one, two, three] = await Promise.all(
         ["one", "two", "three"].map((s) => createTenant(s)),
       );
@@ -330,7 +330,7 @@ describe("the stand-in for Citadel", () => {
       assert.equal((await call("GET", q, { headers: both })).status, 400);
     });
 
-    it("obeys range and limit, newest first, and counts all that match", async () => {
+    it("applies range and limit, newest first, and counts all matches", async () => {
       const { id } = await createTenant("my-app");
       const ago = (minutes: number) => ({
         timestamp: new Date(Date.now() - minutes * MINUTE_MS).toISOString(),
@@ -352,7 +352,7 @@ describe("the stand-in for Citadel", () => {
       assert.deepEqual([unlimited.entries.length, unlimited.total], [100, 101]);
     });
 
-    it("refuses a range, a limit or a query that is malformed", async () => {
+    it("refuses a malformed range, limit or query", async () => {
       const wrong = ["q=level:info&range=1y", "q=level:info&limit=0", "q=level:info&limit=501"];
       for (const search of [...wrong, "range=1h", "q=", "q=level:"]) {
         const answer = await call("GET", `/query?${search}`);
@@ -361,7 +361,7 @@ describe("the stand-in for Citadel", () => {
       }
     });
 
-    it("names the column of a mistake", async () => {
+    it("names the column of a syntax error", async () => {
       const mistakes: [string, number, RegExp][] = [
         ["level:error (build", 18, /expected a "\)" .* found the end of the query/],
         ["duration_ms:>slow", 13, /expected a number after .* found `slow`/],
