@@ -1,4 +1,4 @@
-/** What changed between two property bags, by path: the detailed diff that the engine shows. */
+/** The changes between two property bags, by path: the detailed diff that the engine shows. */
 import { parsePath, type Path } from "../../core/engine-values.ts";
 import { startsWith } from "./property-path.ts";
 import { isObject, same, type Json, type Properties } from "./values.ts";
@@ -8,19 +8,19 @@ export interface Change {
   readonly kind: "add" | "delete" | "update";
 }
 
-/** Null and absent are the same to every provider here. */
-const gone = (value: Json | undefined): value is null | undefined =>
+/** The stand-ins treat null and absent alike. */
+const isAbsent = (value: Json | undefined): value is null | undefined =>
   value === undefined || value === null;
 
-/** The changes that lead from `before` to `after`, at the deepest place where they differ. */
+/** The changes from `before` to `after`, at the deepest differing paths. */
 export function changesBetween(
   before: Json | undefined,
   after: Json | undefined,
   path: Path = [],
 ): Change[] {
-  if (same(before, after) || (gone(before) && gone(after))) return [];
-  if (gone(before)) return [{ path, kind: "add" }];
-  if (gone(after)) return [{ path, kind: "delete" }];
+  if (same(before, after) || (isAbsent(before) && isAbsent(after))) return [];
+  if (isAbsent(before)) return [{ path, kind: "add" }];
+  if (isAbsent(after)) return [{ path, kind: "delete" }];
   if (isObject(before) && isObject(after)) {
     const names = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...names].flatMap((name) => changesBetween(before[name], after[name], [...path, name]));
@@ -34,16 +34,16 @@ export function changesBetween(
   return [{ path, kind: "update" }];
 }
 
-/** What a provider answers to the engine's Diff. */
+/** A provider's answer to the engine's Diff call. */
 export interface DiffResult {
   readonly changes: readonly Change[];
-  /** Says whether a change cannot be made in place. */
+  /** Whether a change at this path replaces the resource. */
   readonly replaces: (path: Path) => boolean;
   /** @default false */
   readonly deleteBeforeReplace?: boolean;
 }
 
-/** The changes of inputs, without those below a path that the program ignores. */
+/** The changes of the inputs, without those at or below a path in `ignoreChanges`. */
 export function changedInputs(
   before: Properties,
   after: Properties,

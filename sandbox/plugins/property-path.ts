@@ -1,8 +1,8 @@
-/** Values at a path of properties: reads, and changed copies. */
+/** Reads the value at a property path, and makes changed copies. */
 import type { Path } from "../../core/engine-values.ts";
 import { isObject, type Json } from "./values.ts";
 
-/** True where `path` is `prefix` or lies below it; `*` in the prefix stands for any one part. */
+/** Whether `path` is `prefix` or lies below it. `*` in the prefix matches any one part. */
 export function startsWith(path: Path, prefix: Path): boolean {
   return prefix.every(
     (part, index) => index < path.length && (part === "*" || String(part) === String(path[index])),
@@ -16,7 +16,7 @@ export function getAt(value: Json | undefined, path: Path): Json | undefined {
   }, value);
 }
 
-/** A copy of `value` with the property at `path` replaced, or left out where `item` is undefined. */
+/** A copy of `value` with the property at `path` replaced, or removed if `item` is undefined. */
 export function withAt<T extends Json>(value: T, path: Path, item: Json | undefined): T {
   return replaceAt(value, path, item) as T;
 }

@@ -1,4 +1,4 @@
-/** The resource provider protocol in plain objects: what a stand-in plugin implements. */
+/** The resource provider protocol in plain objects, which each stand-in plugin implements. */
 import type { DiffResult } from "./diff.ts";
 import type { Json, Properties } from "./values.ts";
 
@@ -6,14 +6,14 @@ export interface Resource {
   readonly urn: string;
   /** The type token, for example `kubernetes:apps/v1:Deployment`. */
   readonly type: string;
-  /** The name that the program gave it. */
+  /** The name in the program. */
   readonly name: string;
 }
 
 export interface CheckRequest extends Resource {
   readonly olds: Properties;
   readonly news: Properties;
-  /** The name that the engine's autonaming proposes, where it is configured. */
+  /** The proposal of the engine's autonaming, if that is configured. */
   readonly proposedName: string | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface DiffRequest extends Resource {
 
 export interface CreateRequest extends Resource {
   readonly inputs: Properties;
-  /** Seconds; undefined where the program set none. */
+  /** In seconds; undefined if the program set none. */
   readonly timeout: number | undefined;
   readonly preview: boolean;
 }
@@ -46,7 +46,7 @@ export interface UpdateRequest extends CreateRequest {
 
 export interface ReadRequest extends Resource {
   readonly id: string;
-  /** Empty on an import. */
+  /** Empty for an import. */
   readonly inputs: Properties;
   readonly outputs: Properties;
 }
@@ -66,34 +66,34 @@ export interface DeleteRequest extends Resource {
 
 type Awaitable<T> = T | Promise<T>;
 
-/** A provider. Values it gets and gives carry the marks of secrets and unknowns (values.ts). */
+/** Values in requests and answers carry the engine's marks of secrets and unknowns (values.ts). */
 export interface Provider {
   readonly version: string;
-  /** True where create and update answer a preview too; otherwise the engine shows the inputs. */
+  /** Whether create and update support a preview; otherwise the engine shows the inputs. */
   readonly previews: boolean;
   configure(config: Properties): void;
   check(request: CheckRequest): Awaitable<CheckResult>;
   diff(request: DiffRequest): Awaitable<DiffResult>;
   create(request: CreateRequest): Awaitable<{ id: string; outputs: Properties }>;
-  /** Undefined where the resource is gone. */
+  /** Undefined if the resource is gone. */
   read(request: ReadRequest): Awaitable<ReadResult | undefined>;
   update(request: UpdateRequest): Awaitable<Properties>;
   delete(request: DeleteRequest): Awaitable<void>;
 }
 
-/** What a provider can tell the engine, and hear from it. */
+/** The provider's connection to the engine. */
 export interface Engine {
-  /** Aborted when the operation is cancelled: whoever waits stops. */
+  /** Aborted when the operation is cancelled, to end waits. */
   readonly cancelled: AbortSignal;
-  /** Writes a line that stays in the output of the operation. */
+  /** Adds a line to the output of the operation. */
   log(severity: "info" | "warning", urn: string, message: string): void;
-  /** Shows what is going on with a resource until something else is shown. */
+  /** Shows a temporary message for a resource. */
   status(urn: string, message: string): void;
 }
 
 /**
- * The resource exists, but did not become what it should be. The engine keeps it in the state by
- * its id, and tries an update at the next run.
+ * The resource exists but did not become ready. The engine keeps it in the state and updates it at
+ * the next run.
  */
 export class InitializationError extends Error {
   override readonly name = "InitializationError";
@@ -107,7 +107,7 @@ export class InitializationError extends Error {
   }
 }
 
-/** Config values arrive as text, numbers and booleans as their JSON. */
+/** A config value. Config arrives as text: numbers and booleans as their JSON. */
 export function configText(config: Properties, name: string): string | undefined {
   const value: Json | undefined = config[name];
   return typeof value === "string" && value !== "" ? value : undefined;

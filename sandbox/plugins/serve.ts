@@ -1,4 +1,4 @@
-/** Puts a provider behind the gRPC protocol of Pulumi's engine, and ends with the engine. */
+/** Serves a provider by the gRPC protocol of Pulumi's engine, and exits with the engine. */
 import grpc from "@grpc/grpc-js";
 import anyProto from "google-protobuf/google/protobuf/any_pb.js";
 import emptyProto from "google-protobuf/google/protobuf/empty_pb.js";
@@ -14,16 +14,16 @@ import { formatPath } from "../../core/engine-values.ts";
 import { InitializationError, type Engine, type Provider, type Resource } from "./provider.ts";
 import { reveal, type Properties } from "./values.ts";
 
-/** The engine's own limit; a state with big ConfigMaps exceeds gRPC's default of 4 MB. */
+/** The engine's own limit. A state with large ConfigMaps exceeds gRPC's default of 4 MB. */
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
 };
 
-/** The engine; read before it can be gone. */
+/** The engine's process, read at the start, before the engine can be gone. */
 const PARENT = process.ppid;
-/** How often a plugin looks whether the process that started it still lives. */
+/** The interval at which a plugin checks that the engine still runs. */
 const PARENT_CHECK_MS = 500;
 
 type Struct = structProto.Struct | undefined;
@@ -31,11 +31,11 @@ type Struct = structProto.Struct | undefined;
 const read = (struct: Struct): Properties => struct?.toJavaScript() ?? {};
 
 function write(properties: Properties): structProto.Struct {
-  // Properties holds JSON only; the typings of the library just do not know the type.
+  // Properties are plain JSON.
   return structProto.Struct.fromJavaScript(properties);
 }
 
-/** Answers one call by a promise. An error goes to the engine as its message, without a stack. */
+/** Answers a call by a promise. The engine gets an error's message without its stack. */
 export function unary<Request, Response>(
   work: (request: Request) => Response | Promise<Response>,
 ): grpc.handleUnaryCall<Request, Response> {
@@ -65,13 +65,13 @@ function toStatus(error: unknown): Partial<grpc.StatusObject> {
     detail.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
     const status = new statusProto.Status().setCode(grpc.status.UNKNOWN).setMessage(message);
     status.addDetails(detail);
-    // gRPC's own place for structured errors; grpc-js has no other way to send them.
+    // grpc-js has no other way to send structured errors.
     metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
   }
   return { code: grpc.status.UNKNOWN, details: message, metadata };
 }
 
-/** Serves on a free port, prints the port as the engine expects it, and ends when its parent does. */
+/** Serves on a free port, prints the port for the engine, and exits when the parent process does. */
 export async function serveOnFreePort(
   service: grpc.ServiceDefinition,
   implementation: grpc.UntypedServiceImplementation,
@@ -106,7 +106,7 @@ function connectEngine(address: string | undefined): Engine & { cancel(): void }
       .setUrn(urn)
       .setMessage(message)
       .setEphemeral(ephemeral);
-    // A message that does not arrive must not fail the work that it is about.
+    // A lost log message must not fail the operation.
     client?.log(request, () => undefined);
   };
   return {
@@ -117,7 +117,7 @@ function connectEngine(address: string | undefined): Engine & { cancel(): void }
   };
 }
 
-/** Runs a plugin: the engine's address is its one argument. */
+/** Runs a plugin, whose only argument is the engine's address. */
 export function serveProvider(makeProvider: (engine: Engine) => Provider): Promise<void> {
   const engine = connectEngine(process.argv[2]);
   const provider = makeProvider(engine);
@@ -141,7 +141,7 @@ function resourceOf(request: ResourceRequest): Resource {
   };
 }
 
-/** Seconds; the engine sends 0 where the program set no timeout. */
+/** In seconds. The engine sends 0 if the program set no timeout. */
 const timeoutOf = (request: { getTimeout(): number }): number | undefined =>
   request.getTimeout() > 0 ? request.getTimeout() : undefined;
 
@@ -207,7 +207,7 @@ function handlersOf(
         inputs: read(request.getInputs()),
         outputs: read(request.getProperties()),
       });
-      // An empty id tells the engine that the resource is gone.
+      // An empty id means that the resource is gone.
       if (found === undefined) return new p.ReadResponse();
       return new p.ReadResponse()
         .setId(found.id)

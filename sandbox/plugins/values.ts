@@ -1,10 +1,10 @@
-/** Property values as the engine sends them: JSON, in which secrets and unknowns are marked. */
+/** Property values in the engine's form: JSON with marks for secrets and unknowns. */
 export type Json = null | boolean | number | string | Json[] | Properties;
 export interface Properties {
   [name: string]: Json;
 }
 
-/** What the engine writes for a value that is known only after the update (pulumi/sdk rpc.ts). */
+/** The engine's mark for a value that is not known before the update (pulumi/sdk rpc.ts). */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
@@ -29,27 +29,27 @@ function some(value: Json | undefined, matches: (value: Json) => boolean): boole
   return isObject(value) && Object.values(value).some((item) => some(item, matches));
 }
 
-/** A text, number or boolean as text; anything else as the empty text. */
+/** The text of a string, number or boolean; empty for anything else. */
 export function textOf(value: Json | undefined): string {
   return value === undefined || value === null || typeof value === "object" ? "" : String(value);
 }
 
-/** A copy without some of its properties. */
+/** A copy without the named properties. */
 export function without(object: Properties, ...names: readonly string[]): Properties {
   return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 }
 
-/** True where a secret lies anywhere within. */
+/** Whether the value contains a secret. */
 export function hasSecret(value: Json | undefined): boolean {
   return some(value, isSecret);
 }
 
-/** True where a value known only after the update lies anywhere within. */
+/** Whether the value contains an unknown. */
 export function hasUnknown(value: Json | undefined): boolean {
   return some(value, (item) => item === UNKNOWN);
 }
 
-/** The value without its marks: secrets in plain text, for the work itself. */
+/** The value without its marks, with secrets in plain text. */
 export function reveal<T extends Json>(value: T): T {
   return revealJson(value) as T;
 }
@@ -62,7 +62,7 @@ function revealJson(value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, revealJson(item)]));
 }
 
-/** `value` with everything marked secret that is secret at the same place in `like`. */
+/** Marks as secret what is secret at the same path in `like`. */
 export function markSecrets<T extends Json>(value: T, like: Json | undefined): T {
   return markJson(value, like) as T;
 }
@@ -72,7 +72,7 @@ function markJson(value: Json, like: Json | undefined): Json {
   if (isSecret(like)) return secret(value);
   if (Array.isArray(value)) {
     if (!Array.isArray(like)) return value;
-    // Where items came or went, an index no longer says which of them was the secret one.
+    // After items were added or removed, an index no longer identifies the secret one.
     if (value.length !== like.length) return hasSecret(like) ? secret(value) : value;
     return value.map((item, index) => markJson(item, like[index]));
   }
@@ -82,7 +82,7 @@ function markJson(value: Json, like: Json | undefined): Json {
   );
 }
 
-/** Every text that is marked secret within, for keeping it out of logs and error messages. */
+/** All secret texts in the value, for redaction. */
 export function secretTexts(value: Json | undefined, within = false): string[] {
   if (value === undefined || value === null) return [];
   if (isSecret(value)) return secretTexts(reveal(value), true);
@@ -91,7 +91,7 @@ export function secretTexts(value: Json | undefined, within = false): string[] {
   return within && typeof value !== "boolean" ? [textOf(value)] : [];
 }
 
-/** Equal as JSON; the order of an object's names does not matter. */
+/** Equality as JSON, regardless of the order of property names. */
 export function same(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (Array.isArray(a) && Array.isArray(b)) {

@@ -20,7 +20,7 @@ const NOT_SUPPORTED = ["archivePaths", "assetPaths"];
 
 type Stage = "create" | "update" | "delete";
 
-/** Every secret text replaced; line by line too, because output is shown by lines. */
+/** Replaces every secret text, and each line of a secret, because output is shown line by line. */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets
     .flatMap((item) => [item, ...item.split("\n")])
@@ -54,7 +54,7 @@ const isLogged = (logging: Json | undefined, stream: "stdout" | "stderr"): boole
   logging === undefined || logging === null || logging === "stdoutAndStderr" || logging === stream;
 
 export function commandProvider(engine: Engine): Provider {
-  /** Runs the command of a stage; its outputs, marked secret where an input is. */
+  /** Runs the command of a stage. Its outputs are secret if an input is. */
   async function runStage(
     { urn }: Resource,
     stage: Stage,
@@ -104,13 +104,14 @@ export function commandProvider(engine: Engine): Provider {
     check: ({ type, news }) => {
       if (type !== TYPE) {
         throw new Error(
-          `the stand-in for the plugin command has ${TYPE}, but not ${type}: use the official plugin`,
+          `the stand-in for the plugin command supports ${TYPE}, but not ${type}: use the official plugin`,
         );
       }
       const failures = NOT_SUPPORTED.filter((name) => (news[name] ?? null) !== null).map(
         (property) => ({
           property,
-          reason: "is not supported by the stand-in for the plugin command: use the official one",
+          reason:
+            "is not supported by the stand-in for the plugin command: use the official plugin",
         }),
       );
       return { inputs: news, failures };
@@ -126,7 +127,7 @@ export function commandProvider(engine: Engine): Provider {
     read: ({ id, inputs, outputs }) => ({ id, inputs, outputs }),
     update: (request) =>
       runStage(request, "update", request.inputs, request.timeout, request.outputs),
-    // The outputs repeat the inputs, so they say all that a deletion needs.
+    // The outputs include the inputs, so they are all that a deletion needs.
     delete: async (request) => {
       await runStage(request, "delete", request.outputs, request.timeout, request.outputs);
     },

@@ -1,34 +1,34 @@
-/** Runs one command of the program on this machine. */
+/** Runs a command on this machine. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 export interface Run {
   readonly command: string;
-  /** The program that runs the command, with its arguments. */
+  /** The program that interprets the command, with its arguments. */
   readonly interpreter: readonly string[];
   readonly dir: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: string | undefined;
-  /** Called with every line as it is written. */
+  /** Called for every line of output. */
   readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
-  /** Ends the command, and all that it started. */
+  /** Ends the command and the processes that it started. */
   readonly signal: AbortSignal;
 }
 
 export interface Finished {
   readonly stdout: string;
   readonly stderr: string;
-  /** How it failed ("exit status 3"), or undefined where it did not. */
+  /** How it failed ("exit status 3"); undefined if it succeeded. */
   readonly failure: string | undefined;
 }
 
-/** Never rejects: a command that cannot start is a failed one. */
+/** Never rejects: a command that cannot be started counts as failed. */
 export function run(request: Run): Promise<Finished> {
   const { command, interpreter, dir, environment, stdin, onLine, signal } = request;
   const [file = "/bin/sh", ...args] = interpreter;
   return new Promise((resolve) => {
-    // A group of its own, so that what the shell started ends with it.
+    // A process group of its own, so that a signal also reaches the shell's children.
     const child = spawn(file, [...args, command], {
       cwd: dir,
       env: { ...process.env, ...environment },
@@ -44,7 +44,7 @@ export function run(request: Run): Promise<Finished> {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
       } catch {
-        // It ended by itself in this moment.
+        // The process has ended already.
       }
     };
     if (signal.aborted) stop();
@@ -54,7 +54,7 @@ export function run(request: Run): Promise<Finished> {
       if (code === 0) finish(undefined);
       else finish(code === null ? `ended by ${killedBy ?? "a signal"}` : `exit status ${code}`);
     });
-    // A command that does not read its input closes it early: that is no error.
+    // A command that does not read its input closes the pipe early, which is not an error.
     child.stdin.on("error", () => undefined);
     child.stdin.end(stdin ?? "");
   });

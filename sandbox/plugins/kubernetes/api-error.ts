@@ -1,4 +1,4 @@
-/** What the API server answered instead of doing what it was asked. */
+/** The API server's answer to a request that failed. */
 export interface Status {
   readonly message?: string;
   readonly reason?: string;
@@ -20,12 +20,12 @@ export class ApiError extends Error {
   }
 }
 
-/** The API server could not be reached at all. */
+/** The API server could not be reached. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** The API server does not know the kind: a missing CustomResourceDefinition, mostly. */
+/** The API server does not serve the kind, usually because its CustomResourceDefinition is missing. */
 export class UnknownKindError extends Error {
   override readonly name = "UnknownKindError";
 }
@@ -40,29 +40,32 @@ export const isAlreadyExists = (error: unknown): error is ApiError =>
 export const isForbidden = (error: unknown): boolean =>
   error instanceof ApiError && error.code === 403;
 
-/** A conflict of server-side apply, told with the way out; any other error as it is. */
+/** Adds the conflicting fields and the ways out to a conflict of server-side apply. */
 export function explainConflict(error: unknown, manager: string): unknown {
   if (!isReason(error, "Conflict")) return error;
   const causes = error.status.details?.causes ?? [];
   const fields = causes
     .filter(({ reason }) => reason === "FieldManagerConflict")
-    .map(({ field, message }) => `\n  ${field ?? "a field"}: ${message ?? "managed by another"}`);
+    .map(
+      ({ field, message }) =>
+        `\n  ${field ?? "a field"}: ${message ?? "another field manager owns it"}`,
+    );
   if (fields.length === 0) return error;
   return new Error(
-    `${error.message}\nThe field manager "${manager}" of this resource shares fields with another:` +
+    `${error.message}\nThe field manager "${manager}" of this resource conflicts with another one:` +
       `${fields.join("")}\n` +
-      "Take them out of the program, name them in ignoreChanges, or take them over with the annotation " +
+      "Remove these fields from the program, add them to ignoreChanges, or take them over by the annotation " +
       'pulumi.com/patchForce: "true".',
   );
 }
 
-/** A Patch resource cannot let go of a field that the object must have. */
+/** The error of a Patch resource that is deleted although it manages a required field. */
 export function explainRequiredField(error: unknown): unknown {
   const causes = error instanceof ApiError ? error.status.details?.causes : undefined;
   const required = causes?.find(({ reason }) => reason === "FieldValueRequired");
   if (required === undefined) return error;
   return new Error(
-    `this Patch resource manages the required field ${required.field ?? ""}, so that it cannot be taken back: ` +
+    `this Patch resource manages the required field ${required.field ?? ""}, which cannot be removed: ` +
       "set retainOnDelete, or let another field manager take the field over first",
   );
 }

@@ -1,4 +1,4 @@
-/** The API server's objects, of every kind that it serves. */
+/** Calls for objects of every kind that the API server serves. */
 import { UnknownKindError } from "./api-error.ts";
 import type { Client } from "./client.ts";
 import { metadataOf, type Identity } from "./identity.ts";
@@ -6,17 +6,17 @@ import { textOf, type Json, type Properties } from "../values.ts";
 
 export interface WriteOptions {
   readonly fieldManager: string;
-  /** Checks and answers, but changes nothing. */
+  /** Validates and answers without changing anything. */
   readonly dryRun: boolean;
 }
 
 export interface Api {
   get(identity: Identity): Promise<Properties>;
-  /** Fails where the object exists. */
+  /** Fails if the object exists. */
   create(object: Properties, options: WriteOptions): Promise<Properties>;
-  /** Server-side apply; `force` takes fields over that another manages. */
+  /** Server-side apply. `force` takes over fields of other managers. */
   apply(object: Properties, options: WriteOptions & { force: boolean }): Promise<Properties>;
-  /** Says anew who manages which fields. */
+  /** Replaces the records of who manages which fields. */
   setManagedFields(object: Properties, managedFields: Json): Promise<Properties>;
   delete(identity: Identity, propagationPolicy: string): Promise<void>;
   /** Lists by label or field selector. */
@@ -54,7 +54,7 @@ export function makeApi(client: Client): Api {
     });
     const resource = resources.find((item) => item.kind === kind && !item.name.includes("/"));
     if (resource === undefined) {
-      // The definition of a custom kind may come later in the same run.
+      // The same run may still create the definition of a custom kind.
       known.delete(apiVersion);
       throw unknownKind(apiVersion, kind);
     }
@@ -103,7 +103,7 @@ export function makeApi(client: Client): Api {
         contentType: "application/json-patch+json",
         body: [
           { op: "replace", path: "/metadata/managedFields", value },
-          // Refused where somebody changed the object meanwhile.
+          // Makes the server refuse the patch if the object changed meanwhile.
           {
             op: "replace",
             path: "/metadata/resourceVersion",

@@ -1,4 +1,4 @@
-/** What the state holds of an object: the live one, the inputs it came from, and its field manager. */
+/** The state of an object: its live form, the inputs of its last update, and its field manager. */
 import {
   isObject,
   markSecrets,
@@ -11,12 +11,12 @@ import {
   type Properties,
 } from "../values.ts";
 
-/** Names in the state, the official plugin's own, so that either can go on with the other's state. */
+/** The official plugin's names, so that each plugin can continue with the other's state. */
 const INPUTS = "__inputs";
 const FIELD_MANAGER = "__fieldManager";
 const INITIAL_API_VERSION = "__initialApiVersion";
 
-/** Set by the server; never an input. */
+/** Metadata that only the server sets. */
 const SERVER_METADATA = [
   "creationTimestamp",
   "deletionGracePeriodSeconds",
@@ -28,7 +28,7 @@ const SERVER_METADATA = [
   "uid",
 ];
 
-/** The outputs of a resource: secret where the inputs are, and wherever a Secret's data are. */
+/** The outputs of a resource. A value is secret if its input is, or if it is data of a Secret. */
 export function checkpoint(inputs: Properties, live: Properties, fieldManager: string): Properties {
   const { metadata = null } = live;
   const kept = isObject(metadata) ? without(metadata, "managedFields") : metadata;
@@ -41,7 +41,7 @@ export function checkpoint(inputs: Properties, live: Properties, fieldManager: s
   };
 }
 
-/** A kind Secret with its data marked secret, however the program gave them. */
+/** Marks the data of a Secret as secret, even if the program did not. */
 export function sealed(object: Properties): Properties {
   if (object["kind"] !== "Secret" || object["apiVersion"] !== "v1") return object;
   const { data = null, stringData = null } = object;
@@ -57,18 +57,18 @@ export function fieldManagerIn(outputs: Properties): string | undefined {
   return typeof manager === "string" ? manager : undefined;
 }
 
-/** The inputs that an earlier version of the state holds, where the engine does not send them. */
+/** The inputs in the state, for requests in which the engine does not send them. */
 export function inputsIn(outputs: Properties): Properties {
   const inputs = outputs[INPUTS];
   return isObject(inputs) ? inputs : {};
 }
 
-/** The live object of a state, in plain text. */
+/** The live object in the state, in plain text. */
 export function liveIn(outputs: Properties): Properties {
   return reveal(without(outputs, INPUTS, INITIAL_API_VERSION, FIELD_MANAGER));
 }
 
-/** The object to send: inputs in plain text, without what the program left null. */
+/** The object to send: the inputs in plain text, without nulls and server-set metadata. */
 export function objectOf(inputs: Properties): Properties {
   return withoutServerFields(withoutNulls(reveal(inputs)) as Properties);
 }
@@ -89,15 +89,15 @@ function withoutServerFields(object: Properties): Properties {
   return { ...object, metadata: without(metadata, ...SERVER_METADATA) };
 }
 
-/** The inputs of an object that is imported: all that the server did not set by itself. */
+/** The inputs of an imported object: everything that the server did not set by itself. */
 export function importedInputs(live: Properties): Properties {
   return sealed(withoutServerFields(without(live, "status")));
 }
 
 /**
- * The inputs after a refresh: where the live object changed since the state was written, they follow
- * it; elsewhere they stay as the program wrote them, although the server may write the same
- * differently ("0.5" CPU as "500m").
+ * The inputs after a refresh. A value that changed on the live object since the state was written
+ * takes the live value. Any other value stays as the program wrote it, because the server may write
+ * the same value differently ("0.5" CPU as "500m").
  */
 export function refreshedInputs(
   inputs: Properties,
@@ -105,11 +105,11 @@ export function refreshedInputs(
   live: Properties,
 ): Properties {
   const plain = reveal(inputs);
-  const follow = followed(plain, withStringData(before, plain), withStringData(live, plain));
-  return markSecrets(isObject(follow) ? follow : {}, inputs);
+  const updated = followChanges(plain, withStringData(before, plain), withStringData(live, plain));
+  return markSecrets(isObject(updated) ? updated : {}, inputs);
 }
 
-/** Kubernetes stores stringData as data; compared are the texts. */
+/** Kubernetes stores stringData as data, so the decoded texts are compared. */
 function withStringData(live: Properties, inputs: Properties): Properties {
   const { data } = live;
   if (!isObject(inputs["stringData"]) || !isObject(data)) return live;
@@ -119,23 +119,27 @@ function withStringData(live: Properties, inputs: Properties): Properties {
   return { ...live, stringData: Object.fromEntries(stringData) as Properties };
 }
 
-function followed(input: Json, before: Json | undefined, live: Json | undefined): Json | undefined {
+function followChanges(
+  input: Json,
+  before: Json | undefined,
+  live: Json | undefined,
+): Json | undefined {
   if (same(before, live)) return input;
   if (live === undefined) return undefined;
   if (isObject(input) && isObject(live)) {
     const old = isObject(before) ? before : {};
     const entries = Object.entries(input).map(([key, item]) => [
       key,
-      followed(item, old[key], live[key]),
+      followChanges(item, old[key], live[key]),
     ]);
     return Object.fromEntries(entries.filter(([, item]) => item !== undefined)) as Properties;
   }
   if (Array.isArray(input) && Array.isArray(live)) {
     const old = Array.isArray(before) ? before : [];
-    // The official plugin does not see items beyond the program's own (provider/util.go, pruneSlice).
+    // Like the official plugin, ignores items beyond the program's own (provider/util.go, pruneSlice).
     return live
       .slice(0, input.length)
-      .map((item, index) => followed(input[index] ?? item, old[index], item) ?? item);
+      .map((item, index) => followChanges(input[index] ?? item, old[index], item) ?? item);
   }
   return live;
 }

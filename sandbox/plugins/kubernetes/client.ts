@@ -1,4 +1,4 @@
-/** JSON over HTTPS to the API server: kept connections, and retries where a repeat is safe. */
+/** JSON over HTTPS to the API server, with a connection pool, and retries where they are safe. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, UnreachableError, type Status } from "./api-error.ts";
 import type { Cluster } from "./kubeconfig.ts";
@@ -15,16 +15,16 @@ export interface Request {
 
 export interface Client {
   readonly cluster: Cluster;
-  /** The answer's body. Throws ApiError where the server refuses, UnreachableError where it is away. */
+  /** The answer's body. Throws ApiError if the server refuses, UnreachableError if it does not answer. */
   send(request: Request): Promise<Properties>;
 }
 
-const TRIES = 5;
+const ATTEMPTS = 5;
 /** The API server ends a request by itself after 60 s. */
 const TIMEOUT_MS = 70_000;
 
 export async function makeClient(cluster: Cluster): Promise<Client> {
-  // Imported late: a plugin answers the engine before it needs a connection.
+  // Imported late, so that the plugin answers the engine sooner.
   const { Agent, request: sendRequest } = await import("undici");
   const dispatcher = new Agent({
     connect: cluster.tls,
@@ -55,7 +55,7 @@ export async function makeClient(cluster: Cluster): Promise<Client> {
       try {
         return await once(request);
       } catch (error) {
-        const wait = attempt < TRIES ? secondsUntilRetry(error, request, attempt) : undefined;
+        const wait = attempt < ATTEMPTS ? secondsUntilRetry(error, request, attempt) : undefined;
         if (wait === undefined) throw readable(error, cluster.server);
         await sleep(wait * 1000);
       }
@@ -64,7 +64,7 @@ export async function makeClient(cluster: Cluster): Promise<Client> {
   return { cluster, send };
 }
 
-/** An answer that is no Status (a proxy's page, "Unauthorized") is shown as it is, cut short. */
+/** An answer that is not a Status (a proxy's page, "Unauthorized") becomes the message, shortened. */
 function statusOf(text: string): Status {
   try {
     const status = JSON.parse(text) as Status;
@@ -77,12 +77,12 @@ function statusOf(text: string): Status {
 
 function secondsUntilRetry(error: unknown, request: Request, attempt: number): number | undefined {
   if (error instanceof ApiError) {
-    const isBusy = error.code === 429 || error.code === 503;
-    return isBusy ? (error.status.details?.retryAfterSeconds ?? 1) : undefined;
+    const isOverloaded = error.code === 429 || error.code === 503;
+    return isOverloaded ? (error.status.details?.retryAfterSeconds ?? 1) : undefined;
   }
   const code = codeOf(error);
   const isReset = code === "ECONNRESET" || code === "UND_ERR_SOCKET";
-  // A creation may have been done although its answer was lost.
+  // A POST is not repeated: the object may exist although the answer was lost.
   return isReset && request.method !== "POST" ? 0.1 * attempt : undefined;
 }
 

@@ -1,10 +1,10 @@
-/** Which object is meant: by its inputs, by a type token of @pulumi/kubernetes, and by its id. */
+/** Identifies an object by its inputs, its type token of @pulumi/kubernetes and its id. */
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
 
 export interface Identity {
   readonly apiVersion: string;
   readonly kind: string;
-  /** Undefined for what lies in no namespace, or in the default one. */
+  /** Undefined for cluster-scoped objects, and for the default namespace. */
   readonly namespace: string | undefined;
   readonly name: string;
 }
@@ -32,7 +32,7 @@ export function metadataOf(object: Properties): Metadata {
   };
 }
 
-/** `kubernetes:apps/v1:Deployment` and `kubernetes:core/v1:ConfigMapPatch`, as API version and kind. */
+/** The API version and kind of a token such as `kubernetes:apps/v1:Deployment`. */
 function kindOfToken(type: string): { apiVersion: string; kind: string } {
   const [, apiVersion = "", kind = ""] = type.split(":");
   return { apiVersion: apiVersion.replace(/^core\//, ""), kind };
@@ -44,7 +44,7 @@ export function isPatch(type: string, inputs: Properties): boolean {
   return kindOfToken(type).kind.endsWith("Patch") && kind !== undefined && !kind.endsWith("Patch");
 }
 
-/** The resource's id, as the official plugin writes it. */
+/** The resource's id, in the format of the official plugin. */
 export function idOf(object: Properties): string {
   const { namespace, name } = metadataOf(object);
   return namespace === undefined ? (name ?? "") : `${namespace}/${name ?? ""}`;
@@ -61,12 +61,12 @@ export function identityOf(type: string, object: Properties, id: string): Identi
   };
 }
 
-/** For messages: `Deployment shop/web`. */
+/** A name for messages: `Deployment shop/web`. */
 export const describe = (object: Properties): string => `${textOf(object["kind"])} ${idOf(object)}`;
 
 /**
- * The kinds of Kubernetes itself that lie in no namespace (`kubectl api-resources --namespaced=false`).
- * Known here, so that checking a resource takes no call to the API server.
+ * Kubernetes' own cluster-scoped kinds (`kubectl api-resources --namespaced=false`). They are listed
+ * here so that checking a resource needs no call to the API server.
  */
 const CLUSTER_SCOPED = new Set([
   "APIService",
@@ -109,7 +109,7 @@ const CLUSTER_SCOPED = new Set([
   "VolumeAttributesClass",
 ]);
 
-/** Undefined for a custom kind: only the API server knows. */
+/** Undefined for a custom kind, whose scope only the API server knows. */
 export function isNamespaced(apiVersion: string, kind: string): boolean | undefined {
   const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
   const isBuiltIn = !group.includes(".") || group.endsWith(".k8s.io");

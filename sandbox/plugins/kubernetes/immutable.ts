@@ -1,15 +1,15 @@
 /**
- * What Kubernetes does not change in place, so that a change replaces the object. The table is the
- * official plugin's (pulumi-kubernetes, provider/pkg/provider/diff.go).
+ * The immutable fields of each kind: a change of one replaces the object. The table is the official
+ * plugin's (pulumi-kubernetes, provider/pkg/provider/diff.go).
  */
 import { parsePath, type Path } from "../../../core/engine-values.ts";
 import { startsWith } from "../property-path.ts";
 import { textOf, type Properties } from "../values.ts";
 
 export interface Mutability {
-  /** ConfigMaps are replaced on a change of their data unless this is true. */
+  /** If false, a change of a ConfigMap's data replaces it. */
   readonly configMapMutable: boolean;
-  /** Secrets are replaced on a change of their data unless this is true. */
+  /** If false, a change of a Secret's data replaces it. */
   readonly secretMutable: boolean;
 }
 
@@ -40,7 +40,7 @@ const VOLUME_SOURCES = [
   "vsphereVolume",
 ];
 
-/** All of a Pod's spec but what Kubernetes lets one change, above all the deadline and tolerations. */
+/** A Pod's whole spec, without what Kubernetes allows to change, such as deadline and tolerations. */
 const POD = [
   "affinity",
   "automountServiceAccountToken",
@@ -112,7 +112,7 @@ function immutableFields(object: Properties, mutability: Mutability): readonly s
   return BY_KIND[key] ?? [];
 }
 
-/** Says by path whether a change replaces the object. A Patch resource can change all but its object. */
+/** Tells by path whether a change replaces the object. A Patch resource is replaced only for another object. */
 export function replacesOf(
   object: Properties,
   patch: boolean,
@@ -122,7 +122,7 @@ export function replacesOf(
   const prefixes = fields.map(parsePath);
   return (path) =>
     prefixes.some((prefix) => startsWith(path, prefix)) ||
-    // A whole part that came or went holds the immutable field too, if the prefix lies within it.
+    // Adding or removing a parent of an immutable field changes that field too.
     prefixes.some(
       (prefix) => path.length > 0 && startsWith(prefix, path) && path[0] !== "metadata",
     );

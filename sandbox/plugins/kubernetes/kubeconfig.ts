@@ -1,4 +1,8 @@
-/** Where the API server is, and as whom to reach it: kubeconfig, or the pod's own service account. */
+/**
+ * The address of the API server and the credentials, from a kubeconfig or the pod's service account.
+ * `KubeConfig` of @kubernetes/client-node is not used: its import costs each update half a second of
+ * CPU, and it does not read `tokenFile`.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
@@ -13,12 +17,12 @@ export interface Cluster {
     readonly servername?: string;
     readonly rejectUnauthorized: boolean;
   };
-  /** The Authorization header; read anew each time, because token files are rotated. */
+  /** The Authorization header. Reads token files each time, because they are rotated. */
   authorization(): string | undefined;
 }
 
 export interface ClusterChoice {
-  /** A path, or the contents. */
+  /** A path, or the content. */
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
@@ -33,14 +37,14 @@ interface Kubeconfig {
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** Finds the cluster in the order of kubectl. Throws an error that says what is missing. */
+/** Finds the cluster in the order of kubectl. The error names what is missing. */
 export async function findCluster(
   choice: ClusterChoice,
   environment = process.env,
 ): Promise<Cluster> {
   if (choice.kubeconfig !== undefined) {
-    const isContents = /^\s*\{|\n/.test(choice.kubeconfig);
-    return isContents
+    const isContent = /^\s*\{|\n/.test(choice.kubeconfig);
+    return isContent
       ? fromKubeconfig(choice.kubeconfig, process.cwd(), choice)
       : fromFile(choice.kubeconfig, choice);
   }
@@ -64,7 +68,7 @@ async function fromKubeconfig(
   folder: string,
   choice: ClusterChoice,
 ): Promise<Cluster> {
-  // Imported late: a plugin prints its port before it needs a cluster.
+  // Imported late, so that the plugin prints its port sooner.
   const { parse } = await import("yaml");
   const config = (parse(text) ?? {}) as Kubeconfig;
   const name = choice.context ?? config["current-context"];
@@ -79,11 +83,11 @@ async function fromKubeconfig(
   if (cluster === undefined || typeof server !== "string") {
     throw new Error(`the kubeconfig has no server for the cluster "${context.cluster}"`);
   }
-  for (const way of ["exec", "auth-provider"]) {
-    if (user[way] === undefined) continue;
+  for (const method of ["exec", "auth-provider"]) {
+    if (user[method] === undefined) continue;
     throw new Error(
-      `the kubeconfig's user "${context.user}" logs in by ${way}: the stand-in for the plugin kubernetes ` +
-        "knows tokens, client certificates and passwords; use the official plugin",
+      `the kubeconfig's user "${context.user}" logs in by ${method}: the stand-in for the plugin kubernetes ` +
+        "supports tokens, client certificates and passwords; use the official plugin",
     );
   }
   const material = (from: Record<string, string | boolean | undefined>, key: string) => {

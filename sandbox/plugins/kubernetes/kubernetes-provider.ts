@@ -59,14 +59,14 @@ import {
   wasCreatedByPlugin,
 } from "./managed-fields.ts";
 import { isAutonamed, withName } from "./naming.ts";
-import { isServed, untilServed } from "./service.ts";
+import { hasEndpoints, untilSettled } from "./service.ts";
 import { NotReadyError, untilGone, untilReady, type WaitOptions } from "./wait.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 600;
-/** How often a creation is tried whose namespace or kind may come in the same moment. */
+/** Attempts of a creation whose namespace or kind may appear at the same moment. */
 const CREATE_TRIES = 5;
 
-/** Annotations of the official plugin that say how to treat an object. */
+/** Annotations of the official plugin that control how an object is handled. */
 const ANNOTATIONS = {
   skipAwait: "pulumi.com/skipAwait",
   timeout: "pulumi.com/timeoutSeconds",
@@ -82,7 +82,7 @@ interface Settings {
   readonly configMapMutable: boolean;
   readonly secretMutable: boolean;
   readonly patchForce: boolean;
-  /** A creation is an apply, so that it takes up an object that exists, instead of failing. */
+  /** Creates by server-side apply, which adopts an existing object instead of failing. */
   readonly upsert: boolean;
 }
 
@@ -106,12 +106,12 @@ export function kubernetesProvider(engine: Engine): Provider {
 
   async function cluster(): Promise<Cluster> {
     if (settings.kubeconfig === UNKNOWN) {
-      throw new UnreachableError("the kubeconfig is known only after the update");
+      throw new UnreachableError("the kubeconfig is not known before the update");
     }
     return findCluster(settings);
   }
 
-  /** Connects at the first need; a preview without changes needs no connection. */
+  /** Connects lazily, because a preview without changes needs no connection. */
   function api(): Promise<Api> {
     connection ??= cluster().then(makeClient).then(makeApi);
     return connection;
@@ -132,7 +132,7 @@ export function kubernetesProvider(engine: Engine): Provider {
     try {
       return (await cluster()).namespace;
     } catch {
-      // The preview of a program that makes its own cluster.
+      // The preview of a program that creates its own cluster.
       return "default";
     }
   }
@@ -178,7 +178,7 @@ export function kubernetesProvider(engine: Engine): Provider {
         ? await applyOnto(object, fieldManager)
         : await createWithRetries(request, object, fieldManager, preview);
     } catch (error) {
-      if (preview && isNoProblemInPreview(error)) {
+      if (preview && isToleratedInPreview(error)) {
         if (error instanceof UnreachableError) engine.log("warning", request.urn, error.message);
         return { id: "", outputs: inputs };
       }
@@ -204,15 +204,15 @@ export function kubernetesProvider(engine: Engine): Provider {
         const force = dryRun || isForced(object);
         return await server.apply(object, { fieldManager, dryRun, force });
       } catch (error) {
-        const mayCome = isNotFound(error) || error instanceof UnknownKindError;
-        if (dryRun || !mayCome || attempt === CREATE_TRIES) throw error;
-        engine.status(urn, `try ${attempt}: ${String((error as Error).message)}`);
+        const mayAppear = isNotFound(error) || error instanceof UnknownKindError;
+        if (dryRun || !mayAppear || attempt === CREATE_TRIES) throw error;
+        engine.status(urn, `attempt ${attempt}: ${String((error as Error).message)}`);
         await sleep(100 * 2 ** attempt);
       }
     }
   }
 
-  /** A Patch resource changes an object that exists, and never makes one. */
+  /** A Patch resource changes an existing object and never creates one. */
   async function applyOnto(object: Properties, fieldManager: string): Promise<Properties> {
     const server = await api();
     const target = await server
@@ -244,11 +244,11 @@ export function kubernetesProvider(engine: Engine): Provider {
     try {
       const options = waitOptions(request, object, request.timeout);
       const server = await api();
-      return isServed(live)
-        ? await untilServed(server, live, identity, options)
+      return hasEndpoints(live)
+        ? await untilSettled(server, live, identity, options)
         : await untilReady(server, live, identity, options);
     } catch (error) {
-      // Whatever ended the wait, the object exists, and must not be lost.
+      // The object exists whatever ended the wait, so the state must keep it.
       const seen = error instanceof NotReadyError ? error.live : live;
       throw new InitializationError(
         `${describe(seen)} was ${done}, but did not become ready: ${String((error as Error).message)}`,
@@ -282,16 +282,21 @@ export function kubernetesProvider(engine: Engine): Provider {
       if (preview) return checkpoint(inputs, applied, fieldManager);
       const ready = await whenReady(request, object, applied, fieldManager, "updated");
       const before = fieldManagerIn(outputs);
-      if (before !== undefined && before !== fieldManager) await letGo(server, ready, before);
+      if (before !== undefined && before !== fieldManager)
+        await releaseFields(server, ready, before);
       return checkpoint(inputs, ready, fieldManager);
     } catch (error) {
-      if (preview && isNoProblemInPreview(error) && !isNotFound(error)) return inputs;
+      if (preview && isToleratedInPreview(error) && !isNotFound(error)) return inputs;
       throw explainConflict(isNotFound(error) ? explainMissing(error) : error, fieldManager);
     }
   }
 
-  /** Applies nothing but the identity: what the manager alone had set goes away again. */
-  async function letGo(server: Api, object: Properties, fieldManager: string): Promise<void> {
+  /** Applies only the object's identity, which removes the fields that the manager alone had set. */
+  async function releaseFields(
+    server: Api,
+    object: Properties,
+    fieldManager: string,
+  ): Promise<void> {
     const { name, namespace, uid } = metadataOf(object);
     const metadata = { name, uid, ...(namespace !== undefined && { namespace }) } as Properties;
     const { apiVersion = "", kind = "" } = object;
@@ -326,7 +331,7 @@ export function kubernetesProvider(engine: Engine): Provider {
     try {
       const live = await server.get(identity);
       if (isPatch(type, object)) {
-        await letGo(server, live, fieldManagerOf(inputs, outputs));
+        await releaseFields(server, live, fieldManagerOf(inputs, outputs));
         return;
       }
       const policy = metadataOf(inputs).annotations[ANNOTATIONS.propagation] ?? "foreground";
@@ -361,7 +366,12 @@ function failuresOf(type: string, inputs: Properties): { property: string; reaso
   const kind = textOf(inputs["kind"]);
   if (!isObject(inputs["metadata"] ?? {})) return [];
   if (kind.endsWith("List") && Array.isArray(inputs["items"])) {
-    return [{ property: "kind", reason: `${kind} is no object of its own: use its items' kinds` }];
+    return [
+      {
+        property: "kind",
+        reason: `${kind} is not an object of its own: use the kinds of its items`,
+      },
+    ];
   }
   if ((metadata["generateName"] ?? null) !== null) {
     const reason = "is not supported with server-side apply: set metadata.name, or leave both out";
@@ -380,12 +390,12 @@ async function withNamespace(
 ): Promise<Properties> {
   const { apiVersion, kind } = inputs;
   if (metadataOf(inputs).namespace !== undefined) return inputs;
-  // Of a custom kind only the server knows; the API gives it the default namespace if it takes one.
+  // Only the server knows the scope of a custom kind; the API adds the default namespace if needed.
   if (isNamespaced(textOf(apiVersion), textOf(kind)) !== true) return inputs;
   return withAt(inputs, ["metadata", "namespace"], await defaultNamespace());
 }
 
-/** One manager a resource, so that two Patch resources on one object do not undo each other. */
+/** Each resource has its own manager, so that two Patch resources do not undo each other. */
 function fieldManagerOf(object: Properties, outputs: Properties): string {
   return (
     metadataOf(object).annotations[ANNOTATIONS.fieldManager] ??
@@ -395,10 +405,10 @@ function fieldManagerOf(object: Properties, outputs: Properties): string {
 }
 
 /**
- * What a real update may well meet otherwise: the namespace or the kind is made in the same run, an
- * object in the way is replaced in it, the cluster too, and a dry run may be forbidden.
+ * Errors of a dry run that the update itself may not have: the same run may create the namespace, the
+ * kind or the cluster, or replace an existing object; and only the dry run may be forbidden.
  */
-const isNoProblemInPreview = (error: unknown): boolean =>
+const isToleratedInPreview = (error: unknown): boolean =>
   isNotFound(error) ||
   isForbidden(error) ||
   isAlreadyExists(error) ||
@@ -407,10 +417,12 @@ const isNoProblemInPreview = (error: unknown): boolean =>
 
 const explainExisting = (error: Error): Error =>
   new Error(
-    `${error.message}: it was not made by this resource, and is left as it is. To manage it, import it ` +
+    `${error.message}: it was not made by this resource and is left unchanged. To manage it, import it ` +
       "(the resource option `import`); to manage some of its fields, use a Patch resource; if a resource " +
       "was renamed, give it an alias.",
   );
 
 const explainMissing = (error: unknown): Error =>
-  new Error(`${String((error as Error).message)}: it was deleted otherwise; run a refresh first`);
+  new Error(
+    `${String((error as Error).message)}: it was deleted outside of Pulumi; run a refresh first`,
+  );

@@ -1,4 +1,4 @@
-/** Who manages which field of an object, by the API server's records (metadata.managedFields). */
+/** The field managers of an object, from the API server's records (metadata.managedFields). */
 import { parsePath, type Path } from "../../../core/engine-values.ts";
 import { getAt, withAt } from "../property-path.ts";
 import { isObject, same, type Json, type Properties } from "../values.ts";
@@ -12,12 +12,12 @@ interface Entry extends Properties {
 /** The field manager of creations. The first update takes its fields over by server-side apply. */
 export const CREATOR = "pulumi-kubernetes";
 
-/** The names that the official plugin has created objects under. */
+/** The names under which versions of the official plugin created objects. */
 const CREATORS: readonly string[] = [CREATOR, `${CREATOR}.exe`, "pulumi-resource-kubernetes"];
 
 /**
- * Whose fields an update takes over, by the beginning of the name, as the official plugin does: its
- * own creations, and what was changed by kubectl.
+ * The managers whose fields an update takes over, by prefix. Like the official plugin, it takes over
+ * its own creations and changes by kubectl.
  */
 const TAKEN_OVER: readonly { readonly name: string; readonly operations: readonly string[] }[] = [
   { name: "kubectl", operations: ["Apply", "Update"] },
@@ -36,13 +36,13 @@ const isTakenOver = ({ manager, operation, subresource }: Entry): boolean =>
     ({ name, operations }) => manager.startsWith(name) && operations.includes(operation),
   );
 
-/** True where an update will take fields over. */
+/** Whether an update will take over fields. */
 export const hasFieldsToTakeOver = (live: Properties, manager: string): boolean =>
   managedFieldsOf(live).some((entry) => isTakenOver(entry) && !isOwn(entry, manager));
 
 /**
- * True where a dry run must not mind conflicts, because the update itself will take over what the
- * plugin created. The official plugin does not do so for what kubectl changed: there a preview fails.
+ * Whether a dry run must ignore conflicts, because the update will take over fields that the plugin
+ * created. Like the official plugin, a preview still fails for fields that kubectl changed.
  */
 export const wasCreatedByPlugin = (live: Properties): boolean =>
   managedFieldsOf(live).some(
@@ -52,7 +52,7 @@ export const wasCreatedByPlugin = (live: Properties): boolean =>
 const isOwn = (entry: Entry, manager: string): boolean =>
   entry.manager === manager && entry.operation === "Apply";
 
-/** The records after `manager` took over what the creator and kubectl managed. */
+/** The records after `manager` took over the fields of the creator and of kubectl. */
 export function takeOver(live: Properties, manager: string): Json | undefined {
   if (!hasFieldsToTakeOver(live, manager)) return undefined;
   const entries = managedFieldsOf(live);
@@ -72,8 +72,8 @@ function union(a: Properties, b: Properties): Properties {
 }
 
 /**
- * The inputs for an apply in which ignored changes stay as they are: a field that only another
- * manages is left out, so that it stays that one's; any other keeps the value that it has.
+ * The inputs of an apply that keeps ignored changes. A field that only another manager owns is left
+ * out, so that it stays with that manager. Any other ignored field keeps its live value.
  */
 export function keepIgnored(
   inputs: Properties,
@@ -87,15 +87,15 @@ export function keepIgnored(
   return ignoreChanges
     .flatMap((text) => expand(parsePath(text), inputs))
     .reduce((object, path) => {
-      const place = locate(path, inputs, live);
-      const owns = (entry: Entry) => hasField(entry.fieldsV1, place, live);
+      const livePath = locate(path, inputs, live);
+      const owns = (entry: Entry) => hasField(entry.fieldsV1, livePath, live);
       if (theirs.some(owns) && !ours.some(owns)) return withAt(object, path, undefined);
-      const value = getAt(live, place);
+      const value = getAt(live, livePath);
       return value === undefined ? object : withAt(object, path, value);
     }, inputs);
 }
 
-/** The paths that a path with `[*]` stands for. */
+/** Expands `[*]` to the paths of all items. */
 function expand(path: Path, inputs: Json | undefined): Path[] {
   const star = path.indexOf("*");
   if (star < 0) return [path];
@@ -106,7 +106,7 @@ function expand(path: Path, inputs: Json | undefined): Path[] {
   );
 }
 
-/** The same place in the live object: an item of a list is found by its name, if items have one. */
+/** The same path in the live object. Items of a list are matched by their name, if they have one. */
 function locate(path: Path, inputs: Json, live: Json): Path {
   return path.map((part, index) => {
     if (typeof part !== "number") return part;
@@ -118,7 +118,7 @@ function locate(path: Path, inputs: Json, live: Json): Path {
   });
 }
 
-/** Fields are written `f:name`, items of a list `k:{"name":"app"}` or `v:"value"`. */
+/** The records write a field as `f:name`, and an item of a list as `k:{"name":"app"}` or `v:"value"`. */
 function hasField(fields: Json | undefined, path: Path, live: Json | undefined): boolean {
   const [part, ...rest] = path;
   if (part === undefined) return true;

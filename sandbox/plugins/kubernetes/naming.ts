@@ -1,18 +1,18 @@
-/** Names for objects whose program gives them none. */
+/** Autonaming: names for objects that the program does not name. */
 import { randomBytes } from "node:crypto";
 import { withAt } from "../property-path.ts";
 import { isObject, type Properties } from "../values.ts";
 import { metadataOf } from "./identity.ts";
 
-/** Marks an object whose name was made here; the same annotation as the official plugin's. */
+/** Marks an autonamed object, by the official plugin's annotation. */
 const AUTONAMED = "pulumi.com/autonamed";
 
 export const isAutonamed = (object: Properties): boolean =>
   metadataOf(object).annotations[AUTONAMED] === "true";
 
 /**
- * Gives the inputs a name: the old one where that was made here, else `proposed` or the resource's
- * own with 8 random hex digits.
+ * Adds a name to inputs without one: the old name if the object is autonamed, else `proposed`, else
+ * the resource's name with 8 random hex digits.
  */
 export function withName(
   inputs: Properties,
@@ -21,7 +21,7 @@ export function withName(
   proposed?: string,
 ): Properties {
   const { metadata = null } = inputs;
-  // Metadata that are known only after the update, as a whole, may bring their own name.
+  // Unknown metadata may still turn out to have a name.
   if (metadata !== null && !isObject(metadata)) return inputs;
   if (metadataOf(inputs).name !== undefined) return inputs;
   const old = isAutonamed(olds) ? metadataOf(olds).name : undefined;

@@ -1,4 +1,4 @@
-/** Whether an object has become what its spec says; pure, by what the API server shows of it. */
+/** Whether the status of an object matches its spec. Pure: no calls. */
 import { parsePath } from "../../../core/engine-values.ts";
 import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
@@ -6,7 +6,7 @@ import { isObject, textOf, type Json, type Properties } from "../values.ts";
 export type Readiness =
   | { readonly state: "ready" }
   | { readonly state: "waiting"; readonly reason: string }
-  /** Waiting longer does not help. */
+  /** Final: it will not become ready. */
   | { readonly state: "failed"; readonly reason: string };
 
 const READY: Readiness = { state: "ready" };
@@ -86,7 +86,7 @@ function pod(object: Properties): Readiness {
   return condition(object, "Ready")?.status === "True" ? READY : waiting("the pod is not ready");
 }
 
-/** The token of a service account is put into its Secret by a controller. */
+/** A controller adds the token to the Secret of a service account. */
 function secretObject(object: Properties): Readiness {
   if (object["type"] !== "kubernetes.io/service-account-token") return READY;
   return at(object, "data.token") === undefined ? waiting("it has no token yet") : READY;
@@ -108,13 +108,13 @@ const BY_KIND: Readonly<Record<string, (object: Properties) => Readiness>> = {
   "apiextensions.k8s.io/v1 CustomResourceDefinition": customResourceDefinition,
 };
 
-/** Every kind that is not known to become ready is ready once it exists. */
+/** An object of any other kind is ready once it exists. */
 export function readiness(object: Properties): Readiness {
   const key = `${textOf(object["apiVersion"])} ${textOf(object["kind"])}`;
   return BY_KIND[key]?.(object) ?? READY;
 }
 
-/** What a pod says about why it does not run; empty where nothing is wrong. */
+/** Why a pod does not run; empty if nothing is wrong. */
 export function complaintsOf(pod: Properties): string[] {
   const name = textOf(getAt(pod, ["metadata", "name"]));
   const scheduled = condition(pod, "PodScheduled");
@@ -130,14 +130,18 @@ function containerComplaint(status: Properties): string[] {
   const name = textOf(status["name"]);
   const waits = at(status, "state.waiting");
   const ended = at(status, "state.terminated") ?? at(status, "lastState.terminated");
-  const told = (state: Json | undefined) =>
+  const describeState = (state: Json | undefined) =>
     isObject(state)
       ? [state["reason"], state["message"]].filter((part) => typeof part === "string").join(": ")
       : "";
   const exit =
     isObject(ended) && ended["exitCode"] !== 0
-      ? [`container ${name} ended with exit code ${textOf(ended["exitCode"])}: ${told(ended)}`]
+      ? [
+          `container ${name} ended with exit code ${textOf(ended["exitCode"])}: ${describeState(ended)}`,
+        ]
       : [];
-  const isStarting = ["ContainerCreating", "PodInitializing"].includes(told(waits));
-  return told(waits) === "" || isStarting ? exit : [`container ${name}: ${told(waits)}`, ...exit];
+  const isStarting = ["ContainerCreating", "PodInitializing"].includes(describeState(waits));
+  return describeState(waits) === "" || isStarting
+    ? exit
+    : [`container ${name}: ${describeState(waits)}`, ...exit];
 }

@@ -1,13 +1,13 @@
-/** Waiting for a Service, as the official plugin does (provider/pkg/await/service.go). */
+/** Waiting for a Service, by the rules of the official plugin (provider/pkg/await/service.go). */
 import { parsePath } from "../../../core/engine-values.ts";
 import { getAt } from "../property-path.ts";
-import { isObject, textOf, type Json, type Properties } from "../values.ts";
+import { isObject, type Json, type Properties } from "../values.ts";
 import { isNotFound } from "./api-error.ts";
 import type { Api } from "./api.ts";
 import { describe, metadataOf, type Identity } from "./identity.ts";
-import { NotReadyError, poll, type WaitOptions } from "./wait.ts";
+import { NotReadyError, waitFor, type WaitOptions } from "./wait.ts";
 
-/** How long a Service's endpoints must stay as they are before they count. */
+/** A Service counts as ready once its endpoints have not changed for this long. */
 const SETTLE_MS = 10_000;
 
 const at = (object: Properties, path: string): Json | undefined => getAt(object, parsePath(path));
@@ -16,8 +16,8 @@ const listAt = (object: Properties, path: string): Json[] => {
   return Array.isArray(found) ? found : [];
 };
 
-/** Whether an object is a Service that is waited for: one without pods of its own is ready at once. */
-export function isServed(object: Properties): boolean {
+/** Whether an object is a Service with pods of its own. Any other Service is ready at once. */
+export function hasEndpoints(object: Properties): boolean {
   if (object["kind"] !== "Service" || object["apiVersion"] !== "v1") return false;
   const selector = at(object, "spec.selector");
   const hasPods = isObject(selector) && Object.keys(selector).length > 0;
@@ -25,11 +25,11 @@ export function isServed(object: Properties): boolean {
   return hasPods && !isHeadless && at(object, "spec.type") !== "ExternalName";
 }
 
-/** What a Service waits for still; empty when it is ready but for the time that it must stay so. */
-export function unserved(service: Properties, endpoints: Properties): string {
+/** Why a Service is not ready yet; empty if only the settling time is missing. */
+export function missingFor(service: Properties, endpoints: Properties): string {
   const isBalanced = at(service, "spec.type") === "LoadBalancer";
   if (isBalanced && listAt(service, "status.loadBalancer.ingress").length === 0) {
-    return "it has no address of a load balancer yet";
+    return "its load balancer has no address yet";
   }
   const isPending = listAt(endpoints, "subsets").some(
     (subset) => isObject(subset) && listAt(subset, "notReadyAddresses").length > 0,
@@ -37,44 +37,40 @@ export function unserved(service: Properties, endpoints: Properties): string {
   return isPending ? "some of its pods are not ready" : "";
 }
 
-/** Waits until the Service's endpoints have been ready, and the same, for a while. */
-export async function untilServed(
+/** Waits until the Service's endpoints are ready and have settled. */
+export async function untilSettled(
   api: Api,
   created: Properties,
   identity: Identity,
   options: WaitOptions,
 ): Promise<Properties> {
   let live = created;
-  let seen = "";
+  let endpoints: Properties = {};
+  let version: string | undefined;
   let since = Date.now();
-  let last: Properties = {};
-  options.onProgress(`waiting for ${describe(live)}: its endpoints must settle`);
-  const ready = await poll(async () => {
-    live = await api.get(identity);
-    const endpoints = await api
-      .get({ ...identity, apiVersion: "v1", kind: "Endpoints" })
-      .catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-    last = endpoints ?? {};
-    const version = endpoints && textOf(metadataOf(endpoints).resourceVersion ?? "");
-    if (version === undefined || version !== seen) {
-      seen = version ?? "";
-      since = Date.now();
-    }
-    const isSettled = endpoints !== undefined && Date.now() - since >= SETTLE_MS;
-    return isSettled && unserved(live, endpoints) === "" ? live : undefined;
-  }, options);
-  if (ready !== undefined) {
-    options.onProgress("");
-    return ready;
-  }
-  const ended = options.cancelled.aborted
-    ? "the wait was cancelled"
-    : `not ready after ${options.timeoutSeconds} s`;
-  throw new NotReadyError(
-    `${ended}: ${unserved(live, last) || "its endpoints did not settle"}`,
-    live,
-  );
+  return waitFor({
+    ...options,
+    state: "not ready",
+    probe: async (report) => {
+      report(`waiting for ${describe(live)}: its endpoints must settle`);
+      live = await api.get(identity);
+      endpoints = await api
+        .get({ ...identity, apiVersion: "v1", kind: "Endpoints" })
+        .catch((error: unknown) => {
+          if (isNotFound(error)) return {};
+          throw error;
+        });
+      const { resourceVersion } = metadataOf(endpoints);
+      if (resourceVersion === undefined || resourceVersion !== version) {
+        version = resourceVersion;
+        since = Date.now();
+      }
+      const isSettled = Date.now() - since >= SETTLE_MS;
+      return isSettled && missingFor(live, endpoints) === "" ? live : undefined;
+    },
+    failure: (ended) => {
+      const reason = missingFor(live, endpoints) || "its endpoints did not settle";
+      return new NotReadyError(`${ended}: ${reason}`, live);
+    },
+  });
 }

@@ -1,4 +1,4 @@
-/** Waiting for what the cluster does by itself: rollouts, and the end of what is deleted. */
+/** Waiting for the cluster: rollouts, and the end of deleted objects. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
@@ -9,6 +9,7 @@ import { complaintsOf, conditionsOf, readiness } from "./readiness.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
+const SHOWN_EVENTS = 3;
 
 export interface WaitOptions {
   readonly timeoutSeconds: number;
@@ -16,7 +17,7 @@ export interface WaitOptions {
   readonly onProgress: (message: string) => void;
 }
 
-/** The wait ended before the object was ready; `live` is what was last seen of it. */
+/** The wait ended before the object was ready; `live` is its last known state. */
 export class NotReadyError extends Error {
   override readonly name = "NotReadyError";
   readonly live: Properties;
@@ -27,21 +28,37 @@ export class NotReadyError extends Error {
   }
 }
 
-/** Calls `look` again and again until it answers, with pauses that grow; undefined after the time. */
-export async function poll<T>(
-  look: () => Promise<T | undefined>,
-  { timeoutSeconds, cancelled }: WaitOptions,
-): Promise<T | undefined> {
+export interface Wait<T> extends WaitOptions {
+  /** Returns undefined while there is nothing to return yet. `report` shows the progress. */
+  readonly probe: (report: (message: string) => void) => Promise<T | undefined>;
+  /** What the object is meanwhile, for the error: "not ready". */
+  readonly state: string;
+  /** The error of a wait that ended without a result; `reason` is "not ready after 2 s". */
+  readonly failure: (reason: string) => Error | Promise<Error>;
+}
+
+/** Probes with growing pauses until there is a result, the time is over or the wait is cancelled. */
+export async function waitFor<T>(wait: Wait<T>): Promise<T> {
+  const { probe, state, failure, timeoutSeconds, cancelled, onProgress } = wait;
   const end = Date.now() + timeoutSeconds * 1000;
+  let shown = "";
+  const report = (message: string) => {
+    if (message !== shown) onProgress(message);
+    shown = message;
+  };
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() + pause > end || cancelled.aborted) return undefined;
+    const found = await probe(report);
+    if (found !== undefined) {
+      onProgress("");
+      return found;
+    }
+    if (cancelled.aborted) throw await failure("the wait was cancelled");
+    if (Date.now() + pause > end) throw await failure(`${state} after ${timeoutSeconds} s`);
     await sleep(pause, undefined, { signal: cancelled }).catch(() => undefined);
   }
 }
 
-/** Waits until the object is ready. Throws NotReadyError, which says what its pods say. */
+/** Waits until the object is ready. Throws NotReadyError with the complaints of its pods. */
 export async function untilReady(
   api: Api,
   created: Properties,
@@ -49,35 +66,33 @@ export async function untilReady(
   options: WaitOptions,
 ): Promise<Properties> {
   let live = created;
-  let reason = "";
-  const look = async () => {
-    const now = readiness(live);
-    if (now.state === "ready") return live;
-    if (now.reason !== reason) {
-      reason = now.reason;
-      options.onProgress(`waiting for ${describe(live)}: ${reason}`);
-    }
-    if (now.state === "failed") throw new NotReadyError(await explain(api, live, reason), live);
-    const seen = await api.get(identity).catch((error: unknown) => {
-      if (isNotFound(error))
-        throw new NotReadyError("it was deleted while it was waited for", live);
-      throw error;
-    });
-    live = seen;
-    return readiness(live).state === "ready" ? live : undefined;
-  };
-  const ready = await poll(look, options);
-  if (ready !== undefined) {
-    options.onProgress("");
-    return ready;
-  }
-  const ended = options.cancelled.aborted
-    ? "the wait was cancelled"
-    : `not ready after ${options.timeoutSeconds} s`;
-  throw new NotReadyError(`${ended}: ${await explain(api, live, reason)}`, live);
+  let isCurrent = true;
+  return waitFor({
+    ...options,
+    state: "not ready",
+    probe: async (report) => {
+      if (!isCurrent) {
+        live = await api.get(identity).catch((error: unknown) => {
+          if (isNotFound(error)) throw new NotReadyError("it was deleted during the wait", live);
+          throw error;
+        });
+      }
+      isCurrent = false;
+      const now = readiness(live);
+      if (now.state === "ready") return live;
+      report(`waiting for ${describe(live)}: ${now.reason}`);
+      if (now.state === "waiting") return undefined;
+      throw new NotReadyError(await explain(api, live, now.reason), live);
+    },
+    failure: async (ended) => {
+      const now = readiness(live);
+      const reason = now.state === "ready" ? "" : now.reason;
+      return new NotReadyError(`${ended}: ${await explain(api, live, reason)}`, live);
+    },
+  });
 }
 
-/** The reason, with what the object's conditions, its pods and its events say. */
+/** The reason, with the messages of the object's conditions, pods and events. */
 async function explain(api: Api, live: Properties, reason: string): Promise<string> {
   const conditions = conditionsOf(live)
     .filter(({ type, status }) => (type === "ReplicaFailure" ? "True" : "False") === status)
@@ -93,14 +108,12 @@ async function podComplaints(api: Api, live: Properties): Promise<string[]> {
   const { namespace } = metadataOf(live);
   if (!isObject(labels) || namespace === undefined) return [];
   const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${textOf(value)}`);
-  // An explanation that cannot be had must not hide what it explains.
+  // A failing look-up of details must not hide the error that they belong to.
   const pods = await api
     .list({ apiVersion: "v1", kind: "Pod", namespace }, { labelSelector: labelSelector.join(",") })
     .catch(() => []);
   return pods.flatMap(complaintsOf);
 }
-
-const SHOWN_EVENTS = 3;
 
 async function warnings(api: Api, live: Properties): Promise<string[]> {
   const { namespace, uid = "" } = metadataOf(live);
@@ -113,44 +126,37 @@ async function warnings(api: Api, live: Properties): Promise<string[]> {
   return [...messages].slice(-SHOWN_EVENTS);
 }
 
-/** Waits until the object is gone, or another one has its name. */
+/** Waits until the object is gone, or another object has its name. */
 export async function untilGone(
   api: Api,
   identity: Identity,
   uid: string | undefined,
   options: WaitOptions,
 ): Promise<void> {
-  let left: Properties = {};
-  let told = "";
-  const look = async () => {
-    try {
-      left = await api.get(identity);
-    } catch (error) {
-      if (isNotFound(error)) return true;
-      throw error;
-    }
-    if (uid !== undefined && metadataOf(left).uid !== uid) return true;
-    const progress = `waiting until ${describe(left)} is gone${obstaclesOf(left)}`;
-    if (progress !== told) {
-      told = progress;
-      options.onProgress(progress);
-    }
-    return undefined;
-  };
-  if ((await poll(look, options)) !== undefined) {
-    options.onProgress("");
-    return;
-  }
-  const ended = options.cancelled.aborted
-    ? "the wait for its end was cancelled"
-    : `it is still there after ${options.timeoutSeconds} s`;
-  throw new Error(`${describe(left)} is being deleted, but ${ended}${obstaclesOf(left)}`);
+  let live: Properties = {};
+  await waitFor({
+    ...options,
+    state: "it still exists",
+    probe: async (report) => {
+      try {
+        live = await api.get(identity);
+      } catch (error) {
+        if (isNotFound(error)) return true;
+        throw error;
+      }
+      if (uid !== undefined && metadataOf(live).uid !== uid) return true;
+      report(`waiting until ${describe(live)} is gone${obstaclesOf(live)}`);
+      return undefined;
+    },
+    failure: (ended) =>
+      new Error(`${describe(live)} is being deleted, but ${ended}${obstaclesOf(live)}`),
+  });
 }
 
-/** The finalizers of Kubernetes' own controllers, which every deletion passes. */
+/** The finalizers of Kubernetes' own controllers, which every deletion has. */
 const USUAL_FINALIZERS = ["foregroundDeletion", "kubernetes", "orphan"];
 
-/** What holds a deletion up: finalizers, and what a namespace says about its contents. */
+/** What delays a deletion: finalizers, and the conditions of a namespace about its contents. */
 function obstaclesOf(object: Properties): string {
   const finalizers = [
     ...list(getAt(object, ["metadata", "finalizers"])),

@@ -1,4 +1,4 @@
-/** Runs a program in a Node.js of its own, by the runner of the SDK that the program uses. */
+/** Runs a program in its own Node.js process, by the runner of the program's SDK. */
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import type { RunRequest } from "@pulumi/pulumi/proto/language_pb.js";
 
 type Options = { typescript?: boolean; nodeargs?: string };
 
-/** Resolves to the exit code, or the name of the signal that ended the program. */
+/** Resolves with the exit code, or the signal that ended the program. */
 export async function runProgram(
   request: RunRequest,
   engineAddress: string,
@@ -34,7 +34,7 @@ export async function runProgram(
     stdio: ["ignore", "inherit", "inherit"],
     env: {
       ...process.env,
-      // Not as arguments, which every user of the machine can read.
+      // In variables, because every user of the machine can read arguments.
       PULUMI_CONFIG: JSON.stringify(Object.fromEntries(request.getConfigMap().entries())),
       PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
       PULUMI_NODEJS_TYPESCRIPT: "false",

@@ -1,4 +1,4 @@
-/** Random text from character classes, by node:crypto, whose randomInt has no modulo bias. */
+/** Random text from character classes. `randomInt` of node:crypto has no modulo bias. */
 import { randomInt } from "node:crypto";
 
 export interface Characters {
@@ -11,7 +11,7 @@ export interface Characters {
   readonly minUpper: number;
   readonly minNumeric: number;
   readonly minSpecial: number;
-  /** The special characters to use instead of the usual ones. */
+  /** Special characters that replace the default ones. */
   readonly overrideSpecial: string;
 }
 
@@ -42,7 +42,7 @@ function classesOf(characters: Characters) {
   ];
 }
 
-/** What is wrong with the wish, by property; empty where a text can be made. */
+/** What is wrong with the options, by property; empty if a text can be made. */
 export function problemsWith(characters: Characters): { property: string; reason: string }[] {
   const { length, minLower, minUpper, minNumeric, minSpecial } = characters;
   const least = minLower + minUpper + minNumeric + minSpecial;
@@ -62,7 +62,7 @@ export function problemsWith(characters: Characters): { property: string; reason
 
 const pick = (from: string): string => from.charAt(randomInt(from.length));
 
-/** A text of the wished length, in which every class has its minimum, at random places. */
+/** A text of the given length with the minimum of every class, at random positions. */
 export function randomText(characters: Characters): string {
   const classes = classesOf(characters);
   const all = classes.map(({ use, from }) => (use ? from : "")).join("");
@@ -76,9 +76,9 @@ export function randomText(characters: Characters): string {
 function shuffled(items: readonly string[]): string[] {
   const mixed: string[] = [];
   for (const item of items) {
-    const place = randomInt(mixed.length + 1);
-    mixed.push(mixed[place] ?? item);
-    mixed[place] = item;
+    const index = randomInt(mixed.length + 1);
+    mixed.push(mixed[index] ?? item);
+    mixed[index] = item;
   }
   return mixed;
 }

@@ -12,7 +12,7 @@ interface Kind {
 }
 
 function charactersOf(inputs: Properties): Characters {
-  // Only absent inputs take their default; their types were checked by the SDK's typings.
+  // The SDK's typings have checked the types; only absent inputs take a default.
   return { ...DEFAULT_CHARACTERS, ...inputs } as unknown as Characters;
 }
 
@@ -20,12 +20,12 @@ const problemsWithText = (inputs: Properties) => problemsWith(charactersOf(input
 
 const textOutputs = (inputs: Properties): Properties => {
   const characters = charactersOf(inputs);
-  // `number` is the old name of `numeric`; both are outputs.
+  // `number` is the deprecated name of `numeric`; both are outputs.
   return { ...(characters as unknown as Properties), number: characters.numeric };
 };
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  /** `bcryptHash` is not among the outputs: that would take a dependency for what nothing here reads. */
+  /** Without the output `bcryptHash`, which nothing here reads and which needs a dependency. */
   "random:index/randomPassword:RandomPassword": {
     problems: problemsWithText,
     make: (inputs) => ({
@@ -67,7 +67,7 @@ function kindOf(type: string): Kind {
   if (kind === undefined) {
     const known = Object.keys(KINDS).map((token) => token.split(":").at(-1));
     throw new Error(
-      `the stand-in for the plugin random has ${known.join(", ")}, but not ${type}: use the official plugin`,
+      `the stand-in for the plugin random supports ${known.join(", ")}, but not ${type}: use the official plugin`,
     );
   }
   return kind;
@@ -85,7 +85,7 @@ export function randomProvider(): Provider {
       const failures = hasUnknown(news) ? [] : kindOf(type).problems(reveal(inputs));
       return { inputs, failures };
     },
-    // Nothing of a random value can be changed: another wish is another value.
+    // Every change of the inputs makes a new random value.
     diff: ({ oldInputs, news, ignoreChanges }) => ({
       changes: changedInputs(reveal(oldInputs), reveal(news), ignoreChanges),
       replaces: () => true,

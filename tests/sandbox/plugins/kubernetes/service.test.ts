@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isServed, unserved } from "../../../../sandbox/plugins/kubernetes/service.ts";
+import { hasEndpoints, missingFor } from "../../../../sandbox/plugins/kubernetes/service.ts";
 import type { Properties } from "../../../../sandbox/plugins/values.ts";
 
 const service = (spec: Properties, status: Properties = {}): Properties => ({
@@ -11,26 +11,26 @@ const service = (spec: Properties, status: Properties = {}): Properties => ({
 
 describe("a Service", () => {
   it("is waited for where it has pods and an address of its own", () => {
-    assert.equal(isServed(service({})), true);
-    assert.equal(isServed(service({ type: "LoadBalancer" })), true);
+    assert.equal(hasEndpoints(service({})), true);
+    assert.equal(hasEndpoints(service({ type: "LoadBalancer" })), true);
     const specs: Properties[] = [{ selector: {} }, { clusterIP: "None" }, { type: "ExternalName" }];
     for (const spec of specs) {
-      assert.equal(isServed(service(spec)), false, JSON.stringify(spec));
+      assert.equal(hasEndpoints(service(spec)), false, JSON.stringify(spec));
     }
-    assert.equal(isServed({ apiVersion: "apps/v1", kind: "Deployment" }), false);
+    assert.equal(hasEndpoints({ apiVersion: "apps/v1", kind: "Deployment" }), false);
   });
 
   it("waits for pods that are not ready, and not for pods that are not there", () => {
-    assert.equal(unserved(service({}), {}), "");
-    assert.equal(unserved(service({}), { subsets: [{ addresses: [{ ip: "10.0.0.1" }] }] }), "");
+    assert.equal(missingFor(service({}), {}), "");
+    assert.equal(missingFor(service({}), { subsets: [{ addresses: [{ ip: "10.0.0.1" }] }] }), "");
     const pending = { subsets: [{ notReadyAddresses: [{ ip: "10.0.0.1" }] }] };
-    assert.match(unserved(service({}), pending), /not ready/);
+    assert.match(missingFor(service({}), pending), /not ready/);
   });
 
   it("of a load balancer waits for its address", () => {
     const spec = { type: "LoadBalancer" };
-    assert.match(unserved(service(spec), {}), /no address/);
+    assert.match(missingFor(service(spec), {}), /has no address/);
     const status = { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } };
-    assert.equal(unserved(service(spec, status), {}), "");
+    assert.equal(missingFor(service(spec, status), {}), "");
   });
 });

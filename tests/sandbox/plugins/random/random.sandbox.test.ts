@@ -52,6 +52,9 @@ describe("stand-in for the plugin random", function () {
     const program = () => {
       new random.RandomPet("pet");
     };
-    assert.match(await run.upFails(program), /has RandomPassword, RandomString, RandomId, but not/);
+    assert.match(
+      await run.upFails(program),
+      /supports RandomPassword, RandomString, RandomId, but not/,
+    );
   });
 });
