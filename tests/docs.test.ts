@@ -116,6 +116,23 @@ describe("docs/architecture.md", () => {
   }
 });
 
+describe("docs/security.md", () => {
+  it("names tests that exist, by file and title", () => {
+    const cited = [
+      ...read("docs/security.md").matchAll(/([\w-]+(?:\/[\w-]+)+): ((?:"[^"]+"(?:, )?)+)/g),
+    ];
+    assert.ok(cited.length > 50);
+    for (const [, path = "", titles = ""] of cited) {
+      const [file] = files(`tests/${path}.sandbox.test.ts`, `tests/${path}.test.ts`);
+      assert.ok(file, path);
+      for (const [, title = ""] of titles.matchAll(/"([^"]+)"/g)) {
+        // A long title is cut with "…"; a title with a parameter has one in its middle.
+        for (const part of title.split("…")) assert.ok(read(file).includes(part.trim()), title);
+      }
+    }
+  });
+});
+
 describe("the documents", () => {
   it("link to files and headings that exist", () => {
     const pages = ["README.md", "CONTRIBUTING.md", ...files("docs/*.md")];
