@@ -1,5 +1,5 @@
 import { platformSettingsOf } from "../automation/engine/requirements.ts";
-import { leftovers, systemsAsked } from "../automation/leftovers/leftovers.ts";
+import { findLeftovers, probedSystems } from "../automation/leftovers.ts";
 import { ownerOfStack } from "../automation/engine/state.ts";
 import { PACKAGE } from "../automation/engine/package.ts";
 import type { Owner } from "../core/ownership.ts";
@@ -26,12 +26,12 @@ export async function tellWhatIsLeft(
   const settings = await platformSettingsOf(name, workFolder(workDir));
   // Archived or locked out it is by a destroy that was to keep it: its settings are gone by now.
   const kept = { retainData: true, retainRepository: true };
-  const remaining = await leftovers({ slug: name.slug, owner, settings, ...kept });
+  const remaining = await findLeftovers({ slug: name.slug, owner, settings, ...kept });
   const isClean = remaining.every(({ why }) => why === "retained" || why === "not-ours");
   if (json) {
     console.log(JSON.stringify({ event: "remaining", stack, remaining }));
   } else if (remaining.length === 0) {
-    console.log(`Nothing is left on ${systemsAsked().join(", ")}.`);
+    console.log(`Nothing is left on ${probedSystems().join(", ")}.`);
   } else {
     for (const { system, what, why } of remaining)
       console.log(`${WHY_LEFT[why]} ${system}: ${what}`);

@@ -3,8 +3,7 @@ import { RandomPassword } from "@pulumi/random";
 import { hostInUrl } from "../core/address.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { CacheAddress, CacheSettings } from "../core/settings.ts";
-import { cacheCommands } from "../providers/redis/commands.ts";
-import { User } from "../providers/redis/user.ts";
+import { cacheCommands, User } from "../providers/redis/user.ts";
 
 export interface CacheArgs {
   /** The project's slug: the Redis user's name, and the prefix of its keys. */

@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { TemplateValues } from "../core/template.ts";
-import type { SeedOrder } from "../providers/git/seed.ts";
+import type { SeedVariables } from "../providers/git/seed.ts";
 import { readTemplate } from "../providers/git/template.ts";
 
 export interface TemplateSeedArgs {
@@ -48,7 +48,7 @@ export class TemplateSeed extends pulumi.ComponentResource {
           SEED_CLONE_URL: args.cloneUrl,
           SEED_BRANCH: args.branch,
           SEED_VALUES: pulumi.jsonStringify(args.values),
-        } satisfies { [K in keyof SeedOrder]: pulumi.Input<string> },
+        } satisfies { [K in keyof SeedVariables]: pulumi.Input<string> },
         triggers: [args.repositoryId],
       },
       { parent: this, ignoreChanges: ["create", "environment", ...unknownInPreviews()] },

@@ -2,28 +2,31 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import type { z } from "zod";
 import { type ErrorCode, InfraError, type InfraErrorOptions, redact } from "../core/errors.ts";
-import { isRateLimited, retryAfterOf } from "./retry-after.ts";
+import {
+  type Answer,
+  errorMessageIn,
+  errorPositionIn,
+  isRateLimited,
+  jsonOrText,
+  retryAfterOf,
+  unless404,
+} from "./answers.ts";
 
-/** How a system is spoken to over HTTP. */
+/** How a system is reached over HTTP. */
 export interface HttpOptions {
-  /** The system's name in messages: `Gitea`. */
+  /** The system's name for messages: `Gitea`. */
   readonly system: string;
   /** Without a trailing slash. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Taken out of every error text. */
+  /** Removed from every error text. */
   readonly secrets: readonly string[];
-  /** The variable to look at when the credentials are refused: `GITEA_TOKEN`. */
+  /** The variable to check if the credentials are refused: `GITEA_TOKEN`. */
   readonly credential: string;
-  /** For one call with all its retries, in ms. Default 30 s. */
+  /** For one call with all its retries, in ms. Default: 30 s. */
   readonly deadline?: number;
-  /** What a status means on this system, where that is more than RDEV_REFUSED. */
+  /** The error codes of statuses that mean more on this system than RDEV_REFUSED. */
   readonly codes?: Codes;
-}
-
-interface Again {
-  readonly statuses: readonly number[];
-  readonly errors: readonly string[];
 }
 
 type Codes = Readonly<Partial<Record<number, ErrorCode>>>;
@@ -32,12 +35,12 @@ export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean>>;
   /** Sent as JSON. */
   readonly json?: unknown;
-  /** Sent as it is; then `headers` should name its type. */
+  /** Sent unchanged. `headers` should name its content type. */
   readonly body?: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
-  /** In place of the system's, for this call. */
+  /** Overrides the system's deadline for this call. */
   readonly deadline?: number;
-  /** Beside the system's, for this call. */
+  /** Added to the system's codes for this call. */
   readonly codes?: Codes;
 }
 
@@ -46,36 +49,31 @@ export interface StreamOptions extends CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a server may have said, in the shapes that the systems here use for errors. */
-const SAID = ["message", "error", "errors", "title"] as const;
+/** The failures after which a request is sent again. A rate limit is always one. */
+interface Retryable {
+  readonly statuses: readonly number[];
+  readonly errors: readonly string[];
+}
 
-/** When to send again what may be done twice, beside where the system asks to slow down. */
-const IDEMPOTENT: Again = {
+const IDEMPOTENT: Retryable = {
   statuses: [502, 503, 504],
   errors: ["ECONNRESET", "ECONNREFUSED", "EPIPE", "UND_ERR_SOCKET"],
 };
 
-/** Of what changes something, only what was certainly not done is sent again. */
-const CHANGING: Again = { statuses: [], errors: ["ECONNREFUSED"] };
+/** A POST or PATCH is sent again only if it certainly had no effect. */
+const NOT_IDEMPOTENT: Retryable = { statuses: [], errors: ["ECONNREFUSED"] };
 
 const MAX_TRIES = 5;
-/** In ms, where the server does not say how long; doubles with every try. */
-const FIRST_WAIT = 200;
+/** In ms, if the server names no time. Doubles with every try. */
+const FIRST_BACKOFF = 200;
 const DEADLINE = 30_000;
 
-/** One pool for the process. */
+/** One connection pool for the process. */
 const pool = new Agent({ connections: 16 });
 
-/** An answer that was not asked for as an error: its status, headers and text. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-}
-
 /**
- * A client for one system. Retries what is safe to retry, within a deadline; checks answers; and
- * turns every failure into an InfraError without a secret.
+ * A client for one system. It retries what is safe to retry, within a deadline, validates answers, and
+ * turns every failure into an InfraError without secrets.
  */
 export class Http {
   readonly #options: HttpOptions;
@@ -84,26 +82,26 @@ export class Http {
     this.#options = options;
   }
 
-  /** The answer, checked. Throws for every status outside 2xx, with the status in the error. */
+  /** Returns the validated answer. Throws for every status outside 2xx, with the status in the error. */
   async call<S extends z.ZodType>(
     method: Dispatcher.HttpMethod,
     path: string,
     schema: S,
     options: CallOptions = {},
   ): Promise<z.output<S>> {
-    return (await this.ask(method, path, schema, options)).data;
+    return (await this.callWithHeaders(method, path, schema, options)).data;
   }
 
-  /** As `call`, with the answer's headers. */
-  async ask<S extends z.ZodType>(
+  /** Like `call`, with the headers of the answer. */
+  async callWithHeaders<S extends z.ZodType>(
     method: Dispatcher.HttpMethod,
     path: string,
     schema: S,
     options: CallOptions = {},
   ): Promise<Pick<Answer, "headers"> & { readonly data: z.output<S> }> {
-    const answer = await this.send(method, path, options);
-    const parsed = schema.safeParse(answer.text === "" ? undefined : this.#json(answer.text));
-    if (parsed.success) return { data: parsed.data, headers: answer.headers };
+    const { headers, text } = await this.send(method, path, options);
+    const parsed = schema.safeParse(text === "" ? undefined : jsonOrText(text));
+    if (parsed.success) return { data: parsed.data, headers };
     const first = parsed.error.issues[0];
     throw this.#error(
       "RDEV_CONTRACT",
@@ -112,7 +110,7 @@ export class Http {
     );
   }
 
-  /** The answer as it is, with its headers. Throws for every status outside 2xx. */
+  /** Returns the unparsed answer. Throws for every status outside 2xx. */
   async send(
     method: Dispatcher.HttpMethod,
     path: string,
@@ -125,24 +123,25 @@ export class Http {
     return answer;
   }
 
-  /** As `call`, but undefined where the answer is 404. */
+  /** Like `call` with GET, but undefined for status 404. */
   async find<S extends z.ZodType>(
     path: string,
     schema: S,
     options: CallOptions = {},
   ): Promise<z.output<S> | undefined> {
-    return this.#unless404(() => this.call("GET", path, schema, options));
+    return unless404(this.call("GET", path, schema, options));
   }
 
-  /** Deletes; done as well where there is nothing. */
+  /** Deletes. Succeeds if there is nothing to delete. */
   async remove(path: string, schema: z.ZodType, options: CallOptions = {}): Promise<void> {
-    await this.#unless404(() => this.call("DELETE", path, schema, options));
+    await unless404(this.call("DELETE", path, schema, options));
   }
 
   /**
-   * Whatever the answer's status is. Throws only where there was no answer. Tries again itself, as
-   * undici's interceptor sees no answer's body, where some say how long to wait, and would wait
-   * beyond the deadline.
+   * Returns the answer, whatever its status. Throws only if there was no answer.
+   *
+   * The retry loop is our own because undici's interceptor and p-retry ignore what the answer says:
+   * Retry-After may be in the body, and a wait must not exceed the deadline.
    */
   async raw(
     method: Dispatcher.HttpMethod,
@@ -152,18 +151,19 @@ export class Http {
     const deadline = options.deadline ?? this.#options.deadline ?? DEADLINE;
     const signal = AbortSignal.timeout(deadline);
     const end = performance.now() + deadline;
-    const again = method === "POST" || method === "PATCH" ? CHANGING : IDEMPOTENT;
+    const retryable = method === "POST" || method === "PATCH" ? NOT_IDEMPOTENT : IDEMPOTENT;
     for (let tries = 1; ; tries += 1) {
-      const result = await this.#once(method, path, options, signal).catch(
+      const result = await this.#sendOnce(method, path, options, signal).catch(
         (error: unknown) => error as NodeJS.ErrnoException,
       );
       const failed = result instanceof Error;
-      if (failed && signal.aborted) throw this.#late(method, path, deadline);
-      const retry = failed
-        ? again.errors.includes(result.code ?? "")
-        : isRateLimited(result) || again.statuses.includes(result.status);
-      const wait = (failed ? undefined : retryAfterOf(result)) ?? FIRST_WAIT * 2 ** (tries - 1);
-      if (!retry || tries === MAX_TRIES || performance.now() + wait >= end) {
+      if (failed && signal.aborted) throw this.#timedOut(method, path, deadline);
+      const mayRetry = failed
+        ? retryable.errors.includes(result.code ?? "")
+        : isRateLimited(result) || retryable.statuses.includes(result.status);
+      const backoff = FIRST_BACKOFF * 2 ** (tries - 1);
+      const wait = (failed ? undefined : retryAfterOf(result)) ?? backoff;
+      if (!mayRetry || tries === MAX_TRIES || performance.now() + wait >= end) {
         if (failed) throw this.#unreachable(result);
         return result;
       }
@@ -172,14 +172,14 @@ export class Http {
   }
 
   /**
-   * The bytes of an answer that has no end of its own, once it has begun. The deadline is for that
-   * beginning. Throws for every status outside 2xx, and from the stream where it breaks.
+   * Returns the bytes of an answer without an end, once it has begun. The deadline limits the time
+   * until then. Throws for every status outside 2xx, and from the stream if it breaks.
    */
   async stream(path: string, options: StreamOptions = {}): Promise<AsyncIterable<Uint8Array>> {
     const deadline = options.deadline ?? this.#options.deadline ?? DEADLINE;
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), deadline);
-    const signals = [late.signal, ...(options.signal ? [options.signal] : [])];
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), deadline);
+    const signals = [timeout.signal, ...(options.signal ? [options.signal] : [])];
     try {
       const answer = await this.#request("GET", path, options, AbortSignal.any(signals));
       const { statusCode: status, headers, body } = answer;
@@ -187,20 +187,23 @@ export class Http {
         const text = await body.text();
         throw this.failure("GET", path, { status, headers, text }, options.codes);
       }
-      this.#demandType(path, options.headers?.["accept"], headers["content-type"]);
+      this.#assertType(path, options.headers?.["accept"], headers["content-type"]);
       return this.#bytes(body);
     } catch (error) {
       if (error instanceof InfraError || options.signal?.aborted) throw error;
-      if (late.signal.aborted) throw this.#late("GET", path, deadline);
+      if (timeout.signal.aborted) throw this.#timedOut("GET", path, deadline);
       throw this.#unreachable(error as NodeJS.ErrnoException);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #demandType(path: string, wanted: string | undefined, got: unknown): void {
-    if (wanted === undefined || String(got).startsWith(wanted)) return;
-    throw this.#error("RDEV_CONTRACT", `answered GET ${path} with ${String(got)}, not ${wanted}.`);
+  #assertType(path: string, expected: string | undefined, actual: unknown): void {
+    if (expected === undefined || String(actual).startsWith(expected)) return;
+    throw this.#error(
+      "RDEV_CONTRACT",
+      `answered GET ${path} with ${String(actual)}, not ${expected}.`,
+    );
   }
 
   async *#bytes(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -211,7 +214,7 @@ export class Http {
     }
   }
 
-  async #once(
+  async #sendOnce(
     method: Dispatcher.HttpMethod,
     path: string,
     options: CallOptions,
@@ -243,49 +246,29 @@ export class Http {
     });
   }
 
-  async #unless404<T>(call: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof InfraError && error.status === 404) return undefined;
-      throw error;
-    }
-  }
-
-  #json(text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch {
-      return text;
-    }
-  }
-
   /** The error for an answer outside 2xx. */
   failure(method: string, path: string, answer: Answer, codes?: Codes): InfraError {
-    const { status } = answer;
+    const { status, text } = answer;
     const { credential } = this.#options;
-    const said = this.#said(answer.text);
+    const message = errorMessageIn(text);
     const retryAfter = retryAfterOf(answer);
-    const position = positionOf(this.#json(answer.text));
-    const facts = { status, retryAfter, position };
+    const details = { status, retryAfter, position: errorPositionIn(text) };
     if (status === 401) {
-      return this.#error("RDEV_UNAUTHORIZED", `refused ${credential}${said}.`, facts);
+      return this.#error("RDEV_UNAUTHORIZED", `refused ${credential}${message}.`, details);
     }
     const isLimited = isRateLimited(answer);
     if (status === 403 && !isLimited) {
-      return this.#error(
-        "RDEV_FORBIDDEN",
-        `does not let ${credential} do ${method} ${path}${said}.`,
-        facts,
-      );
+      const refusal = `does not let ${credential} do ${method} ${path}${message}.`;
+      return this.#error("RDEV_FORBIDDEN", refusal, details);
     }
     const known = { ...this.#options.codes, ...codes }[status];
-    const code = known ?? (isLimited ? "RDEV_RATE_LIMITED" : meaningOf(status));
+    const code = known ?? (isLimited ? "RDEV_RATE_LIMITED" : codeOf(status));
     const wait = retryAfter === undefined ? "" : ` It asks to wait ${retryAfter / 1000} s.`;
-    return this.#error(code, `answered ${method} ${path} with ${status}${said}.${wait}`, facts);
+    const refusal = `answered ${method} ${path} with ${status}${message}.${wait}`;
+    return this.#error(code, refusal, details);
   }
 
-  #late(method: string, path: string, deadline: number): InfraError {
+  #timedOut(method: string, path: string, deadline: number): InfraError {
     return this.#error(
       "RDEV_DEADLINE",
       `did not answer ${method} ${path} within ${deadline / 1000} s.`,
@@ -293,46 +276,20 @@ export class Http {
   }
 
   #unreachable(error: NodeJS.ErrnoException): InfraError {
-    const { system, url } = this.#options;
-    return new InfraError(
+    return this.#error(
       "RDEV_UNREACHABLE",
-      this.#clean(
-        `${system} at ${url} cannot be reached (${error.code ?? error.message}). ` +
-          "Is it up, and the address right?",
-      ),
+      `at ${this.#options.url} cannot be reached (${error.code ?? error.message}). ` +
+        "Is it up, and the address right?",
     );
   }
 
-  #said(text: string): string {
-    const body = this.#json(text);
-    const said: unknown =
-      typeof body === "object" && body !== null
-        ? SAID.map((key) => (body as Record<string, unknown>)[key]).find(Boolean)
-        : body;
-    if (!said) return "";
-    const words = typeof said === "string" ? said : JSON.stringify(said);
-    // A page of HTML, as proxies answer, says nothing to a reader.
-    if (words.startsWith("<")) return "";
-    const [line = ""] = words.split("\n");
-    return `: ${line.slice(0, 300).replace(/\.$/, "")}`;
-  }
-
-  #error(code: ErrorCode, text: string, facts?: InfraErrorOptions): InfraError {
-    return new InfraError(code, this.#clean(`${this.#options.system} ${text}`), facts);
-  }
-
-  #clean(text: string): string {
-    return redact(text, this.#options.secrets);
+  #error(code: ErrorCode, text: string, details?: InfraErrorOptions): InfraError {
+    const { system, secrets } = this.#options;
+    return new InfraError(code, redact(`${system} ${text}`, secrets), details);
   }
 }
 
-function meaningOf(status: number): ErrorCode {
+function codeOf(status: number): ErrorCode {
   if (status === 413) return "RDEV_TOO_LARGE";
   return status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED";
-}
-
-function positionOf(body: unknown): number | undefined {
-  if (typeof body !== "object" || body === null) return undefined;
-  const { position } = body as { position?: unknown };
-  return typeof position === "number" ? position : undefined;
 }

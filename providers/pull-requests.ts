@@ -2,54 +2,53 @@ import { z } from "zod";
 import { InfraError } from "../core/errors.ts";
 import type { Candidate, Review } from "../core/previews/approval.ts";
 
-/** A pull request at its host, as far as a report on it needs. */
+/** The calls on a pull request that a preview report needs. */
 export interface PullRequests {
-  /** The longest comment that the host takes, in characters (UTF-16, so never too many). */
+  /** The host's maximum length of a comment, counted here in UTF-16 units, so never too long. */
   readonly maxComment: number;
-  /** The commit that the pull request's branch is at now. */
+  /** The current commit of the pull request's branch. */
   head(): Promise<string>;
-  /** All comments, of all pages, the oldest first. */
+  /** All comments, the oldest first. */
   comments(): Promise<Comment[]>;
-  /** Throws RDEV_FORBIDDEN where the token may not comment. */
+  /** Throws RDEV_FORBIDDEN if the token may not comment. */
   post(body: string): Promise<Comment>;
-  /** False where there is no such comment any more, or it is another's. */
+  /** Returns false if the comment is gone, or belongs to another account. */
   edit(id: number, body: string): Promise<boolean>;
-  /** Done as well where it is gone. False where it is another's. */
+  /** Returns true also if the comment is gone, and false if it belongs to another account. */
   remove(id: number): Promise<boolean>;
   /**
-   * Sets the one status of a commit that goes by this context. The name of the account that did, where
-   * it has one: GitHub tells the tokens of its pipelines nowhere else
+   * Sets the status of a commit for this context. Returns the name of the account that set it: GitHub
+   * does not tell a pipeline's token its account in another way
    * (https://docs.github.com/rest/users/users).
    */
   setStatus(commit: string, status: CommitStatus): Promise<string | undefined>;
 }
 
-/** What an approval is asked with. */
+/** The calls that check the approval of a pull request. */
 export interface ApprovalHost extends Pick<PullRequests, "setStatus"> {
   pull(): Promise<Candidate>;
-  /** All reviews, of all pages. */
   reviews(): Promise<Review[]>;
-  /** Whether an account may write to the repository's code now. Throws RDEV_FORBIDDEN where the token may not ask. */
+  /** Whether an account may now write to the repository. Throws RDEV_FORBIDDEN if the token may not ask. */
   mayWrite(account: string): Promise<boolean>;
 }
 
 export interface Comment {
   readonly id: number;
   readonly body: string;
-  /** The account's name; undefined where the account is gone. */
+  /** The account's name, or undefined if the account was deleted. */
   readonly author?: string | undefined;
 }
 
 export interface CommitStatus {
   readonly state: "pending" | "success" | "failure";
-  /** What tells it from other statuses of the commit. */
+  /** The name that distinguishes it from other statuses of the commit. */
   readonly context: string;
-  /** At most 140 characters: GitHub's limit. */
+  /** At most 140 characters, GitHub's limit. */
   readonly description: string;
   readonly url?: string | undefined;
 }
 
-/** Which pull request, and where. */
+/** Where a pull request is, and the token to use. */
 export interface PullRequest {
   /** The API's address, without a trailing slash. */
   readonly url: string;
@@ -59,7 +58,7 @@ export interface PullRequest {
   readonly number: number;
 }
 
-/** A comment as both hosts tell it; of an account that is gone there may be nothing. */
+/** A comment in the answers of both hosts. The user is missing if the account was deleted. */
 export const commentSchema = z
   .object({
     id: z.int(),
@@ -87,10 +86,10 @@ export const permissionSchema = z.object({ permission: z.string() });
 
 export const statusSchema = z.object({ creator: z.object({ login: z.string() }).nullish() });
 
-/** False where the object is gone, or another's. */
-export async function unlessNotOurs(change: () => Promise<unknown>): Promise<boolean> {
+/** False if the call failed because the object is gone or belongs to another account. */
+export async function wasAllowed(change: Promise<unknown>): Promise<boolean> {
   try {
-    await change();
+    await change;
     return true;
   } catch (error) {
     if (error instanceof InfraError && (error.status === 403 || error.status === 404)) return false;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
-import { DEFAULT_EVENTS } from "../providers/woodpecker/secret-events.ts";
+import { DEFAULT_EVENTS } from "../providers/woodpecker/secret.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), "utf8");

@@ -1,6 +1,5 @@
 import { asInfraError, InfraError } from "../../core/errors.ts";
-import { IngestError } from "../../providers/citadel/ingest-error.ts";
-import type { Citadel, CitadelEvent } from "../../providers/citadel/port.ts";
+import { type Citadel, type CitadelEvent, IngestError } from "../../providers/citadel/port.ts";
 import type { AuditRow } from "../store/schema.ts";
 import type { Destination, QueuedRow } from "./outbox.ts";
 

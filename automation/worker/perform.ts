@@ -21,7 +21,7 @@ import {
 } from "../engine/stack.ts";
 import { ownerOfStack, StackState } from "../engine/state.ts";
 import type { Owner } from "../../core/ownership.ts";
-import { leftovers } from "../leftovers/leftovers.ts";
+import { findLeftovers } from "../leftovers.ts";
 import type { Remaining } from "../operations/operation.ts";
 import type { Job } from "./job.ts";
 import type { Done } from "./messages.ts";
@@ -134,7 +134,7 @@ class Performance {
     );
     const owner = before?.owner ?? { platform, project: slug, stack: "" };
     // An `up` adopts nothing that is not marked as its own, so a rollback does not delete it.
-    const all = await leftovers({ slug, owner, settings: place });
+    const all = await findLeftovers({ slug, owner, settings: place });
     const found = all.filter(({ why }) => why !== "not-ours");
     if (found.length === 0) return undefined;
     return noRollback(
@@ -209,7 +209,7 @@ class Performance {
       const name = { kind: "project", platform, slug } as const;
       const place = await platformSettingsOf(name, this.#options.workDir);
       if (!owner) throw new InfraError("RDEV_ENGINE", "The state of the stack cannot be read.");
-      return await leftovers({ slug, owner, settings: place, retainData, retainRepository });
+      return await findLeftovers({ slug, owner, settings: place, retainData, retainRepository });
     } catch (error) {
       const why = error instanceof InfraError ? `: ${error.message}` : "";
       const what = `settings of the platform ${platform}, which tell where to look${why}`;

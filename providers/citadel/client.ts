@@ -1,14 +1,10 @@
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { Http } from "../http.ts";
-import { annotate } from "./calls/annotate.ts";
-import { environments } from "./calls/environments.ts";
-import { groups } from "./calls/groups.ts";
-import { ingest } from "./calls/ingest.ts";
-import { query } from "./calls/query.ts";
-import { tail } from "./calls/tail.ts";
-import { webhooks } from "./calls/webhooks.ts";
+import { ingest } from "./ingest.ts";
+import { environments, groups, webhooks } from "./manage.ts";
 import type * as port from "./port.ts";
+import { query, tail } from "./read.ts";
 
 export interface CitadelConnection {
   /** Without a trailing slash. */
@@ -18,17 +14,17 @@ export interface CitadelConnection {
 }
 
 export interface CitadelOptions {
-  /** For one call with all its retries, in ms. Default: 30 s; ingest has its own. */
+  /** For one call with all its retries, in ms. Default: 30 s; `ingest` has its own. */
   readonly deadline?: number;
 }
 
 /**
- * Citadel over HTTP. The key needs the scope for what is called; `environments` and `groups` are
- * this project's assumption of a part of the API that is not published.
+ * Citadel over HTTP. The key needs the scope of each call. Citadel does not publish the API behind
+ * `environments` and `groups`: those calls are this project's assumption.
  */
 export class Citadel implements port.Citadel {
   readonly #http: Http;
-  /** What CITADEL_TENANT_ID names. */
+  /** The tenant that CITADEL_TENANT_ID names. */
   readonly platformTenant: string | undefined;
   readonly environments: port.Environments;
   readonly groups: port.Groups;
@@ -40,8 +36,8 @@ export class Citadel implements port.Citadel {
   ) {
     if (!/^ck_[\x21-\x7e]+$/.test(apiKey)) {
       const text =
-        "The API key of Citadel does not begin with ck_, or holds white space, a line break or a " +
-        "character outside ASCII. Look at CITADEL_API_KEY.";
+        "The API key of Citadel does not begin with ck_, or contains white space, a line break or a " +
+        "character outside ASCII. Check CITADEL_API_KEY.";
       throw new InfraError("RDEV_CONNECTION", text);
     }
     this.platformTenant = tenantId;
@@ -82,7 +78,38 @@ export class Citadel implements port.Citadel {
     return tail(this.#http, scope, cpl, options);
   }
 
-  async annotate(annotation: port.Annotation): Promise<void> {
-    await annotate(this.#http, annotation);
+  async annotate({ logId, content, type = "note", author = "system" }: port.Annotation) {
+    const json = {
+      log_id: logId,
+      content: content.toWellFormed(),
+      annotation_type: type,
+      author_type: author,
+    };
+    await this.#http.send("POST", "/annotations", { json });
   }
+}
+
+/**
+ * Proves that the key can see the organization's environments. Citadel answers a key of another
+ * organization with 404 or with an empty list, so neither shows that an environment is gone.
+ *
+ * The proof is any environment of the organization. After the last one is deleted, the proof is the
+ * tenant group that it was in: nobody can delete a group.
+ * @throws RDEV_FORBIDDEN if there is no proof.
+ */
+export async function assertSees(
+  { environments, groups }: Pick<port.Citadel, "environments" | "groups">,
+  { organization, group }: { readonly organization: string; readonly group: string },
+): Promise<void> {
+  const seen = await environments.list();
+  if (seen.some((environment) => environment.organization === organization)) return;
+  const others = [...new Set(seen.map((environment) => environment.organization))];
+  if (others.length === 0 && (await groups.members(group))?.length === 0) return;
+  throw new InfraError(
+    "RDEV_FORBIDDEN",
+    `CITADEL_API_KEY sees no environment of the organization ${organization}` +
+      `${others.length > 0 ? `, only of ${others.join(", ")}` : ", nor its tenant group"}, so it ` +
+      "cannot show that an environment is gone. Set CITADEL_API_KEY to a key of that organization " +
+      "with the scope for environments, or correct rdev:citadelOrganization.",
+  );
 }

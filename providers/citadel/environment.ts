@@ -6,9 +6,8 @@ import { markOf, NO_OWNER, type Owner, ownerSchema, ownershipOf } from "../../co
 import { define, type Found } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { Citadel } from "./client.ts";
-import { DISABLED } from "./disabled.ts";
-import { assertSees } from "./visibility.ts";
+import { assertSees, Citadel } from "./client.ts";
+import { DISABLED } from "./group.ts";
 
 const definition = define({
   module: "citadel/environment",
@@ -16,41 +15,41 @@ const definition = define({
   noun: "Citadel environment",
   inputs: z.object({
     slug: z.string().min(1),
-    /** For people. */
+    /** The display name. */
     name: z.string().min(1),
     organization: z.string().min(1),
     owner: ownerSchema,
-    /** The tenant group that it becomes a member of; made where it is missing. */
+    /** The tenant group that it joins. It is created if it does not exist. */
     group: z.string().min(1),
-    /** When not, nothing is made and Citadel is not spoken to. */
+    /** If false, nothing is created and Citadel is not called. */
     enabled: z.boolean(),
-    /** Use the tenant that CITADEL_TENANT_ID names when this is made, if it names one. */
+    /** Adopt the tenant that CITADEL_TENANT_ID names at creation, if it names one. */
     usePlatformTenant: z.boolean().default(false),
   }),
   attributes: z.object({
-    /** A UUID; empty where nothing was made. */
+    /** A UUID, or empty if nothing was created. */
     tenantId: z.string(),
-    /** It was there before, and stays. */
+    /** The tenant existed before, so a delete keeps it. */
     adopted: z.boolean(),
   }),
   replaceOn: ["slug", "organization", "enabled", "usePlatformTenant"],
   secrets: [],
 
-  // Opened only when used: without Citadel its variables need not be there.
+  // Created only when used, because without Citadel its variables may be missing.
   connect: () => () => new Citadel(),
 
   rules({ slug, enabled }, last) {
     if (enabled || last.enabled !== true) return [];
     const reason =
       `RDEV_CITADEL_OFF: the environment "${slug}" exists, and switching Citadel off would delete ` +
-      "it with its logs. Set CITADEL_ENABLED=true again; or, if the logs may go, destroy the stack " +
-      "first and bring it up anew with CITADEL_ENABLED=false.";
+      "it with its logs. Set CITADEL_ENABLED=true again. If the logs may go, destroy the stack first " +
+      "and then run up with CITADEL_ENABLED=false.";
     return [{ property: "enabled", reason }];
   },
 
   async find(citadel, wanted) {
     if (!wanted.enabled) return undefined;
-    // Nobody can forge a tenant's id: what the state holds is this stack's, whatever its metadata.
+    // Nobody can forge a tenant's id, so the id in the state is proof enough, whatever the metadata.
     if (wanted.tenantId) {
       const found = await citadel().environments.get(wanted.tenantId);
       return found && { id: found.id, ownership: "ours" };
@@ -68,7 +67,7 @@ const definition = define({
       return (await citadel().environments.create({ slug, name, organization, metadata })).id;
     } catch (error) {
       if (!(error instanceof InfraError) || error.status !== 409) throw error;
-      // Somebody was faster: another run of ours, perhaps.
+      // Somebody created it meanwhile. If that was an earlier run of this stack, it is ours.
       const found = await bySlug(citadel(), inputs);
       if (found?.ownership === "ours") return found.id;
       throw new InfraError(
@@ -84,7 +83,7 @@ const definition = define({
     const adopted = last?.adopted ?? (usePlatformTenant && citadel().platformTenant === id);
     if (!adopted) {
       await citadel().environments.rename(id, name);
-      // What a version before marked, or a create that found it, gets the mark of this stack.
+      // An environment from an earlier version, or from an interrupted create, has another mark.
       const isMarked = last && isDeepStrictEqual(last.owner, owner);
       if (!isMarked) await citadel().environments.mark(id, markOf(owner));
     }
@@ -115,19 +114,19 @@ const definition = define({
 
   async delete(citadel, id, { group, adopted, usePlatformTenant }) {
     if (group) await citadel().groups.remove(group, id);
-    // A create that failed half way left no attributes.
+    // A create that failed half way stored no attributes.
     const stays = adopted ?? (usePlatformTenant && citadel().platformTenant === id);
     if (!stays) await citadel().environments.delete(id);
   },
 });
 
-/** Whatever its mark: naming it by its id says that it may be used. */
+/** The mark does not matter: the user named this tenant by its id. */
 async function platformTenant(citadel: Citadel, id: string): Promise<Found> {
   if (await citadel.environments.get(id)) return { id, ownership: "ours" };
   throw new InfraError(
     "RDEV_CONNECTION",
-    `CITADEL_TENANT_ID is ${id}, but Citadel has no such tenant. Correct it, or unset it: then a ` +
-      "tenant is made.",
+    `CITADEL_TENANT_ID is ${id}, but Citadel has no such tenant. Correct it, or unset it to let ` +
+      "rdev-infra create one.",
   );
 }
 
@@ -142,11 +141,11 @@ async function bySlug(
 export const provider = dynamicProvider(definition);
 
 /**
- * A log environment in Citadel: a tenant, member of a tenant group. Delete ends the membership and
- * deletes the tenant with its logs; a tenant that CITADEL_TENANT_ID named stays.
+ * A log environment in Citadel: a tenant that is a member of a tenant group. Delete ends the
+ * membership and deletes the tenant with its logs. A tenant that CITADEL_TENANT_ID named is kept.
  */
 export class Environment extends DynamicResource<typeof definition> {
-  /** Empty where Citadel is not in use. */
+  /** Empty if Citadel is switched off. */
   declare readonly tenantId: pulumi.Output<string>;
   declare readonly adopted: pulumi.Output<boolean>;
 

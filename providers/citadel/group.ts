@@ -4,7 +4,9 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Citadel } from "./client.ts";
-import { DISABLED } from "./disabled.ts";
+
+/** The id of a resource that stands for nothing because Citadel is switched off. */
+export const DISABLED = "disabled";
 
 const definition = define({
   module: "citadel/group",
@@ -12,18 +14,18 @@ const definition = define({
   noun: "Citadel tenant group",
   inputs: z.object({
     name: z.string().min(1),
-    /** When not, nothing is made and Citadel is not spoken to. */
+    /** If false, nothing is created and Citadel is not called. */
     enabled: z.boolean(),
   }),
   attributes: z.object({}),
   replaceOn: ["name", "enabled"],
   secrets: [],
 
-  // Opened only when used: without Citadel its variables need not be there.
+  // Created only when used, because without Citadel its variables may be missing.
   connect: () => () => new Citadel(),
 
   async find(citadel, { name, enabled }) {
-    // A group holds nothing of its own, so that one made by hand is as good.
+    // A group has no content of its own, so one that was made by hand is adopted.
     return enabled && (await citadel().groups.members(name))
       ? { id: name, ownership: "ours" }
       : undefined;
@@ -45,13 +47,13 @@ const definition = define({
   },
 
   async delete() {
-    // Citadel's API deletes no group.
+    // Citadel's API cannot delete a group.
   },
 });
 
 export const provider = dynamicProvider(definition);
 
-/** A tenant group in Citadel. Delete leaves it: Citadel's API deletes no group, and it is empty then. */
+/** A tenant group in Citadel. Delete leaves it, empty, because Citadel's API cannot delete a group. */
 export class Group extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
     super(definition, name, args, options);

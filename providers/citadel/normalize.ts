@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { LEVELS } from "./port.ts";
 
-/** In bytes of UTF-8. Longer ones are cut, with a marker. */
+/** In bytes of UTF-8. A longer text is cut, and ends with a marker. */
 const MAX_MESSAGE = 256 * 1024;
 const MAX_NAME = 1024;
-/** Of all fields of an event together; what comes after is left out, with a marker. */
+/** In bytes, for all fields of an event together. The rest is left out, with a marker. */
 const MAX_FIELDS = 256 * 1024;
 const MAX_DEPTH = 12;
 
@@ -12,57 +12,57 @@ const EARLIEST = Date.UTC(1970, 0, 1);
 const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const rfc3339 = z.iso.datetime({ offset: true });
 
-/** An event as it is sent, or why it cannot be. */
+/** An event as JSON, or the reason why it cannot be sent. */
 export type Normalized = { readonly json: string } | { readonly refused: string };
 
 /**
- * Makes of anything that calls itself an event one that Citadel takes, as JSON: valid UTF-8, UTC with
- * milliseconds, no cycle, no more than about half a MiB. Only what cannot be mended without guessing
- * is refused: no message, level, service, or time between 1970 and 9999. Never throws.
+ * Turns a value into an event that Citadel accepts, as JSON: valid UTF-8, UTC with milliseconds, no
+ * cycle, at most about half a MiB. Refuses only what cannot be repaired without guessing: a missing
+ * message, level or service, or a time outside 1970 to 9999. Never throws.
  */
-export function normalizeEvent(given: unknown): Normalized {
+export function normalizeEvent(value: unknown): Normalized {
   try {
-    if (!isRecord(given)) return { refused: `is no event but ${kindOf(given)}` };
+    if (!isRecord(value)) return { refused: `is not an event but ${kindOf(value)}` };
     const wrong: string[] = [];
-    const time = timeOf(given["timestamp"]);
-    if (time === undefined) wrong.push(`timestamp: ${quoted(given["timestamp"])} is no time`);
-    const level = LEVELS.find((each) => each === given["level"]);
-    if (!level) wrong.push(`level: ${quoted(given["level"])} is none of ${LEVELS.join(", ")}`);
-    const message = textOf(given["message"], MAX_MESSAGE);
-    if (message === undefined) wrong.push(`message: ${kindOf(given["message"])} is no text`);
-    const service = textOf(given["service"], MAX_NAME);
-    if (!service) wrong.push(`service: ${quoted(given["service"])} is no name`);
+    const time = timeOf(value["timestamp"]);
+    if (time === undefined) wrong.push(`timestamp: ${quoted(value["timestamp"])} is not a time`);
+    const level = LEVELS.find((each) => each === value["level"]);
+    if (!level) wrong.push(`level: ${quoted(value["level"])} is not one of ${LEVELS.join(", ")}`);
+    const message = textOf(value["message"], MAX_MESSAGE);
+    if (message === undefined) wrong.push(`message: ${kindOf(value["message"])} is not a text`);
+    const service = textOf(value["service"], MAX_NAME);
+    if (!service) wrong.push(`service: ${quoted(value["service"])} is not a name`);
     if (wrong.length > 0) return { refused: wrong.join("; ") };
     const event = {
       message,
       level,
       timestamp: time,
       service,
-      environment: textOf(given["environment"], MAX_NAME) ?? "",
-      target: textOf(given["target"], MAX_NAME) ?? "",
-      fields: fieldsOf(given["fields"]),
+      environment: textOf(value["environment"], MAX_NAME) ?? "",
+      target: textOf(value["target"], MAX_NAME) ?? "",
+      fields: fieldsOf(value["fields"]),
     };
     return { json: JSON.stringify(event) };
   } catch (error) {
-    // A getter or a proxy of the caller's.
+    // A getter or a proxy of the caller threw.
     return { refused: `cannot be read: ${error instanceof Error ? error.message : "it throws"}` };
   }
 }
 
-/** Well-formed, and cut to so many bytes of UTF-8; undefined for what is no text. */
+/** The well-formed text, cut to `maxBytes` of UTF-8, or undefined if the value is not a text. */
 function textOf(value: unknown, maxBytes: number): string | undefined {
   if (value instanceof Uint8Array) return cut(new TextDecoder().decode(value), maxBytes);
   return typeof value === "string" ? cut(value.toWellFormed(), maxBytes) : undefined;
 }
 
 function cut(text: string, maxBytes: number): string {
-  // A character has at most three bytes for each of its UTF-16 units.
+  // A UTF-16 unit needs at most three bytes.
   if (text.length * 3 <= maxBytes) return text;
   const bytes = Buffer.byteLength(text);
   if (bytes <= maxBytes) return text;
   const marker = `… [cut: ${bytes} bytes]`;
   const start = Buffer.from(text).subarray(0, Math.max(0, maxBytes - Buffer.byteLength(marker)));
-  // In the middle of a character the stream holds its first bytes back.
+  // In stream mode the decoder holds back the first bytes of a character that was cut.
   return new TextDecoder().decode(start, { stream: true }) + marker;
 }
 
@@ -79,12 +79,13 @@ function fieldsOf(value: unknown): Record<string, unknown> {
 }
 
 interface Walk {
-  /** Bytes. */
+  /** The bytes that may still be copied. */
   left: number;
+  /** The objects that contain the current one, to find cycles. */
   readonly above: readonly object[];
 }
 
-/** A copy of plain JSON. Takes what it holds from `walk.left`, and stops when that is used up. */
+/** A copy in plain JSON. Subtracts its size from `walk.left`, and stops when that is used up. */
 function plainOf(value: unknown, walk: Walk): unknown {
   switch (typeof value) {
     case "string": {
@@ -152,7 +153,7 @@ function mapOf(value: object, walk: Walk): Record<string, unknown> {
     const plain = plainOf(propertyOf(value, name), walk);
     if (plain !== undefined) entries.push([key, plain]);
   }
-  // Defines each as its own property, __proto__ as well.
+  // Unlike an assignment, this keeps a key such as __proto__ as an ordinary property.
   return Object.fromEntries(entries);
 }
 
@@ -175,7 +176,7 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
 
-/** For a message: short, and never failing. */
+/** A short form for messages. Never throws. */
 function quoted(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 80).toWellFormed());
   if (value instanceof Date)

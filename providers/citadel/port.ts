@@ -1,18 +1,21 @@
+import { InfraError } from "../../core/errors.ts";
+
 /**
- * Citadel, as this project uses it, in its own words: an *environment* is a tenant (a UUID) that
- * holds one project's logs, a *tenant group* names a set of them. `client.ts` is its HTTP adapter.
+ * Citadel, as far as this project uses it. An *environment* is a tenant (a UUID) that holds the logs
+ * of one project. A *tenant group* is a named set of tenants. `client.ts` is the HTTP adapter.
  *
- * Every call rejects with an InfraError: RDEV_UNAUTHORIZED, RDEV_FORBIDDEN, RDEV_TENANT (no UUID, or
- * unknown), RDEV_CONFLICT, RDEV_QUERY (with the position), RDEV_TOO_LARGE, RDEV_RATE_LIMITED (with
- * how long), RDEV_UNREACHABLE, RDEV_DEADLINE, RDEV_CONTRACT or RDEV_REFUSED. None holds the key.
+ * Every call rejects with an InfraError: RDEV_UNAUTHORIZED, RDEV_FORBIDDEN, RDEV_TENANT (not a UUID,
+ * or unknown), RDEV_CONFLICT, RDEV_QUERY (with the position), RDEV_TOO_LARGE, RDEV_RATE_LIMITED (with
+ * the time to wait), RDEV_UNREACHABLE, RDEV_DEADLINE, RDEV_CONTRACT or RDEV_REFUSED. No error
+ * contains the key.
  */
 export interface Citadel {
   readonly environments: Environments;
   readonly groups: Groups;
   readonly webhooks: Webhooks;
   /**
-   * Ships events to one environment, in order, in batches. An event that cannot be taken is left out
-   * and reported; the others are shipped. Rejects with an IngestError where a batch was not taken.
+   * Ships events to one environment, in order and in batches. An event that Citadel refuses is left
+   * out and reported. Rejects with an IngestError if a batch could not be delivered.
    */
   ingest(
     tenantId: string,
@@ -21,9 +24,9 @@ export interface Citadel {
   ): Promise<IngestReport>;
   /** Newest first. */
   query(scope: Scope, cpl: string, options?: QueryOptions): Promise<QueryResult>;
-  /** Entries as they come, on one connection: ends when that ends, and rejects when it breaks. */
+  /** Yields entries as they arrive on one connection. Ends with it, and rejects if it breaks. */
   tail(scope: Scope, cpl: string, options?: TailOptions): Promise<AsyncIterable<Entry>>;
-  /** A note on a log entry. */
+  /** Adds a note to a log entry. */
   annotate(annotation: Annotation): Promise<void>;
 }
 
@@ -36,34 +39,34 @@ export interface CitadelEvent {
   /** RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`. */
   readonly timestamp: string;
   readonly service: string;
-  /** `staging`; not the tenant. */
+  /** The stage, such as `staging`. Not the tenant. */
   readonly environment: string;
-  /** The part of the service that speaks: a module, a container. */
+  /** The part of the service that logs: a module or a container. */
   readonly target: string;
-  /** JSON values: CPL finds them by name. */
+  /** JSON values. CPL queries refer to them by name. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-/** Whose logs. */
+/** The environments that a query covers. */
 export type Scope = { readonly tenant: string } | { readonly group: string } | "organization";
 
 export interface IngestOptions {
-  /** For all batches together, in ms. Default: 10 s, as Citadel's own client has. */
+  /** For all batches together, in ms. Default: 10 s, like Citadel's own client. */
   readonly deadline?: number;
-  /** Events of one batch. Default, and Citadel's own client's limit: 100. */
+  /** Events in one batch. Default: 100, the limit of Citadel's own client. */
   readonly batchSize?: number;
-  /** Compresses the bodies. Default: false, as Citadel does not say that it takes them. */
+  /** Compresses the bodies. Default: false, because Citadel does not document that it accepts them. */
   readonly gzip?: boolean;
 }
 
 export interface IngestReport {
   readonly accepted: number;
-  /** What cannot be taken, however often it is sent. */
+  /** Events that Citadel will never accept. */
   readonly refused: readonly RefusedEvent[];
 }
 
 export interface RefusedEvent {
-  /** In the list that was given. */
+  /** In the caller's list. */
   readonly index: number;
   readonly reason: string;
 }
@@ -78,12 +81,12 @@ export interface QueryOptions {
 export interface QueryResult {
   /** Newest first. */
   readonly entries: readonly Entry[];
-  /** All that match, also beyond the limit. */
+  /** All matches, including those beyond the limit. */
   readonly total: number;
   readonly durationMs: number;
 }
 
-/** A log line, as Citadel keeps it. */
+/** A log line in Citadel. */
 export interface Entry {
   readonly id: string;
   readonly timestamp: string;
@@ -91,21 +94,21 @@ export interface Entry {
   readonly service: string;
   readonly message: string;
   readonly traceId: string | undefined;
-  /** The event's fields, its `environment` and `target` among them. */
+  /** The event's fields, including its `environment` and `target`. */
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 export interface TailOptions {
   /** Ends the tail. */
   readonly signal?: AbortSignal;
-  /** Go on after the entry of this id. */
+  /** Continues after the entry with this id. */
   readonly lastEventId?: string;
 }
 
 export interface Environment {
   readonly id: string;
   readonly slug: string;
-  /** For people. */
+  /** The display name. */
   readonly name: string;
   readonly organization: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -114,27 +117,27 @@ export interface Environment {
 export interface Environments {
   list(): Promise<readonly Environment[]>;
   get(id: string): Promise<Environment | undefined>;
-  /** Without an organization: the one that the key sees. */
+  /** Without an organization, finds the one that the key sees. */
   find(slug: string, organization?: string): Promise<Environment | undefined>;
-  /** Rejects with RDEV_CONFLICT where the organization has one of that slug. */
+  /** Rejects with RDEV_CONFLICT if the organization already has the slug. */
   create(environment: Omit<Environment, "id">): Promise<Environment>;
   rename(id: string, name: string): Promise<void>;
-  /** Sets these entries of its metadata, and keeps the others. */
+  /** Sets these metadata entries and keeps the others. */
   mark(id: string, metadata: Readonly<Record<string, string>>): Promise<void>;
-  /** Its logs go with it. Done as well where there is none. */
+  /** Deletes the environment with its logs. Does nothing if there is none. */
   delete(id: string): Promise<void>;
 }
 
 export interface Groups {
-  /** Makes it where it is missing. */
+  /** Creates the group if it does not exist. */
   put(name: string): Promise<void>;
-  /** The ids of its environments; undefined where there is no such group. */
+  /** The ids of its environments, or undefined if there is no such group. */
   members(name: string): Promise<readonly string[] | undefined>;
   add(name: string, tenantId: string): Promise<void>;
   remove(name: string, tenantId: string): Promise<void>;
 }
 
-/** Where Citadel tells of new, rising or returning errors. Its API deletes none. */
+/** Addresses that Citadel notifies of new, rising or returning errors. Its API cannot delete one. */
 export interface Webhooks {
   list(): Promise<readonly Webhook[]>;
   register(webhook: NewWebhook): Promise<Webhook>;
@@ -147,16 +150,32 @@ export interface Webhook {
 
 export interface NewWebhook {
   readonly url: string;
-  /** Signs what is sent: see `verifyCitadelSignature`. */
+  /** Citadel signs its requests with this: see `verifyCitadelSignature`. */
   readonly secret: string;
 }
 
 export interface Annotation {
-  /** The entry's. */
+  /** The entry to annotate. */
   readonly logId: string;
   readonly content: string;
-  /** Citadel's word for its kind. Default: `note`. */
+  /** Citadel's annotation type. Default: `note`. */
   readonly type?: string;
-  /** Who wrote it. Default: `system`. */
+  /** The author's type. Default: `system`. */
   readonly author?: string;
+}
+
+/** A batch that Citadel did not accept, and what was delivered before it. */
+export class IngestError extends InfraError {
+  readonly report: IngestReport;
+  /**
+   * The number of events, from the first on, that were accepted or refused for good. Sending only the
+   * rest duplicates no event, unless Citadel's answer was lost (RDEV_UNREACHABLE, RDEV_DEADLINE).
+   */
+  readonly done: number;
+
+  constructor(cause: InfraError, report: IngestReport, done: number) {
+    super(cause.code, cause.message, cause);
+    this.report = report;
+    this.done = done;
+  }
 }

@@ -12,7 +12,7 @@ const definition = define({
   noun: "Citadel webhook",
   inputs: z.object({
     url: z.url(),
-    /** Raise it after rotating CITADEL_WEBHOOK_SECRET. */
+    /** Raise it after a rotation of CITADEL_WEBHOOK_SECRET. */
     credentialsVersion: z.int().min(1).default(1),
   }),
   attributes: z.object({}),
@@ -22,8 +22,8 @@ const definition = define({
   connect: () => new Citadel().webhooks,
 
   async find(webhooks, { url }) {
-    // A webhook has no place for a mark, and holds nothing of its own beside its address.
-    return (await isThere(webhooks, url)) ? { id: url, ownership: "ours" } : undefined;
+    // A webhook cannot store a mark, and has nothing but its address, so any with the address is ours.
+    return (await isRegistered(webhooks, url)) ? { id: url, ownership: "ours" } : undefined;
   },
 
   async create(_webhooks, { url }) {
@@ -31,30 +31,30 @@ const definition = define({
   },
 
   async apply(webhooks, _id, { url }) {
-    // Not an input: a rotated secret must change no preview. One address is registered once.
+    // The secret is not an input, because a rotation must not change a preview.
     await webhooks.register({ url, secret: connection("citadelWebhook").secret });
     return {};
   },
 
   async read(webhooks, _id, { url }) {
-    return (await isThere(webhooks, url)) ? {} : undefined;
+    return (await isRegistered(webhooks, url)) ? {} : undefined;
   },
 
   async delete() {
-    // Citadel's API deletes no webhook.
+    // Citadel's API cannot delete a webhook.
   },
 });
 
 export const provider = dynamicProvider(definition);
 
-async function isThere(webhooks: Citadel["webhooks"], url: string): Promise<boolean> {
+async function isRegistered(webhooks: Citadel["webhooks"], url: string): Promise<boolean> {
   return (await webhooks.list()).some((webhook) => webhook.url === url);
 }
 
 /**
  * A webhook for Citadel's alerts, signed with CITADEL_WEBHOOK_SECRET. Registering an address again
- * renews its secret. Delete leaves it, and another address is registered beside the old one: by its
- * contract Citadel's API deletes no webhook, so that the partner has to take an old one away.
+ * renews its secret. Citadel's API cannot delete a webhook, so Delete leaves it, and a new address is
+ * registered beside the old one. Citadel's operator has to remove the old one.
  */
 export class Webhook extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {

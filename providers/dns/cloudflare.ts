@@ -16,18 +16,18 @@ const record = z.object({
 
 type CloudflareRecord = z.output<typeof record>;
 
-/** Of one name; a page may hold up to 5,000,000. */
+/** More records than one name has, so that one page is enough. Cloudflare allows 5,000,000. */
 const PAGE_SIZE = 1000;
 
 /**
- * Cloudflare answers some wrong tokens with 400 or 403, and says so in these codes of its own:
- * 6003 a malformed Authorization header, 9109 an unknown token.
+ * Cloudflare answers 400 or 403 to some wrong tokens. Its own codes tell: 6003 is a malformed
+ * Authorization header, 9109 an unknown token.
  */
 const WRONG_TOKEN = /"code":\s*(6003|9109)\b/;
 
 /**
  * Cloudflare's API, version 4: https://developers.cloudflare.com/api. The token needs the
- * permissions Zone:Read and DNS:Edit. A comment belongs to one record, not to a name and type.
+ * permissions Zone:Read and DNS:Edit. Each record has its own comment.
  */
 export class Cloudflare implements Dns {
   readonly #http: Http;
@@ -62,7 +62,7 @@ export class Cloudflare implements Dns {
     const path = await this.#path(zone);
     const old = await this.#set(zone, { name, type, comment: formerComment });
     for (const [index, content] of contents.entries()) {
-      // Not proxied: behind Cloudflare's proxy the TTL and the address would be its own.
+      // Behind Cloudflare's proxy, TTL and address would be Cloudflare's.
       const json = { name, type, ttl, content, comment, proxied: false };
       const existing = old[index];
       if (existing) await this.#call("PUT", `${path}/${existing.id}`, record, { json });
@@ -95,7 +95,7 @@ export class Cloudflare implements Dns {
     return `/zones/${await id}/dns_records`;
   }
 
-  /** Of the zone, or of the nearest one above it: `apps.example.org` may lie in `example.org`. */
+  /** The id of the zone, or of the nearest parent: `apps.example.org` may be in `example.org`. */
   async #zoneId(zone: string): Promise<string> {
     const labels = zone.split(".");
     const hidden: string[] = [];
@@ -103,23 +103,26 @@ export class Cloudflare implements Dns {
       const name = labels.slice(from).join(".");
       const [found] = await this.#call("GET", "/zones", zones, { query: { name } });
       if (found) {
-        await this.#holds(found, hidden);
+        await this.#assertNoDelegation(found, hidden);
         return found.id;
       }
       hidden.push(name);
     }
     throw new InfraError(
       "RDEV_REFUSED",
-      `Cloudflare shows no zone ${zone}, nor one above it. Make it first, let ` +
+      `Cloudflare shows no zone ${zone} and no parent of it. Create the zone first, let ` +
         "CLOUDFLARE_API_TOKEN see it (Zone:Read), or correct the setting rdev:domain.",
     );
   }
 
   /**
-   * A token sees only the zones that it has a permission for. So a zone that it does not see may be one
-   * of its own, and its records would be taken for gone: then the zone above it delegates it.
+   * Throws RDEV_FORBIDDEN if the parent zone delegates one of the hidden names. A token sees only zones
+   * that it has a permission for, so such a name is a zone, and its records would wrongly count as gone.
    */
-  async #holds(zone: { readonly id: string; readonly name: string }, hidden: readonly string[]) {
+  async #assertNoDelegation(
+    zone: { readonly id: string; readonly name: string },
+    hidden: readonly string[],
+  ) {
     for (const name of hidden) {
       const query = { "name.exact": name, type: "NS" };
       const path = `/zones/${zone.id}/dns_records`;
@@ -127,8 +130,8 @@ export class Cloudflare implements Dns {
       if (!delegations.some(({ type }) => type === "NS")) continue;
       throw new InfraError(
         "RDEV_FORBIDDEN",
-        `Cloudflare shows no zone ${name}, but the zone ${zone.name} delegates it, so it is a zone of ` +
-          "its own that CLOUDFLARE_API_TOKEN may not see. Give the token Zone:Read and DNS:Edit for it.",
+        `Cloudflare shows no zone ${name}, but the zone ${zone.name} delegates it, so it is a zone ` +
+          "that CLOUDFLARE_API_TOKEN may not see. Give the token Zone:Read and DNS:Edit for it.",
       );
     }
   }
@@ -151,7 +154,7 @@ export class Cloudflare implements Dns {
   }
 }
 
-/** What Cloudflare puts around every result. */
+/** Cloudflare's wrapper around every result. */
 function envelope<T>(result: z.ZodType<T>) {
   return z.object({ success: z.literal(true), result }).transform((answer) => answer.result);
 }

@@ -1,4 +1,4 @@
-/** What rdev-infra keeps in DNS. */
+/** The record types that rdev-infra writes. */
 export const RECORD_TYPES = ["A", "AAAA", "CNAME"] as const;
 
 export type RecordType = (typeof RECORD_TYPES)[number];
@@ -10,21 +10,21 @@ export interface RecordSet {
   readonly type: string;
   /** Seconds. */
   readonly ttl: number;
-  /** Addresses or host names, the latter without a trailing dot. */
+  /** Addresses, or host names without a trailing dot. */
   readonly contents: readonly string[];
-  /** The owner's mark; empty where there is none. */
+  /** Holds the owner's mark. Empty if there is none. */
   readonly comment: string;
 }
 
 /**
- * A DNS server's records. Every method throws RDEV_REFUSED where the server has no such zone: were
- * that taken for "there is no record", a destroy with the wrong address would leave the record.
+ * A DNS server's records. Every method throws RDEV_REFUSED if the server has no such zone. If that
+ * counted as "no record", a destroy with a wrong address would leave the record behind.
  */
 export interface Dns {
-  /** All record sets of a name, of whatever type. */
+  /** All record sets with a name, of every type. */
   find(zone: string, name: string): Promise<RecordSet[]>;
-  /** Makes the set of this name, type and former comment what is given. */
+  /** Replaces the set with this name, this type and the former comment, or creates it. */
   put(zone: string, set: RecordSet, formerComment: string): Promise<void>;
-  /** Deletes the set of this name, type and comment; done as well where there is none. */
+  /** Deletes the set with this name, type and comment. Does nothing if there is none. */
   delete(zone: string, set: Pick<RecordSet, "name" | "type" | "comment">): Promise<void>;
 }

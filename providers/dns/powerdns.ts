@@ -17,8 +17,8 @@ const zoneAnswer = z.object({
 });
 
 /**
- * PowerDNS' HTTP API, version 1: https://doc.powerdns.com/authoritative/http-api. Needs a backend
- * that keeps comments, as the generic SQL ones do; it keeps one list of them for each name and type.
+ * PowerDNS' HTTP API, version 1: https://doc.powerdns.com/authoritative/http-api. It needs a backend
+ * that stores comments, such as the generic SQL backends. Each name and type has one list of comments.
  */
 export class PowerDns implements Dns {
   readonly #http: Http;
@@ -43,13 +43,13 @@ export class PowerDns implements Dns {
     const { rrsets } = await this.#inZone(zone, (path) =>
       this.#http.call("GET", path, zoneAnswer, { query: { rrset_name: `${name}.` } }),
     );
-    // PowerDNS 4.7 adds the comments of all other names, as sets without a record.
+    // PowerDNS 4.7 also answers the comments of all other names, as sets without a record.
     const real = rrsets.filter((rrset) => rrset.name === `${name}.` && rrset.records.length > 0);
     return real.map(({ type, ttl, records, comments }) => ({
       name,
       type,
       ttl,
-      // A disabled record is kept, but not served.
+      // PowerDNS stores a disabled record, but does not serve it.
       contents: records
         .filter(({ disabled }) => !disabled)
         .map(({ content }) => content.replace(/\.$/, "")),
@@ -90,14 +90,14 @@ export class PowerDns implements Dns {
       if (!(error instanceof InfraError && isNoZone(error))) throw error;
       throw new InfraError(
         "RDEV_REFUSED",
-        `PowerDNS has no zone ${zone}. Make it first, or correct POWERDNS_URL, ` +
+        `PowerDNS has no zone ${zone}. Create it first, or correct POWERDNS_URL, ` +
           "POWERDNS_SERVER_ID or the setting rdev:domain.",
       );
     }
   }
 }
 
-/** Before 4.2 PowerDNS answered 422, with these words; newer ones answer 404. */
+/** PowerDNS before 4.2 answers 422 with this text. Newer versions answer 404. */
 function isNoZone({ status, message }: InfraError): boolean {
   return status === 404 || (status === 422 && message.includes("Could not find domain"));
 }

@@ -16,24 +16,24 @@ import { type Dns, RECORD_TYPES, type RecordSet, type RecordType } from "./port.
 
 const dnsName = z
   .string()
-  .regex(/^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+$/, "is no lower-case DNS name");
+  .regex(/^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]+$/, "is not a lower-case DNS name");
 
-/** What a record of each type may hold. */
+/** The valid content of each record type. */
 const CONTENT: { readonly [T in RecordType]: z.ZodType<string> } = {
-  A: z.ipv4("is no IPv4 address, as an A record needs"),
-  AAAA: z.ipv6("is no IPv6 address, as an AAAA record needs"),
-  CNAME: dnsName.refine((name) => !z.ipv4().safeParse(name).success, "is no host name"),
+  A: z.ipv4("is not the IPv4 address that an A record needs"),
+  AAAA: z.ipv6("is not the IPv6 address that an AAAA record needs"),
+  CNAME: dnsName.refine((name) => !z.ipv4().safeParse(name).success, "is not a host name"),
 };
 
 const inputs = z.object({
-  /** Without a trailing dot, as `example.org`. */
+  /** Without a trailing dot: `example.org`. */
   zone: dnsName,
-  /** Fully qualified, without a trailing dot, as `my-app.example.org`. */
+  /** Fully qualified, without a trailing dot: `my-app.example.org`. */
   name: dnsName,
   type: z.enum(RECORD_TYPES),
   /** One address, or one host name without a trailing dot. */
   content: z.string().min(1),
-  /** Seconds. Cloudflare takes 60 or more. */
+  /** Seconds. Cloudflare's minimum is 60. */
   ttl: z.int().min(1).max(604_800).default(300),
   owner: ownerSchema,
 });
@@ -54,45 +54,45 @@ const definition = define({
   rules({ zone, name, type, content }) {
     const failures: Failure[] = [];
     if (!name.endsWith(`.${zone}`)) {
-      failures.push({ property: "name", reason: `does not lie in the zone ${zone}: ${name}` });
+      failures.push({ property: "name", reason: `is not in the zone ${zone}: ${name}` });
     }
     const wrong = CONTENT[type].safeParse(content).error?.issues[0];
     if (wrong) failures.push({ property: "content", reason: `${wrong.message}: ${content}` });
     return failures;
   },
 
-  async find(dns, asked) {
-    const sets = await dns.find(asked.zone, asked.name);
-    const ours = sets.find((set) => isOurs(set, asked));
-    if (ours) return { id: id(ours), ownership: "ours" };
-    // An address or alias by hand is somebody's site, whichever of the types it has.
+  async find(dns, wanted) {
+    const sets = await dns.find(wanted.zone, wanted.name);
+    const ours = sets.find((set) => isOurs(set, wanted));
+    if (ours) return { id: id(ours), ownership: "ours", object: ours };
+    // An address or alias of any type that somebody made by hand is somebody's site.
     const other = sets.find(
       (set) =>
-        ownershipOfSet(set, asked.owner) !== "ours" &&
-        (asked.type === "CNAME" || RECORD_TYPES.includes(set.type as RecordType)),
+        ownershipOfSet(set, wanted.owner) !== "ours" &&
+        (wanted.type === "CNAME" || RECORD_TYPES.includes(set.type as RecordType)),
     );
-    return other && { id: id(other), ownership: ownershipOfSet(other, asked.owner) };
+    return other && { id: id(other), ownership: ownershipOfSet(other, wanted.owner) };
   },
 
-  async create(dns, asked) {
-    await dns.put(asked.zone, wanted(asked), markText(asked.owner));
-    return id(asked);
+  async create(dns, wanted) {
+    await dns.put(wanted.zone, recordSet(wanted), markText(wanted.owner));
+    return id(wanted);
   },
 
-  async apply(dns, _id, asked, last) {
-    const set = await ourSet(dns, asked);
-    // Right after a create there is nothing to do: a change would raise the zone's serial again.
-    const isRight = set?.ttl === asked.ttl && holds(set, asked.content);
-    const former = markText(set ? asked.owner : (last?.owner ?? asked.owner));
-    if (!isRight) await dns.put(asked.zone, wanted(asked), former);
+  async apply(dns, _id, wanted, last, found) {
+    const set = found ?? (await ourSet(dns, wanted));
+    // After a create nothing differs. Writing again would raise the zone's serial once more.
+    const isRight = set?.ttl === wanted.ttl && hasOnly(set, wanted.content);
+    const former = markText(set ? wanted.owner : (last?.owner ?? wanted.owner));
+    if (!isRight) await dns.put(wanted.zone, recordSet(wanted), former);
     return {};
   },
 
   async read(dns, _id, state) {
     const set = await ourSet(dns, state);
     if (!set) return undefined;
-    // Several records in place of one are drift as well.
-    const content = holds(set, state.content) ? state.content : set.contents.join(" ");
+    // Several records instead of one are drift too.
+    const content = hasOnly(set, state.content) ? state.content : set.contents.join(" ");
     return { ttl: set.ttl, content };
   },
 
@@ -105,7 +105,7 @@ function id({ name, type }: { readonly name: string; readonly type: string }): s
   return `${name}/${type}`;
 }
 
-function wanted({ name, type, ttl, content, owner }: Inputs): RecordSet {
+function recordSet({ name, type, ttl, content, owner }: Inputs): RecordSet {
   return { name, type, ttl, contents: [content], comment: markText(owner) };
 }
 
@@ -117,17 +117,17 @@ function ownershipOfSet({ comment }: RecordSet, owner: Owner): Ownership {
   return ownershipOf(markIn(comment), owner);
 }
 
-async function ourSet(dns: Dns, asked: Inputs): Promise<RecordSet | undefined> {
-  const sets = await dns.find(asked.zone, asked.name);
-  return sets.find((set) => isOurs(set, asked));
+async function ourSet(dns: Dns, wanted: Inputs): Promise<RecordSet | undefined> {
+  const sets = await dns.find(wanted.zone, wanted.name);
+  return sets.find((set) => isOurs(set, wanted));
 }
 
-/** Whether the set is this content alone, in whichever spelling the server keeps it. */
-function holds({ contents }: RecordSet, content: string): boolean {
+/** Whether the set has this content and no other, in any spelling. */
+function hasOnly({ contents }: RecordSet, content: string): boolean {
   return contents.length === 1 && canonical(contents[0] ?? "") === canonical(content);
 }
 
-/** IPv6 addresses have many spellings; the URL standard has one. */
+/** An IPv6 address has many spellings. The URL standard defines one. */
 function canonical(content: string): string {
   const literal = `http://[${content}]`;
   return URL.canParse(literal) ? new URL(literal).hostname : content.toLowerCase();
@@ -135,7 +135,7 @@ function canonical(content: string): string {
 
 export const provider = dynamicProvider(definition);
 
-/** One address or alias record in a DNS zone. Delete deletes it, and no other of its name. */
+/** One address or alias record in a DNS zone. Delete deletes it, and no other with its name. */
 export class Record extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
     super(definition, name, args, options);

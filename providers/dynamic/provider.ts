@@ -1,37 +1,47 @@
 import { isDeepStrictEqual } from "node:util";
-import type { dynamic } from "@pulumi/pulumi";
+import { type dynamic, runtime } from "@pulumi/pulumi";
+import pTimeout from "p-timeout";
 import type { z } from "zod";
 import { connectionSecrets } from "../../core/connections.ts";
 import { DELETE_BEGUN } from "../../core/engine-values.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import { ownerBefore, type Ownership } from "../../core/ownership.ts";
 import type { Definition, Failure, Found } from "./definition.ts";
-import { hasUnknown } from "./unknowns.ts";
 
-/** In ms. The engine itself sets no limit. */
+/** In ms. The engine sets no limit of its own. */
 const DEADLINE = 5 * 60 * 1000;
+
+/** The engine's placeholder, in a preview, for a value that is not known yet. */
+export const UNKNOWN: string = runtime.unknownValue;
+
+/** Whether a value is unknown or contains an unknown value. */
+export function hasUnknown(value: unknown): boolean {
+  if (value === UNKNOWN) return true;
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).some(hasUnknown);
+}
 
 type Props = Record<string, unknown>;
 
-/** Pulumi's own interface, with nothing of it left open. */
+/** Pulumi's interface, with every method required. */
 export interface Provider extends dynamic.ResourceProvider<Props, Props> {
   check(olds: Props | undefined, news: Props): Promise<{ inputs: Props; failures: Failure[] }>;
   diff(id: string, olds: Props, news: Props): Promise<dynamic.DiffResult>;
   create(inputs: Props): Promise<{ id: string; outs: Props }>;
   update(id: string, olds: Props, news: Props): Promise<{ outs: Props }>;
-  /** With an empty id where the object is gone. */
+  /** Returns an empty id if the object is gone. */
   read(id: string, props?: Props): Promise<{ id: string; props: Props; inputs?: Props }>;
   delete(id: string, props: Props): Promise<void>;
   /**
-   * The id of the object of these inputs that carries this project's mark, for rdev-infra itself: the
-   * engine does not know of it. Secret inputs may be missing.
+   * Returns the id of the object with these inputs if it carries this project's mark. Only rdev-infra
+   * calls it; the engine does not know it. Secret inputs may be missing.
    */
   find(inputs: Props): Promise<string | undefined>;
 }
 
-/** Pulumi's provider for a definition. Stateless: one serves every resource of its type. */
-export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>(
-  definition: Definition<I, A, C>,
+/** Makes Pulumi's provider for a definition. It is stateless, so one serves every resource. */
+export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C, L>(
+  definition: Definition<I, A, C, L>,
 ): Provider {
   type Inputs = z.output<I>;
   type Wanted = Parameters<typeof definition.find>[1];
@@ -39,12 +49,17 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
   const onlyInputs = (props: Props): Props =>
     Object.fromEntries(keys.filter((key) => key in props).map((key) => [key, props[key]]));
 
-  /** Runs one operation: connects, closes, bounds its time and cleans its errors. */
+  /** Runs one operation with a connection, within the deadline, and removes secrets from its errors. */
   async function operate<T>(states: Props[], work: (client: C) => Promise<T>): Promise<T> {
     let client: C | undefined;
     try {
-      const done = async () => work((client = await definition.connect()));
-      return await withDeadline(definition.noun, definition.deadline ?? DEADLINE, done());
+      const deadline = definition.deadline ?? DEADLINE;
+      const text = `The ${definition.noun} was not done within ${deadline / 1000} s.`;
+      const connectAndWork = async () => work((client = await definition.connect()));
+      return await pTimeout(connectAndWork(), {
+        milliseconds: deadline,
+        message: new InfraError("RDEV_DEADLINE", text),
+      });
     } catch (error) {
       throw cleanError(error, [
         ...connectionSecrets(),
@@ -55,8 +70,8 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
     }
   }
 
-  /** Whether a delete that had begun has left an object of this id. */
-  async function isThere(id: string, olds: Props): Promise<boolean> {
+  /** Whether the object with this id still exists after an interrupted delete. */
+  async function stillExists(id: string, olds: Props): Promise<boolean> {
     return operate([olds], async (client) => {
       const found = await definition.find(client, olds as Wanted);
       if (!found) await definition.assertVisible?.(client, olds as Wanted);
@@ -67,7 +82,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
   return {
     async check(olds: Props | undefined, news: Props) {
       const { inputs, failures } = checkInputs(definition, news);
-      // The owner of a new stack is not known in its preview; no rule asks for it.
+      // The owner of a new stack is not known in its preview, and no rule uses it.
       if (failures.length > 0 || hasUnknown({ ...inputs, owner: undefined })) {
         return { inputs, failures };
       }
@@ -82,11 +97,11 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
 
     async diff(id, olds: Props, news: Props) {
       const changed = keys.filter((key) => !same(olds[key], news[key]));
-      // An unknown may turn out to be the old value: a replacement is announced only when it is sure.
+      // An unknown value may turn out to equal the old one, so it announces no replacement.
       const replaces = definition.replaceOn.filter(
         (key) => changed.includes(key) && !hasUnknown(news[key]),
       );
-      const wasDeleted = olds[DELETE_BEGUN] === true && !(await isThere(id, withOwner(olds)));
+      const wasDeleted = olds[DELETE_BEGUN] === true && !(await stillExists(id, withOwner(olds)));
       return {
         changes: changed.length > 0 || olds[DELETE_BEGUN] === true,
         replaces: wasDeleted && replaces.length === 0 ? keys.slice(0, 1) : replaces,
@@ -102,11 +117,12 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
           const found = await definition.find(client, inputs as Wanted);
           if (found && !MAY_ADOPT.includes(found.ownership)) throw notOurs(definition.noun, found);
           id = found?.id ?? (await definition.create(client, inputs));
-          return { id, outs: { ...inputs, ...(await definition.apply(client, id, inputs)) } };
+          const attributes = await definition.apply(client, id, inputs, undefined, found?.object);
+          return { id, outs: { ...inputs, ...attributes } };
         });
       } catch (error) {
         if (id === undefined) throw error;
-        // With id and properties the engine keeps what exists, and the next `up` finishes it.
+        // With id and properties the engine records the object, and the next `up` finishes it.
         const reasons = [(error as Error).message];
         throw Object.assign(error as Error, { id, properties: inputs, reasons });
       }
@@ -116,16 +132,18 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
       const inputs = onlyInputs(props) as Inputs;
       const olds = withOwner(state);
       return operate([olds, props], async (client) => {
-        // An update takes over the mark of its own state, and never the object of another owner.
-        const now = await definition.find(client, { ...olds, ...inputs } as Wanted);
-        if (now?.id === id && MUST_ASK_STATE.includes(now.ownership)) {
+        const found = await definition.find(client, { ...olds, ...inputs } as Wanted);
+        const own = found?.id === id ? found : undefined;
+        // The mark may be the one that this state's owner wrote earlier. Any other owner's is refused.
+        if (own && MAY_BE_OLD_MARK.includes(own.ownership)) {
           const before = await definition.find(client, olds as Wanted);
-          if (before?.ownership !== "ours") throw notOurs(definition.noun, now);
+          if (before?.ownership !== "ours") throw notOurs(definition.noun, own);
         }
         try {
           const known = olds[DELETE_BEGUN] === true ? onlyInputs(olds) : olds;
           const last = known as Parameters<typeof definition.apply>[3];
-          return { outs: { ...inputs, ...(await definition.apply(client, id, inputs, last)) } };
+          const attributes = await definition.apply(client, id, inputs, last, own?.object);
+          return { outs: { ...inputs, ...attributes } };
         } catch (error) {
           if (!isGone(error)) throw error;
           await definition.assertVisible?.(client, inputs as Wanted);
@@ -157,7 +175,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
         }
         if (found.ownership !== "ours") {
           const reason = found.reason ?? "does not carry our mark";
-          console.error(`The ${definition.noun} ${id} ${reason}: it is left alone.`);
+          console.error(`The ${definition.noun} ${id} ${reason}, so it is left alone.`);
           return;
         }
         await definition.delete(client, id, state);
@@ -175,7 +193,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C>
   };
 }
 
-/** Checks each property by itself, so that unknown ones pass and all that is wrong is named. */
+/** Checks each property by itself, so unknown values pass and every wrong property is named. */
 function checkInputs(
   definition: { inputs: z.ZodObject; secrets: readonly string[] },
   news: Props,
@@ -207,7 +225,7 @@ function checkInputs(
   return { inputs, failures };
 }
 
-/** Equal as the state keeps them: a property that is undefined is one that is absent. */
+/** Compares two values as the state stores them, where an undefined property is absent. */
 function same(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(plain(a), plain(b));
 }
@@ -216,19 +234,19 @@ function plain(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-/** Every text in a value, however deep. */
+/** Every text in a value, at any depth. */
 function texts(value: unknown): string[] {
   if (typeof value === "string") return [value];
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(texts) : [];
 }
 
-/** What a create takes up: its own object after an interrupted run, or one kept on purpose. */
+/** A create adopts its own object after an interrupted run, and an object that was retained. */
 const MAY_ADOPT: readonly Ownership[] = ["ours", "retained"];
 
-/** What an update touches only where the state's own owner marked it. */
-const MUST_ASK_STATE: readonly Ownership[] = ["before", "others"];
+/** An update changes an object with one of these marks only if the owner in its state wrote it. */
+const MAY_BE_OLD_MARK: readonly Ownership[] = ["before", "others"];
 
-/** The properties of a state; one of the versions before names a project in place of an owner. */
+/** Adds the owner to a state of an earlier version, which names only a project. */
 function withOwner(props: Props): Props {
   const { owner, project } = props;
   if (owner !== undefined || typeof project !== "string") return props;
@@ -238,7 +256,7 @@ function withOwner(props: Props): Props {
 function notOurs(noun: string, { id, ownership, reason }: Found): InfraError {
   const whose: Partial<Record<Ownership, string>> = {
     before:
-      "carries the mark of an earlier version, which does not say which platform made it, " +
+      "carries the mark of an earlier version, which does not name its platform, " +
       "and this stack's state does not know it",
     others: "carries the mark of another platform, project or stack",
   };
@@ -258,31 +276,16 @@ function gone(noun: string, id: string): InfraError {
   return new InfraError(
     "RDEV_GONE",
     `The ${noun} ${id} is in the state, but no longer on its server. ` +
-      "Run a refresh, then up again: it will be made anew.",
+      "Run a refresh, then up again to create it anew.",
   );
 }
 
-/** The SDK prints an error's stack and name to the user: neither is left on it. */
+/** Removes secrets, and the name and stack, because the SDK shows both to the user. */
 function cleanError(error: unknown, secrets: string[]): Error {
-  // The longest first: one that is a part of another would leave the rest of it.
+  // The longest comes first, because a secret that is part of another would leave the rest of it.
   const longestFirst = secrets.toSorted((a, b) => b.length - a.length);
   const clean = new Error(redact(userMessage(error), longestFirst));
   clean.name = "error";
   clean.stack = "";
   return clean;
-}
-
-async function withDeadline<T>(noun: string, deadline: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const text = `The ${noun} was not done within ${deadline / 1000} s.`;
-      reject(new InfraError("RDEV_DEADLINE", text));
-    }, deadline);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

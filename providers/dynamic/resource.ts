@@ -3,9 +3,10 @@ import type { z } from "zod";
 import type { Definition } from "./definition.ts";
 
 /**
- * What a state keeps instead of a provider's code: a reference to its module, whose `provider`
- * export is then used. So a fixed `delete` works at once, and a change of code is no diff.
- * A promise to every state that exists: this text is never changed.
+ * The text that a state stores instead of a provider's code. It loads the `provider` export of the
+ * module, so a fix in `delete` works at once and a code change is not a diff.
+ *
+ * Never change this text: every existing state contains it.
  */
 export function providerReference(module: string): string {
   return (
@@ -14,18 +15,18 @@ export function providerReference(module: string): string {
   );
 }
 
-/** What a resource needs to know of its definition. */
+/** The part of a definition that a resource needs. */
 type Shapes = Pick<Definition, "module" | "type" | "inputs" | "attributes"> & {
   readonly secrets: readonly string[];
 };
 
-/** The inputs of a definition, as a program gives them. */
+/** The arguments that a program passes for the inputs of a definition. */
 export type Args<D extends Pick<Definition, "inputs">> = {
   readonly [K in keyof z.input<D["inputs"]>]: pulumi.Input<z.input<D["inputs"]>[K]>;
 };
 
 /**
- * The base of every dynamic resource. Unlike pulumi.dynamic.Resource it does not serialize the
+ * The base of every dynamic resource. Unlike pulumi.dynamic.Resource, it does not serialize the
  * provider's code into the state.
  */
 export abstract class DynamicResource<D extends Shapes> extends pulumi.CustomResource {

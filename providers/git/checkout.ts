@@ -2,34 +2,34 @@ import { mkdir, readdir } from "node:fs/promises";
 import { InfraError } from "../../core/errors.ts";
 import { runGit, type Remote } from "./git.ts";
 
-/** For a whole history, in ms. */
+/** In ms, for the fetch of a whole history. */
 const DEADLINE = 10 * 60_000;
 
-/** The branch that a pull request would be merged into, in the folder of a checkout. */
+/** The name, in a checkout, of the branch that the pull request would be merged into. */
 export const BASE = "origin/base";
 
-export interface Wanted {
+export interface PullRequestCommit {
   readonly number: number;
-  /** In full. */
+  /** The full id. */
   readonly commit: string;
   /** The branch that the pull request would be merged into. */
   readonly base: string;
 }
 
 /**
- * Puts one commit of a pull request, with its history and the branch that it would be merged into, into
- * a new folder. Runs nothing of it: no hooks, no submodules. No credential stays in the folder.
+ * Checks out one commit of a pull request into a new folder, with its history and the branch that it
+ * would be merged into. Runs no code from it: no hooks, no submodules. Leaves no credential there.
  */
 export async function checkOut(
   folder: string,
   remote: Remote,
-  { number, commit, base }: Wanted,
+  { number, commit, base }: PullRequestCommit,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) {
     throw new InfraError(
       "RDEV_SETTINGS",
-      `--checkout: the folder ${folder} is not empty. Name one that is, or that does not exist.`,
+      `--checkout: the folder ${folder} is not empty. Name an empty or new folder.`,
     );
   }
   const git = (...args: string[]) => runGit(folder, remote, args, DEADLINE);
@@ -39,15 +39,15 @@ export async function checkOut(
     `+refs/heads/${base}:refs/remotes/${BASE}`,
   ];
   await git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", remote.url, ...branches);
-  const isThere = await git("merge-base", "--is-ancestor", commit, "origin/pull").then(
+  const isInBranch = await git("merge-base", "--is-ancestor", commit, "origin/pull").then(
     () => true,
     () => false,
   );
-  if (!isThere) {
+  if (!isInBranch) {
     throw new InfraError(
       "RDEV_APPROVAL",
       `The commit ${commit} is no longer in the pull request #${number}: its branch was rewritten ` +
-        "after the approval. The new commit needs an approval of its own.",
+        "after the approval. The new commit needs its own approval.",
     );
   }
   await git("checkout", "--quiet", "--detach", commit);

@@ -4,10 +4,10 @@ import { processEnvironment } from "../../core/connections.ts";
 import { InfraError, redact } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
 
-/** For each git command, in ms. */
+/** In ms, for each git command. */
 const DEADLINE = 60_000;
 
-/** A repository at its host. */
+/** A repository on a server. */
 export interface Remote {
   /** Over HTTP, without credentials. */
   readonly url: string;
@@ -15,8 +15,8 @@ export interface Remote {
 }
 
 /**
- * Runs git and answers with what it wrote to stdout. The token travels in git's environment: arguments
- * can be read by every user of the machine, and a repository's configuration by who gets the folder.
+ * Runs git and returns its stdout. The token is passed in git's environment, because every user of the
+ * machine can read arguments, and whoever gets the folder can read the repository's configuration.
  */
 export async function runGit(
   cwd: string,
@@ -27,7 +27,7 @@ export async function runGit(
   const basic = Buffer.from(`x-access-token:${token}`).toString("base64");
   const env = {
     PATH: processEnvironment()["PATH"],
-    HOME: cwd, // no configuration of the user's own: hooks, signing, helpers
+    HOME: cwd, // ignores the user's configuration: hooks, signing, helpers
     GIT_CONFIG_NOSYSTEM: "1",
     GIT_TERMINAL_PROMPT: "0",
     GIT_CONFIG_COUNT: "1",
@@ -42,11 +42,11 @@ export async function runGit(
     return (await promisify(execFile)("git", args, { cwd, env, timeout: deadline })).stdout;
   } catch (error) {
     const { stderr, code } = error as { stderr?: string; code?: unknown };
-    const said = (stderr ?? "").trim() || `ended with ${String(code)}`;
-    const denied = /authentication failed|could not read username|403|401/i.test(said);
+    const message = (stderr ?? "").trim() || `ended with ${String(code)}`;
+    const isDenied = /authentication failed|could not read username|403|401/i.test(message);
     throw new InfraError(
-      denied ? "RDEV_UNAUTHORIZED" : "RDEV_REFUSED",
-      redact(`git ${args[0]} on ${url}: ${said}`, [token, basic]),
+      isDenied ? "RDEV_UNAUTHORIZED" : "RDEV_REFUSED",
+      redact(`git ${args[0]} on ${url}: ${message}`, [token, basic]),
     );
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Pushes a rendered template as the first commit of an empty repository. A program of its own: the
- * component TemplateSeed runs it by @pulumi/command. What it needs comes in environment variables
- * (see SeedOrder); the connection to Gitea as always. A repository with commits is left as it is.
+ * Pushes a rendered template as the first commit of an empty repository. Leaves a repository that has
+ * commits unchanged. The component TemplateSeed runs this file as a program, with @pulumi/command. Its
+ * input is in environment variables: those of SeedVariables, and Gitea's connection.
  */
 import { realpathSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -22,14 +22,14 @@ import { Gitea } from "../gitea/client.ts";
 import { runGit } from "./git.ts";
 import { readTemplate } from "./template.ts";
 
-/** For Gitea to take note of the push; in ms. */
+/** In ms, until Gitea has processed the push. */
 const DEADLINE = 60_000;
 
-const order = z.object({
+const variables = z.object({
   SEED_TEMPLATE: z.string().min(1),
   /** `<organization>/<name>` on Gitea. */
   SEED_REPOSITORY: z.string().regex(/^[^/]+\/[^/]+$/),
-  /** Where git reaches the repository over HTTP, without credentials. */
+  /** The repository's HTTP address for git, without credentials. */
   SEED_CLONE_URL: z.url(),
   SEED_BRANCH: z.string().min(1),
   /** Every template variable, as a JSON object. */
@@ -39,10 +39,10 @@ const order = z.object({
     .pipe(z.record(z.enum(Object.keys(TEMPLATE_VARIABLES) as TemplateVariable[]), z.string())),
 });
 
-/** What the component hands over, as environment variables. */
-export type SeedOrder = z.input<typeof order>;
+/** The environment variables that the component sets. */
+export type SeedVariables = z.input<typeof variables>;
 
-/** Seeds the repository; says in one line what was done. */
+/** Seeds the repository, and returns one line that says what was done. */
 export async function seed(environment: Environment): Promise<string> {
   const {
     SEED_TEMPLATE: template,
@@ -50,7 +50,7 @@ export async function seed(environment: Environment): Promise<string> {
     SEED_CLONE_URL: url,
     SEED_BRANCH: branch,
     SEED_VALUES: values,
-  } = order.parse(environment);
+  } = variables.parse(environment);
   const { token } = connection("gitea", environment);
   const files = readTemplate(template);
   const folder = await mkdtemp(join(tmpdir(), "rdev-seed-"));
@@ -66,7 +66,7 @@ export async function seed(environment: Environment): Promise<string> {
     await git("add", "--all", "--force");
     await git("commit", "--quiet", "--no-verify", "-m", `Start from the template ${template}`);
     await git("push", "--quiet", url, `HEAD:refs/heads/${branch}`);
-    await commitIsKnown(repository);
+    await untilCommitIsKnown(repository);
     return `Seeded ${files.length} files from the template ${template}.`;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -74,16 +74,16 @@ export async function seed(environment: Environment): Promise<string> {
 }
 
 /**
- * Gitea takes note of a first push only after answering it. Until then it calls the repository empty,
- * and 1.26.0 answers questions for the branch with 500.
+ * Waits until Gitea has processed the first push, which happens after its answer. Until then Gitea
+ * calls the repository empty, and 1.26.0 answers 500 for its branch.
  */
-async function commitIsKnown(repository: string): Promise<void> {
+async function untilCommitIsKnown(repository: string): Promise<void> {
   const [owner = "", name = ""] = repository.split("/");
   const gitea = new Gitea();
   const deadline = Date.now() + DEADLINE;
   while ((await gitea.repository(owner, name))?.empty !== false) {
     if (Date.now() > deadline) {
-      const text = `Gitea took ${repository}'s first commit and still calls it empty.`;
+      const text = `Gitea accepted the first commit of ${repository}, but still calls it empty.`;
       throw new InfraError("RDEV_DEADLINE", text);
     }
     await setTimeout(100);
@@ -99,7 +99,7 @@ async function write(folder: string, files: readonly TemplateFile[]): Promise<vo
   }
 }
 
-// Not import.meta.main: Node 22 has none, and this would end without a word and without a seed.
+// Node 22 has no import.meta.main, so with it this program would silently do nothing there.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename) {
   try {
     console.log(await seed(processEnvironment()));

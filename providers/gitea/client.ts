@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { jsonOrText } from "../answers.ts";
 import { Http } from "../http.ts";
 
 const repository = z.object({
@@ -20,7 +21,7 @@ export type GiteaRepository = z.output<typeof repository>;
 
 const user = z.object({
   login: z.string(),
-  /** Told to administrators only. */
+  /** Only an administrator sees it. */
   is_admin: z.boolean().default(false),
 });
 
@@ -31,10 +32,10 @@ export type GiteaActivity = z.output<typeof activity>;
 const teams = z.array(z.object({ id: z.int(), permission: z.string() }));
 const variable = z.object({ data: z.string() });
 
-/** Gitea's upper limit. */
+/** Gitea's maximum. */
 const PAGE_SIZE = 50;
 
-/** What may be set on a repository, in the API's own words. */
+/** The settings of a repository, with the API's names. */
 export interface RepositorySettings {
   readonly description: string;
   readonly private: boolean;
@@ -43,8 +44,11 @@ export interface RepositorySettings {
 
 const NOTHING = z.unknown();
 
+/** Gitea's redirect from the old name of a repository that was renamed or transferred. */
+const MOVED = 301;
+
 /**
- * Gitea's API, as far as it is used here: https://docs.gitea.com/api. The token needs the scopes
+ * The calls of Gitea's API that are used here: https://docs.gitea.com/api. The token needs the scopes
  * write:organization and write:repository.
  */
 export class Gitea {
@@ -60,7 +64,7 @@ export class Gitea {
     });
   }
 
-  /** What has this name now: not what had it before it was renamed or transferred. */
+  /** The repository that has this name now, not one that had it before a rename or transfer. */
   async repository(owner: string, name: string): Promise<GiteaRepository | undefined> {
     try {
       return await this.#http.find(path(owner, name), repository);
@@ -70,7 +74,7 @@ export class Gitea {
     }
   }
 
-  /** Under whatever name it is now. */
+  /** The repository with this number, whatever its name is now. */
   repositoryById(id: number): Promise<GiteaRepository | undefined> {
     return this.#http.find(`/api/v1/repositories/${id}`, repository);
   }
@@ -105,7 +109,7 @@ export class Gitea {
     return this.#http.remove(path(owner, name), NOTHING);
   }
 
-  /** What was done with a repository. Gitea itself writes it; no user can. */
+  /** The log of what was done with a repository. Gitea writes it; no user can. */
   async activities(owner: string, name: string): Promise<GiteaActivity[]> {
     const url = `${path(owner, name)}/activities/feeds`;
     const all: GiteaActivity[] = [];
@@ -129,34 +133,32 @@ export class Gitea {
   }
 
   /**
-   * Throws RDEV_FORBIDDEN unless the token could see each of the organization's repositories: Gitea
-   * answers 404 for one that the token's user has no right in. Owners and site administrators see all.
+   * Throws RDEV_FORBIDDEN unless the token sees every repository of the organization. Owners and site
+   * administrators do. Gitea answers everybody else with 404 for a repository they have no right to.
    */
   async assertSeesAll(organization: string): Promise<void> {
     // Only owners and site administrators may list an organization's webhooks.
-    const { status } = await this.#http.raw("GET", `${org(organization)}/hooks`, {
-      query: { limit: 1 },
-    });
+    const path = `${org(organization)}/hooks`;
+    const answer = await this.#http.raw("GET", path, { query: { limit: 1 } });
+    const { status } = answer;
     if (status === 200) return;
     if (status === 404 && (await this.#isSiteAdmin())) return; // there is no such organization
-    if (status !== 403 && status !== 404) {
-      await this.#http.send("GET", `${org(organization)}/hooks`, { query: { limit: 1 } });
-    }
+    if (status !== 403 && status !== 404) throw this.#http.failure("GET", path, answer);
     throw new InfraError(
       "RDEV_FORBIDDEN",
-      `Gitea shows GITEA_TOKEN nothing here, and would not show it all that the organization ` +
-        `${organization} has, so nothing counts as gone. It needs a token of one of the ` +
-        "organization's owners, with the scopes write:organization and write:repository.",
+      `Gitea would not show GITEA_TOKEN every repository of the organization ${organization}, so ` +
+        "nothing counts as gone. Use a token of one of the organization's owners, with the scopes " +
+        "write:organization and write:repository.",
       { status },
     );
   }
 
   async #isSiteAdmin(): Promise<boolean> {
     const { status, text } = await this.#http.raw("GET", "/api/v1/user");
-    return status === 200 && user.parse(JSON.parse(text)).is_admin;
+    return status === 200 && user.parse(jsonOrText(text)).is_admin;
   }
 
-  /** A variable of the organization: only its owners and site administrators can write it. */
+  /** A variable of the organization. Only its owners and site administrators can write it. */
   async variable(organization: string, name: string): Promise<string | undefined> {
     return (await this.#http.find(variablePath(organization, name), variable))?.data;
   }
@@ -170,9 +172,6 @@ export class Gitea {
     return this.#http.remove(variablePath(organization, name), NOTHING);
   }
 }
-
-/** Gitea redirects the old name of a repository that was renamed or transferred. */
-const MOVED = 301;
 
 function org(name: string): string {
   return `/api/v1/orgs/${segment(name)}`;

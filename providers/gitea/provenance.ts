@@ -1,13 +1,26 @@
-import type { Owner, Ownership } from "../../core/ownership.ts";
+/** Whose a repository is. Its mark can be copied, so Gitea's own records have to confirm it. */
+import { markIn, markText, type Owner, type Ownership, ownershipOf } from "../../core/ownership.ts";
 import type { Found } from "../dynamic/definition.ts";
 import type { Gitea, GiteaRepository } from "./client.ts";
-import { describedOwnership } from "./mark.ts";
 
 type Proven = Pick<Found, "ownership" | "reason">;
 
+/** The mark, as part of the description: the call that creates a repository sets that too. */
+export function markInDescription(owner: Owner): string {
+  return `(${markText(owner)})`;
+}
+
+/** The ownership that a repository's description claims. */
+export function describedOwnership(
+  { description }: { readonly description: string },
+  owner: Owner,
+): Ownership {
+  return ownershipOf(markIn(description), owner);
+}
+
 /**
- * Decides the owner of a repository whose number no state knows. Its description alone decides nothing: whoever
- * administers a repository can copy a mark into it.
+ * Decides the owner of a repository whose number is in no state. Its description alone is no proof,
+ * because every administrator of a repository can copy a mark into it.
  */
 export async function provenOwnership(
   gitea: Gitea,
@@ -25,10 +38,10 @@ export async function provenOwnership(
 }
 
 /**
- * The accounts that made a repository and gave it its name, as Gitea recorded them. `owners` are the organization's,
- * and site administrators. A tenant counts among `others` also where it gave its own repository, which
- * an owner made, another project's name. `unrecorded` is an empty repository that nothing is told of:
- * Gitea forgets the record where the client is killed in the middle of the create.
+ * Who made a repository and gave it its name, by Gitea's records. `owners` means owners of the
+ * organization or site administrators. `others` includes a tenant who renamed a repository that an
+ * owner had made for it. `unrecorded` means an empty repository without records: Gitea writes none if
+ * the client is killed during the create.
  */
 export async function makerOf(
   gitea: Gitea,
@@ -47,7 +60,7 @@ export async function makerOf(
   return "owners";
 }
 
-/** Notes that a delete kept this repository, in a place that only the organization's owners write. */
+/** Notes that a delete kept this repository, in a variable that only the organization's owners write. */
 export async function noteAsRetained(
   gitea: Gitea,
   organization: string,
@@ -74,10 +87,10 @@ export async function forgetRetained(
   await gitea.deleteVariable(organization, retainedVariable(owner));
 }
 
-/** The account behind one of these decides what a repository is, and what its name means. */
+/** The activities that decide what a repository is and what its name means. */
 const DECISIVE: readonly string[] = ["create_repo", "rename_repo", "transfer_repo"];
 
-/** Slugs have single hyphens only, so two underscores part platform and project. */
+/** Slugs contain only single hyphens, so two underscores separate platform and project. */
 function retainedVariable({ platform, project }: Owner): string {
   return `RDEV_RETAINED_${platform}__${project}`.replaceAll("-", "_").toUpperCase();
 }

@@ -6,7 +6,7 @@ import {
   permissionSchema,
   pullSchema,
   statusSchema,
-  unlessNotOurs,
+  wasAllowed,
   type ApprovalHost,
   type Comment,
   type CommitStatus,
@@ -16,10 +16,10 @@ import {
 
 const NOTHING = z.unknown();
 
-/** Gitea itself sets no limit (a LONGTEXT column). GitHub's is as much as a reader takes. */
+/** Gitea has no limit of its own (a LONGTEXT column). GitHub's limit keeps comments readable. */
 const MAX_COMMENT = 65_536;
 
-/** The most that it gives at once, by default. */
+/** Gitea's default maximum. */
 const PAGE = 50;
 
 const WRITING: ReadonlySet<string> = new Set(["write", "admin", "owner"]);
@@ -41,7 +41,7 @@ const reviewSchema = z
   .transform(({ id, user, state, commit_id, dismissed, official }): Review => ({
     id,
     reviewer: user?.login,
-    isPerson: true, // Gitea does not tell machines' accounts from people's
+    isPerson: true, // Gitea does not distinguish accounts of machines and people
     verdict: VERDICTS[state] ?? "other",
     commit: commit_id ?? undefined,
     isDismissed: dismissed,
@@ -50,7 +50,7 @@ const reviewSchema = z
 
 /**
  * A pull request in Gitea: https://docs.gitea.com/api. The token needs the scopes write:issue and
- * write:repository (for the status); to ask for approvals, its account administers the repository.
+ * write:repository (for the status). To read approvals, its account must administer the repository.
  */
 export class GiteaPullRequests implements PullRequests, ApprovalHost {
   readonly maxComment = MAX_COMMENT;
@@ -84,19 +84,19 @@ export class GiteaPullRequests implements PullRequests, ApprovalHost {
     for (let page = 1; ; page += 1) {
       const query = { page, limit: PAGE };
       const reviews = await this.#http.call("GET", path, z.array(reviewSchema), { query });
-      if (reviews.length === 0) return found; // a page may be shorter: a server sets its own limit
+      if (reviews.length === 0) return found; // a short page is not the end: a server may have a lower limit
       found.push(...reviews);
     }
   }
 
-  /** Only an administrator of the repository, or of Gitea, may ask for the rights of another. */
+  /** Only an administrator of the repository, or of Gitea, may read the rights of another account. */
   async mayWrite(account: string): Promise<boolean> {
     const path = `${this.#repository}/collaborators/${encodeURIComponent(account)}/permission`;
     const found = await this.#http.find(path, permissionSchema);
     return WRITING.has(found?.permission ?? "none");
   }
 
-  /** Gitea gives all of them at once, and heeds no page (1.26, routers/api/v1/repo/issue_comment.go). */
+  /** Gitea answers all comments at once and ignores `page` (1.26, routers/api/v1/repo/issue_comment.go). */
   comments(): Promise<Comment[]> {
     const path = `${this.#repository}/issues/${this.#number}/comments`;
     return this.#http.call("GET", path, z.array(commentSchema));
@@ -109,13 +109,12 @@ export class GiteaPullRequests implements PullRequests, ApprovalHost {
 
   edit(id: number, body: string): Promise<boolean> {
     const path = `${this.#repository}/issues/comments/${id}`;
-    return unlessNotOurs(() => this.#http.call("PATCH", path, NOTHING, { json: { body } }));
+    return wasAllowed(this.#http.call("PATCH", path, NOTHING, { json: { body } }));
   }
 
   remove(id: number): Promise<boolean> {
-    return unlessNotOurs(() =>
-      this.#http.remove(`${this.#repository}/issues/comments/${id}`, NOTHING),
-    );
+    const path = `${this.#repository}/issues/comments/${id}`;
+    return wasAllowed(this.#http.remove(path, NOTHING));
   }
 
   async setStatus(commit: string, { state, context, description, url }: CommitStatus) {

@@ -6,8 +6,14 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
-import { describedOwnership, mark } from "./mark.ts";
-import { forgetRetained, makerOf, noteAsRetained, provenOwnership } from "./provenance.ts";
+import {
+  describedOwnership,
+  forgetRetained,
+  makerOf,
+  markInDescription,
+  noteAsRetained,
+  provenOwnership,
+} from "./provenance.ts";
 
 const definition = define({
   module: "gitea/repository",
@@ -20,11 +26,11 @@ const definition = define({
     description: z.string().default(""),
     defaultBranch: z.string().min(1).default("main"),
     private: z.boolean().default(true),
-    /** On delete: archive it instead. */
+    /** Delete archives it instead. */
     retain: z.boolean().default(false),
   }),
   attributes: z.object({
-    /** Gitea's own number; Woodpecker knows a repository by it. */
+    /** Gitea's number. Woodpecker refers to the repository by it. */
     repositoryId: z.int(),
     cloneUrl: z.string(),
     sshUrl: z.string(),
@@ -44,9 +50,13 @@ const definition = define({
     }
     const known = await gitea.repositoryById(repositoryId);
     if (known && isIn(known, organization)) {
-      // Another owner's mark counts: two stacks of an earlier version may know one number.
+      // Two stacks of an earlier version may know the same number, so another owner's mark counts.
       const isOthers = describedOwnership(known, owner) === "others";
-      return { id: `${nameOf(known)[0]}/${name}`, ownership: isOthers ? "others" : "ours" };
+      return {
+        id: `${nameOf(known)[0]}/${name}`,
+        ownership: isOthers ? "others" : "ours",
+        object: known,
+      };
     }
     const id = `${organization}/${name}`;
     const moved = known?.full_name ?? (await gitea.movedTo(organization, name));
@@ -54,7 +64,7 @@ const definition = define({
       return { id, ownership: "others", reason: `was transferred to ${moved}` };
     }
     const other = await gitea.repository(organization, name);
-    return other && { id, ownership: "others", reason: "is another one than this stack made" };
+    return other && { id, ownership: "others", reason: "is not the one that this stack made" };
   },
 
   async create(gitea, inputs) {
@@ -62,15 +72,15 @@ const definition = define({
     return made.full_name;
   },
 
-  async apply(gitea, id, inputs, last) {
+  async apply(gitea, id, inputs, last, object) {
     const { organization, name, owner } = inputs;
-    const found = await toApply(gitea, inputs, last?.repositoryId);
+    const found = object ?? (await repositoryToApply(gitea, inputs, last?.repositoryId));
     if (!found) throw new InfraError("RDEV_GONE", `The Gitea repository ${id} is gone.`);
     const repository = await gitea.editRepository(...nameOf(found), {
       ...settings(inputs),
-      // Renamed by hand, it gets its name back.
+      // Undoes a rename by hand.
       ...(nameOf(found)[1] !== name && { name }),
-      // One that was retained by an earlier delete comes back to life.
+      // Undoes an earlier delete that retained the repository.
       archived: false,
     });
     if (describedOwnership(found, owner) === "retained") {
@@ -93,7 +103,7 @@ const definition = define({
     return (
       found && {
         ...attributes(found),
-        description: found.description.replace(mark(owner), "").trimEnd(),
+        description: found.description.replace(markInDescription(owner), "").trimEnd(),
         defaultBranch: found.default_branch,
         private: found.private,
       }
@@ -118,8 +128,8 @@ const definition = define({
   },
 });
 
-/** The repository that an update or the end of a create brings to its inputs. */
-async function toApply(
+/** The repository that `apply` changes if `find` did not return it. */
+async function repositoryToApply(
   gitea: Gitea,
   inputs: z.output<typeof definition.inputs>,
   number: number | undefined,
@@ -128,7 +138,7 @@ async function toApply(
   const { organization, name } = inputs;
   const found = await gitea.repository(organization, name);
   if (!found || (await makerOf(gitea, organization, found)) !== "unrecorded") return found;
-  // It is empty, and somebody else may have made it, and kept a way into it. A new one is ours.
+  // It is empty, and somebody else may have made it with access for himself. So it is made anew.
   await gitea.deleteRepository(...nameOf(found));
   return gitea.createRepository(organization, name, settings(inputs));
 }
@@ -137,7 +147,7 @@ function isIn(repository: GiteaRepository, organization: string): boolean {
   return nameOf(repository)[0].toLowerCase() === organization.toLowerCase();
 }
 
-/** Owner and name. */
+/** Splits the full name into owner and name. */
 function nameOf({ full_name: fullName }: GiteaRepository): [string, string] {
   const [owner = "", name = ""] = fullName.split("/");
   return [owner, name];
@@ -153,7 +163,7 @@ function transferred(id: string, to: string): InfraError {
 
 function settings(inputs: z.output<typeof definition.inputs>) {
   return {
-    description: `${inputs.description} ${mark(inputs.owner)}`.trimStart(),
+    description: `${inputs.description} ${markInDescription(inputs.owner)}`.trimStart(),
     private: inputs.private,
     default_branch: inputs.defaultBranch,
   };
@@ -170,7 +180,7 @@ function attributes(repository: GiteaRepository) {
 
 export const provider = dynamicProvider(definition);
 
-/** A repository in a Gitea organization, empty at first. Delete deletes it, or archives it. */
+/** A repository in a Gitea organization, empty at first. Delete deletes or archives it. */
 export class Repository extends DynamicResource<typeof definition> {
   declare readonly repositoryId: pulumi.Output<number>;
   declare readonly cloneUrl: pulumi.Output<string>;

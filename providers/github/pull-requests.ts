@@ -6,7 +6,7 @@ import {
   permissionSchema,
   pullSchema,
   statusSchema,
-  unlessNotOurs,
+  wasAllowed,
   type ApprovalHost,
   type Comment,
   type CommitStatus,
@@ -16,9 +16,9 @@ import {
 
 const NOTHING = z.unknown();
 
-/** "Body is too long (maximum is 65536 characters)", says its 422. */
+/** GitHub answers 422 for more: "Body is too long (maximum is 65536 characters)". */
 const MAX_COMMENT = 65_536;
-/** The most that it gives at once. */
+/** GitHub's maximum. */
 const PAGE = 100;
 
 const VERDICTS: Readonly<Record<string, Review["verdict"]>> = {
@@ -41,7 +41,7 @@ const reviewSchema = z
     verdict: VERDICTS[state] ?? "other",
     commit: commit_id ?? undefined,
     isDismissed: state === "DISMISSED",
-    isOfficial: true, // GitHub does not say: its answer about the account's rights decides
+    isOfficial: true, // GitHub has no such field: the account's rights decide (`mayWrite`)
   }));
 
 /**
@@ -63,7 +63,7 @@ export class GithubPullRequests implements PullRequests, ApprovalHost {
       headers: {
         authorization: `Bearer ${token}`,
         "x-github-api-version": "2022-11-28",
-        "user-agent": "rdev-infra", // it refuses requests without one
+        "user-agent": "rdev-infra", // GitHub refuses requests without one
       },
       secrets: [token],
       credential: "GITHUB_TOKEN",
@@ -87,7 +87,7 @@ export class GithubPullRequests implements PullRequests, ApprovalHost {
     return this.#all(`${this.#repository}/pulls/${this.#number}/reviews`, reviewSchema);
   }
 
-  /** https://docs.github.com/rest/collaborators/collaborators: "maintain" is told as write. */
+  /** GitHub reports "maintain" as "write": https://docs.github.com/rest/collaborators/collaborators */
   async mayWrite(account: string): Promise<boolean> {
     const path = `${this.#repository}/collaborators/${encodeURIComponent(account)}/permission`;
     const found = await this.#http.find(path, permissionSchema);
@@ -97,7 +97,7 @@ export class GithubPullRequests implements PullRequests, ApprovalHost {
   async #all<T>(path: string, schema: z.ZodType<T>): Promise<T[]> {
     const found: T[] = [];
     for (let page = 1; ; page += 1) {
-      const { data, headers } = await this.#http.ask("GET", path, z.array(schema), {
+      const { data, headers } = await this.#http.callWithHeaders("GET", path, z.array(schema), {
         query: { per_page: PAGE, page },
       });
       found.push(...data);
@@ -112,12 +112,12 @@ export class GithubPullRequests implements PullRequests, ApprovalHost {
 
   edit(id: number, body: string): Promise<boolean> {
     const path = `${this.#repository}/issues/comments/${id}`;
-    return unlessNotOurs(() => this.#http.call("PATCH", path, NOTHING, { json: { body } }));
+    return wasAllowed(this.#http.call("PATCH", path, NOTHING, { json: { body } }));
   }
 
   remove(id: number): Promise<boolean> {
     const path = `${this.#repository}/issues/comments/${id}`;
-    return unlessNotOurs(() => this.#http.remove(path, NOTHING));
+    return wasAllowed(this.#http.remove(path, NOTHING));
   }
 
   async setStatus(commit: string, { state, context, description, url }: CommitStatus) {
@@ -130,8 +130,8 @@ export class GithubPullRequests implements PullRequests, ApprovalHost {
 }
 
 /**
- * A page may be short, and not be the last: comments that GitHub hides are missing from it. What says
- * so is the header: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
+ * Whether there is another page. A short page may not be the last, because GitHub leaves out hidden
+ * comments: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
  */
 function hasNext(link: string | string[] | undefined): boolean {
   return /;\s*rel="next"/.test([link ?? ""].flat().join(","));

@@ -5,9 +5,8 @@ import { markInLabels } from "../../core/labels.ts";
 import { type Owner, ownerSchema, type Ownership, ownershipOf } from "../../core/ownership.ts";
 import { policyActions } from "../../core/settings.ts";
 import { define } from "../dynamic/definition.ts";
-import { dynamicProvider } from "../dynamic/provider.ts";
+import { dynamicProvider, hasUnknown } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { hasUnknown } from "../dynamic/unknowns.ts";
 import { Kubernetes, type ObjectName } from "./client.ts";
 
 const POLICIES = "admissionregistration.k8s.io/v1";

@@ -7,7 +7,7 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
-import { endNamespace, untilNamespaceGone } from "./ending.ts";
+import { deleteNamespace, untilNamespaceGone } from "./namespace-deletion.ts";
 
 const definition = define({
   module: "kubernetes/namespace",
@@ -69,7 +69,7 @@ const definition = define({
   },
 
   async delete(kubernetes, name) {
-    await endNamespace(kubernetes, name);
+    await deleteNamespace(kubernetes, name);
   },
 });
 

@@ -1,18 +1,15 @@
 import pg from "pg";
 import { type SslMode, sslModeOf } from "../../core/address.ts";
 import { connection, ownDatabases } from "../../core/connections.ts";
-import { closeDoors, sendNeighboursAway } from "./doors.ts";
-import { takeDatabase } from "./handover.ts";
-import { dropDatabase, dropRole } from "./removal.ts";
-import { endStrays, joinRole, shutOut } from "./role.ts";
-import { scramVerifier } from "./scram.ts";
+import { closeToPublic, revokeFromOtherProjects, takeDatabase } from "./access.ts";
+import { disableRole, dropRole, endSessionsElsewhere, joinRole, scramVerifier } from "./role.ts";
 import { Session } from "./session.ts";
 
 const name = pg.escapeIdentifier;
 const text = pg.escapeLiteral;
 
-/** What stands under one name; a comment is null where there is none. */
-export interface Standing {
+/** The role and the database with one name. A comment is null if there is none. */
+export interface RoleAndDatabase {
   readonly role:
     | {
         readonly comment: string | null;
@@ -24,15 +21,15 @@ export interface Standing {
     | {
         readonly comment: string | null;
         readonly owner: string;
-        /** Its owner is an administrator, so no project wrote its comment. */
+        /** The owner is an administrator, so no project could write the comment. */
         readonly isAdministrators: boolean;
-        /** The role of its name may connect by a right of its own. */
+        /** The role with the same name has its own right to connect. */
         readonly letsRoleIn: boolean;
       }
     | undefined;
 }
 
-interface StandingRow {
+interface Row {
   role: string | null;
   role_comment: string | null;
   connection_limit: number;
@@ -44,7 +41,7 @@ interface StandingRow {
   lets_role_in: boolean;
 }
 
-const STANDING = `
+const ROLE_AND_DATABASE = `
   SELECT r.rolname AS role, r.rolconnlimit AS connection_limit,
          r.rolcanlogin AS can_log_in,
          shobj_description(r.oid, 'pg_authid') AS role_comment,
@@ -60,22 +57,22 @@ const STANDING = `
   LEFT JOIN pg_database d ON d.datname = wanted.name
   LEFT JOIN pg_roles o ON o.oid = d.datdba`;
 
-/** The databases that are always closed to projects, beside those of rdev-infra and of Pulumi. */
+/** Databases that are closed to projects, in addition to those of rdev-infra and of Pulumi. */
 const SHARED = ["postgres", "template1"];
 
 /**
- * PostgreSQL's roles and databases, 13 or later. The user of POSTGRES_ADMIN_URL is a superuser, or
- * has CREATEROLE and CREATEDB. A role and its database share one name.
+ * Roles and databases of PostgreSQL 13 or later. The user of POSTGRES_ADMIN_URL must be a superuser, or
+ * have CREATEROLE and CREATEDB. A role and its database have the same name.
  */
 export class Postgres {
   readonly #url: string;
   readonly #address: string;
   readonly #sessions = new Set<Session>();
   #session!: Session;
-  /** What a project needs to reach it. An IPv6 address keeps its brackets. */
+  /** The host for projects. An IPv6 address keeps its brackets. */
   readonly host: string;
   readonly port: number;
-  /** The parameter in its URL, or "". */
+  /** The parameter in the URL, or "". */
   readonly sslmode: SslMode | "";
 
   private constructor(connectionString: string) {
@@ -98,8 +95,8 @@ export class Postgres {
     await Promise.all([...this.#sessions].map((session) => session.close()));
   }
 
-  async standing(role: string): Promise<Standing> {
-    const [row] = await this.#session.rows<StandingRow>(STANDING, [role]);
+  async find(role: string): Promise<RoleAndDatabase> {
+    const [row] = await this.#session.rows<Row>(ROLE_AND_DATABASE, [role]);
     return {
       role: row?.role
         ? {
@@ -119,9 +116,9 @@ export class Postgres {
     };
   }
 
-  /** Both at once, so that no role is ever without its mark. It cannot log in yet. */
+  /** Creates and marks a role in one transaction, so no role lacks its mark. It cannot log in yet. */
   async createRole(role: string, comment: string): Promise<void> {
-    await this.#session.atOnce(
+    await this.#session.inTransaction(
       `CREATE ROLE ${name(role)} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE`,
       `COMMENT ON ROLE ${name(role)} IS ${text(comment)}`,
     );
@@ -131,7 +128,7 @@ export class Postgres {
     await this.#session.run(`COMMENT ON ROLE ${name(role)} IS ${text(comment)}`);
   }
 
-  /** Lets it log in. */
+  /** Sets the password and connection limit, and enables the login. */
   async setRole(
     role: string,
     settings: { password: string; connectionLimit: number },
@@ -144,8 +141,8 @@ export class Postgres {
   }
 
   /**
-   * From template0: what somebody left in template1 is not copied. It lets nobody in before
-   * `setDatabase` has closed it to others.
+   * Creates the database from template0, because anybody may have left something in template1. It
+   * accepts no connections until `setDatabase` has closed it to others.
    */
   async createDatabase(role: string): Promise<void> {
     await joinRole(this.#session, role);
@@ -155,7 +152,7 @@ export class Postgres {
     );
   }
 
-  /** Marks a database, makes it the administrator's and lets in nobody but its role. */
+  /** Marks a database, makes the administrator its owner, and lets only its role connect. */
   async setDatabase(role: string, comment: string, owner = role): Promise<void> {
     await joinRole(this.#session, role);
     if (owner === role) {
@@ -167,41 +164,46 @@ export class Postgres {
         `GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${name(role)} TO ${name(role)}`,
       );
     }
-    await sendNeighboursAway(this.#session, role);
+    await revokeFromOtherProjects(this.#session, role);
   }
 
   /**
-   * Keeps a role out of every database that is not its own, as far as the administrator decides
-   * that. The databases that stay open to all roles of the server.
+   * Closes other databases to a role, as far as the administrator may change them, and ends its
+   * sessions there. Returns the databases that remain open to every role of the server.
    */
-  async keepAtHome(role: string): Promise<readonly string[]> {
+  async closeOtherDatabases(role: string): Promise<readonly string[]> {
     const [here] = await this.#session.rows<{ name: string }>("SELECT current_database() AS name");
     const ours = [...SHARED, ...(here ? [here.name] : []), ...ownDatabases(this.#url)];
-    const open = await closeDoors(this.#session, ours);
-    await endStrays(this.#session, role);
+    const open = await closeToPublic(this.#session, ours);
+    await endSessionsElsewhere(this.#session, role);
     return open;
   }
 
-  /** Keeps role and data, marks both anew, and ends every use of them. */
+  /** Keeps role and data under a new mark, disables the role and ends its sessions. */
   async lockOut(role: string, comment: string): Promise<void> {
     await joinRole(this.#session, role);
-    await shutOut(this.#session, role);
-    const { database } = await this.standing(role);
+    await disableRole(this.#session, role);
+    const { database } = await this.find(role);
     if (database) await this.setDatabase(role, comment, database.owner);
     await this.markRole(role, comment);
   }
 
-  /** Ends its sessions, and drops database and role. */
+  /** Ends the role's sessions, and drops database and role. */
   async drop(role: string): Promise<void> {
-    const found = await this.standing(role);
+    const found = await this.find(role);
     if (found.role) {
       await joinRole(this.#session, role);
-      await shutOut(this.#session, role);
+      await disableRole(this.#session, role);
     }
     if (found.database) {
-      await dropDatabase(this.#session, role, found.database.owner === role);
+      // A project of an earlier version owns its database, and may have made it a template.
+      const mayBeTemplate = found.database.owner === role;
+      if (mayBeTemplate) {
+        await this.#session.run(`ALTER DATABASE ${name(role)} WITH IS_TEMPLATE false`);
+      }
+      await this.#session.run(`DROP DATABASE IF EXISTS ${name(role)} WITH (FORCE)`);
     }
-    // The role last: it carries the mark by which a drop that was cut short is taken up again.
+    // The role goes last. Its mark lets the next delete continue if this one is interrupted.
     if (found.role) await dropRole(this.#session, (database) => this.#open(database), role);
   }
 

@@ -15,29 +15,29 @@ import {
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { Postgres, type Standing } from "./client.ts";
+import { Postgres, type RoleAndDatabase } from "./client.ts";
 
 const definition = define({
   module: "postgres/database",
   type: "postgres:Database",
   noun: "PostgreSQL database",
   inputs: z.object({
-    /** Of the role and of its database. PostgreSQL cuts off what is longer than 63 bytes. */
-    name: z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, "is no name of a-z, 0-9 and _"),
+    /** The name of role and database. PostgreSQL truncates a name after 63 bytes. */
+    name: z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, "is not a name of a-z, 0-9 and _"),
     owner: ownerSchema,
     password: z
       .string()
       .min(12, "is shorter than 12 characters")
-      .regex(/^[\x21-\x7e]+$/, "holds a character that is not printable ASCII"),
-    /** Sessions that the role may have open at once. */
+      .regex(/^[\x21-\x7e]+$/, "contains a character that is not printable ASCII"),
+    /** The role's maximum number of sessions. */
     connectionLimit: z.int().min(1).default(20),
-    /** On delete: keep database and role, and lock the role out. */
+    /** Delete keeps database and role, and locks the role. */
     retain: z.boolean().default(false),
   }),
   attributes: z.object({
     host: z.string(),
     port: z.int(),
-    /** As the administrator's URL asks for it, or "": a preview takes what is missing for unknown. */
+    /** The parameter in the administrator's URL. Without one "", because undefined means unknown. */
     sslmode: z.enum(["", ...SSL_MODES]),
     database: z.string(),
     username: z.string(),
@@ -49,9 +49,9 @@ const definition = define({
   close: (postgres) => postgres.close(),
 
   async find(postgres, { name, owner }) {
-    const standing = await postgres.standing(name);
-    if (!standing.role && !standing.database) return undefined;
-    return { id: name, ownership: ownership(standing, name, owner) };
+    const object = await postgres.find(name);
+    if (!object.role && !object.database) return undefined;
+    return { id: name, ownership: ownership(object, name, owner), object };
   },
 
   async create(postgres, { name, owner }) {
@@ -59,37 +59,37 @@ const definition = define({
     return name;
   },
 
-  async apply(postgres, _id, { name, owner, password, connectionLimit }, last) {
-    const { role, database } = await postgres.standing(name);
-    // A create that failed half way left no attributes; its database is still to be made.
-    const isMade = Boolean(last?.database);
-    if (!role || (isMade && !database)) {
+  async apply(postgres, _id, { name, owner, password, connectionLimit }, last, found) {
+    const { role, database } = found ?? (await postgres.find(name));
+    // A create that failed half way stored no attributes, and may not have created the database.
+    const wasCreated = Boolean(last?.database);
+    if (!role || (wasCreated && !database)) {
       throw new InfraError("RDEV_GONE", `PostgreSQL has no ${role ? "database" : "role"} ${name}.`);
     }
     const comment = markText(owner);
-    // Its mark decides, so it comes first: what fails after it is taken up by the next run.
+    // The role's mark decides, so it is written first. The next run continues after a failure.
     await postgres.markRole(name, comment);
     if (!database) await postgres.createDatabase(name);
     await postgres.setDatabase(name, comment, database?.owner);
-    warnOfOpen(await postgres.keepAtHome(name));
+    warnAboutOpen(await postgres.closeOtherDatabases(name));
     await postgres.setRole(name, { password, connectionLimit });
     return attributes(postgres, name);
   },
 
   async read(postgres, _id, { name, owner }) {
-    const standing = await postgres.standing(name);
-    const { role, database } = standing;
-    if (!role || ownership(standing, name, owner) === "others") return undefined;
+    const found = await postgres.find(name);
+    const { role, database } = found;
+    if (!role || ownership(found, name, owner) === "others") return undefined;
     const isMarked = [role, ...(database ? [database] : [])].every(
       ({ comment }) => ownershipOf(markIn(comment), owner) === "ours",
     );
     return {
       ...attributes(postgres, name),
-      // A delete that failed half way: the role is still to be deleted, or to get a database again.
+      // After a delete that failed half way, the next run deletes the role or creates the database.
       ...(!database && { database: "" }),
-      // Whoever cannot log in, or has nothing to log in to, has room for no session.
+      // A role that cannot log in, or has no database, is reported as drift of this limit.
       connectionLimit: database && role.canLogIn ? role.connectionLimit : 0,
-      // Without its mark it is nobody's, until the next `up` puts the mark back.
+      // A missing mark is drift, which the next `up` repairs.
       owner: isMarked ? owner : NO_OWNER,
     };
   },
@@ -101,32 +101,32 @@ const definition = define({
 });
 
 /**
- * The role's mark decides: only administrators can write it. The comment of a database is its
- * owner's, so it counts where that is an administrator. A database that the role itself owns is one
- * whose making was cut short, or of a version before.
+ * The role's mark decides, because only administrators can write it. A database's owner can write its
+ * comment, so that counts only if the owner is an administrator. The role itself owns the database if
+ * a create was interrupted or an earlier version made it.
  */
-function ownership({ role, database }: Standing, name: string, owner: Owner): Ownership {
+function ownership({ role, database }: RoleAndDatabase, name: string, owner: Owner): Ownership {
   const ofRole = ownershipOf(markIn(role?.comment), owner);
   if (role?.comment && ofRole === "unmarked") return "others";
   if (!database || database.owner === name) return ofRole;
   if (!database.isAdministrators) return "others";
   const ofDatabase = ownershipOf(markIn(database.comment), owner);
   if (!role) return ofDatabase;
-  // Made by hand it lets our role in by no right of its own.
-  const isHandedOver = ofDatabase === "unmarked" ? database.letsRoleIn : ofDatabase !== "others";
-  return isHandedOver ? ofRole : "others";
+  // A database that was made by hand gives our role no right of its own.
+  const isForRole = ofDatabase === "unmarked" ? database.letsRoleIn : ofDatabase !== "others";
+  return isForRole ? ofRole : "others";
 }
 
 const warned = new Set<string>();
 
-function warnOfOpen(databases: readonly string[]): void {
-  const news = databases.filter((database) => !warned.has(database));
-  if (news.length === 0) return;
-  for (const database of news) warned.add(database);
+function warnAboutOpen(databases: readonly string[]): void {
+  const added = databases.filter((database) => !warned.has(database));
+  if (added.length === 0) return;
+  for (const database of added) warned.add(database);
   console.error(
-    `Every role of this PostgreSQL server, so every project's, may connect to ${news.join(", ")}. ` +
-      "rdev-infra does not change what is not its own: as the administrator run " +
-      "REVOKE CONNECT ON DATABASE … FROM PUBLIC, after a GRANT to those who need it.",
+    `Every role of this PostgreSQL server, including every project's, may connect to ${added.join(", ")}. ` +
+      "rdev-infra does not change databases of others. As the administrator, run REVOKE CONNECT ON " +
+      "DATABASE … FROM PUBLIC, after a GRANT to the roles that need it.",
   );
 }
 
@@ -137,9 +137,9 @@ function attributes({ host, port, sslmode }: Postgres, name: string) {
 export const provider = dynamicProvider(definition);
 
 /**
- * A PostgreSQL role and a database for it, both of one name. The administrator owns the database; the
- * role may make what it wants in it and connect to no other. Delete ends its sessions and drops both;
- * with `retain` the data stays, the role can no longer log in, and a later create takes both up again.
+ * A PostgreSQL role and its database, with the same name. The administrator owns the database. The
+ * role may create anything in it and connect to no other. Delete ends its sessions and drops both.
+ * With `retain` it only locks the role, and a later create adopts both again.
  */
 export class Database extends DynamicResource<typeof definition> {
   declare readonly host: pulumi.Output<string>;

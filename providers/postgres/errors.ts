@@ -1,19 +1,19 @@
 import pg from "pg";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
 
-/** By SQLSTATE, or its class of two characters: postgresql.org/docs/current/errcodes-appendix.html */
+/** By SQLSTATE or its two-character class: postgresql.org/docs/current/errcodes-appendix.html */
 const BY_STATE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   "28": ["RDEV_UNAUTHORIZED", "refused the user or the password in {variable}"],
   "42501": ["RDEV_FORBIDDEN", "does not let the user of {variable} do this"],
-  "3D000": ["RDEV_UNREACHABLE", "has no database of the name in {variable}"],
+  "3D000": ["RDEV_UNREACHABLE", "has no database with the name in {variable}"],
   "57014": ["RDEV_DEADLINE", "did not finish in time"],
   "08": ["RDEV_UNREACHABLE", "ended the connection"],
-  "40": ["RDEV_UNREACHABLE", "gave way to another transaction"],
-  "53": ["RDEV_UNREACHABLE", "has no room for this"],
+  "40": ["RDEV_UNREACHABLE", "rolled back in favor of another transaction"],
+  "53": ["RDEV_UNREACHABLE", "has insufficient resources for this"],
   "57": ["RDEV_UNREACHABLE", "is starting or stopping"],
 };
 
-/** What `pg` throws, as an InfraError. `address` is host and port, `variable` names their source. */
+/** Turns an error of `pg` into an InfraError. `variable` is where host and port came from. */
 export function postgresError(
   error: unknown,
   address: string,
@@ -22,7 +22,7 @@ export function postgresError(
   if (error instanceof InfraError) return error;
   const { code, message } = error as Error & { code?: string };
   if (!(error instanceof pg.DatabaseError)) {
-    // pg's own texts for its timeouts.
+    // pg has no code for its own timeouts, only these texts.
     if (/timeout/i.test(message)) {
       return new InfraError("RDEV_DEADLINE", `PostgreSQL at ${address} did not answer in time.`);
     }
@@ -34,7 +34,7 @@ export function postgresError(
   }
   const [ours, text] = BY_STATE[code ?? ""] ??
     BY_STATE[code?.slice(0, 2) ?? ""] ?? ["RDEV_REFUSED", "refused a statement"];
-  const said = [message, error.detail].filter(Boolean).join("; ").slice(0, 500);
+  const details = [message, error.detail].filter(Boolean).join("; ").slice(0, 500);
   const what = text.replace("{variable}", variable);
-  return new InfraError(ours, `PostgreSQL at ${address} ${what}: ${said} (${code}).`);
+  return new InfraError(ours, `PostgreSQL at ${address} ${what}: ${details} (${code}).`);
 }

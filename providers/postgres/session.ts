@@ -1,10 +1,13 @@
 import pg from "pg";
 import { postgresError } from "./errors.ts";
 
-/** How long one statement may wait for a lock: what holds it is then named, instead of waited for. */
+/** How long a statement waits for a lock. After that the server's error names who holds it. */
 const LOCK_TIMEOUT = "30s";
 
-/** The administrator's connection to one database. It throws InfraErrors. */
+/** Opens the administrator's connection to another database. */
+export type OpenSession = (database: string) => Promise<Session>;
+
+/** The administrator's connection to one database. Throws InfraErrors. */
 export class Session {
   readonly #client: pg.Client;
   readonly #address: string;
@@ -14,7 +17,10 @@ export class Session {
     this.#address = address;
   }
 
-  /** `database` is another one than the URL names. Errors: RDEV_UNREACHABLE, RDEV_UNAUTHORIZED, RDEV_DEADLINE. */
+  /**
+   * Connects to `database`, by default the one that the URL names. Errors: RDEV_UNREACHABLE,
+   * RDEV_UNAUTHORIZED, RDEV_DEADLINE.
+   */
   static async open(
     connectionString: string,
     address: string,
@@ -26,16 +32,17 @@ export class Session {
       connectionString: url.href,
       application_name: "rdev-infra",
       connectionTimeoutMillis: 10_000,
-      // The server limits a statement; this side limits the wait for a server that does not answer.
+      // The server enforces the first limit. The second one is for a server that does not answer.
       statement_timeout: 120_000,
       query_timeout: 130_000,
     });
-    // Between two statements nobody else listens; the next statement fails with it.
+    // Without a listener, an error between two statements would crash the process. The next statement
+    // fails with it anyway.
     client.on("error", () => undefined);
     const session = new Session(client, address);
-    await session.#readable(() => client.connect());
+    await session.#withInfraErrors(() => client.connect());
     try {
-      // What a database's owner set for all of its sessions must not decide what a name means here.
+      // Undoes what a database's owner may have set for all sessions, such as what a name means.
       await session.run(
         "SET search_path = pg_catalog",
         "SET ROLE NONE",
@@ -50,25 +57,24 @@ export class Session {
   }
 
   async close(): Promise<void> {
-    // A polite end waits for the server's answer.
-    const late = setTimeout(() => this.#client.connection.stream.destroy(), 1_000);
+    // `end` waits for the server, which may not answer.
+    const timer = setTimeout(() => this.#client.connection.stream.destroy(), 1_000);
     await this.#client.end();
-    clearTimeout(late);
+    clearTimeout(timer);
   }
 
   async rows<T extends pg.QueryResultRow>(statement: string, values: unknown[] = []): Promise<T[]> {
-    const { rows } = await this.#readable(() => this.#client.query<T>(statement, values));
+    const { rows } = await this.#withInfraErrors(() => this.#client.query<T>(statement, values));
     return rows;
   }
 
   async run(...statements: readonly string[]): Promise<void> {
     for (const statement of statements) {
-      await this.#readable(() => this.#client.query(statement));
+      await this.#withInfraErrors(() => this.#client.query(statement));
     }
   }
 
-  /** All or nothing. */
-  async atOnce(...statements: readonly string[]): Promise<void> {
+  async inTransaction(...statements: readonly string[]): Promise<void> {
     try {
       await this.run("BEGIN", ...statements, "COMMIT");
     } catch (error) {
@@ -77,7 +83,7 @@ export class Session {
     }
   }
 
-  async #readable<T>(work: () => Promise<T>): Promise<T> {
+  async #withInfraErrors<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

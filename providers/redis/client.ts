@@ -1,34 +1,34 @@
 import { createHash } from "node:crypto";
 import { type ChainableCommander, Redis as Connection } from "ioredis";
 import { connection } from "../../core/connections.ts";
-import { redisError } from "./errors.ts";
+import { type ErrorCode, InfraError } from "../../core/errors.ts";
 
-/** Field: a user's name; value: its mark. Redis keeps no comment with a user. */
+/** A hash from a user's name to its mark, because Redis stores no comment with a user. */
 const OWNERS = "rdev-infra:owners";
 
-/** An ACL user, as the server describes it. */
+/** An ACL user in the server's words. */
 export interface AclUser {
-  /** SHA-256 of each, in hex. */
+  /** SHA-256 hashes, in hex. */
   readonly passwords: readonly string[];
-  /** Flags, keys, channels and commands in the server's own words: good for comparing only. */
+  /** Flags, keys, channels and commands. Good only for comparison. */
   readonly rule: string;
 }
 
 export interface UserSettings {
-  /** Of keys and channels. */
+  /** The prefix of its keys and channels. */
   readonly prefix: string;
   readonly password: string;
-  /** Rules for commands, in the words of ACL SETUSER. */
+  /** Rules for commands, in the syntax of ACL SETUSER. */
   readonly commands: string;
   readonly mark: string;
 }
 
-/** Redis' ACL users, 7 or later, one server. The user of REDIS_ADMIN_URL may do everything. */
+/** ACL users of one server with Redis 7 or later. REDIS_ADMIN_URL must name a user with all rights. */
 export class Redis {
   readonly #redis: Connection;
   readonly #address: string;
-  /** ioredis rejects with "Connection is closed.", and tells the reason only by event. */
-  #reason: Error | undefined;
+  /** ioredis rejects with "Connection is closed." and reports the cause only in an event. */
+  #connectionError: Error | undefined;
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
@@ -39,7 +39,7 @@ export class Redis {
     this.tls = url.protocol === "rediss:";
     this.#address = `${this.host}:${this.port}`;
     const server = new URL(url);
-    // Marks and keys are in database 0 whatever the URL says: users cannot select another.
+    // Marks and keys are in database 0, whatever the URL says, because users cannot select another.
     server.pathname = "";
     server.searchParams.delete("db");
     this.#redis = new Connection(server.href, {
@@ -50,13 +50,13 @@ export class Redis {
       maxRetriesPerRequest: 0,
       retryStrategy: () => null,
     });
-    this.#redis.on("error", (error: Error) => (this.#reason = error));
+    this.#redis.on("error", (error: Error) => (this.#connectionError = error));
   }
 
   /** Errors: RDEV_UNREACHABLE, RDEV_UNAUTHORIZED, RDEV_DEADLINE. */
   static async connect({ url } = connection("redis")): Promise<Redis> {
     const redis = new Redis(new URL(url));
-    await redis.#readable(() => redis.#redis.connect());
+    await redis.#withInfraErrors(() => redis.#redis.connect());
     return redis;
   }
 
@@ -66,7 +66,7 @@ export class Redis {
   }
 
   async user(name: string): Promise<AclUser | undefined> {
-    const flat = await this.#readable(() => this.#redis.call("ACL", "GETUSER", name));
+    const flat = await this.#withInfraErrors(() => this.#redis.call("ACL", "GETUSER", name));
     if (!Array.isArray(flat)) return undefined;
     const found = new Map<string, unknown>();
     for (let i = 0; i < flat.length; i += 2) found.set(String(flat[i]), flat[i + 1]);
@@ -75,48 +75,48 @@ export class Redis {
     );
     return {
       passwords: (found.get("passwords") as string[] | undefined) ?? [],
-      // Their order changes when the server is started again.
+      // The order of rules changes when the server restarts.
       rule: words.toSorted().join(" "),
     };
   }
 
   async mark(name: string): Promise<string | undefined> {
-    return (await this.#readable(() => this.#redis.hget(OWNERS, name))) ?? undefined;
+    return (await this.#withInfraErrors(() => this.#redis.hget(OWNERS, name))) ?? undefined;
   }
 
-  /** Marks a user and makes it, at once; it cannot log in yet. */
+  /** Marks and creates a user in one transaction. It cannot log in yet. */
   async createUser(name: string, mark: string): Promise<void> {
-    await this.#atOnce((multi) =>
+    await this.#inTransaction((multi) =>
       multi.hset(OWNERS, name, mark).call("ACL", "SETUSER", name, "reset"),
     );
   }
 
-  /** Sets all of its rules anew, and its mark. Connections of the user stay. */
+  /** Replaces all rules and the mark. Keeps the user's connections. */
   async setUser(name: string, settings: UserSettings): Promise<void> {
     const { prefix, password, commands, mark } = settings;
     const pattern = `${escapeGlob(prefix)}*`;
     const rules = [`~${pattern}`, `&${pattern}`, ...commands.split(" "), `#${sha256(password)}`];
-    await this.#atOnce((multi) =>
+    await this.#inTransaction((multi) =>
       multi.hset(OWNERS, name, mark).call("ACL", "SETUSER", name, "reset", "on", ...rules),
     );
     await this.#persist();
   }
 
-  /** Ends its connections, deletes its keys, then itself and its mark. */
+  /** Ends the user's connections, deletes its keys, then the user and its mark. */
   async deleteUser(name: string, prefix: string): Promise<void> {
-    await this.#readable(async () => {
+    await this.#withInfraErrors(async () => {
       await this.#redis.call("ACL", "SETUSER", name, "off");
       await this.#redis.call("CLIENT", "KILL", "USER", name);
-      // Before the user goes: only through it is a delete that was cut short found again.
+      // The user goes last, because only it shows that an interrupted delete has to continue.
       await this.#deleteKeys(prefix);
     });
-    await this.#atOnce((multi) => multi.call("ACL", "DELUSER", name).hdel(OWNERS, name));
+    await this.#inTransaction((multi) => multi.call("ACL", "DELUSER", name).hdel(OWNERS, name));
     await this.#persist();
   }
 
-  /** Whether any key begins with this. */
+  /** Whether any key has the prefix. */
   async hasKeys(prefix: string): Promise<boolean> {
-    return this.#readable(async () => {
+    return this.#withInfraErrors(async () => {
       for await (const keys of this.#keys(prefix)) if (keys.length > 0) return true;
       return false;
     });
@@ -128,7 +128,7 @@ export class Redis {
     }
   }
 
-  /** In portions, some of them empty. */
+  /** Yields the keys in batches, some of them empty. */
   async *#keys(prefix: string): AsyncIterable<string[]> {
     let cursor = "0";
     do {
@@ -139,36 +139,37 @@ export class Redis {
     } while (cursor !== "0");
   }
 
-  /** Users are in the server's memory only, until it is told to write them down. */
+  /** Writes the users to disk. Until then they are only in the server's memory. */
   async #persist(): Promise<void> {
     try {
       await this.#redis.call("ACL", "SAVE");
     } catch {
-      // Without an ACL file users belong to the server's configuration.
+      // Without an ACL file, users are part of the server's configuration.
       await this.#redis.call("CONFIG", "REWRITE").catch((error: Error) => {
         warnOnce(
-          `Redis at ${this.#address} keeps its users in memory only and will lose them when it is ` +
-            `started again (${error.message}). Configure an aclfile.`,
+          `Redis at ${this.#address} keeps its users only in memory and will lose them when it ` +
+            `restarts (${error.message}). Configure an aclfile.`,
         );
       });
     }
   }
 
-  async #atOnce(commands: (multi: ChainableCommander) => ChainableCommander): Promise<void> {
-    await this.#readable(async () => {
+  async #inTransaction(commands: (multi: ChainableCommander) => ChainableCommander): Promise<void> {
+    await this.#withInfraErrors(async () => {
       const results = await commands(this.#redis.multi()).exec();
       for (const [error] of results ?? []) if (error) throw error;
     });
   }
 
-  async #readable<T>(work: () => Promise<T>): Promise<T> {
+  async #withInfraErrors<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       const { message, previousErrors } = error as Error & { previousErrors?: Error[] };
-      // Of a transaction, the command that was refused says more than "discarded".
-      const reason = message === "Connection is closed." ? this.#reason : previousErrors?.[0];
-      throw redisError(reason ?? error, this.#address);
+      // A failed transaction says only "discarded". The command that was refused says more.
+      const cause =
+        message === "Connection is closed." ? this.#connectionError : previousErrors?.[0];
+      throw redisError(cause ?? error, this.#address);
     }
   }
 }
@@ -187,4 +188,31 @@ function warnOnce(text: string): void {
   if (warned.has(text)) return;
   warned.add(text);
   console.error(text);
+}
+
+/** By the beginning of a message of Redis or ioredis. The first match counts. */
+const BY_MESSAGE: readonly (readonly [RegExp, ErrorCode, string])[] = [
+  [
+    /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/,
+    "RDEV_UNAUTHORIZED",
+    "refused the user or the password in REDIS_ADMIN_URL",
+  ],
+  [/^NOPERM/, "RDEV_FORBIDDEN", "does not let the user of REDIS_ADMIN_URL do this"],
+  [/timed out|ETIMEDOUT/i, "RDEV_DEADLINE", "did not answer in time"],
+  [/^(LOADING|READONLY|MASTERDOWN|BUSY|MISCONF)/, "RDEV_UNREACHABLE", "is not ready for this"],
+];
+
+function redisError(error: unknown, address: string): Error {
+  if (error instanceof InfraError) return error;
+  const { name, message, code } = error as Error & { code?: string };
+  const [, known, text] = BY_MESSAGE.find(([pattern]) => pattern.test(message)) ?? [];
+  if (known) return new InfraError(known, `Redis at ${address} ${text}: ${message}`);
+  if (name === "ReplyError") {
+    return new InfraError("RDEV_REFUSED", `Redis at ${address} refused a command: ${message}`);
+  }
+  return new InfraError(
+    "RDEV_UNREACHABLE",
+    `Redis at ${address} cannot be reached (${code ?? message}). ` +
+      "Is it up, and REDIS_ADMIN_URL right?",
+  );
 }

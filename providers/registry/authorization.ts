@@ -2,11 +2,11 @@ import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { Http } from "../http.ts";
 
-/** What a request on a repository is authorized with. */
+/** Authorizes requests for a repository. */
 export interface Authorization {
-  /** Whether the registry decides by tokens: then its 401 to a token means "not allowed". */
+  /** Whether the registry uses tokens. If so, a 401 for a token means "not allowed". */
   readonly isByToken: () => Promise<boolean>;
-  /** The header `authorization` of a request. */
+  /** The `authorization` header of a request. */
   readonly header: (repository: string) => Promise<string>;
 }
 
@@ -16,13 +16,13 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** The variables that hold the administrator's account, for error texts. */
+/** The variables with the administrator's account, for error texts. */
 export const ADMINISTRATOR = "REGISTRY_USERNAME and REGISTRY_PASSWORD";
 
-/** In seconds. A token is asked for anew when it would end within this time. */
+/** In seconds. A token is renewed when it expires within this time. */
 const MARGIN = 20;
 
-/** In seconds, by Docker's specification, where the token service does not say. */
+/** In seconds. Docker's specification names this for an answer without `expires_in`. */
 const LIFETIME = 60;
 
 const tokenAnswer = z
@@ -34,7 +34,7 @@ const tokenAnswer = z
   .transform((answer, context) => {
     const token = answer.token ?? answer.access_token;
     if (token !== undefined) return { token, lifetime: answer.expires_in };
-    context.issues.push({ code: "custom", input: answer, message: "holds no token" });
+    context.issues.push({ code: "custom", input: answer, message: "contains no token" });
     return z.NEVER;
   });
 
@@ -45,15 +45,15 @@ interface TokenService {
 
 interface Token {
   readonly text: string;
-  /** By performance.now(). */
+  /** In the time of performance.now(). */
   readonly end: number;
 }
 
 /**
- * Authorizes as the registry asks for it: by the account itself, or by tokens that its token service
- * gives to the account (https://distribution.github.io/distribution/spec/auth/token/).
+ * Authorizes in the way that the registry's challenge asks for: with the account itself, or with
+ * tokens that its token service issues (https://distribution.github.io/distribution/spec/auth/token/).
  */
-export class AskedAuthorization implements Authorization {
+export class NegotiatedAuthorization implements Authorization {
   readonly #credentials: Credentials;
   readonly #credential: string;
   readonly #basic: string;
@@ -69,12 +69,12 @@ export class AskedAuthorization implements Authorization {
   }
 
   readonly isByToken = async () => {
-    const service = await this.#asked();
+    const service = await this.#tokenService();
     return service !== undefined && !(service instanceof InfraError);
   };
 
   readonly header = async (repository: string): Promise<string> => {
-    const service = await this.#asked();
+    const service = await this.#tokenService();
     if (!service) return `Basic ${this.#basic}`;
     if (service instanceof InfraError) throw service;
     const known = this.#tokens.get(repository);
@@ -87,16 +87,19 @@ export class AskedAuthorization implements Authorization {
     return `Bearer ${token}`;
   };
 
-  #asked(): Promise<TokenService | InfraError | undefined> {
-    this.#service ??= this.#ask().catch((error: unknown) => {
+  #tokenService(): Promise<TokenService | InfraError | undefined> {
+    this.#service ??= this.#discover().catch((error: unknown) => {
       this.#service = undefined;
       throw error;
     });
     return this.#service;
   }
 
-  /** The error is of a registry that takes no tokens, and refuses the account. */
-  async #ask(): Promise<TokenService | InfraError | undefined> {
+  /**
+   * Undefined means that the registry uses no tokens. An error means that it uses none and also
+   * refuses the account.
+   */
+  async #discover(): Promise<TokenService | InfraError | undefined> {
     const { url } = this.#credentials;
     const http = this.#http("The registry", url);
     const answer = await http.raw("GET", "/v2/");
@@ -110,7 +113,7 @@ export class AskedAuthorization implements Authorization {
       throw new InfraError(
         "RDEV_CONTRACT",
         `The registry at ${url} names a token service at ${realm.origin}, without TLS. ` +
-          "The account is not sent there; let the registry's realm begin with https://.",
+          "The account is not sent there. Change the registry's realm to begin with https://.",
       );
     }
     const query = new URLSearchParams(realm.search);
@@ -123,7 +126,9 @@ export class AskedAuthorization implements Authorization {
 
   #http(system: string, url: string): Http {
     return new Http({
-      ...{ system, url, credential: this.#credential },
+      system,
+      url,
+      credential: this.#credential,
       headers: { authorization: `Basic ${this.#basic}` },
       secrets: [this.#credentials.password, this.#basic],
     });

@@ -3,11 +3,12 @@ import type { Dispatcher } from "undici";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { type Answer, type CallOptions, Http } from "../http.ts";
-import { ADMINISTRATOR, AskedAuthorization, type Authorization } from "./authorization.ts";
+import { type Answer, unless404 } from "../answers.ts";
+import { type CallOptions, Http } from "../http.ts";
+import { ADMINISTRATOR, type Authorization, NegotiatedAuthorization } from "./authorization.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-/** Every kind of manifest that CI may push; one that is not accepted is answered with 404. */
+/** Every manifest type that CI may push. A registry answers 404 for a type that is not accepted. */
 const MANIFESTS = [
   MANIFEST,
   "application/vnd.oci.image.index.v1+json",
@@ -15,7 +16,7 @@ const MANIFESTS = [
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ].join(", ");
 
-/** The OCI image specification's guidance for an artifact without content. */
+/** The content that the OCI image specification recommends for an artifact without content. */
 const EMPTY = { type: "application/vnd.oci.empty.v1+json", content: "{}" } as const;
 
 const tagList = z.object({
@@ -32,28 +33,28 @@ export type Annotations = Readonly<Record<string, string>>;
 export interface RegistryOptions {
   readonly url: string;
   readonly authorization: Authorization;
-  /** The variables or the account that the requests are made with, for error texts. */
+  /** The variables or the account behind the requests, for error texts. */
   readonly credential: string;
-  /** Taken out of every error text. */
+  /** Removed from every error text. */
   readonly secrets: readonly string[];
 }
 
 /**
- * An OCI registry, by the distribution specification 1.1, as Zot and distribution have it:
+ * An OCI registry such as Zot or distribution, by the distribution specification 1.1:
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
  */
 export class Registry {
   readonly #http: Http;
   readonly #options: RegistryOptions;
 
-  /** Default: as the administrator. */
+  /** Default: the administrator's account. */
   constructor(options: RegistryOptions = administrator()) {
     const { url, credential, secrets } = options;
     this.#options = options;
     this.#http = new Http({ system: "The registry", url, headers: {}, secrets, credential });
   }
 
-  /** All tags of a path; none where the registry does not know it. */
+  /** All tags of a path, or none if the registry does not know the path. */
   async tags(path: string): Promise<string[]> {
     const tags: string[] = [];
     let next: string | undefined = `/v2/${path}/tags/list?n=1000`;
@@ -66,7 +67,7 @@ export class Registry {
     return tags;
   }
 
-  /** The annotations of a tag's manifest; undefined where there is no such tag. */
+  /** The annotations of a tag's manifest, or undefined if there is no such tag. */
   async annotations(path: string, tag: string): Promise<Annotations | undefined> {
     const url = `/v2/${path}/manifests/${tag}`;
     const headers = { accept: MANIFESTS };
@@ -74,7 +75,7 @@ export class Registry {
     return answer && (parsed(manifest, answer, url, "a manifest").annotations ?? {});
   }
 
-  /** The digest that a tag stands for; undefined where there is no such tag. */
+  /** The digest of a tag's manifest, or undefined if there is no such tag. */
   async digest(path: string, tag: string): Promise<string | undefined> {
     const url = `/v2/${path}/manifests/${tag}`;
     const answer = await unless404(
@@ -83,7 +84,7 @@ export class Registry {
     return answer && this.#header(answer, "docker-content-digest", `HEAD ${url}`);
   }
 
-  /** Pushes a manifest that holds nothing but annotations. */
+  /** Pushes a manifest that contains only annotations. */
   async pushEmpty(path: string, tag: string, artifactType: string, annotations: Annotations) {
     const descriptor = {
       mediaType: EMPTY.type,
@@ -104,7 +105,7 @@ export class Registry {
     });
   }
 
-  /** Deletes a manifest with all its tags. Errors: RDEV_REFUSED where the registry allows none. */
+  /** Deletes a manifest with all its tags. Throws RDEV_REFUSED if the registry forbids deletes. */
   async deleteManifest(path: string, digest: string): Promise<void> {
     try {
       await unless404(this.#send("DELETE", path, `/v2/${path}/manifests/${digest}`));
@@ -119,7 +120,7 @@ export class Registry {
     }
   }
 
-  /** Throws RDEV_FORBIDDEN where nothing may be pushed there. Begins an upload, and cancels it. */
+  /** Throws RDEV_FORBIDDEN if the account may not push there. Begins an upload and cancels it. */
   async assertWritable(path: string): Promise<void> {
     const start = `/v2/${path}/blobs/uploads/`;
     const answer = await unless404(this.#send("POST", path, start));
@@ -131,7 +132,7 @@ export class Registry {
       );
     }
     const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#options.url);
-    // An account that may not cancel it leaves it to the registry's purge of old uploads.
+    // If the account may not cancel it, the registry purges it later with other old uploads.
     await this.#send("DELETE", path, upload.pathname + upload.search).catch(() => undefined);
   }
 
@@ -141,7 +142,7 @@ export class Registry {
     const answer = await this.#send("POST", path, start);
     const upload = new URL(this.#header(answer, "location", `POST ${start}`), this.#options.url);
     upload.searchParams.set("digest", digest);
-    // The path alone: behind a proxy a registry may name itself otherwise than it is reached.
+    // Only the path counts, because a registry behind a proxy may not know its own address.
     await this.#send("PUT", path, upload.pathname + upload.search, {
       headers: { "content-type": "application/octet-stream" },
       body: content,
@@ -161,11 +162,11 @@ export class Registry {
     } catch (error) {
       const isRefused = error instanceof InfraError && error.status === 401;
       if (!isRefused || !(await authorization.isByToken())) throw error;
-      // The token service took the account; its token is not good for this.
+      // The token service accepted the account, but its token has no right to this.
       throw new InfraError(
         "RDEV_FORBIDDEN",
         `The registry does not let ${credential} do ${method} ${url}: its token service gives ` +
-          `that account no right to it.`,
+          "that account no right to it.",
         { status: 403 },
       );
     }
@@ -189,7 +190,7 @@ function administrator(): RegistryOptions {
   const { url, username, password } = connection("registry");
   return {
     url,
-    authorization: new AskedAuthorization({ url, username, password }, ADMINISTRATOR),
+    authorization: new NegotiatedAuthorization({ url, username, password }, ADMINISTRATOR),
     credential: ADMINISTRATOR,
     secrets: [password, Buffer.from(`${username}:${password}`).toString("base64")],
   };
@@ -209,13 +210,4 @@ function contract(text: string): InfraError {
 
 function sha256(content: string): string {
   return `sha256:${createHash("sha256").update(content).digest("hex")}`;
-}
-
-async function unless404<T>(call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof InfraError && error.status === 404) return undefined;
-    throw error;
-  }
 }

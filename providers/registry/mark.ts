@@ -2,15 +2,15 @@ import { MANAGED_BY, type Mark } from "../../core/ownership.ts";
 import { type MarkedFor, OWN_NAMESPACE } from "../../core/registry.ts";
 import type { Registry } from "./client.ts";
 
-/** The tag of a mark: a registry has no other place for one. Retention rules must keep it. */
+/** The tag of a mark. A registry cannot store a mark elsewhere, so retention rules must keep it. */
 export const MARK = MANAGED_BY;
 
-/** Where the mark of a repository lies: no pipeline can write there. */
+/** The path of a repository's mark, where no pipeline can write. */
 export function markPath(repository: string): string {
   return `${OWN_NAMESPACE}/marks/${repository}`;
 }
 
-/** The mark of a project's repository. `slug` is where the versions before left theirs. */
+/** The mark of a project's repository. Earlier versions stored it at the path `slug`. */
 export async function readMark(
   registry: Registry,
   repository: string,
@@ -20,8 +20,8 @@ export async function readMark(
 }
 
 /**
- * The mark that the versions before left among the project's own images, below no prefix. A pipeline
- * could write it, so it counts for nothing but the project's name, and not beside a mark of today.
+ * The mark that earlier versions stored among the project's own images, without a prefix. A pipeline
+ * could have written it, so only its project name counts, and only if there is no current mark.
  */
 export async function markBefore(registry: Registry, slug: string): Promise<Mark | undefined> {
   const mark = await registry.annotations(slug, MARK);
@@ -31,7 +31,7 @@ export async function markBefore(registry: Registry, slug: string): Promise<Mark
   return { "managed-by": MANAGED_BY, project };
 }
 
-/** The project that a repository is marked with. */
+/** The project in a repository's mark. */
 export async function markedFor(
   registry: Registry,
   repository: string,

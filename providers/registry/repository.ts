@@ -1,12 +1,19 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { connection } from "../../core/connections.ts";
 import { MANAGED_BY, markOf, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { InfraError } from "../../core/errors.ts";
-import { REPOSITORY_NAME, repositoryOf, SHARED_BY_SETTING } from "../../core/registry.ts";
+import {
+  type AccountName,
+  registryAccount,
+  REPOSITORY_NAME,
+  repositoryOf,
+  SHARED_BY_SETTING,
+} from "../../core/registry.ts";
 import { type Failure, define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { assertPushable } from "./account-proof.ts";
+import { NegotiatedAuthorization } from "./authorization.ts";
 import { Registry } from "./client.ts";
 import { MARK, markBefore, markPath, readMark } from "./mark.ts";
 
@@ -14,7 +21,7 @@ const MARK_TYPE = "application/vnd.rdev-infra.mark.v1";
 
 const repositoryName = z
   .string()
-  .regex(REPOSITORY_NAME, "is no repository name of an OCI registry");
+  .regex(REPOSITORY_NAME, "is not a repository name of an OCI registry");
 
 const definition = define({
   module: "registry/repository",
@@ -23,11 +30,11 @@ const definition = define({
   inputs: z.object({
     /** The project's slug. */
     path: repositoryName,
-    /** The path in the registry that the project's images are below, as `team`. */
+    /** The parent path of the project's images in the registry: `team`. */
     prefix: repositoryName.optional(),
     /**
-     * The version of the project's own accounts. All pipelines share an account where it is
-     * SHARED_BY_SETTING, or missing because the run knows no secret that accounts derive from.
+     * The version of the project's own accounts. All pipelines share one account if it is
+     * SHARED_BY_SETTING, or if it is missing because REGISTRY_TOKEN_SECRET is not set.
      */
     accountVersion: z.int().min(SHARED_BY_SETTING).optional(),
     owner: ownerSchema,
@@ -53,7 +60,7 @@ const definition = define({
     return path;
   },
 
-  // The mark is all there is to it; images are CI's.
+  // Only the mark is written. Images belong to CI.
   async apply(registry, _id, { path, prefix, owner, accountVersion }, last) {
     const repository = repositoryOf(prefix, path);
     const mark = await registry.annotations(markPath(repository), MARK);
@@ -82,7 +89,7 @@ const definition = define({
     if (ownershipOf(await markBefore(registry, path), owner) === "ours") {
       await deleteTag(registry, path, MARK);
     }
-    // Last, so that a delete that was interrupted can go on: the path is still ours.
+    // The mark goes last, so that the next delete can continue after an interruption.
     await deleteTag(registry, markPath(repository), MARK);
   },
 });
@@ -97,7 +104,7 @@ interface Accounts {
 }
 
 const movedPath: Rule = ({ prefix, path }, last) => {
-  // The versions before had no owner in their states, and looked below no prefix.
+  // The states of earlier versions have no owner, and those versions used no prefix.
   if (last.owner === undefined || last.prefix === prefix) return [];
   const [from, to] = [repositoryOf(last.prefix, path), repositoryOf(prefix, path)];
   return [
@@ -105,12 +112,12 @@ const movedPath: Rule = ({ prefix, path }, last) => {
       property: "prefix",
       reason:
         `would move the project's images from ${from} to ${to}, which rdev-infra does not do. ` +
-        "Put the path in rdev:registry back, or destroy the project first",
+        "Restore the path in rdev:registry, or destroy the project first",
     },
   ];
 };
 
-/** A variable that is missing must not hand the shared account to a project that had its own. */
+/** A project with its own accounts must not get the shared one only because a variable is missing. */
 const lostAccounts: Rule = ({ accountVersion }, last) => {
   if (!last.accountVersion || accountVersion !== undefined) return [];
   return [
@@ -118,13 +125,13 @@ const lostAccounts: Rule = ({ accountVersion }, last) => {
       property: "accountVersion",
       reason:
         "is missing: the project has registry accounts of its own, and REGISTRY_TOKEN_SECRET, which " +
-        "they derive from, is not set. Set it; or set rdev:registryAccounts to shared on the " +
-        "platform, if its pipeline is to have the account that all projects share",
+        "they derive from, is not set. Set it. Or, to give its pipeline the account that all projects " +
+        "share, set rdev:registryAccounts to shared on the platform",
     },
   ];
 };
 
-/** Once the new mark is there. A registry that allows no deletes keeps the old one, which is harmless. */
+/** Deletes the old mark after a new one was written. A registry without deletes keeps it, harmlessly. */
 async function deleteMarkBefore(registry: Registry, path: string, repository: string) {
   if (repository !== path && (await registry.annotations(markPath(path), MARK))) return;
   const mark = await registry.annotations(path, MARK);
@@ -134,6 +141,27 @@ async function deleteMarkBefore(registry: Registry, path: string, repository: st
   } catch (error) {
     if (!(error instanceof InfraError && error.code === "RDEV_REFUSED")) throw error;
   }
+}
+
+/** Proves that the project's own account can push. Otherwise the error names the missing setup. */
+async function assertPushable(repository: string, name: AccountName): Promise<void> {
+  const { url, tokenSecret } = connection("registry");
+  if (tokenSecret === undefined) {
+    throw new InfraError("RDEV_CONNECTION", "REGISTRY_TOKEN_SECRET is missing.");
+  }
+  const account = registryAccount(tokenSecret, name);
+  const credential = `the project's account ${account.username} (of REGISTRY_TOKEN_SECRET)`;
+  const authorization = new NegotiatedAuthorization({ url, ...account }, credential);
+  if (!(await authorization.isByToken())) {
+    throw new InfraError(
+      "RDEV_REFUSED",
+      `The registry at ${url} does not ask for tokens, so projects cannot have their own accounts. ` +
+        "docs/operations.md says how to set that up. Until then set rdev:registryAccounts to shared " +
+        "on the platform.",
+    );
+  }
+  const options = { url, authorization, credential, secrets: [account.password] };
+  await new Registry(options).assertWritable(repository);
 }
 
 async function pushMark(registry: Registry, repository: string, owner: Owner): Promise<void> {
@@ -156,7 +184,7 @@ async function deleteTag(registry: Registry, repository: string, tag: string): P
 
 export const provider = dynamicProvider(definition);
 
-/** A project's own path in an OCI registry. Delete deletes all that is tagged there. */
+/** A project's own path in an OCI registry. Delete deletes everything that is tagged there. */
 export class Repository extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
     super(definition, name, args, options);

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
+import { Gitea } from "../gitea/client.ts";
 import { Http } from "../http.ts";
 
 const repository = z.object({
@@ -17,48 +19,44 @@ const secret = z.object({
   note: z.string().default(""),
 });
 
-// A Go slice that is empty may be `null` in JSON.
-const errors = z
-  .array(z.object({ message: z.string(), is_warning: z.boolean() }))
-  .nullish()
-  .transform((list) => list ?? []);
+/** Go writes an empty slice as `null`. */
+const list = <T extends z.ZodType>(item: T) =>
+  z
+    .array(item)
+    .nullish()
+    .transform((items) => items ?? []);
 
-const pipeline = z.object({ number: z.int(), status: z.string(), errors });
+const pipeline = z.object({
+  number: z.int(),
+  status: z.string(),
+  errors: list(z.object({ message: z.string(), is_warning: z.boolean() })),
+});
 
 export type WoodpeckerPipeline = z.output<typeof pipeline>;
 
-// Filtered out, a pipeline is no error to Woodpecker: 204 and no body.
+/** Woodpecker answers 204 without a body if filters exclude the pipeline. */
 const triggered = pipeline.optional();
-const pipelines = z
-  .array(pipeline)
-  .nullable()
-  .transform((list) => list ?? []);
 
 const rights = z.object({ pull: z.boolean(), push: z.boolean() });
 
-/** Go leaves out what is false. */
+/** Go leaves out a field that is false. */
 const user = z.object({ login: z.string(), admin: z.boolean().default(false) });
 
-const branches = z
-  .array(z.string())
-  .nullable()
-  .transform((list) => list ?? []);
-
-/** Woodpecker's upper limit. */
+/** Woodpecker's maximum. */
 const PAGE_SIZE = 50;
 
 const NOTHING = z.unknown();
 
-/** What may be set on a secret, in the API's own words. */
+/** The settings of a secret, with the API's names. */
 export interface SecretSettings {
   readonly value: string;
   readonly events: readonly string[];
-  /** For people; here the owner's mark. */
+  /** A comment, which holds the owner's mark. */
   readonly note: string;
 }
 
 /**
- * Woodpecker's API, as far as it is used here: https://woodpecker-ci.org/api (3.x with notes on
+ * The calls of Woodpecker's API that are used here: https://woodpecker-ci.org/api (3.x, with notes on
  * secrets). The token is a personal access token of a user who administers the repositories.
  */
 export class Woodpecker {
@@ -77,7 +75,7 @@ export class Woodpecker {
     });
   }
 
-  /** The repository that Woodpecker knows by this name, active or not. */
+  /** The repository with this name, active or not. */
   repository(fullName: string): Promise<WoodpeckerRepository | undefined> {
     return this.#http.find(`/api/repos/lookup/${encodeURI(fullName)}`, repository);
   }
@@ -86,24 +84,23 @@ export class Woodpecker {
     return this.#http.find(`/api/repos/${repositoryId}`, repository);
   }
 
-  /** What the user may do in a repository, seen or not; undefined where there is none. */
+  /** The user's rights in a repository, also in a hidden one. Undefined if there is none. */
   rights(repositoryId: number) {
     return this.#http.find(`/api/repos/${repositoryId}/permissions`, rights);
   }
 
-  /** The token's user. */
   user() {
     return this.#http.call("GET", "/api/user", user);
   }
 
-  /** By the forge's own number of the repository. */
+  /** Activates a repository by its number on Gitea. */
   activate(forgeRemoteId: number): Promise<WoodpeckerRepository> {
     return this.#http.call("POST", "/api/repos", repository, {
       query: { forge_remote_id: forgeRemoteId },
     });
   }
 
-  /** Deactivates the repository, and forgets its secrets and pipelines. */
+  /** Deactivates a repository and deletes its secrets and pipelines. */
   remove(repositoryId: number): Promise<void> {
     return this.#http.remove(`/api/repos/${repositoryId}`, NOTHING, { query: { remove: true } });
   }
@@ -127,28 +124,30 @@ export class Woodpecker {
     return this.#http.remove(secretPath(repositoryId, name), NOTHING);
   }
 
-  /** The newest run of a repository's pipeline, of whatever branch and event. */
+  /** The newest pipeline run of a repository, for any branch and event. */
   async latestPipeline(repositoryId: number) {
     const path = `/api/repos/${repositoryId}/pipelines`;
-    const found = await this.#http.find(path, pipelines, { query: { page: 1, perPage: 1 } });
+    const found = await this.#http.find(path, list(pipeline), { query: { page: 1, perPage: 1 } });
     return found?.[0];
   }
 
   /**
-   * Starts a run by hand. Woodpecker answers no pipeline where filters leave nothing of it, and also
-   * where it could not read the configuration: then it keeps a run that says why.
+   * Starts a run. Woodpecker answers without a pipeline if filters exclude it, and also if it cannot
+   * read the configuration. In the latter case it stores a run with the reason.
    */
   async createPipeline(repositoryId: number, branch: string) {
     const path = `/api/repos/${repositoryId}/pipelines`;
-    const { data, headers } = await this.#http.ask("POST", path, triggered, { json: { branch } });
+    const { data, headers } = await this.#http.callWithHeaders("POST", path, triggered, {
+      json: { branch },
+    });
     return { pipeline: data, isFiltered: headers["pipeline-filtered"] !== undefined };
   }
 
   async hasBranch(repositoryId: number, branch: string): Promise<boolean> {
+    const path = `/api/repos/${repositoryId}/branches`;
     for (let page = 1; ; page += 1) {
-      const found = await this.#http.call("GET", `/api/repos/${repositoryId}/branches`, branches, {
-        query: { page, perPage: PAGE_SIZE },
-      });
+      const query = { page, perPage: PAGE_SIZE };
+      const found = await this.#http.call("GET", path, list(z.string()), { query });
       if (found.includes(branch)) return true;
       if (found.length < PAGE_SIZE) return false;
     }
@@ -157,4 +156,35 @@ export class Woodpecker {
 
 function secretPath(repositoryId: number, name: string): string {
   return `/api/repos/${repositoryId}/secrets/${encodeURIComponent(name)}`;
+}
+
+/**
+ * Throws RDEV_FORBIDDEN if Woodpecker hides this repository, or its secrets, from the token's user:
+ * Woodpecker answers 404 for anything that the user has no right to.
+ */
+export async function assertMay(
+  woodpecker: Woodpecker,
+  right: "pull" | "push",
+  repositoryId: number,
+): Promise<void> {
+  const found = await woodpecker.rights(repositoryId);
+  if (found && !found[right]) throw forbidden(`repository ${repositoryId}`);
+}
+
+/**
+ * Throws RDEV_FORBIDDEN unless the token sees every repository of the organization. An administrator
+ * of Woodpecker sees all. An owner of the organization sees all that exist on Gitea.
+ */
+export async function assertSeesAll(woodpecker: Woodpecker, organization: string): Promise<void> {
+  const { admin, login } = await woodpecker.user();
+  if (admin || (await new Gitea().isOwner(organization, login))) return;
+  throw forbidden(`the organization ${organization}`);
+}
+
+function forbidden(what: string): InfraError {
+  return new InfraError(
+    "RDEV_FORBIDDEN",
+    `Woodpecker does not show WOODPECKER_TOKEN all of ${what}, so nothing counts as gone. Use a ` +
+      "token of an administrator of Woodpecker, or of an owner of the organization on Gitea.",
+  );
 }

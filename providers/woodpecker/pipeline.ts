@@ -11,14 +11,14 @@ const definition = define({
   type: "woodpecker:Pipeline",
   noun: "Woodpecker pipeline",
   inputs: z.object({
-    /** Woodpecker's own number of the repository. */
+    /** Woodpecker's number of the repository. */
     repositoryId: z.int(),
     branch: z.string().min(1).default("main"),
   }),
   attributes: z.object({
-    /** Counted from 1 in each repository. */
+    /** Numbered from 1 in each repository. */
     number: z.int(),
-    /** For a person's browser. */
+    /** Its web page. */
     url: z.string(),
   }),
   replaceOn: ["repositoryId"],
@@ -26,8 +26,8 @@ const definition = define({
 
   connect: () => new Woodpecker(),
 
-  // Any run will do: a create that was interrupted, or the push of the template, has made it. One
-  // that Woodpecker rejected never ran.
+  // Any run counts, because an interrupted create or the push of the template may have started it. A
+  // run that Woodpecker rejected never ran.
   async find(woodpecker, { repositoryId }) {
     const found = await woodpecker.latestPipeline(repositoryId);
     return found && !isRejected(found)
@@ -37,35 +37,35 @@ const definition = define({
 
   async create(woodpecker, { repositoryId, branch }) {
     const { pipeline, isFiltered } = await start(woodpecker, repositoryId, branch);
-    const made =
+    const run =
       pipeline ?? (isFiltered ? undefined : await woodpecker.latestPipeline(repositoryId));
-    if (!made) {
+    if (!run) {
       throw new InfraError(
         "RDEV_REFUSED",
         `Woodpecker found no pipeline to run on the branch ${branch} of repository ` +
-          `${repositoryId}: it has no .woodpecker.yml, or its workflows leave out the event "manual".`,
+          `${repositoryId}: it has no .woodpecker.yml, or its workflows exclude the event "manual".`,
       );
     }
-    if (isRejected(made)) throw rejected(made, repositoryId, branch);
-    return id(repositoryId, made.number);
+    if (isRejected(run)) throw rejected(run, repositoryId, branch);
+    return id(repositoryId, run.number);
   },
 
-  async apply(woodpecker, made, { repositoryId }) {
-    const number = Number(made.split("/").at(-1));
+  async apply(woodpecker, runId, { repositoryId }) {
+    const number = Number(runId.split("/").at(-1));
     return { number, url: `${woodpecker.url}/repos/${repositoryId}/pipeline/${number}` };
   },
 
-  // It has been: that it was purged since makes no second first run.
+  // The first run happened, even if Woodpecker has purged it since.
   async read() {
     return {};
   },
 
   async delete() {
-    // What has run has run.
+    // A run cannot be undone.
   },
 });
 
-/** Woodpecker says "error" with status 200, and keeps the run. */
+/** Woodpecker answers 200 for a rejected run, stores it and gives it the status "error". */
 function isRejected({ status }: WoodpeckerPipeline): boolean {
   return status === "error";
 }
@@ -84,7 +84,7 @@ function rejected(
   );
 }
 
-/** Woodpecker answers 500 without a word where the branch does not exist. */
+/** Starts a run. Explains Woodpecker's 500 without a message if the branch does not exist. */
 async function start(woodpecker: Woodpecker, repositoryId: number, branch: string) {
   try {
     return await woodpecker.createPipeline(repositoryId, branch);
@@ -94,7 +94,7 @@ async function start(woodpecker: Woodpecker, repositoryId: number, branch: strin
     throw new InfraError(
       "RDEV_REFUSED",
       `Woodpecker cannot run a pipeline on the branch ${branch} of repository ${repositoryId}: ` +
-        "the repository has no such branch. Push it, then run up again.",
+        "the repository has no such branch. Push the branch, then run up again.",
       { cause: error },
     );
   }
@@ -106,7 +106,7 @@ function id(repositoryId: number, number: number): string {
 
 export const provider = dynamicProvider(definition);
 
-/** The first run of a repository's pipeline. Later changes start none, and delete does nothing. */
+/** The first run of a repository's pipeline. Later changes start no run, and Delete does nothing. */
 export class Pipeline extends DynamicResource<typeof definition> {
   declare readonly number: pulumi.Output<number>;
   declare readonly url: pulumi.Output<string>;

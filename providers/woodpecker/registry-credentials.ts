@@ -5,9 +5,8 @@ import { markIn, markText, ownerSchema, ownershipOf } from "../../core/ownership
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { Woodpecker } from "./client.ts";
-import { DEFAULT_EVENTS } from "./secret-events.ts";
-import { assertMay } from "./visibility.ts";
+import { assertMay, Woodpecker } from "./client.ts";
+import { DEFAULT_EVENTS } from "./secret.ts";
 
 const USERNAME = "registry_username";
 const PASSWORD = "registry_password";
@@ -17,13 +16,13 @@ const definition = define({
   type: "woodpecker:RegistryCredentials",
   noun: "Woodpecker registry credentials",
   inputs: z.object({
-    /** Woodpecker's own number of the repository. */
+    /** Woodpecker's number of the repository. */
     repositoryId: z.int(),
-    /** Raised after the account was changed, so that it is written anew. */
+    /** Raise it after a change of the account, to write it again. */
     credentialsVersion: z.int().min(1).default(1),
     /**
-     * The project's own account. Without one, the account that all pipelines share is written, which
-     * the connection names: it is the platform's, so no state holds it.
+     * The project's own account. Without one, the account that all pipelines share is written. That
+     * comes from the connection, because it belongs to the platform and must not be in a state.
      */
     account: z.object({ username: z.string().min(1), password: z.string().min(1) }).optional(),
     owner: ownerSchema,
@@ -35,21 +34,23 @@ const definition = define({
   connect: () => new Woodpecker(),
 
   async find(woodpecker, { repositoryId, owner }) {
-    const found = (await both(woodpecker, repositoryId)).filter((secret) => secret !== undefined);
-    const [ownership, ...others] = found.map(({ note }) => ownershipOf(markIn(note), owner));
+    const object = await both(woodpecker, repositoryId);
+    const [ownership, ...others] = object
+      .filter((secret) => secret !== undefined)
+      .map(({ note }) => ownershipOf(markIn(note), owner));
     if (ownership === undefined) return undefined;
     const isSame = others.every((other) => other === ownership);
-    return { id: id(repositoryId), ownership: isSame ? ownership : "unmarked" };
+    return { id: id(repositoryId), ownership: isSame ? ownership : "unmarked", object };
   },
 
-  // `apply` makes each secret that is not there, so that one of the two is no dead end.
+  // Creates nothing: `apply` creates each secret that is missing, so one missing secret is enough.
   async create(_woodpecker, { repositoryId }) {
     return id(repositoryId);
   },
 
-  async apply(woodpecker, _id, { repositoryId, owner, account }) {
+  async apply(woodpecker, _id, { repositoryId, owner, account }, _last, found) {
     const { username, password } = account ?? connection("registry").shared;
-    const [oldUsername, oldPassword] = await both(woodpecker, repositoryId);
+    const [oldUsername, oldPassword] = found ?? (await both(woodpecker, repositoryId));
     for (const [name, value, old] of [
       [USERNAME, username, oldUsername],
       [PASSWORD, password, oldPassword],
@@ -65,7 +66,7 @@ const definition = define({
     const found = await both(woodpecker, repositoryId);
     const ours = found.filter((secret) => ownershipOf(markIn(secret?.note), owner) === "ours");
     if (ours.length === 0) return undefined;
-    // Half of them is as good as a version that was never written.
+    // If one of the two is missing, another version makes the next `up` write both.
     return ours.length === found.length ? {} : { credentialsVersion: 0 };
   },
 
@@ -93,7 +94,7 @@ function both(woodpecker: Woodpecker, repositoryId: number) {
 export const provider = dynamicProvider(definition);
 
 /**
- * The registry account that a project's pipeline pushes with, as the secrets `registry_username` and
+ * The registry account of a project's pipeline, as the secrets `registry_username` and
  * `registry_password` of its Woodpecker repository. Delete deletes both.
  */
 export class RegistryCredentials extends DynamicResource<typeof definition> {

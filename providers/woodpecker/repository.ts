@@ -3,23 +3,22 @@ import { z } from "zod";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { Woodpecker, type WoodpeckerRepository } from "./client.ts";
-import { assertMay, assertSeesAll } from "./visibility.ts";
+import { assertMay, assertSeesAll, Woodpecker, type WoodpeckerRepository } from "./client.ts";
 
 const definition = define({
   module: "woodpecker/repository",
   type: "woodpecker:Repository",
   noun: "Woodpecker repository",
   inputs: z.object({
-    /** As the forge names it: `<organization>/<name>`. */
+    /** The name on Gitea: `<organization>/<name>`. */
     fullName: z.string().regex(/^[^/]+\/[^/]+$/, "is not <organization>/<name>"),
-    /** The forge's number for it. */
+    /** Its number on Gitea. */
     forgeRemoteId: z.int().min(1),
   }),
   attributes: z.object({
-    /** Woodpecker's own number. */
+    /** Woodpecker's number. */
     repositoryId: z.int(),
-    /** For a person's browser. */
+    /** Its web page. */
     url: z.string(),
   }),
   replaceOn: ["fullName", "forgeRemoteId"],
@@ -27,12 +26,14 @@ const definition = define({
 
   connect: () => new Woodpecker(),
 
-  // Woodpecker has no place for a mark. The forge's number serves: that repository is ours.
+  // Woodpecker cannot store a mark, so the number on Gitea decides: that repository is ours.
   async find(woodpecker, { fullName, forgeRemoteId, repositoryId }) {
     const found = await lookUp(woodpecker, fullName, repositoryId);
     if (!found) return undefined;
-    if (isOf(found, forgeRemoteId)) return { id: String(found.id), ownership: "ours" };
-    const reason = `is of another repository on Gitea (number ${found.forge_remote_id})`;
+    if (isOf(found, forgeRemoteId)) {
+      return { id: String(found.id), ownership: "ours", object: found };
+    }
+    const reason = `belongs to another repository on Gitea (number ${found.forge_remote_id})`;
     return { id: String(found.id), ownership: "others", reason };
   },
 
@@ -40,15 +41,15 @@ const definition = define({
     return String((await woodpecker.activate(forgeRemoteId)).id);
   },
 
-  async apply(woodpecker, id, { fullName, forgeRemoteId }, last) {
-    const found = await lookUp(woodpecker, fullName, last?.repositoryId);
-    if (!found?.active) await woodpecker.activate(forgeRemoteId);
+  async apply(woodpecker, id, { fullName, forgeRemoteId }, last, found) {
+    const repository = found ?? (await lookUp(woodpecker, fullName, last?.repositoryId));
+    if (!repository?.active) await woodpecker.activate(forgeRemoteId);
     return { repositoryId: Number(id), url: `${woodpecker.url}/repos/${id}` };
   },
 
   async read(woodpecker, id, { fullName, forgeRemoteId, repositoryId }) {
     const found = await lookUp(woodpecker, fullName, repositoryId);
-    // Deactivated by hand, it is made anew: `create` adopts it and activates it.
+    // One that was deactivated by hand counts as gone. The next create adopts and activates it.
     if (!found?.active || String(found.id) !== id || !isOf(found, forgeRemoteId)) return undefined;
     return { url: `${woodpecker.url}/repos/${id}` };
   },
@@ -75,7 +76,7 @@ function isOf(repository: WoodpeckerRepository, forgeRemoteId: number): boolean 
 
 export const provider = dynamicProvider(definition);
 
-/** A repository that Woodpecker builds. Delete deactivates it, with its secrets and pipelines. */
+/** A repository that Woodpecker builds. Delete deactivates it and removes its secrets and pipelines. */
 export class Repository extends DynamicResource<typeof definition> {
   declare readonly repositoryId: pulumi.Output<number>;
   declare readonly url: pulumi.Output<string>;

@@ -4,21 +4,32 @@ import { markIn, markText, NO_OWNER, ownerSchema, ownershipOf } from "../../core
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { type Args, DynamicResource } from "../dynamic/resource.ts";
-import { Woodpecker } from "./client.ts";
-import { secretEvents } from "./secret-events.ts";
-import { assertMay } from "./visibility.ts";
+import { assertMay, Woodpecker } from "./client.ts";
+
+/**
+ * The pipeline events that may receive a secret, with Woodpecker's names. Pull request events are
+ * excluded, because anybody who can open a pull request could print the secret.
+ */
+const ALLOWED_EVENTS = ["cron", "deployment", "manual", "push", "release", "tag"] as const;
+
+export const DEFAULT_EVENTS = ["deployment", "manual", "push", "tag"] as const;
 
 const definition = define({
   module: "woodpecker/secret",
   type: "woodpecker:Secret",
   noun: "Woodpecker secret",
   inputs: z.object({
-    /** Woodpecker's own number of the repository. */
+    /** Woodpecker's number of the repository. */
     repositoryId: z.int(),
-    name: z.string().regex(/^\w+$/, "has more than letters, digits and _"),
+    name: z.string().regex(/^\w+$/, "contains more than letters, digits and _"),
     value: z.string().min(1),
-    /** Which runs are given it. */
-    events: secretEvents,
+    /** The events whose runs receive it. Sorted, because Woodpecker answers them sorted. */
+    events: z
+      .array(z.enum(ALLOWED_EVENTS, `is none of ${ALLOWED_EVENTS.join(", ")}`))
+      .min(1)
+      .default([...DEFAULT_EVENTS])
+      // The type is string, so that a read can report events that a person added on the server.
+      .transform((events): string[] => [...new Set(events)].sort()),
     owner: ownerSchema,
   }),
   attributes: z.object({}),
@@ -38,7 +49,7 @@ const definition = define({
     return id(inputs.repositoryId, inputs.name);
   },
 
-  // A value cannot be read back: whether it is right is not known before it is set again.
+  // The value cannot be read back, so it is always set again.
   async apply(woodpecker, _id, inputs) {
     await woodpecker.editSecret(inputs.repositoryId, inputs.name, settings(inputs));
     return {};
@@ -70,7 +81,7 @@ function settings({ value, events, owner }: z.output<typeof definition.inputs>) 
 
 export const provider = dynamicProvider(definition);
 
-/** A secret of one Woodpecker repository, never given to pull requests. Delete deletes it. */
+/** A secret of one Woodpecker repository. Pull requests never receive it. Delete deletes it. */
 export class Secret extends DynamicResource<typeof definition> {
   constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
     super(definition, name, args, options);

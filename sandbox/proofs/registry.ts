@@ -1,5 +1,5 @@
 import { MARK, markPath } from "../../providers/registry/mark.ts";
-import { ADMINISTRATOR, AskedAuthorization } from "../../providers/registry/authorization.ts";
+import { ADMINISTRATOR, NegotiatedAuthorization } from "../../providers/registry/authorization.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { expect, type Sight, type Stage, variable } from "./stage.ts";
 
@@ -15,7 +15,7 @@ export function registryTags(stage: Pick<Stage, "env">, path: string): Promise<s
   const url = variable(stage, "REGISTRY_URL");
   const username = variable(stage, "REGISTRY_USERNAME");
   const password = variable(stage, "REGISTRY_PASSWORD");
-  const authorization = new AskedAuthorization({ url, username, password }, ADMINISTRATOR);
+  const authorization = new NegotiatedAuthorization({ url, username, password }, ADMINISTRATOR);
   const options = { url, authorization, credential: ADMINISTRATOR, secrets: [password] };
   return new Registry(options).tags(path);
 }

@@ -7,7 +7,7 @@ import { readSigningKey } from "../../automation/registry/signing-key.ts";
 import { ISSUER, openIssuer, SERVICE } from "../../automation/registry/token-issuer.ts";
 import { connection } from "../../core/connections.ts";
 import { Registry } from "../../providers/registry/client.ts";
-import { ADMINISTRATOR, AskedAuthorization } from "../../providers/registry/authorization.ts";
+import { ADMINISTRATOR, NegotiatedAuthorization } from "../../providers/registry/authorization.ts";
 import { type Context, type Part, partFolder } from "../context.ts";
 import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
@@ -67,7 +67,7 @@ export async function startRegistry(
   const { username, password } = tokens.admin;
   const administrator = new Registry({
     ...{ url, credential: ADMINISTRATOR, secrets: [password] },
-    authorization: new AskedAuthorization({ url, username, password }, ADMINISTRATOR),
+    authorization: new NegotiatedAuthorization({ url, username, password }, ADMINISTRATOR),
   });
   await startServer(context, {
     name: "registry",

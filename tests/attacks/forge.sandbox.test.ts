@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { StackState } from "../../automation/engine/state.ts";
-import { leftovers } from "../../automation/leftovers/leftovers.ts";
+import { findLeftovers } from "../../automation/leftovers.ts";
 import { markText, retainedMarkText } from "../../core/ownership.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
 import { provider as repositories } from "../../providers/gitea/repository.ts";
@@ -42,7 +42,7 @@ describe("an attack on the forge", function () {
   });
   /** What the two systems say is left. */
   const remaining = async () =>
-    (await leftovers(place())).filter(({ system }) => ["gitea", "woodpecker"].includes(system));
+    (await findLeftovers(place())).filter(({ system }) => ["gitea", "woodpecker"].includes(system));
   const asMember = async (path: string, method: string, body: object) => {
     const token = await member.token("all");
     const answer = await fetch(`${variable("GITEA_URL")}/api/v1${path}`, {

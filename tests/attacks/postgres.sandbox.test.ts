@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import pg from "pg";
-import { postgres as leftovers } from "../../automation/leftovers/looks/postgres.ts";
+import { leftovers } from "../../providers/postgres/leftovers.ts";
 import { ownerBefore } from "../../core/ownership.ts";
 import { provider } from "../../providers/postgres/database.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
@@ -172,15 +172,15 @@ describe("a tenant on the shared PostgreSQL", () => {
     it("cannot hide it from a search for leftovers by a comment", async () => {
       const one = await makeBefore();
       const owner = ownerBefore(one.slug);
-      const look = async () =>
-        leftovers.at({ slug: one.slug, owner, settings: await sandboxPlatform() }, NEVER);
+      const find = async () =>
+        leftovers.find({ slug: one.slug, owner, settings: await sandboxPlatform() }, NEVER);
       const left = [
         { what: `role ${one.name}`, why: "left" },
         { what: `database ${one.name}`, why: "left" },
       ];
-      assert.deepEqual(await look(), left);
+      assert.deepEqual(await find(), left);
       await one.run([`COMMENT ON DATABASE ${one.name} IS 'the payroll'`]);
-      assert.deepEqual(await look(), left);
+      assert.deepEqual(await find(), left);
     });
 
     it("cannot lock the administrator out before that up, nor keep a neighbour in after it", async () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
-import { cacheCommands } from "../../providers/redis/commands.ts";
-import { provider } from "../../providers/redis/user.ts";
+import { cacheCommands, provider } from "../../providers/redis/user.ts";
 import { cacheUsers } from "../support/cache-users.ts";
 import { rejected } from "../support/rejected.ts";
 import { variable } from "../support/variables.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { Redis } from "ioredis";
-import { leftovers, systemsAsked } from "../../automation/leftovers/leftovers.ts";
+import { findLeftovers, probedSystems } from "../../automation/leftovers.ts";
 import { databaseName } from "../../core/slug.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
@@ -38,7 +38,8 @@ describe("leftovers", function () {
     for (const remove of undo.reverse()) await remove();
   });
 
-  const of = (options = {}) => leftovers({ slug, owner: testOwner(slug), settings, ...options });
+  const of = (options = {}) =>
+    findLeftovers({ slug, owner: testOwner(slug), settings, ...options });
 
   /** Makes all of them, and sees to it that they go again. */
   async function byHand(owner?: Owner) {
@@ -82,7 +83,7 @@ describe("leftovers", function () {
         `citadel: environment ${await tenant.id()}: left`,
       ],
     );
-    assert.deepEqual([...new Set(found.map(({ system }) => system))], systemsAsked());
+    assert.deepEqual([...new Set(found.map(({ system }) => system))], probedSystems());
   });
 
   it("tell what carries no mark, or another's, as left alone on every system", async () => {
@@ -98,7 +99,7 @@ describe("leftovers", function () {
       await redis("SET", `${slug}:key`, "theirs");
       undo.push(() => redis("DEL", `${slug}:key`));
       const found = await of();
-      assert.deepEqual([...new Set(found.map(({ system }) => system))], systemsAsked());
+      assert.deepEqual([...new Set(found.map(({ system }) => system))], probedSystems());
       assert.deepEqual(new Set(found.map(({ why }) => why)), new Set(["not-ours"]));
       for (const remove of undo.splice(0).reverse()) await remove();
       slug = uniqueSlug();
@@ -157,7 +158,7 @@ describe("leftovers", function () {
       const found = await withVariables(variables, () => of());
       assert.deepEqual(
         found.map(({ system: name, why }) => [name, why]),
-        systemsAsked().map((name) => [name, "unreachable"]),
+        probedSystems().map((name) => [name, "unreachable"]),
       );
       for (const { what } of found) assert.match(what, reason);
       assert.ok(!JSON.stringify(found).includes("secret-4711"), "a secret is in what was told");
@@ -190,7 +191,7 @@ describe("leftovers", function () {
         POSTGRES_ADMIN_URL: `postgres://admin@${silent.address}/postgres`,
         REDIS_ADMIN_URL: `redis://admin:secret-4711@${silent.address}`,
       },
-      () => leftovers({ slug, owner: testOwner(slug), settings }, { deadline: 2_000 }),
+      () => findLeftovers({ slug, owner: testOwner(slug), settings }, { deadline: 2_000 }),
     );
     assert.ok(performance.now() - begin < 4_000, "it waited for a system that does not answer");
     const why = Object.fromEntries(found.map((each) => [each.system, each.why]));

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { execa } from "execa";
 import { Redis } from "ioredis";
-import { cacheCommands } from "../../providers/redis/commands.ts";
+import { cacheCommands } from "../../providers/redis/user.ts";
 import { type CacheUser, cacheUsers } from "../support/cache-users.ts";
 import { rejected } from "../support/rejected.ts";
 

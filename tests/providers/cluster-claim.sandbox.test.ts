@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { KubeConfig, type KubernetesObject, KubernetesObjectApi } from "@kubernetes/client-node";
 import { markLabels, ownershipLabels } from "../../core/labels.ts";
 import { provider } from "../../providers/kubernetes/cluster-claim.ts";
-import { UNKNOWN } from "../../providers/dynamic/unknowns.ts";
+import { UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { fails } from "../support/failure.ts";
 import { testOwner } from "../support/owner.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";

@@ -6,9 +6,8 @@ import fc from "fast-check";
 import { z } from "zod";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
 import { define } from "../../providers/dynamic/definition.ts";
-import { dynamicProvider } from "../../providers/dynamic/provider.ts";
+import { dynamicProvider, hasUnknown, UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { providerReference } from "../../providers/dynamic/resource.ts";
-import { hasUnknown, UNKNOWN } from "../../providers/dynamic/unknowns.ts";
 import { fails } from "../support/failure.ts";
 import { testVariables } from "../support/variables.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { UNKNOWN } from "../../providers/dynamic/unknowns.ts";
+import { UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { provider as records } from "../../providers/dns/record.ts";
 import { provider as paths } from "../../providers/registry/repository.ts";
 import { provider as credentials } from "../../providers/woodpecker/registry-credentials.ts";
@@ -42,7 +42,7 @@ describe("what the providers say of their inputs", () => {
       for (const name of ["my-app.example.com", "my-appexample.org", "example.org"]) {
         const [failure] = await failures({ name });
         assert.equal(failure?.property, "name");
-        assert.match(failure.reason, /does not lie in the zone example\.org/);
+        assert.match(failure.reason, /is not in the zone example\.org/);
       }
     });
 

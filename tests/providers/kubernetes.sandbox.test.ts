@@ -7,7 +7,7 @@ import { CoreV1Api, KubeConfig, KubernetesObjectApi, PatchStrategy } from "@kube
 import type { InfraError } from "../../core/errors.ts";
 import { markLabels, PROJECT_LABEL } from "../../core/labels.ts";
 import { Kubernetes } from "../../providers/kubernetes/client.ts";
-import { endNamespace } from "../../providers/kubernetes/ending.ts";
+import { deleteNamespace } from "../../providers/kubernetes/namespace-deletion.ts";
 import { provider } from "../../providers/kubernetes/namespace.ts";
 import { fails } from "../support/failure.ts";
 import { rejected } from "../support/rejected.ts";
@@ -147,14 +147,14 @@ describe("kubernetes:Namespace", () => {
   it("ends in bounded time, whatever finalizer is on what is in it", async () => {
     await make();
     await held("ConfigMap");
-    await endNamespace(await Kubernetes.connect(), slug, { ...QUICK, finalizers: 500 });
+    await deleteNamespace(await Kubernetes.connect(), slug, { ...QUICK, finalizers: 500 });
     await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
   });
 
   it("leaves finalizers on what stands for something outside, and names them", async () => {
     await make();
     await held("Service");
-    const ending = endNamespace(await Kubernetes.connect(), slug, QUICK);
+    const ending = deleteNamespace(await Kubernetes.connect(), slug, QUICK);
     const error = await ending.then(
       () => assert.fail("it ended"),
       (reason: unknown) => reason as InfraError,
@@ -171,7 +171,7 @@ describe("kubernetes:Namespace", () => {
       ...[undefined, undefined, undefined, undefined],
       PatchStrategy.MergePatch,
     );
-    await endNamespace(await Kubernetes.connect(), slug);
+    await deleteNamespace(await Kubernetes.connect(), slug);
     await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
   });
 

@@ -10,8 +10,7 @@ import {
   retainedMarkText,
 } from "../../core/ownership.ts";
 import { define } from "../../providers/dynamic/definition.ts";
-import { dynamicProvider } from "../../providers/dynamic/provider.ts";
-import { UNKNOWN } from "../../providers/dynamic/unknowns.ts";
+import { dynamicProvider, UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { fails } from "../support/failure.ts";
 import { testOwner } from "../support/owner.ts";
 

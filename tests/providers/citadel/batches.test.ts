@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { batchesOf, bodyOf, MAX_BODY } from "../../../providers/citadel/batches.ts";
+import { batchesOf, bodyOf, MAX_BODY } from "../../../providers/citadel/ingest.ts";
 
 describe("batchesOf", () => {
   it("keeps order and every event, under both limits, and fills batches", () => {

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import fastify, { type FastifyInstance } from "fastify";
 import { Citadel } from "../../../providers/citadel/client.ts";
-import { IngestError } from "../../../providers/citadel/ingest-error.ts";
-import type { CitadelEvent } from "../../../providers/citadel/port.ts";
+import { type CitadelEvent, IngestError } from "../../../providers/citadel/port.ts";
 
 const TENANT = "0d3b4f6e-6d3c-4f5a-9d3e-2f1a0b9c8d7e";
 const SOME_TIME = "2026-01-31T12:00:00.000Z";

@@ -62,18 +62,22 @@ describe("normalizeEvent", () => {
       new Date(Number.NaN),
     ];
     for (const timestamp of wrong) {
-      assert.match(refused({ ...GOOD, timestamp }), /^timestamp: .* is no time/, String(timestamp));
+      assert.match(
+        refused({ ...GOOD, timestamp }),
+        /^timestamp: .* is not a time/,
+        String(timestamp),
+      );
     }
   });
 
   it("names all that is missing or wrong at once", () => {
     assert.equal(
       refused({ ...GOOD, message: null, level: "loud", service: "" }),
-      'level: "loud" is none of error, warn, info, debug, trace; message: null is no text; ' +
-        'service: "" is no name',
+      'level: "loud" is not one of error, warn, info, debug, trace; message: null is not a text; ' +
+        'service: "" is not a name',
     );
     for (const none of [null, undefined, 1, "event", [], true]) {
-      assert.match(refused(none), /^is no event but /);
+      assert.match(refused(none), /^is not an event but /);
     }
   });
 

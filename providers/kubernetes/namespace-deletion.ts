@@ -59,7 +59,7 @@ interface Held extends ObjectName {
  *
  * Errors: RDEV_DEADLINE, which names what remains.
  */
-export async function endNamespace(
+export async function deleteNamespace(
   kubernetes: Kubernetes,
   name: string,
   times: EndingTimes = TIMES,

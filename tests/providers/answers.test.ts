@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isRateLimited, retryAfterOf } from "../../providers/retry-after.ts";
+import { isRateLimited, retryAfterOf } from "../../providers/answers.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
 const of = (header: string | undefined, text = "") =>
@@ -21,12 +21,12 @@ describe("retryAfterOf", () => {
     [undefined, "<html>", undefined],
   ];
   for (const [header, body, ms] of cases) {
-    it(`reads ${ms} of ${header ?? "no header"} and ${body || "no body"}`, () => {
+    it(`reads ${ms} from ${header ?? "no header"} and ${body || "no body"}`, () => {
       assert.equal(of(header, body), ms);
     });
   }
 
-  it("reads when GitHub's limit begins anew, where it is used up", () => {
+  it("reads the reset time of a GitHub rate limit that is used up", () => {
     const wait = (remaining: string, reset: string) =>
       retryAfterOf(
         { headers: { "x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset }, text: "" },
@@ -43,7 +43,7 @@ describe("isRateLimited", () => {
   const limited = (status: number, headers: Record<string, string> = {}) =>
     isRateLimited({ status, headers, text: "" });
 
-  it("tells a 403 that asks to wait from one that refuses", () => {
+  it("distinguishes a 403 that asks to wait from one that refuses", () => {
     assert.equal(limited(429), true);
     assert.equal(limited(403), false);
     assert.equal(limited(403, { "x-ratelimit-remaining": "4999" }), false);

@@ -1,0 +1,18 @@
+import { PROJECTS_GROUP } from "../../core/citadel.ts";
+import { type LeftoverProbe, leftOrNotOurs } from "../leftover-probe.ts";
+import { assertSees, Citadel } from "./client.ts";
+
+/** Finds the environment, with its logs. */
+export const leftovers: LeftoverProbe = {
+  describe: ({ slug }) => `environment ${slug}`,
+  async find({ slug, owner, settings }) {
+    const client = new Citadel();
+    const organization = settings.citadelOrganization;
+    const found = await client.environments.find(slug, organization);
+    if (!found) {
+      await assertSees(client, { organization, group: PROJECTS_GROUP });
+      return [];
+    }
+    return [{ what: `environment ${found.id}`, why: leftOrNotOurs(found.metadata, owner) }];
+  },
+};

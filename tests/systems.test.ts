@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { LEFTOVER_PROBES } from "../automation/leftovers.ts";
+import { workerEnvironment } from "../automation/worker/environment.ts";
+import { connection, connectionSecrets, type System as Connection } from "../core/connections.ts";
+import { OWN_CONNECTIONS, SYSTEMS, systemsWithProjects } from "../core/systems.ts";
+
+const root = new URL("..", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+const systems = Object.entries(SYSTEMS).map(([name, system]) => ({
+  name,
+  connections: system.connections,
+  variables: Object.entries(
+    system.variables as Record<string, { isSecret?: true; isServiceOnly?: true }>,
+  ),
+  resources: Object.entries(system.resources as Record<string, string>),
+}));
+
+/** Folders below providers/ that are no systems. */
+const SHARED_FOLDERS = ["dynamic", "git"];
+
+/** Fails with one line for each thing that was forgotten. */
+function assertComplete(problems: readonly string[]): void {
+  assert.ok(problems.length === 0, problems.join("\n"));
+}
+
+/** The variables that the schema of a connection reads. */
+function variablesOf(name: Connection): string[] {
+  const names = new Set<string>();
+  for (const provider of ["powerdns", "cloudflare"]) {
+    const environment = new Proxy<Record<string, string>>(
+      {},
+      {
+        get(_target, key) {
+          if (typeof key === "string" && /^[A-Z_]+$/.test(key)) names.add(key);
+          return key === "DNS_PROVIDER" ? provider : undefined;
+        },
+      },
+    );
+    try {
+      connection(name, environment);
+    } catch {
+      // Every value is missing: only the names count.
+    }
+  }
+  return [...names];
+}
+
+describe("the list of systems", () => {
+  it("contains every folder of providers/", () => {
+    const folders = globSync("*/", { cwd: new URL("providers/", root) });
+    const unknown = folders.filter(
+      (folder) => !(folder in SYSTEMS) && !SHARED_FOLDERS.includes(folder),
+    );
+    assertComplete(
+      unknown.map((name) => `system "${name}" is not declared: add it to core/systems.ts`),
+    );
+  });
+
+  it("has a leftover probe for every system that holds objects of projects", () => {
+    assertComplete(
+      systemsWithProjects().flatMap((name) => {
+        const file = `providers/${name}/leftovers.ts`;
+        if (!existsSync(new URL(file, root))) {
+          return `system "${name}" has no leftover probe: add ${file}`;
+        }
+        return LEFTOVER_PROBES[name]
+          ? []
+          : `system "${name}" has a leftover probe that nobody asks: add it to automation/leftovers.ts`;
+      }),
+    );
+  });
+
+  it("assigns every connection to a system or to rdev-infra itself", () => {
+    const declared = new Set<string>([
+      ...OWN_CONNECTIONS,
+      ...systems.flatMap(({ connections }) => connections),
+    ]);
+    const source = read("core/connections.ts");
+    const schemas = /\nconst SYSTEMS = \{\n(.*?)\n\} as const;/s.exec(source)?.[1] ?? "";
+    const names = [...schemas.matchAll(/^ {2}(\w+):/gm)].map(([, name = ""]) => name);
+    assert.ok(names.length >= declared.size);
+    assertComplete(
+      names
+        .filter((name) => !declared.has(name))
+        .map((name) => `connection "${name}" belongs to no system: add it to core/systems.ts`),
+    );
+  });
+
+  for (const { name, connections, variables, resources } of systems) {
+    describe(name, () => {
+      it("declares every variable that its connections read, and no other", () => {
+        const found = new Set(connections.flatMap(variablesOf));
+        const declared = variables.map(([variable]) => variable);
+        assertComplete([
+          ...[...found]
+            .filter((variable) => !declared.includes(variable))
+            .map((variable) => `system "${name}" reads ${variable}: declare it in core/systems.ts`),
+          ...declared
+            .filter((variable) => !found.has(variable))
+            .map((variable) => `system "${name}" declares ${variable}, which no connection reads`),
+        ]);
+      });
+
+      it("passes to workers exactly what it declares for them", () => {
+        const all = Object.fromEntries(variables.map(([variable]) => [variable, "value"]));
+        const passed = workerEnvironment("mark", 100, all);
+        assertComplete(
+          variables
+            .filter(([variable, { isServiceOnly }]) => isServiceOnly === variable in passed)
+            .map(([variable, { isServiceOnly }]) =>
+              isServiceOnly
+                ? `system "${name}": a worker can see ${variable}: exclude it in automation/worker/environment.ts`
+                : `system "${name}": a worker cannot see ${variable}: add it to automation/worker/environment.ts`,
+            ),
+        );
+      });
+
+      it("has its secrets removed from errors and logs", () => {
+        assertComplete(
+          variables
+            .filter(([, { isSecret }]) => isSecret)
+            .filter(([variable]) => {
+              const value = variable.endsWith("_URL") ? "x://user:planted@host" : "planted";
+              return !connectionSecrets({ [variable]: value }).includes("planted");
+            })
+            .map(
+              ([variable]) =>
+                `system "${name}": ${variable} is not removed from errors: see connectionSecrets in core/connections.ts`,
+            ),
+        );
+      });
+
+      it("has every variable in the table of variables", () => {
+        const text = read("docs/reference.md");
+        assertComplete(
+          variables
+            .filter(([variable]) => !text.includes(`\`${variable}\``))
+            .map(
+              ([variable]) => `system "${name}": docs/reference.md does not describe ${variable}`,
+            ),
+        );
+      });
+
+      it("declares the module and type of every dynamic resource", () => {
+        const found = globSync(`providers/${name}/*.ts`, { cwd: root }).flatMap((file) => {
+          const [, module, type] =
+            /define\(\{\s*module: "([^"]+)",\s*type: "([^"]+)"/.exec(read(file)) ?? [];
+          if (module === undefined || type === undefined) return [];
+          assert.equal(`providers/${module}.ts`, file, "states would load another module");
+          return [[module, type] as const];
+        });
+        assert.deepEqual(
+          Object.fromEntries(found),
+          Object.fromEntries(resources),
+          `system "${name}": correct its resources in core/systems.ts`,
+        );
+      });
+
+      it("gets its required variables from the sandbox", () => {
+        // Only some uses need these, and the sandbox's environment is for all.
+        const optional: readonly Connection[] = [
+          "giteaComments",
+          "githubComments",
+          "registryTokens",
+          "citadelWebhook",
+        ];
+        const sources = globSync("sandbox/**/*.ts", { cwd: root }).map(read).join("\n");
+        assertComplete(
+          connections
+            .filter((each) => !optional.includes(each))
+            .flatMap((each) => {
+              try {
+                connection(each, { DNS_PROVIDER: "powerdns" });
+                return [];
+              } catch (error) {
+                return [...(error as Error).message.matchAll(/- ([A-Z_]+) is missing/g)];
+              }
+            })
+            .map(([, variable = ""]) => variable)
+            .filter((variable) => !sources.includes(variable))
+            .map((variable) => `system "${name}": the sandbox does not set ${variable}`),
+        );
+      });
+    });
+  }
+});
