@@ -6,8 +6,8 @@ import { platformStack } from "./stacks/platform.ts";
 import { projectStack } from "./stacks/project.ts";
 
 /**
- * The program: a stack's name alone says which of the two it runs. `formerly`: the settings of a
- * project whose stack has no record of them yet.
+ * The Pulumi program. The stack's name decides whether it makes a platform or a project. `formerly`
+ * are the settings of a project whose stack has no record of them yet.
  */
 export default async function program(formerly?: ProjectChanges): Promise<Record<string, unknown>> {
   try {
@@ -16,7 +16,7 @@ export default async function program(formerly?: ProjectChanges): Promise<Record
       ? platformStack(stack.platform)
       : await projectStack(stack.platform, stack.slug, formerly);
   } catch (error) {
-    // Pulumi prints a RunError's message alone; of anything else, the stack.
+    // Pulumi prints only the message of a RunError, but the stack trace of any other error.
     throw error instanceof InfraError ? new pulumi.RunError(userMessage(error)) : error;
   }
 }

@@ -3,21 +3,22 @@ import * as pulumi from "@pulumi/pulumi";
 import { ownershipLabels, workloadLabels } from "../core/labels.ts";
 import { METRICS_PORT } from "./citadel-agent/configuration.ts";
 
-/** The log agent's objects all have this name. */
+/** The name of all of the log agent's objects. */
 const AGENT = "citadel-agent";
 
 export interface AgentNetworkArgs {
-  /** The platform's name: whose mark the policy carries. */
+  /** The platform's name, for the policy's labels. */
   readonly platform: string;
   /** The log agent's namespace. */
   readonly namespace: pulumi.Input<string>;
-  /** The namespace of the Prometheus that reads the agents' metrics. */
+  /** The namespace of the Prometheus that scrapes the agents' metrics. */
   readonly prometheusNamespace: string;
 }
 
 /**
- * Limits connections to the log agents: Prometheus, from its namespace or theirs, to the port of the
- * metrics. The kubelet of the agent's own node always may. Delete is the namespace's.
+ * Limits connections to the log agents: only pods in Prometheus' namespace and in the agents' may
+ * connect, and only to the metrics port. The kubelet of an agent's node can always connect. The policy
+ * is deleted with the namespace.
  */
 export class AgentNetwork extends pulumi.ComponentResource {
   constructor(name: string, args: AgentNetworkArgs, options?: pulumi.ComponentResourceOptions) {

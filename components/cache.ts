@@ -6,23 +6,23 @@ import type { CacheAddress, CacheSettings } from "../core/settings.ts";
 import { cacheCommands, User } from "../providers/redis/user.ts";
 
 export interface CacheArgs {
-  /** The project's slug: the Redis user's name, and the prefix of its keys. */
+  /** The project's slug: the name of the Redis user and the prefix of its keys. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** What it may do beyond the default. */
+  /** Permissions that a user does not have by default. */
   readonly rights: CacheSettings;
-  /** Where the project reaches the server. Default: where the administrator does. */
+  /** The server's address as seen from the project. Default: that of the administrator. */
   readonly address?: CacheAddress;
 }
 
 /**
- * A Redis user that reaches only keys and channels that begin with `<slug>:`. Delete ends its
+ * A Redis user that can access only keys and channels that begin with `<slug>:`. Delete closes its
  * connections and deletes the user and its keys.
  */
 export class Cache extends pulumi.ComponentResource {
   /** `redis://user:password@host:port`; a secret. */
   readonly url: pulumi.Output<string>;
-  /** What every key and channel must begin with. */
+  /** The prefix that every key and channel must have. */
   readonly prefix: string;
 
   constructor(name: string, args: CacheArgs, options?: pulumi.ComponentResourceOptions) {

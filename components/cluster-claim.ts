@@ -9,20 +9,21 @@ import { projectPolicyNames } from "./policies/project-policy.ts";
 export interface ClusterClaimArgs {
   readonly platform: string;
   readonly owner: pulumi.Input<Owner>;
-  /** For a platform that collects the cluster's logs. */
+  /** Set for the platform that collects the cluster's logs. */
   readonly logs?: {
     readonly namespace: string;
-    /** What the settings say that the policies of the whole cluster do. */
+    /** The setting for the actions of the policies for the whole cluster. */
     readonly actions: PolicyActions | undefined;
   };
 }
 
 /**
- * The names that a platform wants in its cluster, looked at before anything is made: another
- * platform's objects, and a stranger's, are refused. Makes nothing; delete does nothing.
+ * Checks the cluster-scoped names of a platform before anything is made. It fails if an object with
+ * one of these names belongs to another platform or was not made by rdev-infra. Makes nothing; delete
+ * does nothing.
  */
 export class ClusterClaim extends pulumi.ComponentResource {
-  /** What the policies of the whole cluster are to do. */
+  /** The actions for the policies for the whole cluster. */
   readonly actions: pulumi.Output<string[]>;
 
   constructor(name: string, args: ClusterClaimArgs, options?: pulumi.ComponentResourceOptions) {

@@ -7,20 +7,20 @@ import { databaseName } from "../core/slug.ts";
 import { Database as PostgresDatabase } from "../providers/postgres/database.ts";
 
 export interface DatabaseArgs {
-  /** The project's slug; role and database have its name, with underscores for hyphens. */
+  /** The project's slug. Role and database have the same name, with underscores for hyphens. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** Sessions that the role may have open at once. */
+  /** The maximum number of open sessions of the role. */
   readonly connectionLimit: number;
-  /** On delete: keep the database with its data, and lock the role out. Default: false. */
+  /** On delete, keep the database with its data, and disable the role's login. Default: false. */
   readonly retain?: boolean;
-  /** Where the project reaches the server. Default: where the administrator does. */
+  /** The server's address as seen from the project. Default: that of the administrator. */
   readonly address?: DatabaseAddress;
 }
 
 /**
- * A PostgreSQL role and a database of its own, closed to every other project's role. Delete ends
- * open sessions and drops both with all data, or keeps the data where `retain` is set.
+ * A PostgreSQL role and its database, closed to the roles of all other projects. Delete ends open
+ * sessions and drops both with all data. If `retain` is set, it keeps the data.
  */
 export class Database extends pulumi.ComponentResource {
   /** `postgres://role:password@host:port/database?sslmode=…`; a secret. */

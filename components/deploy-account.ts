@@ -5,23 +5,23 @@ import { ownershipLabels } from "../core/labels.ts";
 /** The name of the ServiceAccount that a project's pipeline deploys as. */
 export const DEPLOY_ACCOUNT = "deploy";
 
-/** What a pipeline deploys with. */
+/** A pipeline's access to the cluster. */
 export interface DeployAccess {
   /** A bearer token for the Kubernetes API; a secret. */
   readonly token: pulumi.Output<string>;
-  /** The API's certificate authority, in PEM. */
+  /** The certificate authority of the Kubernetes API, as PEM. */
   readonly ca: pulumi.Output<string>;
 }
 
 export interface DeployAccountArgs {
-  /** The project's slug: the namespace, and the Deployment whose image may be set. */
+  /** The project's slug: the name of the namespace and of the Deployment. */
   readonly slug: string;
 }
 
 /**
- * A ServiceAccount that may do one thing: set the image of the project's Deployment and watch the
- * rollout. RBAC lets it patch the whole Deployment; that it is the image only, ProjectPolicy says.
- * Delete is the namespace's.
+ * A ServiceAccount that may set the image of the project's Deployment and watch the rollout. RBAC
+ * permits it to patch the whole Deployment; ProjectPolicy limits that to the image. The objects are
+ * deleted with the namespace.
  */
 export class DeployAccount extends pulumi.ComponentResource implements DeployAccess {
   readonly token: pulumi.Output<string>;
@@ -48,7 +48,7 @@ export class DeployAccount extends pulumi.ComponentResource implements DeployAcc
             resourceNames: [args.slug],
             verbs: ["get", "patch"],
           },
-          // What `kubectl rollout status` watches; names cannot be given for a list.
+          // For `kubectl rollout status`. RBAC cannot limit a list by name.
           { apiGroups: ["apps"], resources: ["deployments"], verbs: ["list", "watch"] },
         ],
       },
@@ -63,7 +63,7 @@ export class DeployAccount extends pulumi.ComponentResource implements DeployAcc
       },
       child,
     );
-    // A token of this kind lives as long as its Secret, which no pipeline has to renew.
+    // Such a token is valid as long as its Secret exists, so no pipeline has to renew it.
     const secret = new k8s.core.v1.Secret(
       `${name}-token`,
       {
@@ -83,7 +83,7 @@ export class DeployAccount extends pulumi.ComponentResource implements DeployAcc
   }
 }
 
-/** Empty as long as the cluster has not filled the Secret: in a preview, and under mocks. */
+/** Empty until the cluster has filled the Secret: in a preview, and with mocks. */
 function decoded(data: Record<string, string> | undefined, key: string): string {
   return Buffer.from(data?.[key] ?? "", "base64").toString();
 }

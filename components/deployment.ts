@@ -10,45 +10,45 @@ import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
 import { ProjectNamespace } from "./project-namespace.ts";
 
-/** Where the project's process listens; the placeholder does as well. */
+/** The port that the project's process and the placeholder listen on. */
 const PORT = 8080;
 
 /** The container whose image CI sets. */
 export const CONTAINER = "app";
 
-/** A user that no image needs to know. */
+/** The user of the container. The image does not need to define it. */
 const NOBODY = 65_532;
 
 export interface DeploymentArgs {
-  /** The project's slug: the name of the namespace and of everything that serves requests in it. */
+  /** The project's slug: the name of the namespace, the Deployment, the Service and the Ingress. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** Where it is served. */
+  /** The project's host name. */
   readonly host: string;
-  /** What runs until the first build sets an image. */
+  /** The image that runs until the first build sets one. */
   readonly placeholderImage: string;
   readonly sizes: Sizes;
   readonly ingressClass: string;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
   readonly egress: Egress;
-  /** Its environment in Citadel: pods are labelled with it. Without Citadel: undefined. */
+  /** The project's environment in Citadel, for the pods' label. Undefined without Citadel. */
   readonly environment?: pulumi.Input<string>;
-  /** What pods pull the project's images with. Without one, nodes or the registry must allow it. */
+  /** The account for pulling the project's images. Without one, the nodes must be able to pull. */
   readonly pull: { readonly host: string; readonly account: Account } | undefined;
-  /** Secret environment variables, each the URL of a data service: DATABASE_URL, REDIS_URL. */
+  /** Secret environment variables. Each is the URL of a data service: DATABASE_URL, REDIS_URL. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
 
 /**
- * The project, running: a namespace, a ServiceAccount, a Secret, a Deployment whose pods carry the
- * citadel.io labels, a Service and an Ingress. CI owns the image: `up` sends the one that runs. An
- * autoscaler owns the replicas, where there is one. Everything else is taken back by force.
- * Delete deletes the namespace with everything in it.
+ * Runs the project: a namespace, a ServiceAccount, a Secret, a Deployment whose pods have the
+ * citadel.io labels, a Service and an Ingress. CI owns the image, so `up` keeps the running one. An
+ * autoscaler, if there is one, owns the replicas. `up` reverts all other changes. Delete deletes the
+ * namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
-  /** What the project's pipeline may deploy with. */
+  /** The access of the project's pipeline. */
   readonly deploy: DeployAccess;
 
   constructor(name: string, args: DeploymentArgs, options?: pulumi.ComponentResourceOptions) {
@@ -74,7 +74,7 @@ export class Deployment extends pulumi.ComponentResource {
       },
       child,
     );
-    // No fixed name: a changed value makes a new Secret, and so new pods that read it.
+    // No fixed name: a changed value makes a new Secret, and so new pods with the new value.
     const secret = new k8s.core.v1.Secret(
       `${name}-env`,
       {
@@ -132,7 +132,7 @@ export class Deployment extends pulumi.ComponentResource {
     const service = new k8s.core.v1.Service(
       name,
       {
-        // Whether pods answer, the Deployment waits for; the plugin would wait 10 s more for nothing.
+        // The Deployment already waits for its pods. Without this, the plugin waits 10 s more.
         metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
         spec: {
           selector: workloadLabels(slug),
@@ -144,7 +144,7 @@ export class Deployment extends pulumi.ComponentResource {
     new k8s.networking.v1.Ingress(
       name,
       {
-        // Its address comes from the ingress controller, which no project should wait for.
+        // The ingress controller sets the address. A project must not wait for that.
         metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
         spec: {
           ingressClassName: args.ingressClass,
@@ -176,7 +176,7 @@ export class Deployment extends pulumi.ComponentResource {
   }
 }
 
-/** Under a fixed name, so that pods that run already pull with an account that was renewed. */
+/** The name is fixed, so that running pods use a renewed account for their next pull. */
 function pullSecretOf(
   name: string,
   metadata: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
@@ -197,7 +197,7 @@ function pullSecretOf(
   );
 }
 
-/** Host and port, which are no secret, of a URL that is one. */
+/** Host and port of a secret URL. They are not secret themselves. */
 function serviceOf(url: pulumi.Input<string>): pulumi.Output<DataService> {
   return pulumi.unsecret(
     pulumi.output(url).apply((text) => {
@@ -207,7 +207,7 @@ function serviceOf(url: pulumi.Input<string>): pulumi.Output<DataService> {
   );
 }
 
-/** The ports that URLs without one mean. */
+/** The ports of URLs that contain none. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "postgres:": 5432,
   "postgresql:": 5432,

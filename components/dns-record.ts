@@ -7,17 +7,17 @@ export interface DnsRecordArgs {
   /** The project's slug: the record's first label. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** The zone, and the rest of the record's name. */
+  /** The zone. The record's name ends with it. */
   readonly domain: string;
-  /** An IPv4 address makes an A record, an IPv6 address AAAA, a host name CNAME. */
+  /** An IPv4 address (A record), an IPv6 address (AAAA) or a host name (CNAME). */
   readonly target: string;
   /** Seconds. */
   readonly ttl: number;
 }
 
 /**
- * `<slug>.<domain>`, pointing at the platform's ingress. Delete deletes the record it made, and no
- * other.
+ * The record `<slug>.<domain>`, which points to the platform's ingress. Delete deletes only the record
+ * that it made.
  */
 export class DnsRecord extends pulumi.ComponentResource {
   /** The full name, without a trailing dot. */

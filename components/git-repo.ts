@@ -6,26 +6,26 @@ export interface GitRepoArgs {
   /** The project's slug: the repository's name. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** The Gitea organization that holds it; must exist. */
+  /** The Gitea organization of the repository. It must exist. */
   readonly organization: string;
-  /** What Gitea shows beside the repository's name. */
+  /** The repository's description in Gitea. */
   readonly description: string;
-  /** On delete: archive the repository instead. Default: false. */
+  /** On delete, archive the repository instead of deleting it. Default: false. */
   readonly retain?: boolean;
 }
 
 /**
- * The project's git repository: private, empty until the template is seeded, with default branch
- * `main`. Delete deletes it with all it holds, or archives it where `retain` is set.
+ * The project's git repository. It is private, has the default branch `main`, and is empty until
+ * TemplateSeed seeds it. Delete deletes it with its content, or archives it if `retain` is set.
  */
 export class GitRepo extends pulumi.ComponentResource {
   /** `<organization>/<slug>`. */
   readonly fullName: pulumi.Output<string>;
-  /** Gitea's number for it. */
+  /** The repository's id in Gitea. */
   readonly repositoryId: pulumi.Output<number>;
-  /** For git over HTTP, without credentials. */
+  /** The URL for git over HTTP, without credentials. */
   readonly cloneUrl: pulumi.Output<string>;
-  /** For a person's browser. */
+  /** The URL of the repository's web page. */
   readonly htmlUrl: pulumi.Output<string>;
 
   constructor(name: string, args: GitRepoArgs, options?: pulumi.ComponentResourceOptions) {

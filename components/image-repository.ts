@@ -7,15 +7,15 @@ export interface ImageRepositoryArgs {
   /** The project's slug: the path in the registry. */
   readonly slug: string;
   readonly owner: pulumi.Input<Owner>;
-  /** The registry as images name it: host, with a path if it has one. */
+  /** The registry in the images' names: a host, and a path if there is one. */
   readonly registry: string;
-  /** The version of the project's own accounts. Without one: all pipelines share an account. */
+  /** The version of the project's own accounts. Undefined if all pipelines share one account. */
   readonly accountVersion: number | undefined;
 }
 
 /**
- * The project's own path in the image registry, marked by a small artifact in
- * `rdev-infra/marks/<path>`, where no pipeline can write. Delete deletes every image in the path.
+ * The project's path in the image registry. Its mark is a small artifact in
+ * `rdev-infra/marks/<path>`, which no pipeline can write. Delete deletes all images in the path.
  */
 export class ImageRepository extends pulumi.ComponentResource {
   /** An image's name without a tag: `<registry>/<slug>`. */

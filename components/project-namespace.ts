@@ -15,21 +15,21 @@ export interface ProjectNamespaceArgs {
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
   readonly egress: Egress;
-  /** What the project's pods are given the addresses of. */
+  /** The servers whose addresses the project's pods get. */
   readonly dataServices: readonly pulumi.Input<DataService>[];
-  /** The project's environment in Citadel. Without Citadel: undefined. */
+  /** The project's environment in Citadel. Undefined without Citadel. */
   readonly environment?: pulumi.Input<string>;
 }
 
 /**
- * The project's namespace and the rules in it: Pod Security `restricted`, a quota, limits for
- * containers, and a NetworkPolicy that lets in only the ingress and the project's own pods, and lets
- * out only to what the platform does not close. A label binds the pods in it to the project's environment (EnvironmentPolicy). Delete deletes
- * the namespace with everything in it.
+ * The project's namespace with its limits: Pod Security `restricted`, a quota, limits for containers,
+ * and a NetworkPolicy. The NetworkPolicy permits connections from the ingress and from the project's
+ * own pods, and to the addresses that the platform does not close. A label binds the pods to the
+ * project's environment (see EnvironmentPolicy). Delete deletes the namespace with everything in it.
  */
 export class ProjectNamespace extends pulumi.ComponentResource {
   readonly namespace: Namespace;
-  /** For what lives in the namespace: made after it, and deleted by Kubernetes together with it. */
+  /** Options for objects in the namespace: created after it, and deleted by Kubernetes with it. */
   readonly inside: pulumi.CustomResourceOptions;
 
   constructor(name: string, args: ProjectNamespaceArgs, options?: pulumi.ComponentResourceOptions) {
@@ -68,7 +68,7 @@ export class ProjectNamespace extends pulumi.ComponentResource {
         metadata: metadata("project"),
         spec: { hard: quota(sizes) },
       },
-      // A quota for a resource refuses containers without a limit, which the LimitRange gives them.
+      // After the LimitRange, which adds the limits without which the quota refuses a container.
       { ...child, dependsOn: [this.namespace, limits] },
     );
     new k8s.networking.v1.NetworkPolicy(
@@ -102,7 +102,7 @@ export class ProjectNamespace extends pulumi.ComponentResource {
   }
 }
 
-/** The least that a container may ask for: a limit of 0 means none to Kubernetes. */
+/** The minimum for each container, because Kubernetes takes a limit of 0 for no limit. */
 const SMALLEST = { cpu: "1m", memory: "1Mi", "ephemeral-storage": "1Mi" } as const;
 
 function containerLimits(sizes: Sizes): k8s.types.input.core.v1.LimitRangeItem {
@@ -113,13 +113,13 @@ function containerLimits(sizes: Sizes): k8s.types.input.core.v1.LimitRangeItem {
       memory: sizes.memoryLimit,
       "ephemeral-storage": sizes.ephemeralStorageLimit,
     },
-    // Without a request of its own a container would ask for its limit.
+    // Without a default, a container's request would be its limit.
     defaultRequest: {
       cpu: sizes.cpuRequest,
       memory: sizes.memoryRequest,
       "ephemeral-storage": SMALLEST["ephemeral-storage"],
     },
-    // The minimum holds for requests too, so it is not above what the platform or project asks for.
+    // The minimum also applies to requests, so it must not exceed those of the platform or project.
     min: {
       ...smallest("cpu", sizes.cpuRequest),
       ...smallest("memory", sizes.memoryRequest),
@@ -132,7 +132,7 @@ function containerLimits(sizes: Sizes): k8s.types.input.core.v1.LimitRangeItem {
   };
 }
 
-/** None where nothing is reserved. */
+/** Without a request there is no minimum. */
 function smallest(resource: "cpu" | "memory", request: string): Record<string, string> {
   if (amount(request) === 0) return {};
   const floor = SMALLEST[resource];
@@ -151,7 +151,7 @@ function quota(sizes: Sizes): Record<string, string> {
     pods: String(sizes.podQuota),
     persistentvolumeclaims: String(sizes.volumeQuota),
     "requests.storage": sizes.storageQuota,
-    // What opens a port of the nodes, or an address of its own, passes the ingress.
+    // Services of these types would bypass the ingress.
     "services.loadbalancers": "0",
     "services.nodeports": "0",
   };

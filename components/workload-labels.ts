@@ -4,9 +4,9 @@ import { citadelLabels } from "../core/labels.ts";
 import type { ExistingWorkload } from "../core/settings.ts";
 
 export interface WorkloadLabelsArgs {
-  /** A workload that somebody else made, and that must exist. */
+  /** An existing workload that rdev-infra did not make. */
   readonly workload: ExistingWorkload;
-  /** The environment that its pods' output goes to. */
+  /** The environment for the output of its pods. */
   readonly environment: pulumi.Input<string>;
 }
 
@@ -17,8 +17,8 @@ const PATCHES = {
 } as const;
 
 /**
- * The citadel.io labels on the pods of a workload that exists already; its pods are rolled. Delete
- * takes the labels back, and nothing else.
+ * Sets the citadel.io labels on the pods of an existing workload, which restarts its pods. Delete
+ * removes only the labels.
  */
 export class WorkloadLabels extends pulumi.ComponentResource {
   constructor(name: string, args: WorkloadLabelsArgs, options?: pulumi.ComponentResourceOptions) {

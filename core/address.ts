@@ -1,4 +1,4 @@
-/** libpq's, from the weakest to the strongest. */
+/** The values of libpq's sslmode, from the weakest to the strongest. */
 export const SSL_MODES = [
   "disable",
   "allow",
@@ -10,22 +10,22 @@ export const SSL_MODES = [
 
 export type SslMode = (typeof SSL_MODES)[number];
 
-/** What a connection string asks for in libpq's words, or "". */
+/** The sslmode of a connection string, or "". */
 export function sslModeOf(url: URL): SslMode | "" {
-  const asked = url.searchParams.get("sslmode") ?? "";
-  // node-postgres has a mode of its own, and a short form of it.
-  if (asked === "no-verify" || /^(1|true)$/.test(url.searchParams.get("ssl") ?? "")) {
+  const mode = url.searchParams.get("sslmode") ?? "";
+  // node-postgres has a mode of its own, no-verify, and the short form ssl=true.
+  if (mode === "no-verify" || /^(1|true)$/.test(url.searchParams.get("ssl") ?? "")) {
     return "require";
   }
-  return SSL_MODES.find((mode) => mode === asked) ?? "";
+  return SSL_MODES.find((known) => known === mode) ?? "";
 }
 
-/** A host as a URL writes it: an IPv6 address in brackets, which it may have already. */
+/** The host as it is written in a URL: brackets around an IPv6 address, unless it has them already. */
 export function hostInUrl(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
-/** Whether only this very machine reaches it. In a pod that is the pod itself. */
+/** Whether the host is a loopback address. In a pod it would be the pod itself. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[?::1\]?|)$/i.test(host);
 }

@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-/** Where a cloud's metadata service answers, with credentials of the node. */
+/** A cloud's metadata service uses these addresses. It hands out the node's credentials. */
 const LINK_LOCAL = { v4: ["169.254.0.0/16"], v6: ["fe80::/10"] } as const;
 
-/** Where nodes, pods and services lie in nearly every cluster: RFC 1918, RFC 6598 and RFC 4193. */
+/** The addresses of nodes, pods and services in almost every cluster: RFC 1918, 6598 and 4193. */
 const PRIVATE = {
   v4: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
   v6: ["fc00::/7"],
@@ -12,13 +12,13 @@ const PRIVATE = {
 const ANYWHERE = { v4: "0.0.0.0/0", v6: "::/0" } as const;
 const DNS_PORT = 53;
 
-const cidr = z.union([z.cidrv4(), z.cidrv6()], "is no range of addresses, such as 10.0.0.0/8");
+const cidr = z.union([z.cidrv4(), z.cidrv6()], "is not a range of addresses, such as 10.0.0.0/8");
 
-/** Where the pods of projects may connect to. */
+/** The setting for the addresses that the pods of projects may connect to. */
 export const egress = z.strictObject({
-  /** Ranges that pods may not reach: those of the nodes and of the cluster. */
+  /** The ranges that pods may not connect to: those of the nodes and of the cluster. */
   closed: z.array(cidr).default([...LINK_LOCAL.v4, ...PRIVATE.v4, ...LINK_LOCAL.v6, ...PRIVATE.v6]),
-  /** Exceptions within them. Without a port: all ports. */
+  /** Exceptions in these ranges. Without a port, all ports are open. */
   open: z
     .array(
       z.strictObject({
@@ -34,7 +34,7 @@ export const egress = z.strictObject({
 
 export type Egress = z.output<typeof egress>;
 
-/** A server that a project's pods are given the address of. */
+/** A server whose address a project's pods get. */
 export interface DataService {
   readonly host: string;
   readonly port: number;
@@ -46,15 +46,15 @@ interface Peer {
   readonly namespaceSelector?: { readonly matchLabels: Record<string, string> };
 }
 
-/** A rule of a NetworkPolicy's `egress`. */
+/** An element of a NetworkPolicy's `egress`. */
 export interface EgressRule {
   readonly to: Peer[];
   readonly ports?: { readonly protocol: "TCP" | "UDP"; readonly port: number }[];
 }
 
 /**
- * What the pods of a project may connect to: each other, the cluster's DNS, the data services, what
- * the platform opens, and every address that it does not close.
+ * The rules for the pods of a project. They may connect to each other, to the cluster's DNS, to the
+ * data services, to what the platform opens, and to every address that it does not close.
  */
 export function egressRules(
   { closed, open, dnsNamespace }: Egress,
@@ -88,8 +88,8 @@ export function egressRules(
 }
 
 /**
- * A NetworkPolicy knows no names, and a name may resolve to other addresses later. So the port of a
- * service that is given by name is open to every address but the link-local ones.
+ * A NetworkPolicy cannot contain names, and a name may resolve to other addresses later. So for a
+ * service with a name, its port is open at every address except the link-local ones.
  */
 function addressesOf(host: string): Peer[] {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
@@ -98,7 +98,7 @@ function addressesOf(host: string): Peer[] {
   return [...outside("v4", LINK_LOCAL.v4), ...outside("v6", LINK_LOCAL.v6)];
 }
 
-/** Every address of a family without the closed ranges. Kubernetes refuses to except all of them. */
+/** All addresses of a family except the closed ranges. Kubernetes refuses to exclude all of them. */
 function outside(family: "v4" | "v6", closed: readonly string[]): Peer[] {
   const except = closed.filter((range) => range.includes(":") === (family === "v6"));
   if (except.some((range) => range.endsWith("/0"))) return [];

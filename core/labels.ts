@@ -1,14 +1,14 @@
 import { MANAGED_BY, type Mark, markOf, type Owner } from "./ownership.ts";
 
 /**
- * On a pod: the agent routes its output to this environment, a tenant's UUID. On a namespace: the
- * only one that the pods in it may name.
+ * The label for an environment: a tenant's UUID. On a pod, the agent sends the pod's output to that
+ * environment. On a namespace, it is the only environment that its pods may name.
  */
 export const ENVIRONMENT_LABEL = "citadel.io/environment";
-/** The agent writes this as `service` into every event of the pod. */
+/** The label for the `service` field of all events of the pod. */
 export const SERVICE_LABEL = "citadel.io/service";
 
-/** The namespace's mark, in Kubernetes' own words. */
+/** The labels of the mark. The first one is Kubernetes' own. */
 const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 export const PROJECT_LABEL = "rdev.io/project";
 const PLATFORM_LABEL = "rdev.io/platform";
@@ -16,7 +16,7 @@ const STACK_LABEL = "rdev.io/stack";
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** What a Deployment, and everything beside it, is selected and found by. */
+/** The labels of a workload. Its selector uses them as well, so they must not change. */
 export function workloadLabels(name: string, component?: string): Labels {
   return {
     "app.kubernetes.io/name": name,
@@ -25,12 +25,12 @@ export function workloadLabels(name: string, component?: string): Labels {
   };
 }
 
-/** On what is in a namespace: its project. The namespace itself carries the whole mark. */
+/** The labels of objects in a namespace: the project only. The namespace has the whole mark. */
 export function ownershipLabels(project: string): Labels {
   return { [MANAGED_BY_LABEL]: MANAGED_BY, [PROJECT_LABEL]: project };
 }
 
-/** The mark on a namespace. */
+/** The labels of a namespace or a cluster-scoped object: the whole mark. */
 export function markLabels(owner: Owner): Labels {
   const { platform = "", stack = "" } = markOf(owner);
   return {
@@ -40,7 +40,7 @@ export function markLabels(owner: Owner): Labels {
   };
 }
 
-/** The mark that labels hold; undefined where they hold none. */
+/** The mark in labels; undefined if there is none. */
 export function markInLabels(labels: Labels): Mark | undefined {
   if (labels[MANAGED_BY_LABEL] !== MANAGED_BY) return undefined;
   const project = labels[PROJECT_LABEL];
@@ -54,12 +54,12 @@ export function markInLabels(labels: Labels): Mark | undefined {
   };
 }
 
-/** Where a pod's output goes. Without an environment the agent uses the platform's. */
+/** The labels that route a pod's output. Without an environment the agent uses the platform's. */
 export function citadelLabels(service: string, environment?: string): Labels {
   return { ...(environment && { [ENVIRONMENT_LABEL]: environment }), [SERVICE_LABEL]: service };
 }
 
-/** On a namespace. Without an environment its pods may name none, which the empty label says. */
+/** The label of a namespace. An empty label means that its pods may not name an environment. */
 export function environmentBinding(environment?: string): Labels {
   return { [ENVIRONMENT_LABEL]: environment ?? "" };
 }

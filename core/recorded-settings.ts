@@ -1,6 +1,6 @@
 import { parseProjectChanges, type ProjectChanges } from "./settings.ts";
 
-/** The type of the record that a project's stack keeps of its settings. Old states name it. */
+/** The type of the resource that records a project's settings. States contain it: never change it. */
 export const SETTINGS_RECORD = "rdev:components:SettingsRecord";
 
 export const DATABASE = "pulumi-nodejs:dynamic/postgres:Database";
@@ -13,9 +13,9 @@ export interface StateResource {
 }
 
 /**
- * The settings that the last `up` of a project's stack was made with, without defaults. A stack that
- * was made before stacks recorded them has `formerly`, and what its resources say. Throws
- * RDEV_SETTINGS for a record that this version cannot read.
+ * The settings of the last `up` of a project's stack, without defaults. A stack of an older version
+ * has no record. Its settings are `formerly` and those that its resources show. Throws RDEV_SETTINGS
+ * if this version cannot read the record.
  */
 export function settingsInState(
   resources: readonly StateResource[],
@@ -31,8 +31,9 @@ export function settingsInState(
 }
 
 /**
- * What a destroy keeps that names nothing. After a failed `up` the settings and the resources may
- * differ: what either of them keeps is kept. Throws as `settingsInState`.
+ * The objects that a destroy keeps if the request does not say so. After a failed `up` the settings
+ * and the resources may differ; then an object is kept if either says so. Throws like
+ * `settingsInState`.
  */
 export function keptByDestroy(
   resources: readonly StateResource[],
@@ -45,31 +46,31 @@ export function keptByDestroy(
   };
 }
 
-function isRetained(resources: readonly StateResource[], wanted: string): boolean {
-  return resources.some(({ type, outputs }) => type === wanted && outputs?.["retain"] === true);
+function isRetained(resources: readonly StateResource[], retained: string): boolean {
+  return resources.some(({ type, outputs }) => type === retained && outputs?.["retain"] === true);
 }
 
-/** Undefined in the state of a stack that was made before stacks recorded their settings. */
+/** The record in a state; undefined in the state of an older version. */
 export function recordIn(resources: readonly StateResource[]): unknown {
   return resources.find(({ type }) => type === SETTINGS_RECORD)?.outputs?.["settings"];
 }
 
-/** The settings with those changed that are named. Sizes are settings of their own. */
+/** Applies changes to settings. Sizes are changed one by one. */
 export function changeSettings(before: ProjectChanges, changes: ProjectChanges): ProjectChanges {
   const sizes = { ...before.sizes, ...changes.sizes };
   const isSized = before.sizes !== undefined || changes.sizes !== undefined;
   return { ...before, ...changes, ...(isSized && { sizes }) };
 }
 
-/** A setting that differs; undefined stands for the default. */
+/** A setting that differs; undefined means the default. */
 export interface SettingDifference {
-  /** As `sizes.replicas`. */
+  /** The name, such as `sizes.replicas`. */
   readonly setting: string;
   readonly before: unknown;
   readonly after: unknown;
 }
 
-/** What differs between two, by name. */
+/** The differences between two sets of settings, sorted by name. */
 export function settingsDifferences(
   before: ProjectChanges,
   after: ProjectChanges,

@@ -9,11 +9,14 @@ import { quantity } from "./units.ts";
 /** A DNS name of at least two labels, without a trailing dot. */
 const domain = z
   .string()
-  .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/, "is no lower-case DNS name");
+  .regex(
+    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/,
+    "is not a lower-case DNS name",
+  );
 
-const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is no image reference");
+const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is not an image reference");
 
-/** A server, as pods name it: an address or a DNS name, also one inside the cluster. */
+/** A server as seen from pods: an address, or a DNS name, which may be one of the cluster. */
 const host = z.union(
   [
     z.ipv4(),
@@ -28,25 +31,25 @@ const host = z.union(
 
 const port = z.int().min(1).max(65_535);
 
-/** Where pods reach PostgreSQL. What is left out is as in POSTGRES_ADMIN_URL. */
+/** The address of PostgreSQL as seen from pods. Missing fields come from POSTGRES_ADMIN_URL. */
 const databaseAddress = z.strictObject({
   host,
   port: port.default(5432),
-  sslmode: z.enum(SSL_MODES, `is none of ${SSL_MODES.join(", ")}`).optional(),
+  sslmode: z.enum(SSL_MODES, `is not one of ${SSL_MODES.join(", ")}`).optional(),
 });
 
-/** Where pods reach Redis. What is left out is as in REDIS_ADMIN_URL. */
+/** The address of Redis as seen from pods. Missing fields come from REDIS_ADMIN_URL. */
 const cacheAddress = z.strictObject({
   host,
   port: port.default(6379),
   tls: z.boolean().optional(),
 });
 
-/** What projects may do on the shared Redis beyond the default. */
+/** Permissions of projects on the shared Redis that they do not have by default. */
 const cache = z.strictObject({
-  /** Lua scripts. While one runs the server answers nobody else, and one that wrote cannot be ended. */
+  /** Lua scripts. A running script blocks the whole server, and cannot be killed once it has written. */
   scripts: z.boolean().default(false),
-  /** INFO. It counts the keys, clients and commands of all projects. */
+  /** INFO. It shows the number of keys, clients and commands of all projects. */
   info: z.boolean().default(false),
 });
 
@@ -60,25 +63,25 @@ const workload = z.strictObject({
   name: z.string().min(1),
 });
 
-const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is no namespace");
+const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");
 
 /** How the log agent runs on each node. */
 const agent = z
   .strictObject({
-    /** Arguments of the image's entry point. Another image may want others. */
+    /** The arguments of the image's entry point. Another image may need other ones. */
     args: z.array(z.string()).default(["--config=/etc/citadel-agent/fluent-bit.yaml"]),
-    /** The disk that logs which could not be sent may take on one node, in MiB; then the oldest go. */
+    /** The disk space on each node for unsent logs, in MiB. When it is full, the oldest are dropped. */
     bufferMiB: z.int().min(64).max(1_048_576).default(1024),
     /**
-     * The part of it that one environment can always use, in MiB; more only while half of the space
-     * for waiting logs is free. Default: a sixteenth of bufferMiB, at least 16.
+     * The part of it that each environment can always use, in MiB. An environment can use more while
+     * half of the space for unsent logs is free. Default: a sixteenth of bufferMiB, at least 16.
      */
     tenantMiB: z.int().min(8).max(1_048_576).optional(),
-    /** What one container may write in the long run, in lines a second; lines beyond that are dropped. */
+    /** The lines per second that a container may write on average. Further lines are dropped. */
     containerLinesPerSecond: z.int().min(1).max(1_000_000).default(2000),
-    /** What one container may write in the long run, in KiB a second; lines beyond that are dropped. */
+    /** The KiB per second that a container may write on average. Further lines are dropped. */
     containerKiBPerSecond: z.int().min(1).max(1_048_576).default(1024),
-    /** Whether the agent may hold CITADEL_API_KEY, which can manage environments, on every node. */
+    /** Whether the agent on every node may use CITADEL_API_KEY, which can manage environments. */
     useManagementKey: z.boolean().default(false),
     cpuRequest: quantity.default("50m"),
     cpuLimit: quantity.default("1"),
@@ -87,7 +90,7 @@ const agent = z
   })
   .refine(({ bufferMiB, tenantMiB = 0 }) => tenantMiB <= bufferMiB / 2, {
     path: ["tenantMiB"],
-    error: "is more than half of agent.bufferMiB, so that it would be no limit",
+    error: "is more than half of agent.bufferMiB, so it would have no effect",
   });
 
 /** What an admission policy does, in Kubernetes' words: refuse, warn the caller, write to the audit log. */
@@ -101,66 +104,66 @@ export const policyActions = z
   .refine((actions) => new Set(actions).size === actions.length, "names an action twice");
 
 const platformSettings = z.strictObject({
-  /** Projects are served at `<slug>.<domain>`; the DNS zone has this name. */
+  /** Projects are served at `<slug>.<domain>`. The DNS zone has the same name. */
   domain,
   /** The Gitea organization that holds the projects' repositories. */
-  gitOrganization: z.string().regex(/^[\w.-]+$/, "is no Gitea organization"),
-  /** Where images are named: a registry's host, with a path if it has one. */
+  gitOrganization: z.string().regex(/^[\w.-]+$/, "is not a Gitea organization"),
+  /** The registry in the images' names: a host, and a path if there is one. */
   registry: image.refine((text) => !isInOwnNamespace(text), {
-    error: `names a path in ${OWN_NAMESPACE}/, where the marks of ownership lie`,
+    error: `names a path in ${OWN_NAMESPACE}/, which is reserved for the marks of ownership`,
   }),
   /**
-   * Whether each project has registry accounts of its own, or all pipelines push with one. Default:
-   * `project` where REGISTRY_TOKEN_SECRET is set.
+   * Whether each project has its own registry accounts, or all pipelines share one. Default: `project`
+   * if REGISTRY_TOKEN_SECRET is set, else `shared`.
    */
   registryAccounts: z.enum(["project", "shared"], 'is neither "project" nor "shared"').optional(),
-  /** Where projects' DNS records point: an IPv4 or IPv6 address, or a host name. */
+  /** The target of projects' DNS records: an IPv4 or IPv6 address, or a host name. */
   ingressAddress: z.union([z.ipv4(), z.ipv6(), domain], "is neither an IP address nor a DNS name"),
   ingressClass: z.string().min(1).default("traefik"),
-  /** The namespace of the ingress controller: the only one that may reach a project's pods. */
+  /** The ingress controller's namespace. Only it may connect to a project's pods from outside. */
   ingressNamespace: z.string().min(1).default("kube-system"),
   /** Seconds. */
   dnsTtl: z.int().min(60).max(86_400).default(300),
-  /** The Kubernetes API's address, as a pipeline reaches it. */
-  kubernetesApi: z.url("is no URL").default("https://kubernetes.default.svc"),
+  /** The Kubernetes API's address as seen from a pipeline. */
+  kubernetesApi: z.url("is not a URL").default("https://kubernetes.default.svc"),
   /** The organization in Citadel that the environments belong to. */
   citadelOrganization: z.string().min(1),
-  /** What a project's Deployment runs until its first build; listens on 8080. */
+  /** The image that a project's Deployment runs until its first build. It must listen on 8080. */
   placeholderImage: image,
   /**
-   * The log agent's image. A registry can put another image behind a version: add the digest that
-   * yours serves (`fluent/fluent-bit:5.1.1@sha256:…`), and it is refused.
+   * The log agent's image. A registry could serve another image under the same version. To prevent
+   * that, add the digest that yours serves: `fluent/fluent-bit:5.1.1@sha256:…`.
    */
   agentImage: image.default("fluent/fluent-bit:5.1.1"),
   agent: agent.prefault({}),
-  /** Where the log agent lives. The namespace is made here, and goes with the platform. */
+  /** The log agent's namespace. The platform's stack creates and deletes it. */
   agentNamespace: namespace.default("observability"),
-  /** The namespace of the Prometheus that reads the agents' metrics. */
+  /** The namespace of the Prometheus that scrapes the agents' metrics. */
   prometheusNamespace: namespace.default("monitoring"),
   /**
-   * What the admission policies that cover the whole cluster do. Not set: what is in force stays in
-   * force, and policies that are new only warn.
+   * The actions of the admission policies for the whole cluster. If not set, existing policies keep
+   * their actions, and new policies only warn.
    */
   policyActions: policyActions.optional(),
-  /** Workloads that exist already and get the citadel.io labels. */
+  /** Existing workloads whose pods get the citadel.io labels. */
   workloads: z.array(workload).default([]),
   sizes: sizes
     .partial()
     .default({})
-    .transform((given) => ({ ...DEFAULT_SIZES, ...given })),
-  /** Where pods reach PostgreSQL. Default: as POSTGRES_ADMIN_URL. */
+    .transform((own) => ({ ...DEFAULT_SIZES, ...own })),
+  /** The address of PostgreSQL as seen from pods. Default: that of POSTGRES_ADMIN_URL. */
   databaseAddress: databaseAddress.optional(),
-  /** Where pods reach Redis. Default: as REDIS_ADMIN_URL. */
+  /** The address of Redis as seen from pods. Default: that of REDIS_ADMIN_URL. */
   cacheAddress: cacheAddress.optional(),
   cache: cache.prefault({}),
-  /** The most that a project may ask for, size by size. */
+  /** The ceiling of each size that a project may request. */
   maxSizes: sizes.partial().default({}),
   egress: egress.prefault({}),
-  /** Where Citadel tells of new, rising or returning errors; signed with CITADEL_WEBHOOK_SECRET. */
+  /** The address for alerts of new, rising or returning errors, signed with CITADEL_WEBHOOK_SECRET. */
   alertWebhook: z
-    .strictObject({ url: z.url({ protocol: /^https?$/, error: "is no URL of http or https" }) })
+    .strictObject({ url: z.url({ protocol: /^https?$/, error: "is not an http or https URL" }) })
     .optional(),
-  /** Raise it after rotating what CI holds (registry account): every project's next `up` renews it. */
+  /** Raise it after rotating the registry account. The next `up` of each project renews CI's secrets. */
   credentialsVersion: z.int().min(1).default(1),
 });
 
@@ -173,13 +176,13 @@ export type CacheAddress = z.output<typeof cacheAddress>;
 export type CacheSettings = z.output<typeof cache>;
 export type ExistingWorkload = z.output<typeof workload>;
 
-/** Some of a project's settings: those that are left out stay as they are. */
+/** Changes to a project's settings. Settings that are left out do not change. */
 export const projectChanges = z
   .strictObject({
     name: z.string().min(1).max(100).meta({ description: "For people; any text." }),
     template: z
       .string()
-      .regex(/^[a-z][a-z0-9-]*$/, "is no template's name")
+      .regex(/^[a-z][a-z0-9-]*$/, "is not the name of a template")
       .meta({ description: "A folder under `templates/`.", examples: ["skeleton"] }),
     sizes: sizes.partial().meta({ description: "Overrides the platform's, one by one." }),
     retainData: z.boolean().meta({ description: "On delete: keep the database." }),
@@ -203,7 +206,7 @@ const projectSettings = z.strictObject({
 export type ProjectSettings = z.output<typeof projectSettings>;
 export type ProjectChanges = z.output<typeof projectChanges>;
 
-/** Throws one RDEV_SETTINGS that names every setting that is missing or malformed. */
+/** Throws one RDEV_SETTINGS that names every missing or malformed setting. */
 export function parsePlatformSettings(values: Values): PlatformSettings {
   const what = "The platform's settings";
   const settings = parse(platformSettings, values, what);
@@ -212,8 +215,8 @@ export function parsePlatformSettings(values: Values): PlatformSettings {
 }
 
 /**
- * What a project may use: the platform's sizes with its own in their place. Throws one RDEV_SETTINGS
- * that names every size above the platform's ceilings.
+ * A project's sizes: the platform's, overridden by the project's own. Throws one RDEV_SETTINGS that
+ * names every size above the platform's ceilings.
  */
 export function projectSizes(
   platform: SizeSettings,
@@ -223,9 +226,9 @@ export function projectSizes(
   return { ...platform.sizes, ...project.sizes };
 }
 
-function refuseExcesses(asked: Partial<Sizes>, platform: SizeSettings, what: string): void {
-  const lines = excesses(asked, platform).map(
-    ({ size, asked: value, ceiling }) =>
+function refuseExcesses(requested: Partial<Sizes>, platform: SizeSettings, what: string): void {
+  const lines = excesses(requested, platform).map(
+    ({ size, requested: value, ceiling }) =>
       `rdev:sizes.${size}: is above the platform's rdev:maxSizes.${size}, which is ${ceiling}, ` +
       `instead got ${JSON.stringify(value)}`,
   );
@@ -233,25 +236,25 @@ function refuseExcesses(asked: Partial<Sizes>, platform: SizeSettings, what: str
 }
 
 function headOf(what: string): string {
-  return `${what} are not as they should be; set them with "pulumi config set rdev:<name> <value>":`;
+  return `${what} are invalid; set them with "pulumi config set rdev:<name> <value>":`;
 }
 
-/** The settings that are given, without defaults. Throws as `parsePlatformSettings`. */
+/** The project's settings without defaults. Throws like `parsePlatformSettings`. */
 export function parseProjectChanges(values: Values): ProjectChanges {
   return parse(projectChanges, values, "The project's settings");
 }
 
-/** With the default for each setting that is not given. */
-export function completeProjectSettings(given: ProjectChanges): ProjectSettings {
-  return parse(projectSettings, given, "The project's settings");
+/** Adds the default of each missing setting. */
+export function completeProjectSettings(changes: ProjectChanges): ProjectSettings {
+  return parse(projectSettings, changes, "The project's settings");
 }
 
-/** As `parsePlatformSettings`, from a stack's config, where every value is text. */
+/** Like `parsePlatformSettings`, for a stack's config, in which every value is text. */
 export function parsePlatformConfig(config: Config): PlatformSettings {
   return parsePlatformSettings(fromText(platformSettings, config));
 }
 
-/** As `parseProjectChanges`, from a stack's config, where every value is text. */
+/** Like `parseProjectChanges`, for a stack's config, in which every value is text. */
 export function parseProjectConfig(config: Config): ProjectChanges {
   return parseProjectChanges(fromText(projectChanges, config));
 }
@@ -259,7 +262,7 @@ export function parseProjectConfig(config: Config): ProjectChanges {
 type Values = Readonly<Record<string, unknown>>;
 type Config = Readonly<Record<string, string>>;
 
-/** Numbers, lists and maps stand in config as JSON. A name that looks like a number stays text. */
+/** Numbers, lists and maps are JSON in the config. A name that looks like a number stays text. */
 function fromText(schema: z.ZodObject, config: Config): Values {
   return Object.fromEntries(
     Object.entries(config).map(([key, text]) => {
@@ -292,7 +295,9 @@ function describe(values: unknown, issue: z.core.$ZodIssue): string {
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const path = issue.path.join(".");
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => `rdev:${path && `${path}.`}${key} is no setting`).join("\n  - ");
+    return issue.keys
+      .map((key) => `rdev:${path && `${path}.`}${key} is not a setting`)
+      .join("\n  - ");
   }
   if (value === undefined) return `rdev:${path} is missing`;
   return `rdev:${path}: ${issue.message}, instead got ${JSON.stringify(value)}`;

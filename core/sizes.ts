@@ -1,25 +1,25 @@
 import { z } from "zod";
 import { amount, quantity } from "./units.ts";
 
-/** What a project may use. */
+/** The resources that a project may use. */
 export const sizes = z.strictObject({
-  /** Pods of the project's Deployment. */
+  /** The pods of the project's Deployment. */
   replicas: z.int().min(0).max(20),
   cpuRequest: quantity,
   cpuLimit: quantity,
   memoryRequest: quantity,
   memoryLimit: quantity,
-  /** The disk of a node that a container may fill: its logs, and what it writes. */
+  /** The space on a node's disk for a container: its logs and the files it writes. */
   ephemeralStorageLimit: quantity,
-  /** Sessions that the project's role may have open in PostgreSQL at once. */
+  /** The maximum number of open sessions of the project's role in PostgreSQL. */
   databaseConnections: z.int().min(1).max(500),
-  /** What all of the project's pods may use together. */
+  /** The limit for all of the project's pods together. */
   cpuQuota: quantity,
   memoryQuota: quantity,
   ephemeralStorageQuota: quantity,
-  /** Pods in the project's namespace, Jobs included. */
+  /** The maximum number of pods in the project's namespace, including those of Jobs. */
   podQuota: z.int().min(1).max(500),
-  /** PersistentVolumeClaims in the project's namespace, and what they may ask for together. */
+  /** The maximum number of PersistentVolumeClaims in the project's namespace, and their total size. */
   volumeQuota: z.int().min(0).max(500),
   storageQuota: quantity,
 });
@@ -43,7 +43,7 @@ export const DEFAULT_SIZES: Sizes = {
   storageQuota: "10Gi",
 };
 
-/** What a project may ask for on a platform that says nothing. */
+/** The ceilings of a platform that sets none. */
 const DEFAULT_CEILINGS: Sizes = {
   replicas: 20,
   cpuRequest: "16",
@@ -60,7 +60,7 @@ const DEFAULT_CEILINGS: Sizes = {
   storageQuota: "256Gi",
 };
 
-/** A platform's answer to what sizes there are: its own, and the most that a project may ask for. */
+/** A platform's settings for sizes: the default sizes of its projects, and the ceilings. */
 export interface SizeSettings {
   readonly sizes: Sizes;
   readonly maxSizes: Partial<Sizes>;
@@ -68,29 +68,29 @@ export interface SizeSettings {
 
 export interface Excess {
   readonly size: keyof Sizes;
-  readonly asked: string | number;
+  readonly requested: string | number;
   readonly ceiling: string | number;
 }
 
-/** The sizes among `asked` that are above the platform's ceilings, in the order of the shape. */
-export function excesses(asked: Partial<Sizes>, platform: SizeSettings): Excess[] {
+/** The requested sizes that are above the platform's ceilings, in the order of the schema. */
+export function excesses(requested: Partial<Sizes>, platform: SizeSettings): Excess[] {
   return keys.flatMap((size) => {
     const ceiling = ceilingOf(size, platform);
-    const value = asked[size];
-    return value !== undefined && compared(value) > compared(ceiling)
-      ? [{ size, asked: value, ceiling }]
+    const value = requested[size];
+    return value !== undefined && numberOf(value) > numberOf(ceiling)
+      ? [{ size, requested: value, ceiling }]
       : [];
   });
 }
 
 const keys = Object.keys(sizes.shape) as (keyof Sizes)[];
 
-/** A platform's own sizes raise the default ceilings, but not those that it sets itself. */
+/** The platform's default sizes raise the default ceilings, but not the ceilings that it sets. */
 function ceilingOf(size: keyof Sizes, { sizes: own, maxSizes }: SizeSettings): string | number {
-  const otherwise = DEFAULT_CEILINGS[size];
-  return maxSizes[size] ?? (compared(own[size]) > compared(otherwise) ? own[size] : otherwise);
+  const ceiling = DEFAULT_CEILINGS[size];
+  return maxSizes[size] ?? (numberOf(own[size]) > numberOf(ceiling) ? own[size] : ceiling);
 }
 
-function compared(value: string | number): number {
+function numberOf(value: string | number): number {
   return typeof value === "number" ? value : amount(value);
 }

@@ -9,43 +9,43 @@ import {
 } from "../core/registry.ts";
 import type { PlatformSettings } from "../core/settings.ts";
 
-/** A project's own accounts of the image registry. */
+/** A project's own accounts in the image registry. */
 export interface RegistryAccounts {
-  /** 0: by the platform's setting it has none; undefined: for want of a secret it has none. */
+  /** 0 if the platform's setting gives it none; undefined if there is no secret to derive them. */
   readonly version: number | undefined;
-  /** For its pipeline. */
+  /** The pipeline's account. */
   readonly push?: Account;
-  /** For its pods. */
+  /** The pods' account. */
   readonly pull?: Account;
 }
 
 type Settings = Pick<PlatformSettings, "registryAccounts" | "credentialsVersion">;
 
 /**
- * A project's own accounts; none, with a warning, where all pipelines share one. Throws
- * RDEV_CONNECTION where the platform wants accounts for each project, and there is no secret for them.
+ * A project's own accounts. If all pipelines share one account, it has none, and a warning is logged.
+ * Throws RDEV_CONNECTION if the platform's setting requires accounts, but there is no secret.
  */
 export function registryAccounts(
   platform: string,
   slug: string,
-  { registryAccounts: wanted, credentialsVersion: version }: Settings,
+  { registryAccounts: setting, credentialsVersion: version }: Settings,
 ): RegistryAccounts {
   const { tokenSecret, hasSharedAccount } = connection("registry");
-  if (wanted === "project" && tokenSecret === undefined) {
+  if (setting === "project" && tokenSecret === undefined) {
     throw new InfraError(
       "RDEV_CONNECTION",
-      "REGISTRY_TOKEN_SECRET is missing: the platform's setting rdev:registryAccounts is project. " +
-        "docs/operations.md says how the registry's tokens are set up.",
+      "REGISTRY_TOKEN_SECRET is missing, but the platform's setting rdev:registryAccounts is project. " +
+        "docs/operations.md explains how to set up the registry's tokens.",
     );
   }
-  if (tokenSecret === undefined || wanted === "shared") {
+  if (tokenSecret === undefined || setting === "shared") {
     void pulumi.log.warn(
-      `All pipelines push with ${hasSharedAccount ? "one account" : "the administrator's account"} ` +
-        "of the registry: each can overwrite the images of every other project" +
-        `${hasSharedAccount ? "" : ", and delete them"}. Set REGISTRY_TOKEN_SECRET to give each ` +
-        "project accounts of its own; docs/operations.md says how the registry is set up for it.",
+      `All pipelines use ${hasSharedAccount ? "one account" : "the administrator's account"} of the ` +
+        "registry, so each can overwrite the images of every other project" +
+        `${hasSharedAccount ? "" : " and delete them"}. Set REGISTRY_TOKEN_SECRET to give each project ` +
+        "its own accounts; docs/operations.md explains how to set up the registry for this.",
     );
-    return { version: wanted === "shared" ? SHARED_BY_SETTING : undefined };
+    return { version: setting === "shared" ? SHARED_BY_SETTING : undefined };
   }
   const account = (kind: AccountKind) =>
     registryAccount(tokenSecret, { platform, slug, kind, version });

@@ -3,11 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { markLabels } from "../../core/labels.ts";
 import type { Owner } from "../../core/ownership.ts";
 
-/** Cluster-scoped: one platform of a cluster has it (ClusterClaim). */
+/** Cluster-scoped. ClusterClaim gives it to one platform per cluster. */
 export const AGENT_CLUSTER_ROLE = "rdev-infra:citadel-agent";
 
 export interface AgentAccountArgs {
-  /** The owner of the cluster-wide objects. */
+  /** The owner of the cluster-scoped objects. */
   readonly owner: pulumi.Input<Owner>;
   readonly metadata: {
     readonly name: string;
@@ -17,9 +17,9 @@ export interface AgentAccountArgs {
 }
 
 /**
- * As whom the agent asks for a pod's labels, and for its namespace's, which speak for a pod that is
- * gone: a ServiceAccount that may `get` pods and namespaces, no more: neither
- * list nor watch them, nor read a Secret. Delete deletes it, its ClusterRole and the binding.
+ * The agent's ServiceAccount. It may only `get` pods and namespaces: the agent needs the labels of a
+ * pod, and those of its namespace if the pod is gone. It may not list or watch them, nor read Secrets.
+ * Delete deletes the ServiceAccount, its ClusterRole and the binding.
  */
 export class AgentAccount extends pulumi.ComponentResource {
   readonly name: pulumi.Output<string>;
@@ -33,12 +33,12 @@ export class AgentAccount extends pulumi.ComponentResource {
     const { dependsOn, deletedWith } = options;
     const labels = pulumi
       .output(owner)
-      .apply((whose) => ({ ...metadata.labels, ...markLabels(whose) }));
+      .apply((found) => ({ ...metadata.labels, ...markLabels(found) }));
     const clusterWide = { name: AGENT_CLUSTER_ROLE, labels };
 
     const account = new k8s.core.v1.ServiceAccount(
       name,
-      // Only the agent's pod asks for a token; another pod in its namespace gets none by chance.
+      // The agent's pod mounts the token explicitly. Other pods of the namespace must not get it.
       { metadata, automountServiceAccountToken: false },
       { parent: this, dependsOn, deletedWith },
     );

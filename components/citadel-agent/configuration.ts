@@ -2,17 +2,17 @@ import { stringify } from "yaml";
 import { multilineParsers } from "./multiline.ts";
 import { luaProgram } from "./lua-program.ts";
 
-/** Where the agent finds and keeps things; the defaults are those inside its container. */
+/** The agent's folders. The defaults are those in its container. */
 export interface AgentPaths {
-  /** The folder that the files of `agentConfiguration` are mounted in. @default /etc/citadel-agent */
+  /** The folder with the files of `agentConfiguration`. @default /etc/citadel-agent */
   readonly configuration: string;
-  /** Positions, chunks and what was kept aside; it must outlive the pod. @default /var/lib/citadel-agent */
+  /** File positions and chunks. It must survive the pod. @default /var/lib/citadel-agent */
   readonly state: string;
-  /** Where the kubelet links the containers' logs. @default /var/log/containers */
+  /** The kubelet's links to the containers' logs. @default /var/log/containers */
   readonly logs: string;
 }
 
-/** How the API server is asked for labels; the defaults are what every pod is given. */
+/** The access to the API server, for labels. The defaults work in every pod. */
 export interface AgentKubernetes {
   /** @default https://kubernetes.default.svc:443 */
   readonly url: string;
@@ -21,21 +21,21 @@ export interface AgentKubernetes {
 }
 
 export interface AgentConfigurationArgs {
-  /** Citadel's URL; a path is kept, a trailing slash is not. */
+  /** Citadel's URL. It may have a path. */
   readonly citadelUrl: string;
   /** The platform's name, such as `staging`: the `environment` of every event. */
   readonly platform: string;
-  /** The agent's own namespace: what its pods say is not sent. */
+  /** The agent's own namespace. The agent does not send its own logs. */
   readonly namespace: string;
-  /** The disk that logs which are not accepted yet may take on one node, in MiB. @default 1024 */
+  /** The disk space on each node for unsent logs, in MiB. @default 1024 */
   readonly bufferMiB?: number;
-  /** The part of it that one tenant can always use, in MiB. @default a sixteenth, at least 16 */
+  /** The part of it that each tenant can always use, in MiB. @default a sixteenth, at least 16 */
   readonly tenantMiB?: number | undefined;
-  /** What one container may write, for long. @default 2000 */
+  /** The average rate that a container may write. @default 2000 */
   readonly containerLinesPerSecond?: number;
-  /** What one container may write, for long. @default 1024 */
+  /** The average rate that a container may write. @default 1024 */
   readonly containerKiBPerSecond?: number;
-  /** How long the lines of a pod that cannot be found wait for its labels, in seconds. @default 300 */
+  /** How long lines wait for the labels of a pod that cannot be found, in seconds. @default 300 */
   readonly holdSeconds?: number;
   /** @default 2020 */
   readonly metricsPort?: number;
@@ -43,20 +43,28 @@ export interface AgentConfigurationArgs {
   readonly kubernetes?: Partial<AgentKubernetes>;
 }
 
-/** Where `GET /api/v2/metrics/prometheus`, and `GET /` for the liveness probe, are answered. */
+/** The port for `GET /api/v2/metrics/prometheus`, and for the probes (`GET /`). */
 export const METRICS_PORT = 2020;
 
 const UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
- * The files of the agent's configuration folder, by name, for Fluent Bit 5.1. The agent is started
- * with `--config=<folder>/fluent-bit.yaml` and these variables: CITADEL_API_KEY, CITADEL_TENANT_ID
- * (the platform's own environment) and NODE_NAME. Its account needs `get` on pods and on namespaces.
+ * The files of the agent's configuration folder, by name, for Fluent Bit 5.1. The agent needs the
+ * argument `--config=<folder>/fluent-bit.yaml`, the variables CITADEL_API_KEY, CITADEL_TENANT_ID (the
+ * platform's own environment) and NODE_NAME, and an account with `get` on pods and namespaces.
  *
- * The way of a line: tail → its container's limit → labels → its tenant's share of the disk, shape → its tenant's tag → that tenant's chunk on disk → one
- * request with the tag as X-Tenant-ID. A line whose tenant is not known yet keeps its file's tag, and
- * goes round (forward to the agent itself, through the disk) until it is.
+ * The stages of a line:
+ * 1. tail reads it.
+ * 2. limit.lua drops it if its container writes too much.
+ * 3. The kubernetes processor adds the labels of its pod and namespace.
+ * 4. shape.lua finds its tenant, drops it if the tenant's share of the disk is used up, and makes the
+ *    event.
+ * 5. rewrite_tag sets the tenant as its tag, so the engine stores it in a chunk of that tenant.
+ * 6. The http output sends each chunk in one request, with the tag as X-Tenant-ID.
+ *
+ * If the tenant is unknown, the line keeps its file's tag. The output `held` then sends it to the input
+ * `held`, through the disk, until the tenant is known.
  */
 export function agentConfiguration(args: AgentConfigurationArgs): Record<string, string> {
   const paths: AgentPaths = {
@@ -79,7 +87,7 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
     pipeline: {
       inputs: [
         tail(args, paths, [limit(paths), ...processors("containers", paths, kubernetes)]),
-        // What the output `held` sends.
+        // Receives the lines of the output `held`.
         {
           name: "forward",
           alias: "held",
@@ -107,14 +115,14 @@ export function agentConfiguration(args: AgentConfigurationArgs): Record<string,
   };
 }
 
-/** The tag is `kube.` with the file's path, its slashes as dots. */
+/** A tag is `kube.` and the file's path, with dots for slashes. */
 function tagPrefix({ logs }: AgentPaths): string {
   return `kube.${logs.slice(1).replaceAll("/", ".")}.`;
 }
 
 /**
- * Most of the disk is for what is only waiting to be sent; a good part for what a key that is not good
- * any more would cost.
+ * Splits the disk space: most is for unsent chunks, an eighth for held lines, and a quarter for chunks
+ * that Citadel rejected, for example because of an expired key.
  */
 function shares(mebibytes: number) {
   const eighth = Math.max(1, Math.floor(mebibytes / 8));
@@ -128,15 +136,15 @@ function chunksFolder({ state }: AgentPaths): string {
 function service(paths: AgentPaths, port: number, rejected: string) {
   return {
     flush: 5,
-    grace: 25, // less than the 60 s that its pod has to stop
+    grace: 25, // less than the pod's grace period of 60 s
     log_level: "warn",
     http_server: "on",
     http_listen: "0.0.0.0",
     http_port: port,
-    // A retry waits 2 s, then up to a minute.
+    // Retries wait between 2 s and a minute.
     "scheduler.base": 2,
     "scheduler.cap": 60,
-    // Else a request of Chinese logs has twice its bytes.
+    // Escaping would double the size of a request with Chinese logs.
     "json.escape_unicode": "off",
     "storage.path": chunksFolder(paths),
     "storage.sync": "normal",
@@ -155,10 +163,10 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
     alias: "containers",
     tag: "kube.*",
     path: `${paths.logs}/*.log`,
-    // Its own lines would come back for ever.
+    // Reading its own lines would cause an endless loop.
     exclude_path: `${paths.logs}/citadel-agent-*_${args.namespace}_*.log`,
     "multiline.parser": "cri",
-    // Four times a second, in place of after the first line of a trace.
+    // Polling reads four times a second. inotify would read after the first line of a trace.
     inotify_watcher: "off",
     read_from_head: "on",
     refresh_interval: 5,
@@ -174,7 +182,7 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
   };
 }
 
-/** Before all others, so that a line too many costs little. What was held has passed it already. */
+/** The first processor, so that a dropped line costs little. Held lines have already passed it. */
 function limit(paths: AgentPaths) {
   return {
     name: "lua",
@@ -192,8 +200,8 @@ function processors(
 ): readonly object[] {
   return [
     {
-      // What one reading of a file holds, and no more: with a buffer, lines that wait for the rest of
-      // their trace would be lost when the agent is killed, as the file's position is past them.
+      // Joins only lines of the same read. With a buffer, a kill of the agent would lose lines that
+      // wait for the rest of their trace, because the file position is already behind them.
       name: "multiline",
       "multiline.parser": "traces",
       "multiline.key_content": "log",
@@ -227,7 +235,7 @@ function processors(
     {
       name: "rewrite_tag",
       rule: `$fields['k8s']['tenant'] ${UUID} $fields['k8s']['tenant'] false`,
-      // For what its input refuses to take; two of one name do not start.
+      // The emitter takes lines that its input refuses. The engine does not start if two share a name.
       emitter_name: `${input}-emitter`,
       "emitter_storage.type": "filesystem",
     },
@@ -266,7 +274,7 @@ function held(paths: AgentPaths, disk: string) {
     match: "kube.*",
     unix_path: `${paths.state}/held.sock`,
     require_ack_response: "on",
-    // Else a worker that waits for an answer keeps the agent from stopping.
+    // Without a timeout, a worker that waits for an answer would prevent the agent from stopping.
     "net.io_timeout": "5s",
     workers: 1,
     retry_limit: "no_limits",

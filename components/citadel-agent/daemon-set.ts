@@ -6,15 +6,15 @@ import { METRICS_PORT } from "./configuration.ts";
 
 type Input = k8s.types.input.core.v1.PodSpec;
 
-/** In seconds: longer than Fluent Bit takes to send what it has in hand (`grace` in its service). */
+/** Seconds. Longer than Fluent Bit takes to send its current chunks (`grace` in its service). */
 const TERMINATION_GRACE = 60;
 
 export interface DaemonSetArgs {
-  /** By which its pods are selected. */
+  /** The labels of its pods, and the selector. */
   readonly labels: Labels;
   readonly image: string;
   readonly settings: AgentSettings;
-  /** The names of what it runs as, and of what it reads. */
+  /** The names of its ServiceAccount, Secret and ConfigMap. */
   readonly account: pulumi.Input<string>;
   readonly secret: pulumi.Input<string>;
   readonly config: pulumi.Input<string>;
@@ -22,11 +22,11 @@ export interface DaemonSetArgs {
   readonly fingerprint: pulumi.Input<string>;
 }
 
-/** The agent on every node, as it is run. */
+/** The spec of the agent's DaemonSet. */
 export function daemonSetSpec(args: DaemonSetArgs): k8s.types.input.apps.v1.DaemonSetSpec {
   return {
     selector: { matchLabels: args.labels },
-    // A configuration that does not start stops here, and not on every node. Logs wait in their files.
+    // A broken configuration stops on a quarter of the nodes. There, logs wait in their files.
     updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%" } },
     revisionHistoryLimit: 3,
     template: {
@@ -51,7 +51,7 @@ function podSpec({ image, settings, account, secret, config }: DaemonSetArgs): I
     automountServiceAccountToken: true,
     enableServiceLinks: false,
     tolerations: [{ operator: "Exists" }],
-    // The last to be evicted, and sure of a place: on a node without it, logs rotate away unsent.
+    // Evicted last, and always scheduled: on a node without the agent, logs rotate away unsent.
     priorityClassName: "system-node-critical",
     terminationGracePeriodSeconds: TERMINATION_GRACE,
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
@@ -60,7 +60,7 @@ function podSpec({ image, settings, account, secret, config }: DaemonSetArgs): I
       { name: "config", configMap: { name: config } },
       // /var/log/containers links to /var/log/pods, where containerd (so k3s) keeps the files.
       { name: "logs", hostPath: { path: "/var/log", type: "Directory" } },
-      // What was read and not sent yet: it must outlive the pod.
+      // Lines that were read but not sent. They must survive the pod.
       { name: "state", hostPath: { path: "/var/lib/citadel-agent", type: "DirectoryOrCreate" } },
     ],
   };
@@ -82,7 +82,7 @@ function container(
       { name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
     ],
     ports: [{ name: "metrics", containerPort: METRICS_PORT }],
-    // Both ask whether the agent runs, never whether Citadel answers: restarting helps no outage.
+    // Both probe only the agent, not Citadel: a restart would not help in an outage.
     livenessProbe: { ...PROBE, periodSeconds: 10, failureThreshold: 6 },
     readinessProbe: { ...PROBE, periodSeconds: 5 },
     resources: {
@@ -90,8 +90,7 @@ function container(
       limits: { cpu: cpuLimit, memory: memoryLimit },
     },
     securityContext: {
-      // The kubelet's and containerd's log files are root's, and closed to others. Their owner needs
-      // no capability to read them.
+      // Only root may read the log files. As their owner, it needs no capability for that.
       runAsUser: 0,
       runAsGroup: 0,
       privileged: false,

@@ -1,10 +1,10 @@
--- JSON as log lines hold it. Own, because the engine's parser makes a double of every number: here a
--- number that a double cannot hold keeps its text. Runs in LuaJIT (5.1) and in Lua 5.3.
+-- Parses the JSON of log lines. The engine's own parser turns every number into a double; this one keeps
+-- the text of a number that a double cannot hold. Runs in LuaJIT (5.1) and in Lua 5.3.
 local json = {}
 
--- What Fluent Bit packs as an array and as a map, also when empty (its flb_lua.h).
+-- Metatables that make Fluent Bit pack a table as an array or a map, even if it is empty (flb_lua.h).
 local ARRAY, MAP = { type = 1 }, { type = 2 }
-local KEPT_DEPTH = 12 -- what is deeper stays, as text
+local KEPT_DEPTH = 12 -- deeper values are kept as text
 local MAX_DEPTH = 100
 
 local find, sub, byte, char, format = string.find, string.sub, string.byte, string.char, string.format
@@ -14,9 +14,9 @@ function json.map(table)
   return setmetatable(table, MAP)
 end
 
--- A name for `key` that the map does not have yet: `key_2` and on, for what a logger wrote twice, or
--- what becomes one text. `counts` is kept for each map, as to try them all from the first again would
--- take hours for a line that is made so.
+-- Returns `key`, or, if the map already has it, `key_2` and so on: a logger may write a key twice, and
+-- cleaning may make two keys equal. `counts` holds the last number of each key in the map. Without it, a
+-- line with the same key many times would take hours.
 function json.freeName(map, key, counts)
   if map[key] == nil then return key end
   local count = counts[key] or 1
@@ -43,7 +43,7 @@ end
 
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 
--- A pair of surrogates is one character; half of one is none.
+-- A pair of surrogates is one character. Half of a pair is replaced by U+FFFD.
 local function unescape(text)
   local parts, at, count = {}, 1, 0
   while true do
@@ -73,7 +73,7 @@ local function unescape(text)
   end
 end
 
--- `at` is behind the opening quote. Gives the string and the place behind the closing one.
+-- `at` is after the opening quote. Returns the string and the position after the closing quote.
 local function readString(text, at)
   local stop = at
   while true do
@@ -92,7 +92,7 @@ local function readNumber(text, at)
   local digits = sub(text, at, stop)
   local number = tonumber(digits)
   if not number or find(digits, "%.$") or find(digits, "%.[eE]") or find(digits, "^-?0%d") then error("number") end
-  -- 16 digits are what the engine writes; a number that needs more keeps its text.
+  -- The engine writes 16 digits. A number that needs more keeps its text.
   if #digits > 15 and tonumber(format("%.16g", number)) ~= number then return digits, stop + 1 end
   if #digits > 15 and find(digits, "^-?%d+$") then return digits, stop + 1 end
   if number == 1 / 0 or number == -1 / 0 then return digits, stop + 1 end
@@ -154,12 +154,12 @@ function readValue(text, at, depth)
   end
   if mark == 116 and sub(text, at, at + 3) == "true" then return true, at + 4 end
   if mark == 102 and sub(text, at, at + 4) == "false" then return false, at + 5 end
-  -- The global of the option enable_flb_null.
+  -- flb_null is a global of the option enable_flb_null.
   if mark == 110 and sub(text, at, at + 3) == "null" then return flb_null, at + 4 end
   return readNumber(text, at)
 end
 
--- The object that a line is, or nil for every other line.
+-- The object in a line; nil if the line is not a JSON object.
 function json.object(line)
   local start = find(line, "[^ \t]")
   if not start or byte(line, start) ~= 123 then return nil end

@@ -1,4 +1,4 @@
--- Levels, as loggers write them, to Citadel's five.
+-- Converts the levels of common loggers to Citadel's five.
 local level = {}
 
 local WORDS = {
@@ -12,8 +12,8 @@ local WORDS = {
 local KLOG = { I = "info", W = "warn", E = "error", F = "error" }
 local NUMBERS = { "trace", "debug", "info", "warn", "error" }
 
--- Of slog (`INFO`, `DEBUG-4`), zerolog, logrus, zap, winston, Python by name; of pino and bunyan by
--- number (10 is trace, 60 fatal). nil where it is none of these.
+-- Reads the names of slog (`INFO`, `DEBUG-4`), zerolog, logrus, zap, winston and Python, and the numbers
+-- of pino and bunyan (10 is trace, 60 is fatal). Returns nil for any other value.
 function level.parse(value)
   if type(value) == "number" then
     if value < 10 or value > 100 then return nil end
@@ -22,12 +22,13 @@ function level.parse(value)
   if type(value) ~= "string" or #value > 32 then return nil end
   local word, offset = value:lower():match("^%s*(%a+)([+-]?%d*)%s*$")
   local known = WORDS[word or ""]
-  -- slog's levels are four apart.
+  -- slog's levels are four apart, so DEBUG-4 is trace.
   if known == "debug" and (tonumber(offset) or 0) <= -4 then return "trace" end
   return known
 end
 
--- Of a line of text: logfmt's `level=`, klog's letter, a word in capitals or brackets near its begin.
+-- The level of a line of text: logfmt's `level=`, klog's letter, or a word in capitals or brackets near
+-- its start.
 function level.ofText(line)
   local start = line:sub(1, 120)
   local named = level.parse(start:match("%f[%w]level=\"?(%a+)") or start:match("%f[%w]lvl=\"?(%a+)"))

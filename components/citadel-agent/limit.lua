@@ -1,6 +1,6 @@
--- How much one container may write: a token bucket for each, in lines and in bytes. It runs before
--- everything else, so that a dropped line costs little. The clock of a bucket is the time of its lines,
--- which the container runtime sets: lines that the agent reads late, and so quickly, are no flood.
+-- Limits how much a container may write, with a token bucket for lines and bytes. It runs first, so that a
+-- dropped line costs little. A bucket's clock is the time of its lines, which the container runtime sets.
+-- So lines that the agent reads late, and therefore quickly, do not count as a burst.
 local limit = {}
 
 local BURST = 30 -- seconds at the full rate
@@ -9,7 +9,7 @@ local MAX_BUCKETS = 2048
 
 local buckets, count = {}, 0
 
--- After a quiet interval a bucket is full again, so that a new one is as good.
+-- Removes the buckets of quiet containers. They are full again, like a new bucket.
 local function sweep(now)
   for tag, bucket in pairs(buckets) do
     if now - bucket.time > INTERVAL and not bucket.since then
@@ -33,15 +33,14 @@ local function refill(bucket, now)
   bucket.bytes = math.min(SETTINGS.bytes * BURST, bucket.bytes + passed * SETTINGS.bytes)
 end
 
--- The notice is a line of the container, written as a JSON logger would write it. No container can
--- write to a stream of this name.
+-- The notice is a line of the container in JSON. No container can write to a stream with this name.
 local function notice(bucket, now, fields, message, ...)
-  bucket.told = now
+  bucket.noticedAt = now
   local log = '{"level":"warn","logger":"citadel-agent",' .. fields .. '"msg":"' .. message:format(...) .. '"}'
   return { log = log, stream = "agent" }
 end
 
-local function begun(bucket, now)
+local function startNotice(bucket, now)
   return notice(
     bucket, now, "",
     "The log agent drops lines of this container: it writes more than %d lines or %d KiB a second.",
@@ -49,7 +48,7 @@ local function begun(bucket, now)
   )
 end
 
-local function dropped(bucket, now)
+local function countNotice(bucket, now)
   return notice(
     bucket, now, ('"dropped_lines":%d,"dropped_bytes":%d,'):format(bucket.dropped, bucket.droppedBytes),
     "The log agent dropped %d lines (%d bytes) of this container in %d s.",
@@ -58,34 +57,34 @@ local function dropped(bucket, now)
 end
 
 local function drop(bucket, now, bytes)
-  local said
+  local note
   if not bucket.since then
-    -- When a flood goes on, the count of each interval is enough.
-    if not bucket.told or now - bucket.told >= INTERVAL then said = begun(bucket, now) end
+    -- If the container keeps writing too much, the count of each interval is enough.
+    if not bucket.noticedAt or now - bucket.noticedAt >= INTERVAL then note = startNotice(bucket, now) end
     bucket.since, bucket.dropped, bucket.droppedBytes = now, 0, 0
   end
   bucket.dropped, bucket.droppedBytes = bucket.dropped + 1, bucket.droppedBytes + bytes
-  return said
+  return note
 end
 
--- Fluent Bit's codes: 0 leaves the record as it is, -1 drops it, 2 takes the given records instead.
+-- Fluent Bit's return codes: 0 keeps the record, -1 drops it, 2 replaces it by the given records.
 function limit.line(tag, ts, record)
   local now = ts.sec + ts.nsec / 1e9
   local bucket = buckets[tag] or newBucket(tag, now)
   refill(bucket, now)
-  local said
+  local note
   if bucket.since and now - bucket.since >= INTERVAL then
-    said = dropped(bucket, now)
+    note = countNotice(bucket, now)
     bucket.since = nil
   end
   local bytes = type(record.log) == "string" and #record.log or 0
   if bucket.lines >= 1 and bucket.bytes > 0 then
     bucket.lines, bucket.bytes = bucket.lines - 1, bucket.bytes - bytes
-    if said then return 2, ts, { said, record } end
+    if note then return 2, ts, { note, record } end
     return 0, ts, record
   end
-  said = drop(bucket, now, bytes) or said
-  if said then return 2, ts, { said } end
+  note = drop(bucket, now, bytes) or note
+  if note then return 2, ts, { note } end
   return -1, ts, record
 end
 

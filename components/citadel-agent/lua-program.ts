@@ -1,37 +1,37 @@
 import { readFileSync } from "node:fs";
 
-/** In the order in which they need each other. */
+/** Each module may require only modules before it. */
 const MODULES = ["json", "text", "when", "level", "limit", "chunks", "share"] as const;
 
-/** What the Lua code is told: see shape.lua. */
+/** The global SETTINGS of the Lua code. */
 export interface LuaSettings {
   /** The `environment` of every event. */
   readonly platform: string;
-  /** Seconds. */
+  /** How long a line waits for its pod's labels, in seconds. */
   readonly hold: number;
-  /** What every tag of a container begins with, before its file's name. */
+  /** The part of each container's tag before the file name. */
   readonly prefix: string;
-  /** How many lines a second one container may write. */
+  /** The lines per second that a container may write. */
   readonly lines: number;
-  /** How many bytes a second one container may write. */
+  /** The bytes per second that a container may write. */
   readonly bytes: number;
-  /** The folder in which the engine keeps what is not sent yet. */
+  /** The folder of the engine's unsent chunks. */
   readonly chunks: string;
-  /** How many bytes of it one tenant may always use. */
+  /** The bytes in that folder that a tenant can always use. */
   readonly share: number;
-  /** How many bytes of it all tenants may use. */
+  /** The bytes in that folder that all tenants together can use. */
   readonly unsent: number;
 }
 
 /**
- * One script of all Lua files. It defines the functions that Fluent Bit's filters call: `limit` for
- * what a container has written, `shape` for what is known of it by then.
+ * Joins all Lua files into one script. It defines the functions that Fluent Bit calls: `limit` for
+ * each line of a container, then `shape` for the line with its labels.
  */
 export function luaProgram(settings: LuaSettings): string {
   const modules = MODULES.map(
     (name) => `package.preload["${name}"] = function()\n${source(name)}end\n`,
   );
-  // JSON's escapes are Lua's as well, for names and paths.
+  // JSON's escapes of names and paths are valid in Lua.
   const fields = Object.entries(settings).map(
     ([name, value]) => `${name} = ${JSON.stringify(value)}`,
   );

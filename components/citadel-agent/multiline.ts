@@ -1,15 +1,15 @@
 /**
- * Which lines belong to one stack trace, in the words of Fluent Bit's multiline parsers. Streams are
- * kept apart, and a JSON object neither begins nor continues a trace.
+ * Fluent Bit's multiline parser for stack traces. stdout and stderr are joined separately. A JSON
+ * object neither starts nor continues a trace.
  */
 export function multilineParsers() {
   return [
     {
       name: "traces",
       type: "regex",
-      flush_timeout: 1000, // needed by its schema; without a buffer nothing waits
+      flush_timeout: 1000, // required by the schema; without a buffer it has no effect
       key_content: "log",
-      key_group: "stream", // the engine crashes at the seventh group: a pod's name could not be one
+      key_group: "stream", // not a pod's name: the engine crashes at the seventh group
       rules: RULES.flatMap(([states, regex, next]) =>
         states.split(" ").map((state) => ({ state, regex: `/${regex}/`, next_state: next })),
       ),
@@ -18,8 +18,8 @@ export function multilineParsers() {
 }
 
 /**
- * In which states, what the line is like, and the state after it. `\A` is tried at one place only, and
- * no part can be repeated in two ways: a line that is made to be slow would hold up the whole node.
+ * The states, the pattern of a line, and the next state. Each pattern starts with `\A` and cannot match
+ * the same text in several ways. So no line can cause backtracking that blocks the whole node.
  */
 const RULES: readonly (readonly [states: string, regex: string, next: string])[] = [
   // Go
@@ -57,7 +57,7 @@ const RULES: readonly (readonly [states: string, regex: string, next: string])[]
   ["trace", "\\A[}\\])]+,?$", "trace"],
   ["trace", "\\A$", "trace_end"],
   ["trace trace_end", "\\ANode\\.js v\\d", "trace_end"],
-  // Node shows the line that threw, before the error.
+  // Node prints the source line that threw before the error.
   ["start_state", "\\A(?:/|file:|node:)\\S+:\\d+$", "node_source"],
   ["node_source", "\\A(?:$|\\s|throw |\\^)", "node_source"],
   ["node_source", "\\A(?:Uncaught )?[\\w.$]*(?:Error|Exception)\\b", "trace_head"],

@@ -1,5 +1,4 @@
--- A container's line to Citadel's event, and the tenant that it belongs to. SETTINGS is what
--- configuration.ts puts before it.
+-- Converts a container's line to an event of Citadel, and finds its tenant. lua-program.ts defines SETTINGS.
 local json, text, when, level = require("json"), require("text"), require("when"), require("level")
 local share = require("share")
 
@@ -19,9 +18,9 @@ local function uuid(value)
 end
 
 local DEFAULT = uuid(os.getenv("CITADEL_TENANT_ID"))
--- Without it the agent must not start: nothing would say whose a line is.
+-- The agent must not start without it, because lines without a label would have no tenant.
 if not DEFAULT then error("CITADEL_TENANT_ID must be a tenant's UUID") end
--- What an event has on the disk beside its line, about.
+-- The approximate size of an event on the disk without its line.
 local EVENT_BYTES = 300
 local NODE = os.getenv("NODE_NAME") or "unknown"
 
@@ -29,9 +28,9 @@ local function labelsOf(metadata)
   return metadata and metadata.labels or {}
 end
 
--- The tenant, and what is to be said of how it was found; nil where it is not known yet. A namespace
--- with the label decides alone, and an empty one is the platform's: the admission policy binds its
--- pods to it, so that it speaks for a pod which was gone before it could be asked for.
+-- Returns the tenant and remarks on how it was found; nil if the tenant is not known yet. If the namespace
+-- has the label, only that counts; an empty label means the platform's tenant. The admission policy binds
+-- the pods to the namespace, so its label is right even for a pod that no longer exists.
 local function tenantOf(pod, namespace, held)
   local bound = labelsOf(namespace)[ENVIRONMENT]
   local label = pod and labelsOf(pod)[ENVIRONMENT]
@@ -47,12 +46,12 @@ local function tenantOf(pod, namespace, held)
     if tenant or not label then return tenant or DEFAULT end
     return DEFAULT, { malformed_environment = label }
   end
-  -- The API server answers, and the pod is gone: its namespace is no project's.
+  -- The API server answers, the pod no longer exists, and its namespace belongs to no project.
   if namespace and held >= SETTINGS.hold then return DEFAULT, { labels = "missing" } end
   return nil
 end
 
--- Takes the first of the keys whose value `read` can read out of the fields.
+-- Returns the first value of the keys that `read` accepts, and its key.
 local function take(fields, keys, read)
   for _, key in ipairs(keys) do
     local value = read(fields[key])
@@ -64,7 +63,7 @@ local function nonEmpty(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
--- Every string in it, names as well.
+-- Cleans every string in a value, including names.
 local function clean(value)
   if type(value) == "string" then return text.clean(value) end
   if type(value) ~= "table" then return value end
@@ -76,8 +75,8 @@ local function clean(value)
   return copy
 end
 
--- Every key of the line that did not become a part of the event whole stays in the fields.
-local function ofObject(fields, line)
+-- The event of a JSON line. Every key that is not moved to the event completely stays in the fields.
+local function eventOfObject(fields, line)
   local event = {}
   local message, messageKey = take(fields, MESSAGES, nonEmpty)
   local written, levelKey = take(fields, LEVELS, level.parse)
@@ -86,7 +85,7 @@ local function ofObject(fields, line)
   if messageKey then fields[messageKey] = nil end
   if timeKey then fields[timeKey] = nil end
   if targetKey then fields[targetKey] = nil end
-  -- `fatal`, `DEBUG-2` and 35 say more than Citadel's word.
+  -- `fatal`, `DEBUG-2` and 35 are more precise than Citadel's level, so they stay in the fields.
   if levelKey and tostring(fields[levelKey]):lower() == written then fields[levelKey] = nil end
   event.message = text.clean(message or line)
   event.level, event.timestamp = written or "info", timestamp
@@ -95,14 +94,14 @@ local function ofObject(fields, line)
   return event
 end
 
-local function ofText(line)
+local function eventOfText(line)
   line = text.clean(line)
   return { message = line, level = level.ofText(line), fields = json.map({}) }
 end
 
 local function eventOf(line)
   local object = #line <= text.MAX_BYTES and json.object(line) or nil
-  return object and ofObject(object, line) or ofText(line)
+  return object and eventOfObject(object, line) or eventOfText(line)
 end
 
 local function setReserved(fields, name, value)
@@ -112,20 +111,20 @@ local function setReserved(fields, name, value)
   fields[name] = value
 end
 
--- The kubelet names a file <pod>_<namespace>_<container>-<id>.log; the tag's beginning is its folder,
--- whose dots a pod's name may hold as well. One file's lines come one after another.
-local known, pod, namespace, container
-local function partsOf(tag)
-  if tag ~= known then
+-- The kubelet names a file <pod>_<namespace>_<container>-<id>.log. The tag starts with its folder. The last
+-- result is kept, because consecutive lines usually come from the same file.
+local lastTag, pod, namespace, container
+local function sourceOf(tag)
+  if tag ~= lastTag then
     local name = tag:sub(1, #SETTINGS.prefix) == SETTINGS.prefix and tag:sub(#SETTINGS.prefix + 1) or tag
-    known = tag
+    lastTag = tag
     pod, namespace, container = name:match("^([^_]+)_([^_]+)_(.+)%-%x+%.log$")
   end
   return pod, namespace, container
 end
 
 local function build(tag, ts, record, line, tenant, remarks)
-  local pod, namespace, container = partsOf(tag)
+  local pod, namespace, container = sourceOf(tag)
   local event = eventOf(line)
   local labels = labelsOf(record.kubernetes)
   local k8s = json.map({
@@ -141,7 +140,7 @@ local function build(tag, ts, record, line, tenant, remarks)
   return event
 end
 
--- A line whose tenant is not known goes round unshaped, under its file's tag.
+-- Keeps the line and its tag, so that the output `held` sends it back to the agent.
 local function hold(ts, record)
   if record.held then return 0, ts, record end
   record.held = os.time()
@@ -149,14 +148,14 @@ local function hold(ts, record)
   return 2, ts, record
 end
 
--- In a loop: "[\r\n]+$" takes minutes for a line that is full of them.
-local function withoutEnd(line)
+-- A loop, because the pattern "[\r\n]+$" takes minutes for a line with many line ends.
+local function withoutLineEnd(line)
   local stop = #line
   while line:byte(stop) == 10 or line:byte(stop) == 13 do stop = stop - 1 end
   return stop < #line and line:sub(1, stop) or line
 end
 
--- An error in here would let the record pass untouched, and so vanish.
+-- The event of a line for which `build` failed. Without it, the line would be lost.
 local function unshaped(ts, line, tenant, fault)
   return {
     message = text.clean(line), level = "info", timestamp = when.stamp(ts.sec, math.floor(ts.nsec / 1e6)),
@@ -168,19 +167,19 @@ end
 function shape(tag, ts, record)
   local line = record.log
   if type(line) ~= "string" then line = record.log == nil and "" or tostring(line) end
-  line = withoutEnd(line)
+  line = withoutLineEnd(line)
   if not line:find("%S") then return -1, ts, record end
   local pod = type(record.kubernetes) == "table" and record.kubernetes.pod_id and record.kubernetes or nil
   local namespace = type(record.kubernetes_namespace) == "table" and record.kubernetes_namespace or nil
   local held = record.held and os.time() - record.held or 0
   local tenant, remarks = tenantOf(pod, namespace, held)
   if not tenant then return hold(ts, record) end
-  local passes, said = share.line(tenant, #line + EVENT_BYTES)
-  if not passes then return said and 2 or -1, ts, said or record end
+  local passes, note = share.line(tenant, #line + EVENT_BYTES)
+  if not passes then return note and 2 or -1, ts, note or record end
   local good, event = pcall(build, tag, ts, record, line, tenant, remarks)
   if not good then event = unshaped(ts, line, tenant, event) end
-  return 2, ts, said and { said, event } or event
+  return 2, ts, note and { note, event } or event
 end
 
--- The first stage of the way, of the same script.
+-- The first stage is in the same script.
 limit = require("limit").line

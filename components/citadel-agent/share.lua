@@ -1,23 +1,23 @@
--- How much of the disk the lines of one tenant may take while they wait for Citadel. A tenant may use
--- more than its share while at least half of the disk is free; what is left is for the others.
+-- Limits the disk space for unsent lines of each tenant. A tenant may use more than its share while at
+-- least half of the space is free. The rest is reserved for the other tenants' shares.
 local chunks, json, when = require("chunks"), require("json"), require("when")
 
 local share = {}
 
 local INTERVAL = 60 -- seconds between two notices to one tenant
-local LOOK_EVERY = 10 -- seconds; more where there are many chunks
--- The engine can have 16,384 chunks on their way, and stops sending where all of them are refused.
+local MEASURE_EVERY = 10 -- seconds; longer with many chunks
+-- The engine handles at most 16,384 chunks at a time. It stops sending if Citadel refuses all of them.
 local MAX_CHUNKS, MANY_CHUNKS = 4096, 8192
 local NOTHING = { bytes = 0, count = 0 }
 
-local byTag, all, lookedAt, nextLook
--- What passed since the last look, by tenant and in all.
+local byTag, all, measuredAt, nextMeasurement
+-- The bytes that passed since the last measurement, by tenant and in total.
 local passed, passedInAll = {}, 0
 
-local function look(now)
+local function measure(now)
   byTag, all = chunks.measure()
   passed, passedInAll = {}, 0
-  lookedAt, nextLook = now, now + LOOK_EVERY + math.floor((all and all.count or 0) / 500)
+  measuredAt, nextMeasurement = now, now + MEASURE_EVERY + math.floor((all and all.count or 0) / 500)
 end
 
 local function isOver(tenant, bytes)
@@ -28,11 +28,11 @@ local function isOver(tenant, bytes)
     and all.bytes + passedInAll + bytes > SETTINGS.unsent / 2
 end
 
--- Whether these bytes of a tenant may be kept.
-local function takes(tenant, bytes, now)
-  if not nextLook or now >= nextLook or now < lookedAt then look(now) end
-  -- What passed may have been sent already. The clock has whole seconds, so that this is rare.
-  if isOver(tenant, bytes) and now > lookedAt then look(now) end
+-- Whether a tenant may store these bytes.
+local function hasRoom(tenant, bytes, now)
+  if not nextMeasurement or now >= nextMeasurement or now < measuredAt then measure(now) end
+  -- Lines that passed may have been sent already. The clock has whole seconds, so this measures rarely.
+  if isOver(tenant, bytes) and now > measuredAt then measure(now) end
   if isOver(tenant, bytes) then return false end
   passed[tenant] = (passed[tenant] or 0) + bytes
   passedInAll = passedInAll + bytes
@@ -42,9 +42,9 @@ end
 local states = {}
 
 local function notice(tenant, now, state)
-  state.told = now
-  local text = "The log agent on this node drops lines of this environment: Citadel takes them more slowly than "
-    .. "they come, and those that wait have used up the environment's share of the disk."
+  state.noticedAt = now
+  local text = "The log agent on this node drops lines of this environment: Citadel accepts them more slowly than "
+    .. "they arrive, and the unsent ones have used up the environment's share of the disk."
   if state.lines > 0 then
     text = text .. (" %d lines (%d bytes) were dropped since the last notice."):format(state.lines, state.bytes)
   end
@@ -60,26 +60,26 @@ local function notice(tenant, now, state)
   return event
 end
 
--- Whether a line of a tenant passes, and what its environment is to be told.
+-- Returns whether a line of a tenant passes, and a notice for its environment, if one is due.
 function share.line(tenant, bytes)
   local now = os.time()
   local state = states[tenant]
-  local passes = takes(tenant, bytes, now)
+  local passes = hasRoom(tenant, bytes, now)
   if passes and not state then return true end
   if not state then
     state = { lines = 0, bytes = 0 }
     states[tenant] = state
   end
-  local said
+  local note
   if not passes then state.lines, state.bytes = state.lines + 1, state.bytes + bytes end
-  if not state.told or math.abs(now - state.told) >= INTERVAL then
+  if not state.noticedAt or math.abs(now - state.noticedAt) >= INTERVAL then
     if passes and state.lines == 0 then
       states[tenant] = nil
       return true
     end
-    said = notice(tenant, now, state)
+    note = notice(tenant, now, state)
   end
-  return passes, said
+  return passes, note
 end
 
 return share

@@ -1,11 +1,11 @@
--- Text that JSON and a reader can bear.
+-- Cleans text for JSON and for readers.
 local text = {}
 
 local find, sub, byte, char, gsub = string.find, string.sub, string.byte, string.char, string.gsub
 
 local MAX_BYTES = 256 * 1024
 
--- The length of the well-formed UTF-8 character at a byte above 127, or nil (RFC 3629).
+-- The length of the valid UTF-8 character at a byte above 127; nil if it is invalid (RFC 3629).
 local function lengthOf(s, at)
   local a, b, c, d = byte(s, at, at + 3)
   local function tail(x) return x and x >= 0x80 and x < 0xC0 end
@@ -21,7 +21,7 @@ local function lengthOf(s, at)
   return nil
 end
 
--- A byte that belongs to no character becomes U+FFFD.
+-- Replaces each byte that is not part of a valid character with U+FFFD.
 local function wellFormed(s)
   local at = find(s, "[\128-\255]")
   if not at then return s end
@@ -38,20 +38,20 @@ local function wellFormed(s)
   return table.concat(parts) .. sub(s, from)
 end
 
--- JSON writes a control character as six bytes, so that a request could pass Citadel's limit: they
--- become their pictures (U+2400 and on) of three bytes, as here. Tabs and line ends stay.
+-- Replaces control characters, except tabs and line ends, with their pictures (from U+2400), which have
+-- three bytes. JSON escapes a control character to six bytes, which could exceed Citadel's limit.
 local function picture(c)
   if c == "\t" or c == "\n" or c == "\r" then return nil end
   return c == "\127" and "\226\144\161" or "\226\144" .. char(0x80 + byte(c))
 end
 
--- Well-formed, without control characters, and not longer than 256 KiB.
+-- Makes text valid UTF-8 without control characters, of at most 256 KiB.
 function text.clean(s)
   if not find(s, "[\128-\255%c]") and #s <= MAX_BYTES then return s end
   s = gsub(wellFormed(s), "%c", picture)
   if #s <= MAX_BYTES then return s end
   local marker = "… [cut: " .. #s .. " bytes]"
-  -- Not in the middle of a character.
+  -- Does not cut inside a character.
   local stop = MAX_BYTES - #marker
   while byte(s, stop + 1) >= 0x80 and byte(s, stop + 1) < 0xC0 do stop = stop - 1 end
   return sub(s, 1, stop) .. marker

@@ -1,23 +1,24 @@
--- Times, as loggers write them, to the event's: RFC 3339 in UTC with milliseconds.
+-- Converts the times of common loggers to RFC 3339 in UTC with milliseconds.
 local when = {}
 
 local floor, format, match = math.floor, string.format, string.match
 
--- What is outside is no time that a program wrote but a number with another meaning.
+-- A number outside this range is not a time.
 local EARLIEST, LATEST = 946684800, 4102444800 -- 2000 and 2100, in seconds since 1970
 
 local last, lastText
 
--- Of whole seconds since 1970, by Howard Hinnant's civil_from_days: not every Lua's os.date knows UTC.
+-- The date and time of seconds since 1970, with Howard Hinnant's civil_from_days. Not every os.date in Lua
+-- supports UTC.
 local function civil(seconds)
   local days = floor(seconds / 86400) + 719468
   local rest = seconds % 86400
   local era = floor(days / 146097)
   local day = days % 146097
   local year = floor((day - floor(day / 1460) + floor(day / 36524) - floor(day / 146096)) / 365)
-  local ofYear = day - (365 * year + floor(year / 4) - floor(year / 100))
-  local month = floor((5 * ofYear + 2) / 153)
-  day = ofYear - floor((153 * month + 2) / 5) + 1
+  local dayOfYear = day - (365 * year + floor(year / 4) - floor(year / 100))
+  local month = floor((5 * dayOfYear + 2) / 153)
+  day = dayOfYear - floor((153 * month + 2) / 5) + 1
   month = month < 10 and month + 3 or month - 9
   year = year + era * 400 + (month <= 2 and 1 or 0)
   return format("%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, floor(rest / 3600), floor(rest / 60) % 60, rest % 60)
@@ -30,7 +31,7 @@ function when.stamp(seconds, milliseconds)
   return format("%s.%03dZ", lastText, milliseconds)
 end
 
--- Days since 1970 of a date of the Gregorian calendar; of March first in its years, as leap days end them.
+-- Days since 1970 of a Gregorian date. The year starts in March, so that a leap day is its last day.
 local function daysOf(year, month, day)
   if month <= 2 then year, month = year - 1, month + 12 end
   return 365 * year + floor(year / 4) - floor(year / 100) + floor(year / 400)
@@ -42,8 +43,9 @@ local function stampOf(seconds, milliseconds)
   return when.stamp(floor(seconds), floor(milliseconds))
 end
 
--- Seconds, milliseconds, micro- or nanoseconds since 1970: in 2000 to 2100 their sizes do not meet.
-local function ofNumber(number)
+-- Reads seconds, milliseconds, microseconds or nanoseconds since 1970. Between 2000 and 2100 their ranges
+-- do not overlap.
+local function parseNumber(number)
   local unit = 1
   while number / unit >= LATEST and unit < 1e9 do unit = unit * 1000 end
   local seconds = floor(number / unit)
@@ -52,14 +54,14 @@ end
 
 local LENGTHS = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
-local function ofText(value)
+local function parseText(value)
   local year, month, day, hour, minute, second, rest =
     match(value, "^(%d%d%d%d)-(%d%d)-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$")
-  if not year then return match(value, "^%d+%.?%d*$") and ofNumber(tonumber(value)) or nil end
+  if not year then return match(value, "^%d+%.?%d*$") and parseNumber(tonumber(value)) or nil end
   local fraction, zone = match(rest, "^[.,](%d+)(.*)$")
   zone = zone or rest
   local sign, hours, minutes = match(zone, "^([+-])(%d%d):?(%d%d)$")
-  -- Without a zone it could be any hour.
+  -- A time without a zone is ambiguous.
   if not sign and zone ~= "Z" and zone ~= "z" then return nil end
   month, day, hour = tonumber(month), tonumber(day), tonumber(hour)
   if not LENGTHS[month] or day < 1 or day > LENGTHS[month] or hour > 23 then return nil end
@@ -69,10 +71,10 @@ local function ofText(value)
   return stampOf(seconds, tonumber(string.sub((fraction or "") .. "000", 1, 3)))
 end
 
--- The event's time of a logger's value, or nil where that is none.
+-- The event's time from a logger's value; nil if the value is not a time.
 function when.parse(value)
-  if type(value) == "number" then return ofNumber(value) end
-  if type(value) == "string" and #value < 64 then return ofText(value) end
+  if type(value) == "number" then return parseNumber(value) end
+  if type(value) == "string" and #value < 64 then return parseText(value) end
   return nil
 end
 

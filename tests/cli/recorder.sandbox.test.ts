@@ -118,7 +118,7 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
   it("say what is wrong with DATABASE_URL before they ask anything", async () => {
     const { code, stdout, stderr } = await run(["refresh", stack], { DATABASE_URL: "mysql://x" });
     assert.deepEqual([code, stdout], [2, ""]);
-    assert.match(stderr, /^RDEV_CONNECTION: [\s\S]*DATABASE_URL is no URL/);
+    assert.match(stderr, /^RDEV_CONNECTION: [\s\S]*DATABASE_URL is not a URL/);
   });
 
   it("work without DATABASE_URL, and record nothing", async () => {

@@ -32,7 +32,7 @@ const PULL = {
   account: { username: "staging.my-app.pull.1", password: "planted-pull" },
 };
 
-/** Every component, made for a slug. */
+/** Creates each component for a slug. */
 const make = {
   GitRepo: (slug: string) =>
     new GitRepo(slug, { slug, owner, organization: "projects", description: "Mine" }),
@@ -122,7 +122,7 @@ const make = {
 
 describe("components", () => {
   for (const [component, create] of Object.entries(make)) {
-    it(`${component} stands beside another one without a collision`, async () => {
+    it(`${component} can be created twice without a name collision`, async () => {
       const { all } = await record(() => {
         create("one-app");
         create("two-app");
@@ -134,7 +134,7 @@ describe("components", () => {
     });
   }
 
-  it("hold no provider code, only its reference", async () => {
+  it("have no provider code in their inputs, only its reference", async () => {
     const { all } = await record(() => {
       for (const [component, create] of Object.entries(make)) create(component.toLowerCase());
     });
@@ -205,7 +205,7 @@ describe("Database", () => {
     assert.match(String(result), /@db:5432\/my_app\?sslmode=require$/);
   });
 
-  it("gives pods the address that the platform sets for them", async () => {
+  it("gives pods the address that the platform sets", async () => {
     const url = (address: DatabaseArgs["address"] & object) =>
       record(
         () => new Database("my-app", { slug: "my-app", owner, connectionLimit: 5, address }).url,
@@ -221,7 +221,7 @@ describe("Database", () => {
 });
 
 describe("Cache", () => {
-  it("makes a user for the slug's prefix, and a secret URL", async () => {
+  it("makes a user limited to the slug's prefix, and a secret URL", async () => {
     let secret: boolean | undefined;
     const { one, result } = await record(async () => {
       const { url } = make.Cache("my-app");
@@ -235,7 +235,7 @@ describe("Cache", () => {
     assert.equal(secret, true);
   });
 
-  it("gives pods the address that the platform sets for them", async () => {
+  it("gives pods the address that the platform sets", async () => {
     const url = (address: CacheArgs["address"] & object) =>
       record(() => new Cache("my-app", { slug: "my-app", owner, rights: NO_RIGHTS, address }).url);
     const own = await url({ host: "redis.data.svc", port: 6380, tls: true });
@@ -244,7 +244,7 @@ describe("Cache", () => {
     assert.match(String(kept.result), /^redis:.*@\[::1\]:6379$/);
   });
 
-  it("lets its user run scripts and INFO only where the platform says so", async () => {
+  it("permits scripts and INFO only if the platform does", async () => {
     const rulesFor = async (rights: CacheArgs["rights"]) => {
       const { one } = await record(() => new Cache("my-app", { slug: "my-app", owner, rights }));
       return String(one("redis:User").inputs["commands"]).split(" ");
@@ -264,7 +264,7 @@ describe("Cache", () => {
 });
 
 describe("CiPipeline", () => {
-  it("activates the repository and sets what its pipeline needs", async () => {
+  it("activates the repository and sets the secrets of its pipeline", async () => {
     const { one, byType } = await record(() => make.CiPipeline("my-app"));
     assert.equal(one("woodpecker:Repository").inputs["forgeRemoteId"], 7);
     assert.equal(one("woodpecker:RegistryCredentials").inputs["credentialsVersion"], 1);
@@ -275,7 +275,7 @@ describe("CiPipeline", () => {
 });
 
 describe("TemplateSeed", () => {
-  it("hands the template's values to the seeding program, and no secret", async () => {
+  it("passes the template's values to the seeding program, but no secret", async () => {
     const { one } = await record(() => make.TemplateSeed("my-app"));
     const { inputs, secrets } = one("command:local:Command");
     const environment = inputs["environment"] as Record<string, string>;
@@ -285,12 +285,12 @@ describe("TemplateSeed", () => {
     assert.equal(inputs["delete"], undefined);
   });
 
-  it("seeds again where the repository is another", async () => {
+  it("seeds again if the repository is a new one", async () => {
     const { one } = await record(() => make.TemplateSeed("my-app"));
     assert.deepEqual(one("command:local:Command").inputs["triggers"], [7]);
   });
 
-  it("refuses a template that does not exist, in a preview too", async () => {
+  it("refuses a template that does not exist, also in a preview", async () => {
     const program = () =>
       new TemplateSeed("x", {
         template: "nothing",
@@ -332,7 +332,7 @@ describe("Deployment", () => {
     assert.equal(labels["citadel.io/environment"], TENANT);
   });
 
-  it("has no environment label without Citadel, and a namespace that allows none", async () => {
+  it("has no environment label without Citadel, and its namespace permits none", async () => {
     const { one } = await record(
       () =>
         new Deployment("my-app", {
@@ -356,7 +356,7 @@ describe("Deployment", () => {
     assert.equal(namespace["citadel.io/environment"], "");
   });
 
-  it("is admitted by Pod Security restricted, and bounded", async () => {
+  it("satisfies Pod Security restricted and has limits", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     const namespace = one("kubernetes:Namespace").inputs["labels"] as Record<string, string>;
     assert.equal(namespace["pod-security.kubernetes.io/enforce"], "restricted");
@@ -372,7 +372,7 @@ describe("Deployment", () => {
     one("kubernetes:core/v1:LimitRange");
   });
 
-  it("runs what runs already, and the placeholder at first", async () => {
+  it("keeps the running image, and starts with the placeholder", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     assert.deepEqual(
       { ...one("kubernetes:RunningImage").inputs, __provider: undefined },
@@ -388,7 +388,7 @@ describe("Deployment", () => {
     assert.equal(spec.containers[0].image, "placeholder:1");
   });
 
-  it("bounds each container, and what is in its namespace", async () => {
+  it("limits each container and the objects in its namespace", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     assert.deepEqual(one("kubernetes:core/v1:ResourceQuota").inputs["spec"], {
       hard: {
@@ -415,7 +415,7 @@ describe("Deployment", () => {
     });
   });
 
-  it("lets in only the ingress and its own pods, and out as the platform says", async () => {
+  it("permits connections from the ingress and its own pods, and to what the platform opens", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     const spec = one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"];
     assert.deepEqual(spec, {
@@ -435,7 +435,7 @@ describe("Deployment", () => {
     });
   });
 
-  it("keeps its secrets secret, in a Secret whose name changes with them", async () => {
+  it("keeps its secrets in a Secret whose name changes with them", async () => {
     const { one } = await record(() => make.Deployment("my-app"));
     const secret = one("kubernetes:core/v1:Secret", "my-app-env");
     assert.ok(secret.secrets.includes("stringData"));
@@ -467,7 +467,7 @@ describe("Deployment", () => {
 });
 
 describe("WorkloadLabels", () => {
-  it("patches the labels of the pods, and nothing else", async () => {
+  it("patches only the labels of the pods", async () => {
     const { one } = await record(() => make.WorkloadLabels("claudebox"));
     const { inputs } = one("kubernetes:apps/v1:StatefulSetPatch");
     assert.deepEqual(inputs["metadata"], { namespace: "rdev", name: "claudebox" });

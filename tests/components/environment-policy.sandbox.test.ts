@@ -22,7 +22,7 @@ const MERGE = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
 const OURS = randomUUID();
 const FOREIGN = randomUUID();
 
-/** Whatever makes pods, with that label on them, in a namespace. */
+/** Manifests of a pod and of every workload, in a namespace and with an environment label. */
 const KINDS = [
   "Pod",
   "ReplicationController",
@@ -64,7 +64,7 @@ function object(kind: string, namespace: string, environment?: string) {
   }
 }
 
-describe("the rule about environments", function () {
+describe("EnvironmentPolicy", function () {
   this.timeout(400_000);
   const namespaces: string[] = [];
   const config = new KubeConfig();
@@ -74,7 +74,7 @@ describe("the rule about environments", function () {
   /** The platform's own environment. */
   let platform: string;
 
-  /** A namespace with these labels; its name. */
+  /** Creates a namespace with labels, and returns its name. */
   const namespace = async (labels: Record<string, string> = {}) => {
     const name = uniqueSlug();
     namespaces.push(name);
@@ -92,7 +92,7 @@ describe("the rule about environments", function () {
 
   const make = (kind: string, where: string, environment?: string) =>
     objects.create(object(kind, where, environment));
-  /** Asks the server, and makes nothing. */
+  /** Whether the server would admit an object (dry run). */
   const isAdmitted = async (kind: string, where: string, environment?: string) =>
     (await refusal(objects.create(object(kind, where, environment), undefined, "All"))) === "";
 
@@ -106,16 +106,16 @@ describe("the rule about environments", function () {
     core = config.makeApiClient(CoreV1Api);
     apps = config.makeApiClient(AppsV1Api);
     objects = KubernetesObjectApi.makeApiClient(config);
-    // A policy is in force a moment after it was made.
-    const stranger = await namespace();
+    // A policy takes effect shortly after it was created.
+    const unbound = await namespace();
     await until(async () => {
-      if (await isAdmitted("Pod", stranger, FOREIGN)) throw new Error("not in force yet");
+      if (await isAdmitted("Pod", unbound, FOREIGN)) throw new Error("not in force yet");
     });
   });
 
   after(() => Promise.all(namespaces.map((name) => core.deleteNamespace({ name }))));
 
-  it("lets pods in a project's namespace name its environment, and no other, nor none", async () => {
+  it("requires pods in a project's namespace to name exactly its environment", async () => {
     const bound = await ofProject(OURS);
     for (const kind of KINDS) {
       assert.ok(await isAdmitted(kind, bound, OURS), kind);
@@ -125,9 +125,9 @@ describe("the rule about environments", function () {
     }
   });
 
-  it("lets all others name the platform's environment, or none", async () => {
-    const [stranger, agents] = [await namespace(), "observability"];
-    for (const where of [stranger, agents]) {
+  it("permits all other pods to name the platform's environment or none", async () => {
+    const [unbound, agents] = [await namespace(), "observability"];
+    for (const where of [unbound, agents]) {
       for (const kind of KINDS) {
         for (const allowed of [undefined, platform]) {
           assert.ok(
@@ -142,7 +142,7 @@ describe("the rule about environments", function () {
     }
   });
 
-  it("lets pods of a project without Citadel name none", async () => {
+  it("permits no environment for pods of a project without Citadel", async () => {
     const none = await ofProject();
     for (const kind of KINDS) {
       assert.ok(await isAdmitted(kind, none), kind);
@@ -152,8 +152,8 @@ describe("the rule about environments", function () {
     }
   });
 
-  it("says the label, the value and the way out", async () => {
-    const [bound, stranger, none] = [await ofProject(OURS), await namespace(), await ofProject()];
+  it("names the label, the value and the solution in its message", async () => {
+    const [bound, unbound, none] = [await ofProject(OURS), await namespace(), await ofProject()];
     const says = async (where: string, ...parts: string[]) => {
       const message = await refusal(make("Deployment", where, FOREIGN));
       for (const part of [ENVIRONMENT_LABEL, where, `instead got "${FOREIGN}"`, ...parts]) {
@@ -161,11 +161,11 @@ describe("the rule about environments", function () {
       }
     };
     await says(bound, `must be ${OURS}, the environment of the namespace`, "in the template");
-    await says(stranger, `must be left out, or ${platform}`);
+    await says(unbound, `must be left out, or ${platform}`);
     await says(none, "must be left out: the namespace has no environment");
   });
 
-  it("holds for updates, for a pod's status, and for what binds it to a node", async () => {
+  it("applies to updates, to a pod's status and to bindings", async () => {
     const bound = await ofProject(OURS);
     await make("Deployment", bound, OURS);
     const deployment = { namespace: bound, name: "x" };
@@ -201,25 +201,25 @@ describe("the rule about environments", function () {
       });
     assert.match(await refusal(bind({ [ENVIRONMENT_LABEL]: FOREIGN })), new RegExp(FOREIGN));
     assert.match(await refusal(bind({ [ENVIRONMENT_LABEL]: "" })), /instead got ""/);
-    // The client cannot read the answer to this call, which is a Status.
+    // The client cannot parse the answer to this call, which is a Status.
     await bind({}).catch(() => undefined);
     assert.equal((await core.readNamespacedPod(pod)).spec?.nodeName, target.name);
     assert.equal((await core.readNamespacedPod(pod)).metadata?.labels?.[ENVIRONMENT_LABEL], OURS);
   });
 
-  it("is not in the way of what is there when a namespace's environment changes", async () => {
+  it("does not block existing objects when a namespace's environment changes", async () => {
     const bound = await ofProject(OURS);
     const where = { namespace: bound, name: "x" };
     await make("Deployment", bound, OURS);
     await make("Job", bound, OURS);
     await available(where);
-    // What its controller has not made by then, it may not make any more.
+    // The controller may not create further pods with the old environment.
     await until(async () => assert.equal((await podsOf(bound, "Job")).length, 1));
     await label(bound, FOREIGN);
     await until(async () => assert.ok(await isAdmitted("Pod", bound, FOREIGN)));
     assert.ok(!(await isAdmitted("Pod", bound, OURS)));
 
-    // The rollout to the new environment scales the old ReplicaSet down, and ends its pods.
+    // The rollout to the new environment scales the old ReplicaSet down and deletes its pods.
     const metadata = { labels: { [ENVIRONMENT_LABEL]: FOREIGN } };
     await apps.patchNamespacedDeployment(
       { ...where, body: { spec: { template: { metadata } } } },
@@ -240,7 +240,7 @@ describe("the rule about environments", function () {
     });
   });
 
-  it("is not in the way of a project that an older version made, until its next up", async () => {
+  it("does not block a project of an older version before its next up", async () => {
     const old = await ofProject(OURS);
     const where = { namespace: old, name: "x" };
     await make("Deployment", old, OURS);
@@ -277,7 +277,7 @@ describe("the rule about environments", function () {
     for (const kind of KINDS) assert.ok(!(await isAdmitted(kind, old, FOREIGN)), kind);
   });
 
-  it("does not believe an owner that is written into a pod", async () => {
+  it("ignores owner references of a pod", async () => {
     const old = await namespace(ownershipLabels("x"));
     const ownerReferences = [
       { apiVersion: "apps/v1", kind: "ReplicaSet", name: "x", uid: randomUUID(), controller: true },
@@ -290,10 +290,10 @@ describe("the rule about environments", function () {
   });
 
   describe("for namespaces", () => {
-    let stranger: CoreV1Api;
+    let outsider: CoreV1Api;
     const account = uniqueSlug();
 
-    // Somebody who may do everything with namespaces and pods, and no more.
+    // A user with all permissions for namespaces and pods, and no others.
     before(async () => {
       const rbac = config.makeApiClient(RbacAuthorizationV1Api);
       const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: account };
@@ -311,8 +311,8 @@ describe("the rule about environments", function () {
       });
       const theirs = new KubeConfig();
       theirs.loadFromFile(await writeKubeconfig({ token: status?.token ?? "" }));
-      stranger = theirs.makeApiClient(CoreV1Api);
-      await until(() => stranger.listNamespace());
+      outsider = theirs.makeApiClient(CoreV1Api);
+      await until(() => outsider.listNamespace());
     });
 
     after(async () => {
@@ -325,19 +325,19 @@ describe("the rule about environments", function () {
     const patch = (name: string, labels: Record<string, string | null>) => {
       const body = { metadata: { labels } };
       return [
-        () => stranger.patchNamespace({ name, body }, MERGE),
-        () => stranger.patchNamespaceStatus({ name, body }, MERGE),
+        () => outsider.patchNamespace({ name, body }, MERGE),
+        () => outsider.patchNamespaceStatus({ name, body }, MERGE),
       ];
     };
 
-    it("keeps their environment and their project from who may only label namespaces", async () => {
+    it("protects environment and project from users who may only label namespaces", async () => {
       const bound = await ofProject(OURS);
       const own = uniqueSlug();
       namespaces.push(own);
-      await stranger.createNamespace({ body: { metadata: { name: own, labels: { team: "a" } } } });
+      await outsider.createNamespace({ body: { metadata: { name: own, labels: { team: "a" } } } });
       for (const labels of [environmentBinding(FOREIGN), ownershipLabels("x")]) {
         const body = { metadata: { name: uniqueSlug(), labels: { ...labels } } };
-        assert.match(await refusal(stranger.createNamespace({ body })), /Only who may update/);
+        assert.match(await refusal(outsider.createNamespace({ body })), /Only who may update/);
         for (const change of patch(own, labels)) {
           assert.match(await refusal(change()), /Only who may update/);
         }
@@ -354,7 +354,7 @@ describe("the rule about environments", function () {
       assert.equal(metadata?.labels?.[ENVIRONMENT_LABEL], OURS);
     });
 
-    it("says the label, the value, by whom, and the way out", async () => {
+    it("names the label, the value, the user and the solution in its message", async () => {
       const own = await namespace();
       const message = await refusal(patch(own, environmentBinding(FOREIGN))[0]?.());
       for (const part of [
@@ -379,7 +379,7 @@ describe("the rule about environments", function () {
     });
 });
 
-/** What the server says when it refuses; empty where it does not. */
+/** The server's message if it refuses; empty otherwise. */
 async function refusal(request: Promise<unknown> | undefined): Promise<string> {
   try {
     await request;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { hostInUrl, isLoopback, sslModeOf } from "../../core/address.ts";
 
-describe("an address", () => {
-  it("is known as this machine's own", () => {
+describe("address helpers", () => {
+  it("recognize loopback hosts", () => {
     for (const host of [
       "localhost",
       "db.localhost",
@@ -19,13 +19,13 @@ describe("an address", () => {
     }
   });
 
-  it("stands in a URL with brackets where it is IPv6", () => {
+  it("put an IPv6 address in a URL into brackets", () => {
     assert.equal(hostInUrl("2001:db8::1"), "[2001:db8::1]");
     assert.equal(hostInUrl("[2001:db8::1]"), "[2001:db8::1]");
     assert.equal(hostInUrl("db.example.test"), "db.example.test");
   });
 
-  it("keeps what a connection string asks for, in libpq's words", () => {
+  it("read the sslmode of a connection string", () => {
     const mode = (query: string) => sslModeOf(new URL(`postgres://db/x${query}`));
     assert.equal(mode(""), "");
     assert.equal(mode("?sslmode=verify-full&sslrootcert=/ca.pem"), "verify-full");

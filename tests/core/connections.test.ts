@@ -11,7 +11,7 @@ describe("connections", () => {
     assert.ok(Object.isFrozen(gitea));
   });
 
-  it("name everything that is missing, empty or malformed in one error, and no value", () => {
+  it("name every missing, empty or malformed variable in one error, but no value", () => {
     const error = thrown("RDEV_CONNECTION", () =>
       connections(["gitea", "woodpecker", "dns", "registry", "postgres", "citadel"], {
         GITEA_URL: "ftp://user:planted@git",
@@ -42,11 +42,11 @@ describe("connections", () => {
     assert.ok(!error.message.includes("planted"), error.message);
   });
 
-  it("ask for nothing of a system that is not named", () => {
+  it("need no variables of other systems", () => {
     assert.deepEqual(Object.keys(connections(["gitea"], GITEA)), ["gitea"]);
   });
 
-  it("know both DNS systems", () => {
+  it("support both DNS systems", () => {
     assert.deepEqual(
       connection("dns", { DNS_PROVIDER: "cloudflare", CLOUDFLARE_API_TOKEN: "t0ken" }),
       {
@@ -64,13 +64,13 @@ describe("connections", () => {
     });
   });
 
-  it("use Citadel unless it is switched off", () => {
+  it("include Citadel unless it is switched off", () => {
     assert.equal(connection("citadelEnabled", {}).enabled, true);
     assert.equal(connection("citadelEnabled", { CITADEL_ENABLED: "false" }).enabled, false);
     thrown("RDEV_CONNECTION", () => connection("citadelEnabled", { CITADEL_ENABLED: "no" }));
   });
 
-  it("fall back to the key that can do all for the agent, and tell", () => {
+  it("use the management key for the agent if there is no other, and report it", () => {
     const one = { CITADEL_URL: "https://c", CITADEL_API_KEY: "ck_live_a" };
     assert.equal(connection("citadel", one).agentKey, "ck_live_a");
     assert.equal(connection("citadel", one).hasAgentKey, false);
@@ -85,7 +85,7 @@ describe("connections", () => {
     REGISTRY_PASSWORD: "planted-admin",
   };
 
-  it("refuse half an account for pipelines, and name both of its variables", () => {
+  it("refuse half of an account for pipelines, and name both variables", () => {
     for (const half of [
       { REGISTRY_CI_USERNAME: "ci" },
       { REGISTRY_CI_PASSWORD: "planted-ci" },
@@ -99,7 +99,7 @@ describe("connections", () => {
     }
   });
 
-  it("know no other variables of the pipelines' account, beside those that Kubernetes sets", () => {
+  it("refuse unknown variables of the pipelines' account, except those that Kubernetes sets", () => {
     const misspelt = { REGISTRY_CI_USER: "ci", REGISTRY_CI_PASS: "planted-ci" };
     const { message } = thrown("RDEV_CONNECTION", () =>
       connection("registry", { ...registry, ...misspelt, REGISTRY_PASSWORD: undefined }),
@@ -113,7 +113,7 @@ describe("connections", () => {
     assert.equal(connection("registry", { ...registry, ...service }).hasSharedAccount, false);
   });
 
-  it("take the key that signs the registry's tokens from a variable or from a file, not both", () => {
+  it("read the key for the registry's tokens from a variable or a file, but not both", () => {
     const tokens = { ...registry, REGISTRY_TOKEN_SECRET: "s".repeat(32) };
     const file = { REGISTRY_TOKEN_KEY_FILE: "/run/key.pem" };
     assert.equal(connection("registryTokens", { ...tokens, ...file }).keyFile, "/run/key.pem");
@@ -125,14 +125,14 @@ describe("connections", () => {
     }
   });
 
-  it("refuse a secret for the registry's accounts that can be guessed", () => {
+  it("refuse a short secret for the registry's accounts", () => {
     const short = { ...registry, REGISTRY_TOKEN_SECRET: "planted" };
     const { message } = thrown("RDEV_CONNECTION", () => connection("registry", short));
     assert.match(message, /REGISTRY_TOKEN_SECRET is shorter than 32 characters/);
     assert.doesNotMatch(message, /planted/);
   });
 
-  it("know their secrets, also inside of URLs", () => {
+  it("list their secrets, including those in URLs", () => {
     assert.deepEqual(
       connectionSecrets({
         GITEA_TOKEN: "one",

@@ -7,8 +7,8 @@ import { PLATFORM } from "../support/platform.ts";
 const rules = (settings: object = {}, services: DataService[] = []) =>
   egressRules(egress.parse(settings), services);
 
-describe("where the pods of a project may connect to", () => {
-  it("is each other, the cluster's DNS, and the world without link-local and private ranges", () => {
+describe("egressRules", () => {
+  it("opens the pods, the cluster's DNS, and all addresses outside link-local and private ranges", () => {
     assert.deepEqual(rules(), [
       { to: [{ podSelector: {} }] },
       {
@@ -43,7 +43,7 @@ describe("where the pods of a project may connect to", () => {
     ]);
   });
 
-  it("is a data service at its address and port", () => {
+  it("opens the address and port of a data service", () => {
     const services = [
       { host: "10.0.0.5", port: 5432 },
       { host: "[fd00::5]", port: 6379 },
@@ -55,7 +55,7 @@ describe("where the pods of a project may connect to", () => {
     ]);
   });
 
-  it("is the port of a data service that has a name, but never a link-local address", () => {
+  it("opens the port of a data service with a name at all but link-local addresses", () => {
     assert.deepEqual(rules({}, [{ host: "db.internal", port: 5432 }])[2], {
       to: [
         { ipBlock: { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] } },
@@ -65,7 +65,7 @@ describe("where the pods of a project may connect to", () => {
     });
   });
 
-  it("is what the platform opens, by port or altogether", () => {
+  it("opens the ranges that the platform opens, for one port or all", () => {
     const open = [
       { cidr: "10.1.0.0/16", port: 53, protocol: "UDP" },
       { cidr: "10.2.0.0/16" },
@@ -76,7 +76,7 @@ describe("where the pods of a project may connect to", () => {
     ]);
   });
 
-  it("is nothing else where the platform closes everything, and everything where it closes nothing", () => {
+  it("opens nothing else if everything is closed, and everything if nothing is closed", () => {
     assert.equal(rules({ closed: ["0.0.0.0/0", "::/0"] }).length, 2);
     assert.deepEqual(rules({ closed: ["0.0.0.0/0"] })[2], {
       to: [{ ipBlock: { cidr: "::/0" } }],
@@ -86,7 +86,7 @@ describe("where the pods of a project may connect to", () => {
     });
   });
 
-  it("is a setting whose mistakes are named all at once", () => {
+  it("is a setting whose mistakes are all named in one error", () => {
     const error = thrown("RDEV_SETTINGS", () =>
       parsePlatformConfig({
         ...PLATFORM,
@@ -94,10 +94,10 @@ describe("where the pods of a project may connect to", () => {
       }),
     );
     for (const line of [
-      'rdev:egress.closed.0: is no range of addresses, such as 10.0.0.0/8, instead got "10.0.0.0"',
-      "rdev:egress.open.0.cidr: is no range",
+      'rdev:egress.closed.0: is not a range of addresses, such as 10.0.0.0/8, instead got "10.0.0.0"',
+      "rdev:egress.open.0.cidr: is not a range",
       "rdev:egress.open.0.port: ",
-      "rdev:egress.to is no setting",
+      "rdev:egress.to is not a setting",
     ]) {
       assert.ok(error.message.includes(line), `${line} in ${error.message}`);
     }

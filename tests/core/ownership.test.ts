@@ -22,16 +22,16 @@ const owner: fc.Arbitrary<Owner> = fc.record({
 });
 const OWNER = { platform: "staging", project: "my-app", stack: "0123456789abcdef" };
 
-/** Each way in which a system keeps a mark. */
-const KEPT: Readonly<Record<string, (of: Owner) => Mark | undefined>> = {
+/** The ways in which systems store a mark. */
+const STORED: Readonly<Record<string, (whose: Owner) => Mark | undefined>> = {
   metadata: markOf,
-  text: (of) => markIn(`Shop, by ada (${markText(of)})`),
-  labels: (of) => markInLabels({ team: "payroll", ...markLabels(of) }),
+  text: (whose) => markIn(`Shop, by ada (${markText(whose)})`),
+  labels: (whose) => markInLabels({ team: "payroll", ...markLabels(whose) }),
 };
 
 describe("a mark", () => {
-  for (const [where, kept] of Object.entries(KEPT)) {
-    it(`as ${where} is ours only where platform, project and stack agree`, () => {
+  for (const [where, kept] of Object.entries(STORED)) {
+    it(`as ${where} is ours only if platform, project and stack match`, () => {
       fc.assert(
         fc.property(owner, owner, (one, other) => {
           assert.equal(ownershipOf(kept(one), one), "ours");
@@ -44,8 +44,8 @@ describe("a mark", () => {
     });
   }
 
-  it("of a version before is that of its own state only", () => {
-    for (const kept of Object.values(KEPT)) {
+  it("of an older version is ours only for a state of that version", () => {
+    for (const kept of Object.values(STORED)) {
       const mark = kept(ownerBefore("my-app"));
       assert.equal(ownershipOf(mark, OWNER), "before");
       assert.equal(ownershipOf(mark, ownerBefore("my-app")), "ours");
@@ -58,7 +58,7 @@ describe("a mark", () => {
     });
   });
 
-  it("of what was retained is its project's on its platform, whichever the stack", () => {
+  it("of a retained object belongs to its project on its platform, whatever the stack", () => {
     const marks = [retainedMarkOf(OWNER), markIn(retainedMarkText(OWNER))];
     for (const mark of marks) {
       const expected: [Partial<Owner>, Ownership][] = [
@@ -73,7 +73,7 @@ describe("a mark", () => {
     }
   });
 
-  it("is none in a text of somebody else", () => {
+  it("is not found in other text", () => {
     for (const text of ["", null, undefined, "managed by ada", "managed-by: helm, project: x"]) {
       assert.equal(ownershipOf(markIn(text), OWNER), "unmarked");
     }

@@ -16,7 +16,7 @@ describe("settings", () => {
     assert.equal(settings.ingressClass, "traefik");
   });
 
-  it("of a platform survive being a stack's output", () => {
+  it("of a platform are the same after a round trip through a stack's output", () => {
     const settings = parsePlatformConfig(PLATFORM);
     assert.deepEqual(
       parsePlatformSettings(JSON.parse(JSON.stringify(settings)) as Record<string, unknown>),
@@ -24,7 +24,7 @@ describe("settings", () => {
     );
   });
 
-  it("take numbers, lists and maps as config's JSON", () => {
+  it("read numbers, lists and maps from JSON in the config", () => {
     const workloads = [{ kind: "Deployment", namespace: "rdev", name: "rdev-api" }];
     const settings = parsePlatformConfig({
       ...PLATFORM,
@@ -38,7 +38,7 @@ describe("settings", () => {
     assert.equal(settings.sizes.cpuLimit, "500m");
   });
 
-  it("of the agent name all that is wrong, and know those of the version before", () => {
+  it("of the agent list every mistake, and accept those of an older version", () => {
     const agent = {
       bufferMiB: 64,
       tenantMiB: 4,
@@ -52,9 +52,9 @@ describe("settings", () => {
     for (const name of Object.keys(agent).slice(1)) {
       assert.match(error.message, new RegExp(`rdev:agent\\.${name}: .*instead got `));
     }
-    const tooMuch = JSON.stringify({ bufferMiB: 64, tenantMiB: 33 });
+    const tooLarge = JSON.stringify({ bufferMiB: 64, tenantMiB: 33 });
     assert.match(
-      thrown("RDEV_SETTINGS", () => parsePlatformConfig({ ...PLATFORM, agent: tooMuch })).message,
+      thrown("RDEV_SETTINGS", () => parsePlatformConfig({ ...PLATFORM, agent: tooLarge })).message,
       /rdev:agent\.tenantMiB: is more than half of agent\.bufferMiB.*instead got 33/,
     );
     const before = parsePlatformConfig({ ...PLATFORM, agent: '{"bufferMiB":2048}' }).agent;
@@ -66,14 +66,17 @@ describe("settings", () => {
     assert.equal(parseProjectConfig({ name: "2048" }).name, "2048");
   });
 
-  it("of a project are those that are given, and with defaults those that it runs with", () => {
+  it("of a project have no defaults until they are completed", () => {
     assert.deepEqual(parseProjectConfig({ retainData: "true" }), { retainData: true });
     assert.deepEqual(completeProjectSettings({ retainData: true }), {
-      ...{ template: "skeleton", sizes: {}, retainData: true, retainRepository: false },
+      template: "skeleton",
+      sizes: {},
+      retainData: true,
+      retainRepository: false,
     });
   });
 
-  it("name all that is wrong at once, with the values", () => {
+  it("list every mistake with its value in one error", () => {
     const { domain: _, ...rest } = PLATFORM;
     const error = thrown("RDEV_SETTINGS", () =>
       parsePlatformConfig({ ...rest, dnsTtl: "soon", ingressAddress: "not an address", typo: "x" }),
@@ -83,19 +86,19 @@ describe("settings", () => {
       "rdev:dnsTtl: ",
       'instead got "soon"',
       'rdev:ingressAddress: is neither an IP address nor a DNS name, instead got "not an address"',
-      "rdev:typo is no setting",
+      "rdev:typo is not a setting",
     ]) {
       assert.ok(error.message.includes(line), `${line} in ${error.message}`);
     }
   });
 
-  it("keep scripts and INFO off on Redis, unless told", () => {
+  it("forbid scripts and INFO on Redis by default", () => {
     assert.deepEqual(parsePlatformConfig(PLATFORM).cache, { scripts: false, info: false });
     const { cache } = parsePlatformConfig({ ...PLATFORM, cache: '{"scripts":true}' });
     assert.deepEqual(cache, { scripts: true, info: false });
   });
 
-  it("say where pods reach PostgreSQL and Redis, also inside the cluster", () => {
+  it("accept addresses of PostgreSQL and Redis inside the cluster", () => {
     const settings = parsePlatformConfig({
       ...PLATFORM,
       databaseAddress: '{"host":"postgres.data.svc","sslmode":"verify-full"}',
@@ -110,7 +113,7 @@ describe("settings", () => {
     assert.deepEqual(cacheAddress, { host: "2001:db8::1", port: 6380, tls: true });
   });
 
-  it("name what is wrong with an address", () => {
+  it("list every mistake in an address", () => {
     const error = thrown("RDEV_SETTINGS", () =>
       parsePlatformConfig({
         ...PLATFORM,
@@ -122,16 +125,16 @@ describe("settings", () => {
     for (const line of [
       'rdev:databaseAddress.host: is neither an IP address nor a lower-case DNS name, instead got "user@db:5432"',
       "rdev:databaseAddress.port: ",
-      "rdev:databaseAddress.sslmode: is none of disable, allow, prefer, require, verify-ca, verify-full",
+      "rdev:databaseAddress.sslmode: is not one of disable, allow, prefer, require, verify-ca, verify-full",
       "rdev:cacheAddress.host is missing",
       "rdev:cache.scripts: ",
-      "rdev:cache.functions is no setting",
+      "rdev:cache.functions is not a setting",
     ]) {
       assert.ok(error.message.includes(line), `${line} in ${error.message}`);
     }
   });
 
-  it("of a project override sizes one by one, within bounds", () => {
+  it("of a project override sizes one by one, within limits", () => {
     assert.deepEqual(parseProjectConfig({ sizes: '{"replicas":3}' }).sizes, { replicas: 3 });
     thrown("RDEV_SETTINGS", () => parseProjectConfig({ sizes: '{"replicas":300}' }));
     thrown("RDEV_SETTINGS", () => parseProjectConfig({ template: "../etc" }));

@@ -19,13 +19,13 @@ const platform = (settings: object = {}) =>
 const project = (sizes: object) =>
   completeProjectSettings(parseProjectConfig({ sizes: JSON.stringify(sizes) }));
 
-describe("the sizes of a project", () => {
-  it("are the platform's, with its own in their place", () => {
+describe("projectSizes", () => {
+  it("returns the platform's sizes, overridden by the project's", () => {
     const sizes = projectSizes(platform({ sizes: { replicas: 3 } }), project({ cpuLimit: "1" }));
     assert.deepEqual(sizes, { ...DEFAULT_SIZES, replicas: 3, cpuLimit: "1" });
   });
 
-  it("are refused above the platform's ceilings, all of them in one error", () => {
+  it("refuses all sizes above the platform's ceilings in one error", () => {
     const error = thrown("RDEV_SETTINGS", () =>
       projectSizes(
         platform({ maxSizes: { replicas: 2, databaseConnections: 50, cpuLimit: "750m" } }),
@@ -49,18 +49,18 @@ describe("the sizes of a project", () => {
     assert.ok(!error.message.includes("cpuRequest"));
   });
 
-  it("may be as high as the ceilings, whatever the unit", () => {
+  it("permits sizes equal to the ceilings, whatever the unit", () => {
     const limits = platform({ maxSizes: { memoryLimit: "1Gi", cpuLimit: "1" } });
     projectSizes(limits, project({ memoryLimit: "1024Mi", cpuLimit: "1000m" }));
   });
 
-  it("have ceilings on a platform that names none, which its own sizes raise", () => {
+  it("uses default ceilings if the platform sets none, raised by the platform's sizes", () => {
     const big = { memoryQuota: "300Gi" };
     thrown("RDEV_SETTINGS", () => projectSizes(platform(), project(big)));
     projectSizes(platform({ sizes: { memoryQuota: "512Gi" } }), project(big));
   });
 
-  it("of the platform itself must be within the ceilings that it names", () => {
+  it("refuses a platform whose own sizes are above its ceilings", () => {
     const error = thrown("RDEV_SETTINGS", () =>
       platform({ maxSizes: { memoryLimit: "128Mi" }, sizes: { replicas: 2 } }),
     );

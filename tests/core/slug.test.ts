@@ -10,9 +10,9 @@ import {
 import { InfraError } from "../../core/errors.ts";
 import { thrown } from "../support/errors.ts";
 
-describe("slug", () => {
+describe("a slug", () => {
   for (const slug of ["my-app", "abc", "a1b", "a".repeat(40), "shop-2"]) {
-    it(`takes ${slug}`, () => assert.equal(parseSlug(slug), slug));
+    it(`accepts ${slug}`, () => assert.equal(parseSlug(slug), slug));
   }
 
   for (const [slug, problem] of [
@@ -41,12 +41,12 @@ describe("slug", () => {
     assert.equal(slugProblems("_A").length, 4);
   });
 
-  it("reserves nothing that is no slug anyway, but Redis' and Kubernetes' own", () => {
+  it("reserves only names that are otherwise valid slugs", () => {
     for (const reserved of RESERVED_SLUGS)
       assert.deepEqual(slugProblems(reserved), ["it is reserved"]);
   });
 
-  it("comes of a name", () => {
+  it("is made from a name", () => {
     assert.equal(slugFromName("My First Project!"), "my-first-project");
     assert.equal(slugFromName("  Café  Zürich 2 "), "cafe-zurich-2");
     assert.equal(slugFromName("2048 game"), "game");
@@ -57,13 +57,13 @@ describe("slug", () => {
   });
 
   for (const name of ["", "!!!", "日本語", "42", "API"]) {
-    it(`does not come of ${JSON.stringify(name)}`, () => {
+    it(`is not made from ${JSON.stringify(name)}`, () => {
       const error = thrown("RDEV_SLUG", () => slugFromName(name));
       assert.ok(error.message.includes(JSON.stringify(name)), error.message);
     });
   }
 
-  it("is valid whenever one comes of a name at all", () => {
+  it("is valid whenever a name gives one", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 80 }), (name) => {
         let slug: string;
@@ -81,7 +81,7 @@ describe("slug", () => {
     );
   });
 
-  it("gives two slugs two database names", () => {
+  it("gives different slugs different database names", () => {
     const word = fc.stringMatching(/^[a-z][a-z0-9]{0,5}$/);
     const slug = fc.array(word, { minLength: 1, maxLength: 5 }).map((words) => words.join("-"));
     fc.assert(fc.property(slug, slug, (a, b) => a === b || databaseName(a) !== databaseName(b)));

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { parseStackName, projectStackName } from "../../core/stack-name.ts";
 import { thrown } from "../support/errors.ts";
 
-describe("stack name", () => {
-  it("is a platform's", () => {
+describe("parseStackName", () => {
+  it("parses the name of a platform's stack", () => {
     assert.deepEqual(parseStackName("staging"), { kind: "platform", platform: "staging" });
   });
 
-  it("is a project's", () => {
+  it("parses the name of a project's stack", () => {
     assert.deepEqual(parseStackName(projectStackName("staging", "my-app")), {
       kind: "project",
       platform: "staging",
@@ -24,7 +24,7 @@ describe("stack name", () => {
     ".my-app",
     "a b",
   ]) {
-    it(`is not ${JSON.stringify(name)}`, () => {
+    it(`refuses ${JSON.stringify(name)}`, () => {
       const error = thrown("RDEV_STACK_NAME", () => parseStackName(name));
       assert.ok(error.message.includes(`"${name}"`), error.message);
     });

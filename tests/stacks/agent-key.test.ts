@@ -4,30 +4,30 @@ import { agentKey } from "../../stacks/platform.ts";
 const ADMIN = "ck_live_admin";
 const AGENT = "ck_agent_ingest";
 
-describe("The agent's key", () => {
-  const keyOf = (own: string | undefined, useManagementKey: boolean) => {
+describe("agentKey", () => {
+  const keyFor = (own: string | undefined, useManagementKey: boolean) => {
     const warnings: string[] = [];
     const citadel = { apiKey: ADMIN, agentKey: own ?? ADMIN, hasAgentKey: own !== undefined };
     const key = agentKey(citadel, { useManagementKey }, (message) => warnings.push(message));
     return { key, warnings };
   };
 
-  it("is CITADEL_AGENT_KEY, without a warning", () => {
+  it("returns CITADEL_AGENT_KEY without a warning", () => {
     for (const allowed of [false, true]) {
-      assert.deepEqual(keyOf(AGENT, allowed), { key: AGENT, warnings: [] });
+      assert.deepEqual(keyFor(AGENT, allowed), { key: AGENT, warnings: [] });
     }
   });
 
-  it("is refused where it would be the key that manages environments, and the error has no key", () => {
-    for (const [own, what] of [
+  it("refuses the management key, and the error contains no key", () => {
+    for (const [own, problem] of [
       [undefined, /CITADEL_AGENT_KEY is not set/],
       [ADMIN, /CITADEL_AGENT_KEY is the same key as CITADEL_API_KEY/],
     ] as const) {
       assert.throws(
-        () => keyOf(own, false),
+        () => keyFor(own, false),
         (error: Error & { code: string }) => {
           assert.equal(error.code, "RDEV_CONNECTION");
-          assert.match(error.message, what);
+          assert.match(error.message, problem);
           assert.match(error.message, /rdev:agent \{"useManagementKey": true\}/);
           assert.ok(!error.message.includes(ADMIN));
           return true;
@@ -36,8 +36,8 @@ describe("The agent's key", () => {
     }
   });
 
-  it("is the key that manages environments where the setting allows it, with a warning", () => {
-    const { key, warnings } = keyOf(undefined, true);
+  it("returns the management key with a warning if the setting allows it", () => {
+    const { key, warnings } = keyFor(undefined, true);
     assert.equal(key, ADMIN);
     assert.equal(warnings.length, 1);
     assert.match(

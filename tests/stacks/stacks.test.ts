@@ -26,7 +26,7 @@ const CITADEL = {
   CITADEL_AGENT_KEY: "ck_planted_agent",
 };
 
-/** Runs index.ts as the stack of that name, with these variables and no others of the project's. */
+/** Runs index.ts for a stack, with only these variables of the project. */
 async function run(stack: string, variables: Record<string, string>, options: RecordOptions = {}) {
   const before = { ...process.env };
   for (const name of Object.keys(process.env)) {
@@ -53,7 +53,7 @@ describe("the platform stack", () => {
     ]),
   };
 
-  it("makes the log agent, the environment and both groups, and labels what exists", async () => {
+  it("makes the log agent, the environment and both groups, and labels existing workloads", async () => {
     const { one, byType, result } = await run("staging", CITADEL, { config });
     assert.deepEqual(
       byType("citadel:Group").map(({ inputs }) => inputs["name"]),
@@ -69,14 +69,14 @@ describe("the platform stack", () => {
     });
   });
 
-  it("gives the agent the key that is good for ingest only", async () => {
+  it("gives the agent the key that only permits ingest", async () => {
     const { one, all } = await run("staging", CITADEL, { config });
     const secret = one("kubernetes:core/v1:Secret").inputs["stringData"] as Record<string, string>;
     assert.equal(secret["api-key"], "ck_planted_agent");
     assert.ok(!JSON.stringify(all).includes("ck_planted_admin"));
   });
 
-  it("stops before anything is made where the agent would get the key that manages environments", async () => {
+  it("fails before anything is made if the agent would get the management key", async () => {
     const { CITADEL_AGENT_KEY: _, ...without } = CITADEL;
     const same = { ...CITADEL, CITADEL_AGENT_KEY: CITADEL.CITADEL_API_KEY };
     for (const variables of [without, same]) {
@@ -87,7 +87,7 @@ describe("the platform stack", () => {
     }
   });
 
-  it("gives the agent the key that manages environments where the setting says so", async () => {
+  it("gives the agent the management key if the setting allows it", async () => {
     const { CITADEL_AGENT_KEY: _, ...without } = CITADEL;
     const agent = JSON.stringify({ useManagementKey: true });
     const { one } = await run("staging", without, { config: { ...config, agent } });
@@ -95,7 +95,7 @@ describe("the platform stack", () => {
     assert.equal(secret["api-key"], "ck_planted_admin");
   });
 
-  it("makes the rule about environments before the agent and the labels on what exists", async () => {
+  it("makes the policy for environments before the agent and the labels of existing workloads", async () => {
     const { all } = await run("staging", CITADEL, { config });
     const order = all.filter(({ custom }) => custom).map(({ type }) => type.split(":").at(-1));
     const last = order.lastIndexOf("ValidatingAdmissionPolicyBinding");
@@ -105,7 +105,7 @@ describe("the platform stack", () => {
     }
   });
 
-  it("claims its names in the cluster before anything but its id", async () => {
+  it("claims its names in the cluster before it makes anything but its id", async () => {
     const { all, one } = await run("staging", CITADEL, { config });
     const order = all.filter(({ custom }) => custom).map(({ type }) => type.split(":").at(-1));
     assert.deepEqual(order.slice(0, 2), ["RandomId", "ClusterClaim"]);
@@ -120,7 +120,7 @@ describe("the platform stack", () => {
     assert.deepEqual(inputs["clusterRoles"], ["rdev-infra:citadel-agent"]);
   });
 
-  it("puts the agent into the namespace that its setting names, behind a NetworkPolicy", async () => {
+  it("runs the agent in the namespace of the setting, with a NetworkPolicy", async () => {
     const named = { ...config, agentNamespace: "logs", prometheusNamespace: "metrics" };
     const { one } = await run("staging", CITADEL, { config: named });
     assert.equal(one("kubernetes:Namespace").inputs["name"], "logs");
@@ -138,7 +138,7 @@ describe("the platform stack", () => {
     ]);
   });
 
-  it("lets the policies of the whole cluster do what the setting says, and those of projects deny", async () => {
+  it("gives the policies for the whole cluster the actions of the setting, and those for projects Deny", async () => {
     const policyActions = JSON.stringify(["Warn", "Audit"]);
     const { byType } = await run("staging", CITADEL, { config: { ...config, policyActions } });
     const actions = byType(
@@ -161,16 +161,16 @@ describe("the platform stack", () => {
     }
   });
 
-  it("makes no agent and needs no variable when Citadel is switched off", async () => {
+  it("makes no agent and needs no variables if Citadel is switched off", async () => {
     const { byType, one } = await run("staging", { CITADEL_ENABLED: "false" }, { config });
     assert.equal(byType("kubernetes:apps/v1:DaemonSet").length, 0);
     assert.equal(byType("rdev:components:EnvironmentPolicy").length, 0);
-    // What a pipeline may do does not depend on where logs go.
+    // The limits of pipelines do not depend on Citadel.
     assert.equal(byType("rdev:components:ProjectPolicy").length, 1);
     assert.equal(one("citadel:Environment").inputs["enabled"], false);
   });
 
-  it("registers the webhook for alerts where the setting asks for it, its secret in no input", async () => {
+  it("registers the webhook for alerts if it is set, without its secret in an input", async () => {
     assert.equal((await run("staging", CITADEL, { config })).byType("citadel:Webhook").length, 0);
     const url = "https://alerts.example.test/citadel";
     const withWebhook = { config: { ...config, alertWebhook: JSON.stringify({ url }) } };
@@ -183,15 +183,15 @@ describe("the platform stack", () => {
     assert.equal((await run("staging", off, withWebhook)).byType("citadel:Webhook").length, 0);
   });
 
-  it("refuses an address for alerts that is none", async () => {
+  it("refuses an address for alerts that is not a URL", async () => {
     const alertWebhook = JSON.stringify({ url: "ftp://alerts.example.test" });
     await assert.rejects(
       run("staging", CITADEL, { config: { ...config, alertWebhook } }),
-      /rdev:alertWebhook\.url: is no URL of http or https/,
+      /rdev:alertWebhook\.url: is not an http or https URL/,
     );
   });
 
-  it("names every setting that is missing", async () => {
+  it("names every missing setting", async () => {
     await assert.rejects(
       run("staging", CITADEL, { config: { domain: "a.test" } }),
       (error: Error) =>
@@ -206,7 +206,7 @@ describe("the project stack", () => {
   const variables = { ...VARIABLES, ...CITADEL };
   const config = { name: "My App" };
 
-  it("makes all that a project gets", async () => {
+  it("makes everything that a project needs", async () => {
     const { all, result } = await run("staging.my-app", variables, { config, platform });
     const components = all
       .filter(({ type }) => type.startsWith("rdev:components:"))
@@ -233,7 +233,7 @@ describe("the project stack", () => {
     assert.equal(outputs["name"], "My App");
   });
 
-  it("starts from the settings that its state records, and records what the config changes", async () => {
+  it("starts from the settings in its state, and records the changes of the config", async () => {
     const recorded = { name: "Shop", sizes: { replicas: 3, cpuLimit: "1" }, retainData: true };
     const state = { record: { type: SETTINGS_RECORD, outputs: { settings: recorded } } };
     const options = { config: { sizes: '{"cpuLimit":"2"}' }, state, platform };
@@ -247,7 +247,7 @@ describe("the project stack", () => {
     });
   });
 
-  it("takes over what its resources keep where its state has no record yet", async () => {
+  it("takes retain settings from its resources if its state has no record yet", async () => {
     const state = { database: { type: DATABASE, outputs: { retain: true } } };
     const { one } = await run("staging.my-app", variables, { config, state, platform });
     assert.equal(one("postgres:Database").inputs["retain"], true);
@@ -270,7 +270,7 @@ describe("the project stack", () => {
     assert.ok(!JSON.stringify(all).includes("planted"));
   });
 
-  it("marks every generated password, and what holds one, as secret", async () => {
+  it("marks every generated password, and every value with one, as secret", async () => {
     const { all } = await run("staging.my-app", variables, { config, platform });
     for (const { type, name, inputs, secrets } of all) {
       for (const [key, value] of Object.entries(inputs)) {
@@ -280,7 +280,7 @@ describe("the project stack", () => {
     }
   });
 
-  it("gives pods the platform's addresses of PostgreSQL and Redis, and its rights there", async () => {
+  it("gives pods the platform's addresses of PostgreSQL and Redis, and its permissions there", async () => {
     const settings = parsePlatformConfig({
       ...PLATFORM,
       databaseAddress: '{"host":"postgres.data.svc","sslmode":"require"}',
@@ -297,7 +297,7 @@ describe("the project stack", () => {
     assert.match(String(one("redis:User").inputs["commands"]), / \+eval /);
   });
 
-  it("comes up with a platform that an older version brought up", async () => {
+  it("comes up on a platform that an older version brought up", async () => {
     const { cache: _, ...settings } = platform.settings;
     const { one } = await run("staging.my-app", variables, {
       config,
@@ -306,40 +306,40 @@ describe("the project stack", () => {
     assert.doesNotMatch(String(one("redis:User").inputs["commands"]), /\+eval/);
   });
 
-  /** What a run with these variables and platform settings warns of. */
+  /** Runs the program and returns its warnings with the recorded resources. */
   async function warned(given: Record<string, string>, more: Record<string, string>) {
     const settings = parsePlatformConfig({ ...PLATFORM, ...more });
-    const said: string[] = [];
+    const warnings: string[] = [];
     const { warn } = console;
-    console.warn = (text: string) => void said.push(text);
+    console.warn = (text: string) => void warnings.push(text);
     try {
       const recorded = await run("staging.my-app", given, {
         config,
         platform: { ...platform, settings },
       });
-      assert.ok(!said.join().includes("planted"));
-      return { said: said.join("\n"), ...recorded };
+      assert.ok(!warnings.join().includes("planted"));
+      return { text: warnings.join("\n"), ...recorded };
     } finally {
       console.warn = warn;
     }
   }
 
-  it("warns where pods would look for PostgreSQL or Redis in themselves", async () => {
+  it("warns if pods would get a loopback address of PostgreSQL or Redis", async () => {
     const forwarded = {
       ...variables,
       POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@localhost:15432/postgres",
       REDIS_ADMIN_URL: "redis://admin:planted-redis@[::1]:16379",
     };
-    const { said } = await warned(forwarded, {});
-    assert.match(said, /POSTGRES_ADMIN_URL points to localhost.*rdev:databaseAddress/);
-    assert.match(said, /REDIS_ADMIN_URL points to \[::1\].*rdev:cacheAddress/);
-    assert.equal((await warned(variables, {})).said, "");
+    const { text } = await warned(forwarded, {});
+    assert.match(text, /POSTGRES_ADMIN_URL points to localhost.*rdev:databaseAddress/);
+    assert.match(text, /REDIS_ADMIN_URL points to \[::1\].*rdev:cacheAddress/);
+    assert.equal((await warned(variables, {})).text, "");
     const addresses = { databaseAddress: '{"host":"db"}', cacheAddress: '{"host":"cache"}' };
-    assert.equal((await warned(forwarded, addresses)).said, "");
+    assert.equal((await warned(forwarded, addresses)).text, "");
   });
 
   describe("with REGISTRY_TOKEN_SECRET", () => {
-    it("gives pipeline and pods a registry account of the project's own, marked as secret", async () => {
+    it("gives the pipeline and the pods registry accounts of the project, marked as secret", async () => {
       const { one, all } = await run("staging.my-app", variables, { config, platform });
       const credentials = one("woodpecker:RegistryCredentials");
       const { username, password } = credentials.inputs["account"] as Record<string, string>;
@@ -389,23 +389,23 @@ describe("the project stack", () => {
     const { REGISTRY_TOKEN_SECRET: _, ...before } = variables;
     const ci = { REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "planted-ci" };
 
-    it("goes on as the version before did, and warns that pipelines share an account", async () => {
-      const { said, one, byType } = await warned({ ...before, ...ci }, {});
-      assert.match(said, /All pipelines push with one account.*REGISTRY_TOKEN_SECRET/s);
+    it("works as the older version did, and warns that pipelines share an account", async () => {
+      const { text, one, byType } = await warned({ ...before, ...ci }, {});
+      assert.match(text, /All pipelines use one account.*REGISTRY_TOKEN_SECRET/s);
       assert.ok(!("account" in one("woodpecker:RegistryCredentials").inputs));
       assert.ok(!("accountVersion" in one("registry:Repository").inputs));
       const secrets = byType("kubernetes:core/v1:Secret").map(({ name }) => name);
       assert.ok(!secrets.includes("my-app-registry"), "no state holds the shared account");
     });
 
-    it("says when that account is the administrator's", async () => {
+    it("says so if that account is the administrator's", async () => {
       assert.match(
-        (await warned(before, {})).said,
+        (await warned(before, {})).text,
         /the administrator's account.*and delete them/s,
       );
     });
 
-    it("is refused where the platform wants an account for each project", async () => {
+    it("is refused if the platform requires accounts for each project", async () => {
       await assert.rejects(
         warned({ ...before, ...ci }, { registryAccounts: "project" }),
         /RDEV_CONNECTION: REGISTRY_TOKEN_SECRET is missing/,
@@ -413,14 +413,14 @@ describe("the project stack", () => {
     });
   });
 
-  it("shares one account where the platform says so, and warns of it", async () => {
-    const { said, one } = await warned(variables, { registryAccounts: "shared" });
-    assert.match(said, /All pipelines push with/);
+  it("shares one account if the platform says so, with a warning", async () => {
+    const { text, one } = await warned(variables, { registryAccounts: "shared" });
+    assert.match(text, /All pipelines use/);
     assert.equal(one("registry:Repository").inputs["accountVersion"], 0);
     assert.ok(!("account" in one("woodpecker:RegistryCredentials").inputs));
   });
 
-  it("previews while nothing is known yet", async () => {
+  it("previews while all outputs are unknown", async () => {
     const { byType } = await run("staging.my-app", variables, { config, platform, preview: true });
     assert.equal(byType("gitea:Repository").length, 1);
   });
@@ -437,7 +437,7 @@ describe("the project stack", () => {
     assert.ok(!("citadel.io/environment" in template.metadata.labels));
   });
 
-  it("names every variable that is missing, of all systems, in one error", async () => {
+  it("names the missing variables of all systems in one error", async () => {
     const { GITEA_TOKEN: _, REDIS_ADMIN_URL: __, ...rest } = VARIABLES;
     await assert.rejects(run("staging.my-app", rest, { config, platform }), (error: Error) =>
       ["RDEV_CONNECTION", "GITEA_TOKEN", "REDIS_ADMIN_URL", "CITADEL_URL", "CITADEL_API_KEY"].every(
@@ -446,11 +446,11 @@ describe("the project stack", () => {
     );
   });
 
-  it("is refused while its platform was never brought up", async () => {
+  it("is refused if its platform was never brought up", async () => {
     await assert.rejects(run("staging.my-app", variables, { config }), /RDEV_PLATFORM.*"staging"/s);
   });
 
-  it("is refused for a template that does not exist", async () => {
+  it("is refused if its template does not exist", async () => {
     await assert.rejects(
       run("staging.my-app", variables, { config: { template: "nothing" }, platform }),
       /RDEV_TEMPLATE.*"nothing"/s,
@@ -459,7 +459,7 @@ describe("the project stack", () => {
 });
 
 describe("a stack's name", () => {
-  it("that fits neither form is refused", async () => {
+  it("is refused if it has neither form", async () => {
     await assert.rejects(run("Staging.My_App", {}), /RDEV_STACK_NAME/);
   });
 });

@@ -321,7 +321,7 @@ describe("a stack's operations, on the real engine", function () {
       const wrong = { sizes: { replicas: "many" }, colour: "red" };
       const { code, message } = await failure(up, "base.wrong", { config: wrong });
       assert.equal(code, "RDEV_SETTINGS");
-      assert.match(message, /rdev:sizes\.replicas[\s\S]*rdev:colour is no setting/);
+      assert.match(message, /rdev:sizes\.replicas[\s\S]*rdev:colour is not a setting/);
       await assert.rejects(readFile(join(folder.workDir, "Pulumi.base.wrong.yaml")), {
         code: "ENOENT",
       });

@@ -50,7 +50,7 @@ describe("CitadelAgent", () => {
     assert.deepEqual([name, namespace], ["citadel-agent", "observability"]);
   });
 
-  it("holds its key in its Secret only", async () => {
+  it("has its key only in its Secret", async () => {
     const { all } = await make();
     for (const { type, inputs } of all) {
       if (type === "kubernetes:core/v1:Secret") continue;
@@ -58,7 +58,7 @@ describe("CitadelAgent", () => {
     }
   });
 
-  it("may get pods and namespaces, no more, under a name of the cluster that is ours", async () => {
+  it("may only get pods and namespaces, with a cluster role of rdev-infra", async () => {
     const { one } = await make();
     const role = one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole");
     assert.deepEqual(role.inputs["rules"], [
@@ -73,7 +73,7 @@ describe("CitadelAgent", () => {
     ]);
   });
 
-  it("gives a token to its own pod only", async () => {
+  it("gives a token only to its own pod", async () => {
     const recording = await make();
     const account = recording.one("kubernetes:core/v1:ServiceAccount");
     assert.equal(account.inputs["automountServiceAccountToken"], false);
@@ -89,7 +89,7 @@ describe("CitadelAgent", () => {
     assert.equal(spec.priorityClassName, "system-node-critical");
   });
 
-  it("has no privilege but to read root's files", async () => {
+  it("has no privilege except to read root's files", async () => {
     const { spec, container } = await pod();
     assert.deepEqual(container.securityContext, {
       runAsUser: 0,
@@ -106,7 +106,7 @@ describe("CitadelAgent", () => {
     for (const { hostPort } of container.ports ?? []) assert.equal(hostPort, undefined);
   });
 
-  it("writes on the node into its own folder only", async () => {
+  it("writes only into its own folder on the node", async () => {
     const { spec, container } = await pod();
     const hostPaths = (spec.volumes ?? []).flatMap(({ name, hostPath }) =>
       hostPath ? [[name, hostPath.path]] : [],
@@ -119,7 +119,7 @@ describe("CitadelAgent", () => {
     assert.deepEqual(writable, [{ name: "state", mountPath: "/var/lib/citadel-agent" }]);
   });
 
-  it("is bounded, as the settings say", async () => {
+  it("has the limits of the settings", async () => {
     const settings = { ...ARGS.settings, cpuLimit: "2", memoryLimit: "512Mi" };
     const { container } = await pod({ settings });
     assert.deepEqual(container.resources, {
@@ -128,14 +128,14 @@ describe("CitadelAgent", () => {
     });
   });
 
-  it("runs the image and the arguments that the settings name", async () => {
+  it("runs the image and the arguments of the settings", async () => {
     const settings = { ...ARGS.settings, args: ["--files", "/etc/citadel-agent"] };
     const { container } = await pod({ image: "partner/citadel-agent:7", settings });
     assert.equal(container.image, "partner/citadel-agent:7");
     assert.deepEqual(container.args, ["--files", "/etc/citadel-agent"]);
   });
 
-  it("is started with a file that its ConfigMap has", async () => {
+  it("starts with a file of its ConfigMap", async () => {
     const recording = await make();
     const data = recording.one("kubernetes:core/v1:ConfigMap").inputs["data"] as object;
     const [container] = daemonSet(recording).template.spec?.containers ?? [];
@@ -145,7 +145,7 @@ describe("CitadelAgent", () => {
     assert.ok(path.slice(folder.length + 1) in data, path);
   });
 
-  it("knows its key, the platform's environment and its node", async () => {
+  it("gets its key, the platform's environment and its node as variables", async () => {
     const { container } = await pod();
     const fromSecret = (key: string) => ({ secretKeyRef: { name: "citadel-agent", key } });
     assert.deepEqual(container.env, [
@@ -155,7 +155,7 @@ describe("CitadelAgent", () => {
     ]);
   });
 
-  it("is asked whether it runs, never whether Citadel answers", async () => {
+  it("has probes that do not depend on Citadel", async () => {
     const { container } = await pod();
     for (const probe of [container.livenessProbe, container.readinessProbe]) {
       assert.deepEqual(probe?.httpGet, { path: "/", port: "metrics" });
@@ -163,14 +163,14 @@ describe("CitadelAgent", () => {
     assert.deepEqual(container.ports, [{ name: "metrics", containerPort: 2020 }]);
   });
 
-  it("is scraped by its annotations", async () => {
+  it("has the annotations for Prometheus", async () => {
     const { annotations } = (await pod()).metadata;
     assert.equal(annotations?.["prometheus.io/scrape"], "true");
     assert.equal(annotations["prometheus.io/port"], "2020");
     assert.equal(annotations["prometheus.io/path"], "/api/v2/metrics/prometheus");
   });
 
-  it("is given more time to stop than it takes to send what it has in hand", async () => {
+  it("has a grace period longer than it takes to send its chunks", async () => {
     const recording = await make();
     const data = recording.one("kubernetes:core/v1:ConfigMap").inputs["data"] as Record<
       string,
@@ -181,14 +181,14 @@ describe("CitadelAgent", () => {
     assert.ok(service.grace > 0 && (spec?.terminationGracePeriodSeconds ?? 0) > service.grace);
   });
 
-  it("is rolled node by node", async () => {
+  it("is updated on a quarter of the nodes at a time", async () => {
     assert.deepEqual(daemonSet(await make()).updateStrategy, {
       type: "RollingUpdate",
       rollingUpdate: { maxUnavailable: "25%" },
     });
   });
 
-  it("restarts when its key, its environment or its configuration changes, else not", async () => {
+  it("restarts only when its key, its environment or its configuration changes", async () => {
     const mark = async (args: Partial<CitadelAgentArgs> = {}) => {
       const recording = await make(args);
       assert.deepEqual(recording.one("kubernetes:apps/v1:DaemonSet").secrets, []);

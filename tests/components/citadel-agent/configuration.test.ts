@@ -17,8 +17,8 @@ interface Input extends Section {
 
 const TENANT = "2222aaaa-2222-4222-8222-222222222222";
 
-/** Each trap was read in Fluent Bit 5.1's source, or met on the real engine. */
-describe("The agent's configuration", () => {
+/** Each case comes from Fluent Bit 5.1's source or from a failure of the real engine. */
+describe("agentConfiguration", () => {
   const filesOf = (args: Partial<AgentConfigurationArgs> = {}) =>
     agentConfiguration({
       citadelUrl: "https://citadel.example.test",
@@ -34,7 +34,7 @@ describe("The agent's configuration", () => {
   const processor = (input: Input, name: string) =>
     input.processors.logs.find((each) => each["name"] === name) ?? {};
 
-  it("sends to Citadel's ingest, with TLS that is checked", () => {
+  it("sends to Citadel's ingest endpoint and verifies TLS", () => {
     assert.deepEqual(
       [http["host"], http["port"], http["tls"], http["tls.verify"], http["uri"]],
       ["citadel.example.test", 443, "on", "on", "/api/v1/ingest"],
@@ -46,21 +46,21 @@ describe("The agent's configuration", () => {
     );
   });
 
-  it("holds no key: it comes from the environment", () => {
+  it("contains no key; it comes from the environment", () => {
     assert.equal(http["header"], "Authorization Bearer ${CITADEL_API_KEY}");
   });
 
-  it("writes one array of events a request, and no date of its own", () => {
+  it("sends one array of events per request, without Fluent Bit's date", () => {
     assert.deepEqual([http["format"], http["json_date_key"]], ["json", "false"]);
   });
 
-  it("says the tenant by the chunk's tag, of which each has one", () => {
+  it("sends the tag of each chunk as the tenant", () => {
     assert.equal(http["header_tag"], "X-Tenant-ID");
-    // With these there is one request an event, and only the last one's answer counts.
+    // These options would send one request per event, and use only the last one's answer.
     assert.equal(http["body_key"] ?? http["headers_key"], undefined);
   });
 
-  it("sends nothing whose tag is no tenant, whatever else goes wrong", () => {
+  it("sends nothing whose tag is not a tenant", () => {
     const pattern = new RegExp(String(http["match_regex"]));
     assert.match(TENANT, pattern);
     for (const tag of ["kube.var.log.containers.a_b_c.log", `${TENANT}x`, TENANT.toUpperCase()]) {
@@ -69,24 +69,24 @@ describe("The agent's configuration", () => {
     assert.equal(http["match"], undefined);
   });
 
-  it("retries for ever: the default is once", () => {
+  it("retries without a limit; the default is one retry", () => {
     for (const output of [http, forward]) assert.equal(output["retry_limit"], "no_limits");
   });
 
-  it("waits at most a minute between two retries: the default is half an hour", () => {
+  it("waits at most a minute between retries; the default is half an hour", () => {
     assert.deepEqual([service["scheduler.base"], service["scheduler.cap"]], [2, 60]);
   });
 
-  it("keeps what is refused for good, up to a limit: by default it is gone", () => {
+  it("keeps rejected chunks up to a limit; by default they are deleted", () => {
     assert.equal(service["storage.keep.rejected"], "on");
     assert.equal(service["storage.rejected.limit"], "256M");
   });
 
-  it("never changes where that lies: as a backlog its chunks, without tags, would be deleted", () => {
+  it("keeps the folder of rejected chunks; another would make them a backlog, which is deleted", () => {
     assert.equal(service["storage.rejected.path"], "rejected");
   });
 
-  it("bounds the disk, in sum by what was given", () => {
+  it("limits the disk space to the setting, in total", () => {
     const sizes = (mebibytes: number) => {
       const { service: s, pipeline: p } = parsedOf({ bufferMiB: mebibytes });
       return [
@@ -102,14 +102,14 @@ describe("The agent's configuration", () => {
     }
   });
 
-  it("writes what it read to disk before it goes on", () => {
+  it("writes lines to disk before it moves the file position", () => {
     for (const input of [tail, held]) assert.equal(input["storage.type"], "filesystem");
     assert.ok(service["storage.path"]);
-    // A thread of its own hands lines over in memory.
+    // A separate thread would pass lines in memory.
     assert.equal(tail["threaded"], undefined);
   });
 
-  it("changes tags in the input's processors: a filter would keep lines in memory", () => {
+  it("changes tags in the input's processors; a filter would keep lines in memory", () => {
     assert.equal("filters" in pipeline, false);
     for (const [input, names] of [
       [tail, ["lua", "multiline", "kubernetes", "lua", "rewrite_tag"]],
@@ -120,66 +120,66 @@ describe("The agent's configuration", () => {
         names,
       );
       const rule = String(processor(input, "rewrite_tag")["rule"]);
-      assert.match(rule, / false$/); // the original goes
+      assert.match(rule, / false$/); // drops the original
     }
   });
 
-  it("names its two emitters apart: of one name the engine does not start", () => {
+  it("gives its two emitters different names; otherwise the engine does not start", () => {
     const names = [tail, held].map((input) => processor(input, "rewrite_tag")["emitter_name"]);
     assert.equal(new Set(names).size, 2);
   });
 
-  it("sends what has no tenant yet round, and not away", () => {
+  it("sends lines without a tenant only to itself", () => {
     assert.deepEqual([forward["name"], forward["match"]], ["forward", "kube.*"]);
     assert.equal(forward["unix_path"], held["unix_path"]);
-    // Without it a kill between sending and storing would lose them.
+    // Without it, a kill between sending and storing would lose them.
     assert.equal(forward["require_ack_response"], "on");
-    // Without it the agent waits for its own answer when it is to stop.
+    // Without it, a stopping agent waits for its own answer.
     assert.equal(forward["net.io_timeout"], "5s");
   });
 
-  it("joins no lines across two readings: those that wait in memory are lost by a kill", () => {
+  it("does not join lines of two reads; a kill would lose lines that wait in memory", () => {
     for (const input of [tail, held]) assert.equal(processor(input, "multiline")["buffer"], "off");
-    // After the first line of a trace it would read at once, and cut it there.
+    // inotify would read after the first line of a trace, and cut the trace there.
     assert.equal(tail["inotify_watcher"], "off");
   });
 
-  it("groups lines by nothing but the stream: the engine crashes at the seventh group", () => {
+  it("groups lines only by stream; the engine crashes at the seventh group", () => {
     assert.equal(multiline_parsers[0]?.["key_group"], "stream");
   });
 
-  it("reads a file from its begin, soon, and past a line that is too long", () => {
+  it("reads a new file soon, from its start, and skips lines that are too long", () => {
     assert.equal(tail["read_from_head"], "on");
     assert.equal(tail["refresh_interval"], 5); // default: 60 s
     assert.equal(tail["rotate_wait"], 30); // default: 5 s
-    assert.equal(tail["skip_long_lines"], "on"); // by default the file is given up
+    assert.equal(tail["skip_long_lines"], "on"); // by default it stops reading the file
     assert.equal(tail["multiline.parser"], "cri");
   });
 
-  it("remembers where it was by inode and what stood there, not by name", () => {
+  it("identifies a file by its inode, not by its name", () => {
     assert.equal(tail["db.locking"], "on");
-    // It compares the link's name with that of the file behind it, which differ for every container:
-    // then every start reads every file from its begin.
+    // The option compares the link's name with that of its target. They always differ, so every start
+    // would read every file from its start.
     assert.equal(tail["db.compare_filename"], undefined);
   });
 
-  it("does not read its own lines, which would come back for ever", () => {
+  it("does not read its own log, which would cause a loop", () => {
     assert.equal(tail["exclude_path"], "/var/log/containers/citadel-agent-*_observability_*.log");
   });
 
-  it("asks for labels so that a failure is not remembered, and a large pod is read", () => {
+  it("does not cache failed requests for labels, and reads large pods", () => {
     for (const input of [tail, held]) {
       const kubernetes = processor(input, "kubernetes");
-      assert.equal(kubernetes["buffer_size"], 0); // default: 32K, and a larger answer fails unseen
-      assert.equal(kubernetes["kube_meta_cache_ttl"], 0); // else an outage forgets what was known
-      assert.equal(kubernetes["cache_use_docker_id"], "on"); // a StatefulSet's pod keeps its name
+      assert.equal(kubernetes["buffer_size"], 0); // default: 32K; a larger answer fails silently
+      assert.equal(kubernetes["kube_meta_cache_ttl"], 0); // otherwise an outage removes known labels
+      assert.equal(kubernetes["cache_use_docker_id"], "on"); // because a StatefulSet's pod keeps its name
       assert.equal(kubernetes["namespace_labels"], "on");
-      assert.equal(kubernetes["use_kubelet"], undefined); // remembers a pod that it did not find
+      assert.equal(kubernetes["use_kubelet"], undefined); // would cache that a pod was not found
       assert.equal(kubernetes["kube_tag_prefix"], "kube.var.log.containers.");
     }
   });
 
-  it("lets no pod turn its logs off, or choose their parser", () => {
+  it("does not let pods disable their logs or choose a parser", () => {
     for (const input of [tail, held]) {
       const kubernetes = processor(input, "kubernetes");
       assert.equal(kubernetes["k8s-logging.exclude"], "off");
@@ -187,15 +187,15 @@ describe("The agent's configuration", () => {
     }
   });
 
-  it("limits each container before anything else, once, and exactly in time", () => {
+  it("limits each container first, once, and by the exact time of its lines", () => {
     const [first] = tail.processors.logs;
     assert.equal(first?.["call"], "limit");
     assert.equal(first["time_as_table"], "on");
-    // What was held has passed the limit already, and has the file's tag still.
+    // Held lines have already passed the limit, but still have the file's tag.
     assert.ok(!held.processors.logs.some(({ call }) => call === "limit"));
   });
 
-  it("tells Lua the limits and the shares that were set, and where the chunks lie", () => {
+  it("passes limits, shares and the chunks' folder to Lua", () => {
     const luaOf = (args?: Partial<AgentConfigurationArgs>) =>
       /^SETTINGS = .*$/m.exec(filesOf(args)["citadel.lua"] ?? "")?.[0] ?? "";
     assert.equal(
@@ -210,15 +210,15 @@ describe("The agent's configuration", () => {
     assert.equal(`${service["storage.path"] as string}`, "/var/lib/citadel-agent/chunks");
   });
 
-  it("leaves JSON to Lua: the engine makes doubles of numbers, and drops nulls", () => {
+  it("leaves JSON to Lua; the engine turns numbers into doubles and drops nulls", () => {
     assert.equal(processor(tail, "kubernetes")["merge_log"], "off");
     assert.equal(processor(tail, "lua")["enable_flb_null"], "on");
-    assert.equal(processor(tail, "lua")["time_as_table"], "on"); // a double has no nanoseconds
+    assert.equal(processor(tail, "lua")["time_as_table"], "on"); // a double cannot hold nanoseconds
   });
 
-  it("writes characters as they are: escaped, a chunk of 2 MB could pass Citadel's 4 MiB", () => {
+  it("does not escape characters; a chunk of 2 MB could exceed Citadel's 4 MiB", () => {
     assert.equal(service["json.escape_unicode"], "off");
-    // Citadel does not say that it unpacks.
+    // Citadel does not document that it decompresses.
     assert.equal(http["compress"], undefined);
   });
 

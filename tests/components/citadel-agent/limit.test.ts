@@ -4,7 +4,7 @@ import { type Shaped, startLua } from "./lua.ts";
 const PLATFORM = "11111111-1111-4111-8111-111111111111";
 const TENANT = "22222222-2222-4222-8222-222222222222";
 const START = Date.UTC(2026, 2, 1, 10);
-const BURST = 30; // seconds of the rate, as limit.lua has it
+const BURST = 30; // seconds, as in limit.lua
 
 const tagOf = (pod: string) =>
   `kube.var.log.containers.${pod}_shop_app-${"0123456789abcdef".repeat(4)}.log`;
@@ -14,17 +14,17 @@ interface Line {
   readonly stream: string;
 }
 
-describe("How much one container may write", () => {
+describe("limit.lua", () => {
   const agent = (lines: number, kib = 1024) =>
     startLua({ CITADEL_TENANT_ID: PLATFORM }, { settings: { lines, bytes: kib * 1024 } });
-  /** What comes out of the stage: lines that pass, and notices. */
+  /** The output of the stage: lines that pass, and notices. */
   const recordsOf = ({ code, record }: Shaped): readonly Line[] =>
     code === -1 ? [] : code === 0 ? [record as Line] : (record as Line[]);
   const noticesIn = (records: readonly Line[]) =>
     records
       .filter(({ stream }) => stream === "agent")
       .map(({ log }) => JSON.parse(log) as Record<string, unknown>);
-  /** Writes so many lines a second, evenly, and gives all that came out. */
+  /** Writes lines at an even rate, and returns everything that came out. */
   const write = (
     run: ReturnType<typeof agent>,
     pod: string,
@@ -50,14 +50,14 @@ describe("How much one container may write", () => {
     ).flat();
   const own = (records: readonly Line[]) => records.filter(({ stream }) => stream !== "agent");
 
-  it("leaves alone what is below the rate, as it is", () => {
+  it("passes lines below the rate unchanged", () => {
     const run = agent(5);
     const written = write(run, "calm", { perSecond: 5, seconds: 60 });
     assert.equal(written.length, 300);
     assert.deepEqual(written[0], { log: "x", stream: "stdout" });
   });
 
-  it("lets a burst pass, and of a flood the rate", () => {
+  it("passes a burst, and then the rate", () => {
     const run = agent(2);
     const seconds = 60;
     const passed = own(write(run, "flood", { perSecond: 20, seconds })).length;
@@ -73,7 +73,7 @@ describe("How much one container may write", () => {
     assert.ok(Math.abs(passed - 2 * (BURST + seconds)) <= 3, String(passed));
   });
 
-  it("costs another container of the node nothing, however much one writes", () => {
+  it("limits each container separately", () => {
     const run = agent(2);
     let calm = 0;
     for (let second = 0; second < 40; second += 1) {
@@ -83,12 +83,12 @@ describe("How much one container may write", () => {
     assert.equal(calm, 80);
   });
 
-  it("takes lines that are read late, and so all at once, for what they were", () => {
-    // Ten minutes at the rate, read within a moment: the runtime's time counts, not the clock.
+  it("uses the time of the lines, so that lines read late are not a burst", () => {
+    // Ten minutes at the rate, read at once: the runtime's time counts, not the clock.
     assert.equal(write(agent(1), "late", { perSecond: 1, seconds: 600 }).length, 600);
   });
 
-  it("says once that it drops, and then once a minute how many it dropped", () => {
+  it("reports the first drop, and then once a minute how many lines it dropped", () => {
     const run = agent(1);
     const records = write(run, "flood", { perSecond: 5, seconds: 300 });
     const notices = noticesIn(records);
@@ -99,14 +99,14 @@ describe("How much one container may write", () => {
     const counts = notices.slice(1);
     assert.ok(counts.length >= 4 && counts.length <= 5, String(counts.length));
     for (const notice of counts) {
-      // 5 come and 1 passes, in a minute and the moment until the next line.
+      // Of 5 lines a second 1 passes, for a minute and the time until the next line.
       assert.ok(Math.abs(Number(notice["dropped_lines"]) - 4 * 60) <= 5, JSON.stringify(notice));
       assert.equal(notice["dropped_bytes"], notice["dropped_lines"]);
       assert.equal(notice["level"], "warn");
     }
   });
 
-  it("tells every line that it dropped, as soon as the container says something again", () => {
+  it("reports all dropped lines as soon as the container writes again", () => {
     const run = agent(2);
     const flood = write(run, "flood", { perSecond: 100, seconds: 5 });
     const after = write(run, "flood", { perSecond: 1, seconds: 20, from: 100 });
@@ -120,7 +120,7 @@ describe("How much one container may write", () => {
     );
   });
 
-  it("makes the notice an event of the container's own environment", () => {
+  it("sends the notice to the container's own environment", () => {
     const run = agent(1);
     const [notice] = write(run, "flood", { perSecond: 100, seconds: 2 }).filter(
       ({ stream }) => stream === "agent",
@@ -147,14 +147,14 @@ describe("How much one container may write", () => {
     });
   });
 
-  it("does not count back when the node's clock does", () => {
+  it("does not refill when the node's clock goes back", () => {
     const run = agent(1);
     write(run, "clock", { perSecond: 10, seconds: 10, from: 1_000 });
     assert.equal(own(write(run, "clock", { perSecond: 10, seconds: 10 })).length, 0);
     assert.ok(own(write(run, "clock", { perSecond: 1, seconds: 10, from: 1_010 })).length >= 9);
   });
 
-  it("forgets containers that are gone", () => {
+  it("forgets containers that no longer write", () => {
     const run = agent(10);
     for (let pod = 0; pod < 2_200; pod += 1) {
       assert.equal(write(run, `pod-${pod}`, { perSecond: 1, seconds: 1, from: pod }).length, 1);

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { type LuaSettings, luaProgram } from "../../../components/citadel-agent/lua-program.ts";
 
-/** What fengari, which has no types, is used for here. */
+/** The part of fengari, which has no types, that is used here. */
 interface Fengari {
   lua: Record<string, (...args: unknown[]) => unknown> & { LUA_OK: number };
   lauxlib: Record<string, (...args: unknown[]) => unknown>;
@@ -10,7 +10,7 @@ interface Fengari {
 }
 const { lua, lauxlib, lualib, to_luastring } = createRequire(import.meta.url)("fengari") as Fengari;
 
-/** A value of a log record; text may also be bytes, as it is in Lua. */
+/** A value of a log record. Text may also be bytes, as in Lua. */
 export type LuaValue =
   | null
   | boolean
@@ -21,25 +21,25 @@ export type LuaValue =
   | { readonly [key: string]: LuaValue };
 
 export interface Shaped {
-  /** Fluent Bit's: 2 takes the record, 0 leaves it as it was, -1 drops it. */
+  /** Fluent Bit's return code: 2 replaces the record, 0 keeps it, -1 drops it. */
   readonly code: number;
   readonly record: unknown;
 }
 
 export interface LineOptions {
-  /** The stage: what its container may write, or what becomes of it. @default shape */
+  /** The function to call. @default shape */
   readonly call?: "limit" | "shape";
   readonly tag: string;
-  /** When the container runtime took the line, in ms since 1970. */
+  /** The container runtime's time of the line, in ms since 1970. */
   readonly time: number;
   readonly record: Readonly<Record<string, LuaValue>>;
 }
 
 export interface LuaOptions {
   readonly settings?: Partial<LuaSettings>;
-  /** In place of the node's clock, in seconds since 1970. */
+  /** Replaces the node's clock, in seconds since 1970. */
   readonly now?: () => number;
-  /** In place of the node's disk and of LuaJIT, which reads it: what waits there, by tenant. */
+  /** Replaces the unsent chunks on the node's disk, by tenant. */
   readonly waiting?: () => Readonly<Record<string, { bytes: number; count: number }>>;
 }
 
@@ -54,7 +54,7 @@ const SETTINGS: LuaSettings = {
   unsent: 2 ** 29,
 };
 
-/** LuaJIT's way to libc, and the node's files: chunks as the engine writes them, as WAITING tells. */
+/** Replaces LuaJIT's ffi and the node's files: chunks as the engine writes them, from WAITING. */
 const FAKE_DISK = `
 local ROOT = "${SETTINGS.chunks}"
 local function list(path)
@@ -93,7 +93,7 @@ io.open = function(path)
   }
 end`;
 
-/** The script as Fluent Bit runs it: its global null, and the types by which it packs tables. */
+/** Runs the script like Fluent Bit: with its global null, and its types for packing tables. */
 export function startLua(
   variables: Readonly<Record<string, string>>,
   { settings, now, waiting }: LuaOptions = {},
@@ -105,7 +105,7 @@ export function startLua(
     lua["lua_pushcfunction"]?.(state, call);
     lua["lua_setglobal"]?.(state, to_luastring(name));
   };
-  // The environment is the process's own, which tests share.
+  // The environment is that of the process, which all tests share.
   const named = Object.entries(variables).map(([name, value]) => `[ "${name}" ] = "${value}"`);
   run(state, `local e = { ${named.join(", ")} } os.getenv = function(name) return e[name] end`);
   run(state, "flb_null = setmetatable({}, { type = 0 })");
@@ -119,7 +119,7 @@ export function startLua(
   }
   run(state, luaProgram({ ...SETTINGS, ...settings }));
   return ({ call = "shape", tag, time, record }) => {
-    lua["lua_settop"]?.(state, 0); // what a failure has left
+    lua["lua_settop"]?.(state, 0); // removes the rest of a failed call
     lua["lua_checkstack"]?.(state, 1000);
     lua["lua_getglobal"]?.(state, to_luastring(call));
     push(state, tag);
@@ -138,7 +138,7 @@ function run(state: unknown, code: string): void {
 function push(state: unknown, value: LuaValue): void {
   if (value === null) lua["lua_getglobal"]?.(state, to_luastring("flb_null"));
   else if (typeof value === "boolean") lua["lua_pushboolean"]?.(state, value);
-  // Every number is a double in LuaJIT.
+  // In LuaJIT, every number is a double.
   else if (typeof value === "number") lua["lua_pushnumber"]?.(state, value);
   else if (typeof value === "string") lua["lua_pushstring"]?.(state, to_luastring(value));
   else if (value instanceof Uint8Array) lua["lua_pushlstring"]?.(state, value, value.length);
@@ -155,7 +155,7 @@ function push(state: unknown, value: LuaValue): void {
   }
 }
 
-/** As Fluent Bit packs it and writes it as JSON. */
+/** Converts a value as Fluent Bit does when it writes JSON. */
 function read(state: unknown, index: number): unknown {
   const at = lua["lua_absindex"]?.(state, index);
   switch (textOf(lua["lua_typename"]?.(state, lua["lua_type"]?.(state, at)))) {
@@ -197,7 +197,7 @@ function textAt(state: unknown, index: number): string {
   return textOf(lua["lua_tostring"]?.(state, index));
 }
 
-/** Fails for bytes that are no UTF-8: Citadel would refuse the request. */
+/** Throws for bytes that are not UTF-8, because Citadel would refuse the request. */
 function textOf(bytes: unknown): string {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes as Uint8Array);
 }

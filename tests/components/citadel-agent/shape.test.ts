@@ -11,7 +11,7 @@ const TAG = `kube.var.log.containers.web-7d4b_shop_app-${"0123456789abcdef".repe
 const TIME = Date.UTC(2026, 2, 1, 10, 15, 30, 7);
 const ENVIRONMENT = "citadel.io/environment";
 
-/** The contract's event. */
+/** The event of Citadel's contract. */
 const eventSchema = z.strictObject({
   message: z.string(),
   level: z.enum(["error", "warn", "info", "debug", "trace"]),
@@ -32,7 +32,7 @@ const corpus = JSON.parse(
   readFileSync(new URL("corpus/lines.json", import.meta.url), "utf8"),
 ) as Corpus[];
 
-describe("The shape of an event", () => {
+describe("shape.lua", () => {
   const shape = startLua({ CITADEL_TENANT_ID: PLATFORM, NODE_NAME: "node-1" });
   const pod = (labels: Record<string, string> = {}) => ({
     kubernetes: { pod_id: "1", labels },
@@ -47,11 +47,11 @@ describe("The shape of an event", () => {
     const { code, record } = shaped(log, more);
     assert.equal(code, 2);
     eventSchema.parse(record);
-    // Not what it gives: Zod leaves a field out that is named `__proto__`.
+    // Its result is not used, because zod omits a field named `__proto__`.
     return record as Event;
   };
 
-  describe("of real lines", () => {
+  describe("with real lines", () => {
     for (const { name, line, event } of corpus) {
       it(name, () => {
         const got = eventOf(line);
@@ -62,7 +62,7 @@ describe("The shape of an event", () => {
     }
   });
 
-  it("says where the line comes from", () => {
+  it("adds the source of the line", () => {
     const event = eventOf("hello", pod({ "citadel.io/service": "shop-api" }));
     assert.equal(event.service, "shop-api");
     assert.deepEqual(event.fields.k8s, {
@@ -75,12 +75,12 @@ describe("The shape of an event", () => {
     });
   });
 
-  it("drops lines without a word, and nothing else", () => {
+  it("drops only blank lines", () => {
     for (const line of ["", " \t", "\r"]) assert.equal(shaped(line).code, -1);
     assert.equal(shaped(".").code, 2);
   });
 
-  it("cuts a message of more than 256 KiB, and says so", () => {
+  it("cuts a message of more than 256 KiB, and notes it", () => {
     for (const letter of ["x", "é", "😀"]) {
       const { message } = eventOf(letter.repeat(270_000));
       assert.ok(Buffer.byteLength(message) <= 256 * 1024, letter);
@@ -88,13 +88,13 @@ describe("The shape of an event", () => {
     }
   });
 
-  it("keeps what is nested deeper than twelve as text, and a line that is mad as a line", () => {
+  it("keeps values deeper than twelve levels as text, and absurdly deep lines as a message", () => {
     const nested = (depth: number) => `{"msg":"x","a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
     assert.match(JSON.stringify(eventOf(nested(50)).fields["a"]), /"\[\[+\]+\]"/);
     assert.equal(eventOf(nested(100_000)).message, nested(100_000));
   });
 
-  it("keeps both values of a name that is written twice, and of names that become one", () => {
+  it("keeps both values of a name that occurs twice, or of names that become the same", () => {
     const { k8s: _, ...fields } = eventOf(
       String.raw`{"msg":"x","a":1,"a":2,"a_2":3,"\u0001":4,"\u2401":5,"\ud800":6,"\ud801":7}`,
     ).fields;
@@ -102,7 +102,7 @@ describe("The shape of an event", () => {
     assert.deepEqual([fields["a"], fields["a_2"], fields["a_2_2"]], [1, 2, 3]);
   });
 
-  it("takes no hours for a line that is made so: the whole node would wait for it", () => {
+  it("is fast for lines that are crafted to be slow", () => {
     const names = Array.from({ length: 3_000 }, (_, name) =>
       Buffer.from([34, 128 + (name % 64), 128 + Math.floor(name / 64), ...Buffer.from('":1,')]),
     );
@@ -113,24 +113,24 @@ describe("The shape of an event", () => {
     assert.equal(eventOf(`${"\r".repeat(100_000)}x\r`).message.length, 100_001);
   });
 
-  it("refuses to start without the platform's tenant", () => {
+  it("does not start without the platform's tenant", () => {
     assert.throws(() => startLua({ CITADEL_TENANT_ID: "" }), /CITADEL_TENANT_ID/);
   });
 
-  describe("its tenant", () => {
+  describe("the tenant of an event", () => {
     const tenant = (more: Record<string, LuaValue>) => eventOf("x", more).fields.k8s;
 
-    it("is the one that the pod's label names", () => {
+    it("is the one in the pod's label", () => {
       assert.equal(tenant(pod({ [ENVIRONMENT]: PROJECT.toUpperCase() })).tenant, PROJECT);
     });
 
-    it("is the platform's without a label, and marked where the label is none", () => {
+    it("is the platform's without a label, or, with a remark, with an invalid label", () => {
       assert.equal(tenant(pod()).tenant, PLATFORM);
       const { tenant: id, malformed_environment: mark } = tenant(pod({ [ENVIRONMENT]: "shop" }));
       assert.deepEqual([id, mark], [PLATFORM, "shop"]);
     });
 
-    it("is the namespace's, whatever the pod says", () => {
+    it("is the namespace's, whatever the pod's label is", () => {
       assert.equal(tenant({ ...pod(), ...bound(PROJECT) }).tenant, PROJECT);
       const lied = tenant({ ...pod({ [ENVIRONMENT]: OTHER }), ...bound(PROJECT) });
       assert.deepEqual([lied.tenant, lied["refused_environment"]], [PROJECT, OTHER]);
@@ -138,11 +138,11 @@ describe("The shape of an event", () => {
       assert.deepEqual([none.tenant, none["refused_environment"]], [PLATFORM, OTHER]);
     });
 
-    it("is the namespace's for a pod that is gone", () => {
+    it("is the namespace's for a pod that no longer exists", () => {
       assert.equal(tenant(bound(PROJECT)).tenant, PROJECT);
     });
 
-    it("is not known while neither is: the line waits, as it is", () => {
+    it("is unknown while pod and namespace are unknown; the line waits unchanged", () => {
       const { code, record } = shaped("secret", {});
       assert.equal(code, 2);
       const { held, ...rest } = record as Record<string, unknown>;
@@ -151,18 +151,18 @@ describe("The shape of an event", () => {
       assert.equal(shaped("secret", { held: held as number }).code, 0);
     });
 
-    it("is the platform's for a pod that stays unknown, in a namespace that is bound to none", () => {
+    it("is the platform's for a pod that stays unknown in a namespace without a binding", () => {
       const namespace = { kubernetes_namespace: { name: "shop" } };
       const old = Math.floor(Date.now() / 1000) - 301;
       assert.equal((shaped("x", namespace).record as { held?: number }).held !== undefined, true);
       const late = tenant({ ...namespace, held: old });
       assert.deepEqual([late.tenant, late["labels"]], [PLATFORM, "missing"]);
-      // The API server has never answered: however long it takes.
+      // The API server has never answered, so the line waits without a limit.
       assert.equal(shaped("x", { held: old }).code, 0);
     });
   });
 
-  describe("for anything that can be written", () => {
+  describe("with arbitrary input", () => {
     const key = fc.string({ unit: "binary", maxLength: 10 });
     const value = fc.letrec<{ any: unknown }>((tie) => ({
       any: fc.oneof(
@@ -177,7 +177,7 @@ describe("The shape of an event", () => {
       ),
     })).any;
 
-    it("is valid for every sequence of bytes, and goes to no other tenant", () => {
+    it("makes a valid event of any bytes, for the right tenant", () => {
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
           const { code, record } = shaped(bytes, { ...pod(), ...bound(PROJECT) });
@@ -188,7 +188,7 @@ describe("The shape of an event", () => {
       );
     });
 
-    it("is of a tenant that is a UUID in small letters, whatever the label", () => {
+    it("gives every event a tenant that is a lower-case UUID", () => {
       fc.assert(
         fc.property(fc.string({ unit: "binary" }), (label) => {
           assert.match(
@@ -199,7 +199,7 @@ describe("The shape of an event", () => {
       );
     });
 
-    it("loses no field of any object", () => {
+    it("keeps every field of any object", () => {
       const names = fc.constantFrom(
         "msg",
         "message",
@@ -218,13 +218,13 @@ describe("The shape of an event", () => {
             const { k8s: _, ...fields } = eventOf(JSON.stringify(object)).fields;
             const parts = ["msg", "message", "level", "time", "ts", "logger"];
             for (const [name, inner] of Object.entries(object)) {
-              // Other names and values are made readable: there is one of each all the same.
+              // Other names and values are cleaned. Their number stays the same.
               if (!/^[a-z_]+$/.test(name) || name === "k8s" || parts.includes(name)) continue;
               assert.ok(Object.hasOwn(fields, name), `${name} is lost`);
               if (typeof inner === "boolean" || inner === null) assert.equal(fields[name], inner);
             }
             if (Object.hasOwn(object, "k8s")) assert.ok("k8s_" in fields);
-            // At most the message, the level, the time and the target are no fields any more.
+            // At most message, level, time and target are moved out of the fields.
             assert.ok(Object.keys(fields).length >= Object.keys(object).length - 4);
           },
         ),
@@ -232,7 +232,7 @@ describe("The shape of an event", () => {
       );
     });
 
-    it("keeps every number that it does not turn into text exactly", () => {
+    it("keeps numbers exactly, or as text", () => {
       fc.assert(
         fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
           const got = eventOf(JSON.stringify({ msg: "x", number })).fields["number"];

@@ -10,7 +10,7 @@ const START = Math.floor(Date.UTC(2026, 2, 1, 10) / 1000);
 
 type Event = Record<string, unknown> & { fields: Record<string, unknown> & { k8s: object } };
 
-describe("A tenant's share of the disk", () => {
+describe("share.lua", () => {
   let now = START;
   let waiting: Record<string, { bytes: number; count: number }> = {};
   const start = () => {
@@ -25,7 +25,7 @@ describe("A tenant's share of the disk", () => {
       },
     );
   };
-  /** The events that come of one line: none, the line's, a notice, or both. */
+  /** The events for one line: none, the line's, a notice, or both. */
   const line = (run: ReturnType<typeof start>, tenant: string, log = "x") => {
     const { code, record } = run({
       tag: TAG,
@@ -41,15 +41,16 @@ describe("A tenant's share of the disk", () => {
     return (Array.isArray(record) ? record : [record]) as Event[];
   };
   const messages = (events: readonly Event[]) => events.map(({ message }) => message);
-  const NOTICE = /^The log agent on this node drops lines of this environment: Citadel takes them/;
+  const NOTICE =
+    /^The log agent on this node drops lines of this environment: Citadel accepts them/;
 
-  it("is no limit while half of the disk is free", () => {
+  it("does not limit a tenant while half of the disk is free", () => {
     const run = start();
     waiting = { [REFUSED]: { bytes: 4 * MIB, count: 200 } };
     assert.deepEqual(messages(line(run, REFUSED)), ["x"]);
   });
 
-  it("is all that a tenant gets once half of the disk is used, and the others get theirs", () => {
+  it("limits each tenant to its share once half of the disk is used", () => {
     const run = start();
     waiting = { [REFUSED]: { bytes: 5 * MIB, count: 200 } };
     const [notice, ...more] = line(run, REFUSED);
@@ -61,7 +62,7 @@ describe("A tenant's share of the disk", () => {
     }
   });
 
-  it("counts what passed since it looked, so that a burst does not go past it", () => {
+  it("counts lines since the last measurement, so that a burst cannot exceed the share", () => {
     const run = start();
     waiting = { [OTHER]: { bytes: 5 * MIB, count: 200 } };
     let passed = 0;
@@ -73,17 +74,17 @@ describe("A tenant's share of the disk", () => {
     assert.equal(passed, Math.floor(MIB / 10_300));
   });
 
-  it("looks again before it drops, as what passed may have been sent meanwhile", () => {
+  it("measures again before it drops lines, because some may have been sent", () => {
     const run = start();
     waiting = { [OTHER]: { bytes: 5 * MIB, count: 200 } };
     for (let count = 0; count < 300; count += 1) {
-      // 0.9 MB a second, all of which is sent at once.
+      // 0.9 MB a second, sent immediately.
       if (count % 90 === 0) now += 1;
       assert.equal(line(run, REFUSED, "z".repeat(10_000)).length, 1);
     }
   });
 
-  it("tells the environment itself, at once and then once a minute, how much it dropped", () => {
+  it("reports dropped lines to the environment, first at once and then once a minute", () => {
     const run = start();
     waiting = { [REFUSED]: { bytes: 6 * MIB, count: 200 } };
     const told: Event[] = [];
@@ -99,7 +100,7 @@ describe("A tenant's share of the disk", () => {
     }
   });
 
-  it("tells the rest when lines pass again, and is quiet from then on", () => {
+  it("reports the rest when lines pass again, and then nothing more", () => {
     const run = start();
     waiting = { [REFUSED]: { bytes: 6 * MIB, count: 200 } };
     for (let count = 0; count < 10; count += 1) line(run, REFUSED);
@@ -113,7 +114,7 @@ describe("A tenant's share of the disk", () => {
     }
   });
 
-  it("bounds the number of chunks: the engine sends nothing once 16,384 are refused", () => {
+  it("limits the number of chunks; the engine stops sending when 16,384 are refused", () => {
     const run = start();
     waiting = {
       [REFUSED]: { bytes: MIB / 2, count: 5_000 },
@@ -123,7 +124,7 @@ describe("A tenant's share of the disk", () => {
     assert.deepEqual(messages(line(run, OTHER)), ["x"]);
   });
 
-  it("is no limit where the disk cannot be looked at", () => {
+  it("does not limit a tenant if the disk cannot be measured", () => {
     const run = startLua({ CITADEL_TENANT_ID: PLATFORM });
     assert.equal(
       run({ tag: TAG, time: START, record: { log: "x", kubernetes: { pod_id: "1" } } }).code,
