@@ -16,14 +16,14 @@ export const EXIT_HELP = `
 Exit codes:
   0    done
   1    failed, or not confirmed
-  2    wrong use or bad input: a stack name, config, query or environment variables
+  2    wrong usage or bad input: a stack name, config, query or environment variables
   3    preview --expect-no-changes found changes
-  4    the same of many stacks, and something would be replaced or deleted
-  5    preview of many stacks found what --block names
+  4    the same for many stacks, and something would be replaced or deleted
+  5    a preview of many stacks found something that --block names
   6    a pull request's commit is not approved
-  130  interrupted; the same command goes on from there`;
+  130  interrupted; run the same command again to continue`;
 
-/** Errors that the caller can mend without looking at any server. */
+/** Errors that the caller can fix without looking at any server. */
 const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "RDEV_SLUG",
   "RDEV_STACK_NAME",

@@ -1,32 +1,33 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
+import { z } from "zod";
+import { PACKAGE } from "../automation/engine/package.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
-import { addAgent } from "./commands/agent.ts";
-import { addApproval } from "./commands/approval.ts";
 import { addAudit } from "./commands/audit.ts";
-import { addCitadel } from "./commands/citadel.ts";
+import { addAgent, addCitadel } from "./commands/citadel.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addOperations } from "./commands/operations.ts";
 import { addPreview } from "./commands/preview.ts";
-import { addProjects } from "./commands/projects.ts";
+import { addProjects, addSlug } from "./commands/projects.ts";
+import { addApproval, addReport } from "./commands/pull-requests.ts";
 import { addRefresh } from "./commands/refresh.ts";
-import { addReport } from "./commands/report.ts";
 import { addRegistry } from "./commands/registry.ts";
-import { addService } from "./commands/service.ts";
-import { addSlug } from "./commands/slug.ts";
-import { addStore } from "./commands/store.ts";
+import { addService, addStore } from "./commands/service.ts";
 import { addUp } from "./commands/up.ts";
 import { EXIT, EXIT_HELP, exitCode } from "./exit-codes.ts";
 
 const program = new Command("rdev-infra")
   .description(
-    "The infrastructure of rdev. A stack is a platform (staging) or a project on it " +
+    "Manages the infrastructure of rdev. A stack is a platform (staging) or a project on it " +
       "(staging.my-app).",
   )
+  .version(ownVersion(), "--version", "print the version")
   .addHelpText("after", EXIT_HELP)
-  .showHelpAfterError("(rdev-infra --help says more)")
+  .showHelpAfterError("(run rdev-infra --help for more)")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
@@ -35,17 +36,22 @@ const service = [addService, addKeys, addProjects, addOperations];
 const systems = [addLogs, addAudit, addCitadel, addAgent, addRegistry, addStore, addSlug];
 for (const add of [...operations, ...service, ...systems]) add(program);
 
-// Who reads a pipe may leave early (| head): no reason to fall in the middle of an operation.
+// The reader of a pipe may leave early (| head). An operation must not fail in the middle of it.
 process.stdout.on("error", () => undefined);
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage; // its text is out already
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
   } else {
     console.error(redact(userMessage(error), connectionSecrets()));
     const errors = error instanceof InfraError ? [{ code: error.code, message: "" }] : [];
     process.exitCode = exitCode({ result: "failed", errors });
   }
+}
+
+function ownVersion(): string {
+  const file = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8")) as unknown;
+  return z.object({ version: z.string() }).parse(file).version;
 }

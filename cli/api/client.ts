@@ -9,52 +9,57 @@ type Method = "GET" | "PUT" | "POST" | "DELETE";
 export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly json?: object;
-  /** The same again starts nothing twice. */
+  /** A repeated call with the same key starts nothing twice. */
   readonly idempotencyKey?: string;
 }
 
-/** A problem, as far as it is needed: a newer service may know more. */
+/** The fields of a problem that are used here; a newer service may send more. */
 const problem = z.object({
   code: z.string(),
   detail: z.string(),
   errors: z.array(z.object({ in: z.string(), pointer: z.string(), detail: z.string() })).optional(),
 });
 
-/** The API of RDEV_INFRA_URL, as the key of RDEV_INFRA_KEY. */
+/** The API at RDEV_INFRA_URL, called with the key RDEV_INFRA_KEY. */
 export class ApiClient {
+  readonly url: string;
   readonly #http: Http;
 
   constructor({ url, key } = connection("api")) {
+    this.url = url;
     this.#http = new Http({
-      ...{ system: "The API", url, credential: "RDEV_INFRA_KEY", secrets: [key] },
+      system: "The API",
+      url,
+      credential: "RDEV_INFRA_KEY",
+      secrets: [key],
       headers: { authorization: `Bearer ${key}` },
     });
   }
 
-  /** Rejects with the problem that the service tells of, by its code. */
+  /** Rejects with the service's problem, under its code. */
   async call<S extends z.ZodType>(
     method: Method,
     path: string,
     schema: S,
     { query = {}, json, idempotencyKey }: CallOptions = {},
   ): Promise<z.output<S>> {
-    const given = Object.entries(query).filter((entry) => entry[1] !== undefined);
+    const filled = Object.entries(query).filter((entry) => entry[1] !== undefined);
     const { status, text } = await this.#http.raw(method, path, {
-      query: Object.fromEntries(given) as Record<string, string | number | boolean>,
+      query: Object.fromEntries(filled) as Record<string, string | number | boolean>,
       ...(json && { json }),
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
     });
     const body = parsed(text);
-    if (status > 299) throw toldProblem(status, body);
+    if (status > 299) throw problemError(status, body);
     const answer = schema.safeParse(body);
     if (answer.success) return answer.data;
     throw new InfraError(
       "RDEV_CONTRACT",
-      `The API answered ${method} ${path} with something else.`,
+      `The API's answer to ${method} ${path} does not have the expected form.`,
     );
   }
 
-  /** The events of an operation after that number. Rejects as `Http.stream`. */
+  /** Streams the events of an operation after this number. Rejects as `Http.stream` does. */
   async events(id: string, after: number, signal: AbortSignal): Promise<EventSource> {
     const bytes = await this.#http.stream(`/v1/operations/${id}/events`, {
       headers: { accept: "text/event-stream", "last-event-id": String(after) },
@@ -74,10 +79,10 @@ function parsed(text: string): unknown {
   }
 }
 
-function toldProblem(status: number, body: unknown): InfraError {
-  const told = problem.safeParse(body).data;
-  if (!told) return new InfraError("RDEV_REFUSED", `The API answered with ${status}.`, { status });
-  const { code, errors, detail } = told;
+function problemError(status: number, body: unknown): InfraError {
+  const known = problem.safeParse(body).data;
+  if (!known) return new InfraError("RDEV_REFUSED", `The API answered with ${status}.`, { status });
+  const { code, errors, detail } = known;
   const lines = errors?.map((one) => `\n  - ${one.in} ${one.pointer}: ${one.detail}`) ?? [];
   const text = lines.length > 0 ? `The API refused the request:${lines.join("")}` : detail;
   return new InfraError(code in ERROR_CODES ? (code as ErrorCode) : "RDEV_REFUSED", text, {

@@ -3,24 +3,25 @@ import { NO_CHANGES, type OperationEvent } from "../../automation/engine/events.
 import type { Outcome } from "../../automation/engine/outcome.ts";
 import { type OperationView, operationSchema } from "../../automation/service/schemas/operation.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
-import { errorText } from "../text.ts";
 import { viewOf } from "../operation.ts";
+import { errorText, leftoverText } from "../text.ts";
 import type { View } from "../views/view.ts";
 import type { ApiClient } from "./client.ts";
-import { WHY_LEFT } from "../why-left.ts";
 
-/** In ms: how long a service that is away is waited for. */
-const PATIENCE = 120_000;
-/** In ms: a stream that stays open for so long is a connection, also where nothing happens on it. */
-const SETTLED = 5_000;
-const WAIT = 1_000;
+/** How long to retry while the service is away. */
+const MAX_OUTAGE_MS = 120_000;
+/** A stream that stayed open for so long was a working connection, even without events. */
+const STABLE_MS = 5_000;
+const RETRY_MS = 1_000;
+/** An operation that is still queued after so long waits for another one. */
+const QUEUED_MS = 1_000;
 
 export interface FollowOptions {
   readonly json?: boolean | undefined;
   readonly diff?: boolean | undefined;
 }
 
-/** Shows an operation until it has ended, whatever happens to the connection meanwhile. */
+/** Shows an operation until it has ended, across lost connections. */
 export async function follow(
   api: ApiClient,
   { id, slug, request }: OperationView,
@@ -36,14 +37,18 @@ export async function follow(
   try {
     const ended = await untilEnd(api, id, view, stop.signal);
     const outcome = outcomeOf(ended);
-    view.end(outcome);
+    await view.end(outcome);
     for (const error of outcome.errors) console.error(errorText(error));
-    if (!json) for (const line of remainingLines(ended)) console.log(line);
+    if (!json) for (const leftover of ended.remaining) console.log(leftoverText(leftover));
     return outcome;
   } catch (error) {
+    if (json && stop.signal.aborted) await view.end({ ...NOTHING, result: "cancelled" });
+    else await view.close();
     if (!stop.signal.aborted) throw error;
-    view.end({ ...NOTHING, result: "cancelled" });
-    console.error(`It goes on without you. rdev-infra operations follow ${id}, or cancel ${id}`);
+    console.error(
+      `The operation continues. Show it: rdev-infra operations follow ${id}. Stop it: rdev-infra ` +
+        `operations cancel ${id}.`,
+    );
     return { ...NOTHING, result: "cancelled" };
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
@@ -58,49 +63,63 @@ async function untilEnd(
   view: View,
   signal: AbortSignal,
 ): Promise<OperationView> {
+  const showEvent = eventsOn(view);
   let last = 0;
-  // When the service was last there.
-  let since = performance.now();
+  let lastContact = performance.now();
   for (;;) {
-    let lost: unknown;
+    let failure: unknown;
     let opened = Infinity;
     try {
       const events = await api.events(id, last, signal);
       opened = performance.now();
       for await (const { type, id: number, data } of events) {
-        since = performance.now();
+        lastContact = performance.now();
         if (type === "end") return operationSchema.parse(JSON.parse(data));
         last = Number(number);
-        show(view, (JSON.parse(data) as { event: Told }).event);
+        showEvent((JSON.parse(data) as { event: StreamEvent }).event);
       }
     } catch (error) {
       if (signal.aborted || isFinal(error)) throw error;
-      lost = error;
+      failure = error;
     }
     signal.throwIfAborted();
-    if (performance.now() - opened > SETTLED) since = performance.now();
-    if (performance.now() - since > PATIENCE) {
-      if (lost instanceof Error) throw lost;
-      throw new InfraError("RDEV_UNREACHABLE", "The API ends every stream of events.");
+    if (performance.now() - opened > STABLE_MS) lastContact = performance.now();
+    if (performance.now() - lastContact > MAX_OUTAGE_MS) {
+      if (failure instanceof Error) throw failure;
+      throw new InfraError("RDEV_UNREACHABLE", "The API closes every stream of events.");
     }
-    view.note(`The connection was lost${lost ? ` (${userMessage(lost)})` : ""}; trying again.`);
-    await sleep(WAIT, undefined, { signal });
+    const cause = failure ? ` (${userMessage(failure)})` : "";
+    view.note(`The connection was lost${cause}; trying again.`);
+    await sleep(RETRY_MS, undefined, { signal });
   }
 }
 
-type Told =
+type StreamEvent =
   OperationEvent | { readonly event: "state"; readonly state: string; readonly attempts: number };
 
-function show(view: View, event: Told): void {
-  if (event.event !== "state") return view.event(event);
-  const { state, attempts } = event;
-  if (state === "queued") view.note("It waits for its turn.");
-  if (state === "running" && attempts > 1)
-    view.note(`It is begun again, for the ${attempts}. time.`);
-  if (state === "cancelling") view.note("It stops when what is under way is done.");
+/** Shows the events of a stream. Every operation starts as queued, so only a longer wait is shown. */
+function eventsOn(view: View): (event: StreamEvent) => void {
+  let waiting: NodeJS.Timeout | undefined;
+  return (event) => {
+    clearTimeout(waiting);
+    if (event.event !== "state") return view.event(event);
+    const { state, attempts } = event;
+    if (state === "queued") {
+      waiting = setTimeout(() => {
+        view.note("Queued: another operation runs before this one.");
+        view.status({ message: "waiting in the queue" });
+      }, QUEUED_MS);
+      waiting.unref();
+    }
+    if (state === "running") {
+      view.status({ message: "running" });
+      if (attempts > 1) view.note(`Started again (attempt ${attempts}).`);
+    }
+    if (state === "cancelling") view.note("Stopping after the resources in progress.");
+  };
 }
 
-/** What trying again does not mend: the request is wrong, not the connection. */
+/** True if a retry cannot help, because the request is wrong and not the connection. */
 function isFinal(error: unknown): boolean {
   const status = error instanceof InfraError ? error.status : undefined;
   return status !== undefined && status < 500 && status !== 429;
@@ -109,8 +128,4 @@ function isFinal(error: unknown): boolean {
 function outcomeOf({ outcome, state }: OperationView): Outcome {
   if (outcome) return outcome as Outcome;
   return { ...NOTHING, result: state === "succeeded" || state === "failed" ? state : "cancelled" };
-}
-
-function remainingLines({ remaining }: OperationView): string[] {
-  return remaining.map(({ system, what, why }) => `${WHY_LEFT[why]} ${system}: ${what}`);
 }

@@ -1,40 +1,39 @@
-import { type Command, InvalidArgumentError } from "commander";
-import type { Comparison } from "../../automation/audit/verify.ts";
+import type { Command } from "commander";
+import type { Comparison, Missing } from "../../automation/audit/verify.ts";
 import type { Store } from "../../automation/store/store.ts";
+import { withStore } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
-import { range, span } from "../span.ts";
+import { timeRange, timeSpan, wholeNumber } from "../options.ts";
 import { durationText } from "../text.ts";
-import { comparisonLines, missingText } from "../views/comparison.ts";
-import { withStore } from "../with-store.ts";
 
 export function addAudit(program: Command): void {
-  const audit = program.command("audit").description("the record of all that was done");
+  const audit = program.command("audit").description("the audit log: everything that was done");
   audit
     .command("list")
-    .description("what was done, oldest first")
-    .option("--project <slug>", "to one project")
-    .option("--last <time>", "as 30m, 1h or 7d", span)
-    .option("--unfinished", "only what began and has not ended: it still runs, or was killed")
-    .option("--limit <events>", "the newest so many, 1 to 10000", limitOf, 100)
-    .option("--json", "each event as JSON")
+    .description("list what was done, oldest first")
+    .option("--project <slug>", "only this project")
+    .option("--last <time>", "only this recent, such as 30m, 1h or 7d", timeSpan)
+    .option("--unfinished", "only what started and has not ended: it still runs, or was killed")
+    .option("--limit <events>", "only the newest ones, 1 to 10000", wholeNumber(1, 10_000), 100)
+    .option("--json", "print each event as JSON")
     .action(list);
   audit
     .command("verify")
-    .description("check that no event was changed or removed; exits with 1 when one was")
-    .option("--citadel <platform>", "compare with what was shipped, which also shows a cut-off end")
-    .option("--last <time>", "how far back Citadel is asked", range, "7d")
-    .option("--json", "the result as JSON")
+    .description("check that no event was changed or removed; exits with 1 if one was")
+    .option("--citadel <platform>", "compare with the copy in Citadel, which also shows a lost end")
+    .option("--last <time>", "how far back to ask Citadel", timeRange, "7d")
+    .option("--json", "print the result as JSON")
     .action(verify);
   audit
     .command("outbox")
-    .description("what still waits to be shipped to Citadel, and what Citadel refused")
-    .option("--retry-refused", "let what was refused be shipped again")
-    .option("--json", "as JSON")
+    .description("show what is not yet shipped to Citadel, and what Citadel refused")
+    .option("--retry-refused", "ship refused events again")
+    .option("--json", "print it as JSON")
     .action(outbox);
   audit
     .command("ship <platform>")
-    .description("ship the events of a platform, as staging, to Citadel, until Ctrl-C")
-    .option("--once", "only what is due; exits with 1 when some could not be shipped")
+    .description("ship the events of a platform to Citadel until Ctrl-C")
+    .option("--once", "ship only what is due; exits with 1 if some could not be shipped")
     .action(ship);
 }
 
@@ -48,7 +47,8 @@ interface ListOptions {
 
 async function list({ json, ...options }: ListOptions): Promise<void> {
   const { listAudit } = await import("../../automation/audit/queries.ts");
-  for (const row of await withStore((store) => listAudit(store, options))) {
+  const rows = await withStore((store) => listAudit(store, options));
+  for (const row of rows) {
     if (json) {
       console.log(JSON.stringify(row));
       continue;
@@ -58,6 +58,7 @@ async function list({ json, ...options }: ListOptions): Promise<void> {
     const what = [action, project_id].filter(Boolean).join(" ");
     console.log(`${at.toISOString()}  ${id}  ${what}: ${result}${took}, by ${actor}`);
   }
+  if (rows.length === 0) console.error("No events.");
 }
 
 interface VerifyOptions {
@@ -76,12 +77,12 @@ async function verify({ citadel: platform, last, json }: VerifyOptions): Promise
       const { broken: _, ...counts } = copy ?? {};
       console.log(JSON.stringify({ rows, hash, ...counts, broken: wrong ?? null }));
     } else if (!wrong) {
-      console.log(`${rows} events, the chain is whole. Its end: ${hash}`);
+      console.log(`${rows} events, and the chain is intact. Its last hash: ${hash}`);
       if (copy) for (const line of comparisonLines(copy, last)) console.log(line);
     }
     if (wrong) {
-      const right = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
-      const rest = broken ? `${right} right.` : "The chain is whole without it.";
+      const intact = rows === 1 ? "The event before it is" : `The ${rows} events before it are`;
+      const rest = broken ? `${intact} intact.` : "The chain is intact without it.";
       console.error(`RDEV_AUDIT: event ${wrong.id} is broken: ${wrong.reason}. ${rest}`);
     }
     if (copy?.missing) console.error(missingText(copy.missing));
@@ -98,6 +99,30 @@ async function compared(store: Store, platform: string, last: string): Promise<C
   return compareWithCitadel({ store, citadel, tenant, platform, last });
 }
 
+function comparisonLines(comparison: Comparison, last: string): string[] {
+  const { compared: count, missing, recent, unknown } = comparison;
+  const same = missing ? "." : ", and they are the same.";
+  return [
+    `Citadel has ${count} of the last ${last}${same}`,
+    ...(recent ? [`${recent} were shipped less than a minute ago and are not there yet.`] : []),
+    ...(unknown
+      ? [
+          `${unknown} are not there, and it is unknown whether they were shipped: they were recorded ` +
+            "while Citadel was switched off, or shipped by a version that did not record it.",
+        ]
+      : []),
+  ];
+}
+
+function missingText({ count, first, tenant, shippedAt }: Missing): string {
+  const what = count === 1 ? "an event that was" : `${count} events that were`;
+  return (
+    `RDEV_AUDIT: Citadel lacks ${what} shipped to it. The first is event ${first}, shipped to the ` +
+    `environment ${tenant} at ${shippedAt.toISOString()}. Keep a copy of the database, and find out ` +
+    "who deleted from that environment or recreated it."
+  );
+}
+
 async function outbox(options: { json?: true; retryRefused?: true }): Promise<void> {
   const { backlog, refusedRows, requeueRefused } = await import("../../automation/audit/outbox.ts");
   await withStore(async (store) => {
@@ -106,7 +131,7 @@ async function outbox(options: { json?: true; retryRefused?: true }): Promise<vo
     const refused = await refusedRows(store);
     if (options.json) return console.log(JSON.stringify({ ...counted, refused }));
     const { waiting, oldestSeconds } = counted;
-    const age = waiting > 0 ? `, the oldest since ${durationText(oldestSeconds * 1000)}` : "";
+    const age = waiting > 0 ? `, the oldest for ${durationText(oldestSeconds * 1000)}` : "";
     console.log(`${waiting} waiting${age}; ${counted.refused} refused`);
     for (const { id, action, reason } of refused) console.log(`  ${id}  ${action}: ${reason}`);
   });
@@ -119,13 +144,17 @@ async function ship(platform: string, { once }: { once?: true }): Promise<void> 
   const { requireSchema } = await import("../../automation/store/require-schema.ts");
   const citadel = new Citadel();
   await withStore(async (store) => {
-    // Else what Citadel took could not be noted, and would be sent again and again.
+    // Without the tables, shipped events could not be marked and would be sent again and again.
     await requireSchema(store);
     const shipper = new CitadelShipper({
-      ...{ store, citadel, platform },
+      store,
+      citadel,
+      platform,
       tenant: () => platformTenant(citadel),
       onFailure: ({ code, message }, wait) =>
-        console.error(`${code}: ${message}${once ? "" : ` Again in ${durationText(wait)}.`}`),
+        console.error(
+          `${code}: ${message}${once ? "" : ` The next attempt is in ${durationText(wait)}.`}`,
+        ),
     });
     if (once) {
       const { state, shipped, refused } = await shipper.drain();
@@ -137,10 +166,4 @@ async function ship(platform: string, { once }: { once?: true }): Promise<void> 
     process.once("SIGINT", () => stop.abort()).once("SIGTERM", () => stop.abort());
     await shipper.run(stop.signal);
   });
-}
-
-function limitOf(text: string): number {
-  const limit = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= 10_000) return limit;
-  throw new InvalidArgumentError("It is no number from 1 to 10000.");
 }

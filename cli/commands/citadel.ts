@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { Finding } from "../../automation/citadel/check.ts";
 import { PACKAGE } from "../../automation/engine/package.ts";
+import { withStore } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { workFolder } from "../operation.ts";
-import { withStore } from "../with-store.ts";
 
 interface CheckOptions {
   readonly mend?: true;
@@ -12,21 +12,33 @@ interface CheckOptions {
 }
 
 export function addCitadel(program: Command): void {
-  const citadel = program.command("citadel").description("Citadel, beside what stacks do there");
+  const citadel = program.command("citadel").description("Citadel's environments");
   citadel
     .command("check")
     .description(
-      "compare the environments that rdev-infra made with the projects; exits with 1 when they differ",
+      "compare the environments that rdev-infra made with the projects; exits with 1 if they differ",
     )
     .option("--mend", "store the tenant ids that Citadel has; changes nothing in Citadel")
     .option(
       "--delete-orphan <slug>",
-      "delete an environment of no project, with its logs; repeatable",
-      (slug: string, sofar: readonly string[]) => [...sofar, slug],
+      "delete an environment without a project, and its logs; repeatable",
+      (slug: string, collected: readonly string[]) => [...collected, slug],
       [],
     )
-    .option("--json", "each difference as JSON")
+    .option("--json", "print each difference as JSON")
     .action(check);
+}
+
+export function addAgent(program: Command): void {
+  program
+    .command("agent")
+    .description("the log agent on the nodes")
+    .command("replay <folder>")
+    .description(
+      "send to Citadel what an agent set aside: a node's /var/lib/citadel-agent/chunks/rejected, " +
+        "or a copy of it; exits with 1 if Citadel refuses some of it for good",
+    )
+    .action(replay);
 }
 
 async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise<void> {
@@ -36,7 +48,7 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
   const { Citadel } = await import("../../providers/citadel/client.ts");
   await withStore(async (store) => {
     const stacks = async () => {
-      // Pulumi's SDK loads slowly, and without a possible orphan nobody asks.
+      // Pulumi's SDK loads slowly, and is only needed if there may be an orphan.
       const { backendStacks } = await import("../../automation/engine/backend-stacks.ts");
       return backendStacks(workFolder(undefined) ?? PACKAGE);
     };
@@ -46,19 +58,22 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
     const mended = new Set(mend ? await repairIds(options.projects, findings) : []);
     for (const finding of findings) {
       const line = { ...finding, mended: mended.has(finding) };
-      console.log(json ? JSON.stringify(line) : text(finding, line.mended));
+      console.log(json ? JSON.stringify(line) : findingText(finding, line.mended));
     }
     if (findings.length === 0 && !json) console.log("Citadel and the projects agree.");
     if (mended.size < findings.length) process.exitCode = EXIT.failed;
   });
 }
 
-function text(finding: Finding, mended: boolean): string {
+function findingText(finding: Finding, mended: boolean): string {
   const { slug } = finding;
-  const suffix = mended ? " Mended." : "";
+  const suffix = mended ? " Fixed." : "";
   switch (finding.kind) {
     case "orphan":
-      return `${slug}: environment ${finding.tenantId} belongs to no project. If its logs may go: --delete-orphan ${slug}`;
+      return (
+        `${slug}: environment ${finding.tenantId} belongs to no project. To delete it with its ` +
+        `logs: --delete-orphan ${slug}`
+      );
     case "unrecorded":
       return (
         `${slug}: environment ${finding.tenantId} belongs to the stack ${finding.stack}, which the ` +
@@ -70,7 +85,17 @@ function text(finding: Finding, mended: boolean): string {
       return (
         `${slug}: has no environment in Citadel` +
         `${finding.stored === null ? "" : `, stored is ${finding.stored}`}. ` +
-        `Its stack makes one: rdev-infra refresh, then up.${suffix}`
+        `To create one, run rdev-infra refresh, then up.${suffix}`
       );
   }
+}
+
+async function replay(folder: string): Promise<void> {
+  const [{ replayRejected }, { Citadel }] = await Promise.all([
+    import("../../automation/agent/replay.ts"),
+    import("../../providers/citadel/client.ts"),
+  ]);
+  const { files, accepted, refused } = await replayRejected(folder, new Citadel());
+  console.log(`${files} files: ${accepted} events accepted, ${refused} refused`);
+  if (refused > 0) process.exitCode = EXIT.failed;
 }

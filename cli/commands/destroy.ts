@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import type { Owner } from "../../core/ownership.ts";
+import { parseStackName } from "../../core/stack-name.ts";
+import { actorOption, recorder, type RecorderOptions } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
-import { confirmed, show, type CommonOptions } from "../operation.ts";
-import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
+import { confirmed, show, workFolder, type CommonOptions } from "../operation.ts";
+import { leftoverText } from "../text.ts";
 
 interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
@@ -12,47 +14,72 @@ interface Options extends CommonOptions, RecorderOptions {
 export function addDestroy(program: Command): void {
   program
     .command("destroy <stack>")
-    .description("delete all that a stack made")
+    .description("delete everything that a stack made")
     .option("-y, --yes", "go ahead without asking")
     .option(
       "--remove",
-      "remove the stack's record too, and a project's config file; then ask the servers what is left",
+      "also remove the stack's record and a project's config file, then list what is left on the servers",
     )
     .addOption(actorOption())
-    .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
-    .option("--json", "events and outcome as lines of JSON")
+    .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option("--json", "print events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
       const record = recorder(options);
       let owner: Owner | undefined;
-      const code = await confirmed(
-        options,
-        () =>
-          show({ operation: "destroy", stack, tense: "would" }, options, (engine, common) =>
-            engine.previewDestroy(stack, common),
+      const code = await confirmed(options, {
+        preview: (onStep) =>
+          show(
+            { operation: "destroy", stack, tense: "would" },
+            options,
+            (engine, common) => engine.previewDestroy(stack, common),
+            onStep,
           ),
-        () =>
+        run: () =>
           show({ operation: "destroy", stack, tense: "past" }, options, (engine, common) =>
             record({ stack, operation: "destroy", remove }, async () => {
               if (remove) owner = await ownerOf(stack, options);
               return engine.destroy(stack, { ...common, remove });
             }),
           ),
-      );
+      });
       process.exitCode =
-        code === EXIT.done && owner ? await whatIsLeft(stack, owner, options) : code;
+        code === EXIT.done && owner ? await showLeftovers(stack, owner, options) : code;
     });
 }
 
-/** Pulumi's SDK, which comes with it, loads slowly. */
-const loading = () => import("../what-is-left.ts");
-
-/** Undefined where the state cannot be read: the destroy then says why. */
+/** Undefined if the state cannot be read: the destroy then says why. */
 async function ownerOf(stack: string, { workDir }: Options): Promise<Owner | undefined> {
-  return (await loading()).ownerBeforeDestroy(stack, workDir).catch(() => undefined);
+  const [{ ownerOfStack }, { PACKAGE }] = await Promise.all([
+    import("../../automation/engine/state.ts"),
+    import("../../automation/engine/package.ts"),
+  ]);
+  return ownerOfStack(stack, workFolder(workDir) ?? PACKAGE).catch(() => undefined);
 }
 
-async function whatIsLeft(stack: string, owner: Owner, options: Options): Promise<number> {
-  const { tellWhatIsLeft } = await loading();
-  return (await tellWhatIsLeft(stack, owner, options)) ? EXIT.done : EXIT.failed;
+/**
+ * Asks the servers what a destroyed project left behind, and prints it. A platform's servers are not
+ * asked. Returns EXIT.failed if anything is left that was not kept on purpose or is another's.
+ */
+async function showLeftovers(
+  stack: string,
+  owner: Owner,
+  { json = false, workDir }: Options,
+): Promise<number> {
+  const name = parseStackName(stack);
+  if (name.kind === "platform") return EXIT.done;
+  const [{ platformSettingsOf }, { findLeftovers, probedSystems }] = await Promise.all([
+    import("../../automation/engine/requirements.ts"),
+    import("../../automation/leftovers.ts"),
+  ]);
+  const settings = await platformSettingsOf(name, workFolder(workDir));
+  // The settings that said whether to keep them are gone by now. A database or repository that is
+  // locked or archived was kept by the destroy.
+  const kept = { retainData: true, retainRepository: true };
+  const remaining = await findLeftovers({ slug: name.slug, owner, settings, ...kept });
+  if (json) console.log(JSON.stringify({ event: "remaining", stack, remaining }));
+  else if (remaining.length === 0) console.log(`Nothing is left on ${probedSystems().join(", ")}.`);
+  else for (const leftover of remaining) console.log(leftoverText(leftover));
+  const isClean = remaining.every(({ why }) => why === "retained" || why === "not-ours");
+  return isClean ? EXIT.done : EXIT.failed;
 }

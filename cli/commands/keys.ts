@@ -1,32 +1,31 @@
 import { type Command, Option } from "commander";
 import type { Keys } from "../../automation/keys/keys.ts";
 import { type Key, type Role, ROLES } from "../../automation/keys/key.ts";
-import { openDatabase } from "../database.ts";
-import { span } from "../span.ts";
-import { whoRuns } from "../who-runs.ts";
+import { openDatabase, whoRuns } from "../database.ts";
+import { timeSpan } from "../options.ts";
 
 export function addKeys(program: Command): void {
-  const keys = program.command("keys").description("who may use the API, kept in the database");
+  const keys = program.command("keys").description("the API's keys, stored in the database");
   keys
     .command("create")
-    .description("make a key, and print it: it is shown this once")
-    .requiredOption("--name <name>", "the actor in the audit trail, as rdev")
+    .description("create a key and print it; it is shown only once")
+    .requiredOption("--name <name>", "the name in the audit log, such as rdev")
     .addOption(
-      new Option("--role <role>", "viewers read, operators change, admins delete as well")
+      new Option("--role <role>", "viewers read, operators also change, admins also delete")
         .choices(ROLES)
         .makeOptionMandatory(),
     )
-    .option("--project <slug>", "good for one project only")
-    .option("--expires <time>", "as 30m, 1h or 90d; else it is good until it is revoked", span)
+    .option("--project <slug>", "valid for this project only")
+    .option("--expires <time>", "such as 30m, 1h or 90d; by default valid until revoked", timeSpan)
     .action(create);
   keys
     .command("list")
-    .description("all keys, newest first")
-    .option("--json", "each key as JSON")
+    .description("list all keys, newest first")
+    .option("--json", "print each key as JSON")
     .action(list);
   keys
     .command("revoke <key>")
-    .description("end a key, by its id or its name; within a second it is refused")
+    .description("revoke a key by its id or name; it is refused within a second")
     .action(revoke);
 }
 
@@ -38,17 +37,25 @@ interface CreateOptions {
 }
 
 async function create({ name, role, project, expires: lifetime }: CreateOptions): Promise<void> {
-  const given = { name, role, ...(project !== undefined && { project }) };
-  const key = { ...given, ...(lifetime !== undefined && { lifetime }) };
-  const { text } = await withKeys((keys) => keys.create(key, whoRuns()));
-  console.error("It is shown this once. Keep it where other secrets are kept:");
+  const { text } = await withKeys((keys) =>
+    keys.create(
+      {
+        name,
+        role,
+        ...(project !== undefined && { project }),
+        ...(lifetime !== undefined && { lifetime }),
+      },
+      whoRuns(),
+    ),
+  );
+  console.error("This key is shown only once. Store it with your other secrets:");
   console.log(text);
 }
 
 async function list({ json }: { json?: true }): Promise<void> {
-  for (const key of await withKeys((keys) => keys.list())) {
-    console.log(json ? JSON.stringify(key) : keyLine(key));
-  }
+  const all = await withKeys((keys) => keys.list());
+  for (const key of all) console.log(json ? JSON.stringify(key) : keyLine(key));
+  if (all.length === 0) console.error("No keys.");
 }
 
 async function revoke(idOrName: string): Promise<void> {
@@ -67,8 +74,8 @@ function keyLine({ id, name, role, project, ...dates }: Key): string {
         ? `good until ${day(expiresAt)}`
         : "good";
   const used = lastUsedAt ? `last used ${day(lastUsedAt)}` : "never used";
-  const of = project === null ? role : `${role} of ${project}`;
-  return `${id}  ${name}  ${of}  ${state}, ${used}`;
+  const scope = project === null ? role : `${role} of ${project}`;
+  return `${id}  ${name}  ${scope}  ${state}, ${used}`;
 }
 
 async function withKeys<T>(work: (keys: Keys) => Promise<T>): Promise<T> {

@@ -1,8 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { Entry, Subject } from "../../automation/logs/logs.ts";
 import { EXIT } from "../exit-codes.ts";
-import { entryLine } from "../logs/entry-line.ts";
-import { range } from "../span.ts";
+import { timeRange, wholeNumber } from "../options.ts";
+import { paint, printable, type Style } from "../text.ts";
 
 interface Options {
   readonly project?: string;
@@ -15,7 +15,7 @@ interface Options {
   readonly json?: true;
 }
 
-const WHOSE = ["project", "platform", "group", "all"] as const;
+const SUBJECTS = ["project", "platform", "group", "all"] as const;
 
 const EXAMPLES = `
 Examples:
@@ -27,36 +27,30 @@ Examples:
 export function addLogs(program: Command): void {
   const command = program
     .command("logs <query>")
-    .description("the log lines that match a query in CPL")
-    .addOption(whose("--project <slug>", "of one project"))
-    .addOption(whose("--platform", "of the platform"))
-    .addOption(whose("--group <name>", "of a tenant group, as projects"))
-    .addOption(whose("--all", "of the whole organization"))
-    .option("--last <time>", "as 30m, 1h or 7d", range, "1h")
-    .option("--limit <lines>", "the newest so many, 1 to 500", limitOf, 100)
-    .option("-f, --follow", "go on with the lines that come, until Ctrl-C")
-    .option("--json", "each line as JSON")
+    .description("search log lines with a query in CPL")
+    .addOption(subject("--project <slug>", "of one project"))
+    .addOption(subject("--platform", "of the platform"))
+    .addOption(subject("--group <name>", "of a tenant group, such as projects"))
+    .addOption(subject("--all", "of the whole organization"))
+    .option("--last <time>", "how far back, such as 30m, 1h or 7d", timeRange, "1h")
+    .option("--limit <lines>", "only the newest lines, 1 to 500", wholeNumber(1, 500), 100)
+    .option("-f, --follow", "also print new lines, until Ctrl-C")
+    .option("--json", "print each line as JSON")
     .addHelpText("after", EXAMPLES);
   command.action(async (query: string, options: Options) => {
-    const subject = subjectOf(options);
-    if (!subject) {
+    const chosen = subjectOf(options);
+    if (!chosen) {
       return command.error(
-        "error: say whose logs: --project <slug>, --platform, --group <name> or --all",
+        "error: name whose logs to search: --project <slug>, --platform, --group <name> or --all",
       );
     }
-    process.exitCode = await (options.follow ? followed : searched)(subject, query, options);
+    process.exitCode = await (options.follow ? follow : search)(chosen, query, options);
   });
 }
 
-function whose(flags: string, description: string): Option {
+function subject(flags: string, description: string): Option {
   const option = new Option(flags, description);
-  return option.conflicts(WHOSE.filter((other) => other !== option.attributeName()));
-}
-
-function limitOf(text: string): number {
-  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= 500) return limit;
-  throw new InvalidArgumentError("It is no number from 1 to 500.");
+  return option.conflicts(SUBJECTS.filter((other) => other !== option.attributeName()));
 }
 
 function subjectOf({ project, platform, group, all }: Options): Subject | undefined {
@@ -66,28 +60,28 @@ function subjectOf({ project, platform, group, all }: Options): Subject | undefi
   return all && { all };
 }
 
-async function searched(subject: Subject, cpl: string, options: Options): Promise<number> {
+async function search(chosen: Subject, cpl: string, options: Options): Promise<number> {
   const { last, limit } = options;
   const { searchLogs } = await import("../../automation/logs/logs.ts");
-  const { entries, total } = await searchLogs(subject, cpl, { range: last, limit });
+  const { entries, total } = await searchLogs(chosen, cpl, { range: last, limit });
   for (const entry of entries.toReversed()) print(entry, options);
   if (total === 0) console.error(`No line of the last ${last} matches.`);
   if (total > entries.length) {
-    console.error(`The newest ${entries.length} of ${total} lines; --limit gives up to 500.`);
+    console.error(`The newest ${entries.length} of ${total} lines; --limit allows up to 500.`);
   }
   return EXIT.done;
 }
 
-async function followed(subject: Subject, cpl: string, options: Options): Promise<number> {
+async function follow(chosen: Subject, cpl: string, options: Options): Promise<number> {
   const { last, limit } = options;
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
-  process.stdout.on("error", interrupt); // who read the pipe is gone
+  process.stdout.on("error", interrupt); // the reader of the pipe is gone
   const { followLogs } = await import("../../automation/logs/logs.ts");
   const note = (text: string) => console.error(text);
   const signal = stop.signal;
-  for await (const entry of followLogs(subject, cpl, { range: last, limit, signal, note })) {
+  for await (const entry of followLogs(chosen, cpl, { range: last, limit, signal, note })) {
     print(entry, options);
   }
   return EXIT.interrupted;
@@ -95,4 +89,32 @@ async function followed(subject: Subject, cpl: string, options: Options): Promis
 
 function print(entry: Entry, { json }: Options): void {
   console.log(json ? JSON.stringify(entry) : entryLine(entry));
+}
+
+const COLOURS: Readonly<Partial<Record<string, Style>>> = {
+  error: "red",
+  warn: "yellow",
+  info: "green",
+  debug: "blue",
+  trace: "gray",
+};
+
+/** `2026-01-31 12:00:00.000Z ERROR rdev-api  message  field=value …`, on one line. */
+export function entryLine({ timestamp, level, service, message, metadata }: Entry): string {
+  const fields = Object.entries(metadata)
+    .filter(([, value]) => value !== null && value !== "")
+    .map(([key, value]) => `${printable(key)}=${valueText(value)}`);
+  const parts = [
+    `${paint("dim", printable(timestamp).replace("T", " "))} ` +
+      `${paint(COLOURS[level] ?? "reset", printable(level).toUpperCase().padEnd(5))} ` +
+      paint("cyan", printable(service)),
+    printable(message),
+    ...(fields.length > 0 ? [paint("dim", fields.join(" "))] : []),
+  ];
+  return parts.join("  ");
+}
+
+function valueText(value: unknown): string {
+  if (typeof value !== "string") return printable(JSON.stringify(value) ?? "");
+  return /^[^\s"=]+$/.test(value) ? printable(value) : printable(JSON.stringify(value));
 }

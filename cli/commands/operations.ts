@@ -1,35 +1,35 @@
-import { type Command, InvalidArgumentError } from "commander";
-import type { OperationError } from "../../automation/engine/messages.ts";
+import type { Command } from "commander";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { exitCode } from "../exit-codes.ts";
-import { changesText, errorText } from "../text.ts";
+import { wholeNumber } from "../options.ts";
+import { changesText, errorText, leftoverText } from "../text.ts";
 
 export function addOperations(program: Command): void {
   const operations = program
     .command("operations")
-    .description("what was asked of the API, and what has become of it");
+    .description("the API's operations and their results");
   operations
     .command("list")
-    .description("the newest operations, newest first")
-    .option("--project <slug>", "of one project")
-    .option("--state <state>", "only in this one, as running or failed")
-    .option("--limit <operations>", "1 to 200", limitOf, 20)
-    .option("--json", "each operation as JSON")
+    .description("list the newest operations, newest first")
+    .option("--project <slug>", "only this project")
+    .option("--state <state>", "only this state, such as running or failed")
+    .option("--limit <operations>", "1 to 200", wholeNumber(1, 200), 20)
+    .option("--json", "print each operation as JSON")
     .action(list);
   operations
     .command("show <id>")
-    .description("one operation, with its errors and what it left")
-    .option("--json", "as JSON")
+    .description("show one operation, with its errors and leftovers")
+    .option("--json", "print it as JSON")
     .action(show);
   operations
     .command("follow <id>")
-    .description("show what happens, from the beginning to the end")
+    .description("show an operation from its beginning to its end")
     .option("--diff", "name the properties that differ")
-    .option("--json", "events and outcome as lines of JSON")
+    .option("--json", "print events and outcome as lines of JSON")
     .action(followed);
   operations
     .command("cancel <id>")
-    .description("ask an operation to stop when what is under way is done")
+    .description("ask an operation to stop after the resources in progress")
     .action(cancel);
 }
 
@@ -47,6 +47,11 @@ async function list({ project: slug, state, limit, json }: ListOptions): Promise
   for (const operation of items) {
     console.log(json ? JSON.stringify(operation) : operationLine(operation));
   }
+  if (items.length === 0) {
+    const of = slug === undefined ? "" : ` of ${slug}`;
+    const inState = state === undefined ? "" : ` in the state ${state}`;
+    console.error(`No operations${of}${inState}.`);
+  }
 }
 
 async function show(id: string, { json }: { json?: true }): Promise<void> {
@@ -55,9 +60,11 @@ async function show(id: string, { json }: { json?: true }): Promise<void> {
   if (json) return console.log(JSON.stringify(operation));
   console.log(operationLine(operation));
   const { outcome, remaining } = operation;
-  if (outcome) console.log(`  ${changesText(outcome.changes, "past") || "nothing changed"}`);
-  for (const { system, what, why } of remaining) console.log(`  ${why}: ${system} ${what}`);
-  for (const error of outcome?.errors ?? []) console.log(`  ${errorText(error as OperationError)}`);
+  if (outcome) {
+    console.log(`  ${changesText(outcome.changes, "past") || "no resource was changed"}`);
+  }
+  for (const leftover of remaining) console.log(`  ${leftoverText(leftover)}`);
+  for (const error of outcome?.errors ?? []) console.log(`  ${errorText(error)}`);
 }
 
 async function followed(id: string, options: { json?: true; diff?: true }): Promise<void> {
@@ -79,12 +86,6 @@ function operationLine({ id, createdAt, slug, request, state, actor }: Operation
 
 function pathOf(id: string): string {
   return `/v1/operations/${encodeURIComponent(id)}`;
-}
-
-function limitOf(text: string): number {
-  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= 200) return limit;
-  throw new InvalidArgumentError("It is no number from 1 to 200.");
 }
 
 async function open() {

@@ -1,54 +1,59 @@
 import { randomUUID } from "node:crypto";
 import { type Command, Option } from "commander";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
-import { collectConfig, type ConfigOption } from "../config-option.ts";
+import { slugFromName } from "../../core/slug.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
 import { confirmed } from "../operation.ts";
-import { outputLines } from "../text.ts";
+import { collectConfig, type ConfigOption } from "../options.ts";
+import { outputLines, outputTree } from "../text.ts";
 
 export function addProjects(program: Command): void {
   const projects = program
     .command("projects")
-    .description("projects, by the API of RDEV_INFRA_URL as the key of RDEV_INFRA_KEY");
+    .description("manage projects through the API of RDEV_INFRA_URL, with the key RDEV_INFRA_KEY");
   projects
     .command("create <name>")
-    .description("create a project; its slug is made of the name")
-    .option("--slug <slug>", "this one; a project that has it is brought to what is asked")
-    .option("-c, --config <key=value>", "a setting, as template=skeleton", collectConfig)
-    .option(
-      "--rollback",
-      "where it fails, delete again what it made; refused where anything is there before",
-    )
+    .description("create a project; its slug is derived from the name")
+    .option("--slug <slug>", "use this slug; a project that has it is updated")
+    .option("-c, --config <key=value>", "a setting, such as template=skeleton", collectConfig)
+    .option("--rollback", "if it fails, delete what it made; refused if anything existed before")
     .option("--no-wait", "only start it, and print the operation's id")
     .addOption(ifBusy())
-    .option("--json", "events and outcome as lines of JSON")
+    .option("--json", "print events and outcome as lines of JSON")
     .action(create);
   projects
     .command("list")
-    .description("all projects, by slug")
-    .option("--status <status>", "only of this one, as ready or incomplete")
-    .option("--search <text>", "only those with this in the slug or the name")
-    .option("--json", "each project as JSON")
+    .description("list all projects by slug")
+    .option("--status <status>", "only this status, such as ready or incomplete")
+    .option("--search <text>", "only those with this text in the slug or name")
+    .option("--json", "print each project as JSON")
     .action(list);
   projects
     .command("show <slug>")
-    .description("one project: its settings, outputs and last operation")
-    .option("--json", "as JSON")
+    .description("show one project: its settings, outputs and last operation")
+    .option("--json", "print it as JSON")
     .action(show);
   projects
     .command("destroy <slug>")
-    .description("delete a project, and all that was made for it")
+    .description("delete a project and everything that was made for it")
     .option("-y, --yes", "go ahead without asking")
     .option("--retain-data", "keep the database")
     .option("--retain-repository", "archive the repository instead of deleting it")
     .option("--no-wait", "only start it, and print the operation's id")
     .addOption(ifBusy())
-    .option("--json", "events and outcome as lines of JSON")
+    .option("--json", "print events and outcome as lines of JSON")
     .action(destroy);
 }
 
+export function addSlug(program: Command): void {
+  program
+    .command("slug <name>")
+    .description("print the slug of a project's name")
+    .action((name: string) => console.log(slugFromName(name)));
+}
+
 function ifBusy(): Option {
-  return new Option("--if-busy <what>", "where another operation of the project runs")
+  return new Option("--if-busy <what>", "if another operation of the project runs")
     .choices(["wait", "refuse"])
     .default("wait");
 }
@@ -94,11 +99,10 @@ async function destroy(slug: string, options: DestroyOptions): Promise<void> {
     process.exitCode = await started(await start(), options);
     return;
   }
-  process.exitCode = await confirmed(
-    options,
-    async () => follow(api, await start(true), options),
-    async () => follow(api, await start(), options),
-  );
+  process.exitCode = await confirmed(options, {
+    preview: async () => follow(api, await start(true), options),
+    run: async () => follow(api, await start(), options),
+  });
 }
 
 interface ListOptions {
@@ -110,6 +114,7 @@ interface ListOptions {
 async function list({ json, ...query }: ListOptions): Promise<void> {
   const { api, projectPage } = await open();
   let cursor: string | undefined;
+  let count = 0;
   do {
     const page = await api.call("GET", "/v1/projects", projectPage, {
       query: { ...query, cursor, limit: 200 },
@@ -118,8 +123,13 @@ async function list({ json, ...query }: ListOptions): Promise<void> {
       const { slug, status, name, urls } = project;
       console.log(json ? JSON.stringify(project) : [slug, status, name, urls.site].join("  "));
     }
+    count += page.items.length;
     cursor = page.next;
   } while (cursor !== undefined);
+  if (count === 0) {
+    const isFiltered = query.status !== undefined || query.search !== undefined;
+    console.error(isFiltered ? "No project matches." : `No projects at ${api.url}.`);
+  }
 }
 
 async function show(slug: string, { json }: { json?: true }): Promise<void> {
@@ -127,18 +137,18 @@ async function show(slug: string, { json }: { json?: true }): Promise<void> {
   const project = await api.call("GET", projectPath(slug), projectSchema);
   if (json) return console.log(JSON.stringify(project));
   const { name, status, platform, settings, outputs, tenantId, lastOperation: last } = project;
+  const toLines = process.stdout.isTTY ? outputTree : outputLines;
   console.log(`${slug}: ${status}, on ${platform}`);
-  for (const line of outputLines({ name, ...(tenantId && { tenantId }), settings })) {
-    console.log(line);
-  }
+  const facts = toLines({ name, ...(tenantId && { tenantId }), settings });
+  for (const line of facts) console.log(line);
   if (Object.keys(outputs).length > 0) {
     console.log("Outputs:");
-    for (const line of outputLines(outputs)) console.log(line);
+    for (const line of toLines(outputs)) console.log(line);
   }
   if (last) console.log(`Last operation: ${last.request.kind} ${last.state}  ${last.id}`);
 }
 
-/** Follows it, or prints its id where nobody waits. Answers with the exit code. */
+/** Follows an operation, or prints its id with --no-wait. Returns the exit code. */
 async function started(operation: OperationView, options: StartOptions): Promise<number> {
   if (!options.wait) {
     console.log(options.json ? JSON.stringify(operation) : operation.id);
@@ -149,7 +159,7 @@ async function started(operation: OperationView, options: StartOptions): Promise
   return exitCode(await follow(api, operation, options));
 }
 
-/** Switches stand in options as text. */
+/** `--config` gives true and false as text. */
 function settingsOf(config: ConfigOption): Record<string, unknown> {
   const values = Object.entries(config).map(([key, value]) => [
     key,
@@ -162,7 +172,7 @@ function projectPath(slug: string): string {
   return `/v1/projects/${encodeURIComponent(slug)}`;
 }
 
-/** What only these commands need is loaded when one of them runs. */
+/** Loads the modules that only these commands need. */
 async function open() {
   const [{ ApiClient }, { follow }, { operationSchema }, { projectSchema }, { pageOf }] =
     await Promise.all([

@@ -1,22 +1,39 @@
 import type { Command } from "commander";
-import { exitCode } from "../exit-codes.ts";
-import { show, type CommonOptions } from "../operation.ts";
-import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
+import { actorOption, recorder, type RecorderOptions } from "../database.ts";
+import { confirmed, hasTerminal, show, type CommonOptions } from "../operation.ts";
+
+interface Options extends CommonOptions, RecorderOptions {
+  readonly yes?: boolean;
+}
 
 export function addRefresh(program: Command): void {
   program
     .command("refresh <stack>")
-    .description("bring a stack's state to what the servers say")
+    .description("update a stack's state to what the servers have")
+    .option("-y, --yes", "go ahead without asking (on a terminal it asks first)")
     .addOption(actorOption())
-    .option("--diff", "name the properties that differ")
-    .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
-    .option("--json", "events and outcome as lines of JSON")
-    .action(async (stack: string, options: CommonOptions & RecorderOptions) => {
+    .option("--diff", "show the properties that differ")
+    .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option("--json", "print events and outcome as lines of JSON")
+    .action(async (stack: string, options: Options) => {
       const record = recorder(options);
-      process.exitCode = exitCode(
-        await show({ operation: "refresh", stack, tense: "past" }, options, (engine, common) =>
-          record({ stack, operation: "refresh" }, () => engine.refresh(stack, common)),
-        ),
+      // A refresh changes no server, so scripts need no --yes.
+      const yes = options.yes || options.json || !hasTerminal();
+      process.exitCode = await confirmed(
+        { ...options, yes },
+        {
+          preview: (onStep) =>
+            show(
+              { operation: "refresh", stack, tense: "would" },
+              options,
+              (engine, common) => engine.previewRefresh(stack, common),
+              onStep,
+            ),
+          run: () =>
+            show({ operation: "refresh", stack, tense: "past" }, options, (engine, common) =>
+              record({ stack, operation: "refresh" }, () => engine.refresh(stack, common)),
+            ),
+        },
       );
     });
 }

@@ -5,13 +5,13 @@ export function addRegistry(program: Command): void {
   const registry = program.command("registry").description("the image registry's tokens");
   registry
     .command("serve")
-    .description("give the registry's accounts their tokens, until Ctrl-C (the service does, too)")
-    .addHelpText("after", "\ndocs/operations.md says how a registry is set up for it.")
+    .description("issue tokens to the registry's accounts until Ctrl-C (the service does so too)")
+    .addHelpText("after", "\ndocs/operations.md says how to set up a registry for it.")
     .action(serve);
   registry
     .command("key")
-    .description("print the public key for the registry, as a JWK set (distribution)")
-    .option("--pem", "as PEM (Zot)")
+    .description("print the public key for the registry, as a JWK set (for distribution)")
+    .option("--pem", "print it as PEM (for Zot)")
     .action(printKey);
 }
 
@@ -27,7 +27,7 @@ async function serve(): Promise<void> {
   const logger = pino(logOptions("info"));
   const issuer = await openIssuer({ ...tokens, host, port });
   const server = await serveTokens({ issuer, host, port, logger });
-  logger.info({ component: "service" }, `gives tokens at ${server.url}/v1/registry/token`);
+  logger.info({ component: "service" }, `issues tokens at ${server.url}/v1/registry/token`);
   await stopped;
   await server.close();
 }

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
-import { collectConfig, type ConfigOption } from "../config-option.ts";
-import { formerSettings } from "../former-settings.ts";
-import { actorOption, recorder, type RecorderOptions } from "../recorder.ts";
+import { actorOption, formerSettings, recorder, type RecorderOptions } from "../database.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
+import { collectConfig, type ConfigOption } from "../options.ts";
 
 interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
@@ -12,31 +11,34 @@ interface Options extends CommonOptions, RecorderOptions {
 export function addUp(program: Command): void {
   program
     .command("up <stack>")
-    .description("bring a stack to what the program says; make it if there is none")
+    .description("create a stack, or update it to match the program")
     .option("-y, --yes", "go ahead without asking")
     .option("-c, --config <key=value>", "a setting, kept in the stack's file", collectConfig)
     .addOption(actorOption())
-    .option("--diff", "name the properties that differ")
-    .option("--work-dir <folder>", "where Pulumi.yaml and the stacks' files are")
-    .option("--json", "events and outcome as lines of JSON")
+    .option("--diff", "show the properties that differ")
+    .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option("--json", "print events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { config } = options;
+      const withConfig = config && { config };
       const record = recorder(options);
-      process.exitCode = await confirmed(
-        options,
-        async () => {
+      process.exitCode = await confirmed(options, {
+        async preview(onStep) {
           const formerly = (await formerSettings())(stack);
-          const asked = { formerly, create: true, transient: true, ...(config && { config }) };
-          return show({ operation: "preview", stack, tense: "would" }, options, (engine, common) =>
-            engine.preview(stack, { ...common, ...asked }),
+          const asked = { formerly, create: true, transient: true, ...withConfig };
+          return show(
+            { operation: "preview", stack, tense: "would" },
+            options,
+            (engine, common) => engine.preview(stack, { ...common, ...asked }),
+            onStep,
           );
         },
-        () =>
+        run: () =>
           show({ operation: "up", stack, tense: "past" }, options, (engine, common) =>
             record({ stack, operation: "up", ...(config && { details: { config } }) }, (formerly) =>
-              engine.up(stack, { ...common, formerly, ...(config && { config }) }),
+              engine.up(stack, { ...common, formerly, ...withConfig }),
             ),
           ),
-      );
+      });
     });
 }

@@ -21,7 +21,7 @@ describe("rdev-infra operations follow", () => {
   });
   afterEach(() => mock.restoreAll());
 
-  /** Each stream ends after so many seconds; an error is one that cannot be opened. */
+  /** Each stream ends after so many seconds. An error stands for a stream that cannot be opened. */
   function api(...streams: readonly (number | Error | "end")[]): ApiClient {
     const left = [...streams];
     const events = async (): Promise<AsyncIterable<ServerSentEvent>> => {
@@ -38,16 +38,42 @@ describe("rdev-infra operations follow", () => {
     return { events } as Pick<ApiClient, "events"> as ApiClient;
   }
 
-  it("goes on after a restart, however long nothing had happened before it", async () => {
+  it("continues after a restart, however long the stream was silent before it", async () => {
     const client = api(600, new Error("ECONNREFUSED"), "end");
     const outcome = await follow(client, operationView(OPERATION), {});
     assert.equal(outcome.result, "succeeded");
   });
 
-  it("gives up when the service is away for two minutes, or ends every stream at once", async () => {
+  it("mentions the queue only if the operation really waits in it", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const state = (id: number, name: string): ServerSentEvent => ({
+      type: "event",
+      id: String(id),
+      data: JSON.stringify({ event: { event: "state", state: name, attempts: 1 } }),
+    });
+    const notes = async (waitMs: number) => {
+      const error = mock.method(console, "error", () => undefined);
+      const events = async () =>
+        (async function* () {
+          yield state(1, "queued");
+          mock.timers.tick(waitMs);
+          yield state(2, "running");
+          yield END;
+        })();
+      const client = { events } as Pick<ApiClient, "events"> as ApiClient;
+      await follow(client, operationView(OPERATION), {});
+      mock.timers.tick(60_000);
+      return error.mock.calls.map(({ arguments: said }) => String(said));
+    };
+    assert.deepEqual(await notes(50), []);
+    assert.deepEqual(await notes(1_500), ["Queued: another operation runs before this one."]);
+    mock.timers.reset();
+  });
+
+  it("gives up when the service is away for two minutes, or closes every stream at once", async () => {
     const away = Array.from({ length: 5 }, () => new Error("ECONNREFUSED"));
     await assert.rejects(follow(api(10, ...away), operationView(OPERATION), {}), /ECONNREFUSED/);
-    // As a proxy does that has nobody behind it: it holds each stream for a while.
+    // A proxy without a backend holds each stream for a while.
     const { events } = api(...Array.from({ length: 50 }, () => 4));
     const slow = async () => {
       now += 50_000;

@@ -104,14 +104,14 @@ describe("rdev-infra logs", () => {
   });
 
   const wrong: [args: string[], code: number, said: RegExp][] = [
-    [["level:error"], 2, /^error: say whose logs/],
+    [["level:error"], 2, /^error: name whose logs to search/],
     [
       ["level:error", "--all", "--platform"],
       2,
       /option '--platform' cannot be used with option '--all'/,
     ],
-    [["level:error", "--all", "--last", "1 hour"], 2, /It is not like 30m, 1h or 7d/],
-    [["level:error", "--all", "--limit", "501"], 2, /It is no number from 1 to 500/],
+    [["level:error", "--all", "--last", "1 hour"], 2, /Expected a time such as 30m, 1h or 7d/],
+    [["level:error", "--all", "--limit", "501"], 2, /Expected a number from 1 to 500/],
     [["level:error AND (", "--all"], 2, /^RDEV_QUERY: [\s\S]*\n {2}level:error AND \(\n {2} +\^/],
     [["level:error AND (", "--all", "--follow"], 2, /^RDEV_QUERY: /],
     [["level:error", "--project", "No_Slug"], 2, /^RDEV_SLUG: "No_Slug" is no slug/],

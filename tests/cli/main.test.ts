@@ -14,6 +14,13 @@ describe("rdev-infra", () => {
     assert.deepEqual([code, stdout], [0, "my-first-project\n"]);
   });
 
+  it("prints the version of the package", async () => {
+    const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+    const { version } = JSON.parse(text) as { version: string };
+    const { code, stdout } = await runCli(["--version"]);
+    assert.deepEqual([code, stdout], [0, `${version}\n`]);
+  });
+
   it("documents its exit codes", async () => {
     const { code, stdout } = await runCli(["--help"]);
     assert.equal(code, 0);
@@ -40,12 +47,15 @@ describe("rdev-infra", () => {
     [["bogus"], /^error: unknown command 'bogus'/],
     [["up"], /^error: missing required argument 'stack'/],
     [["up", "staging", "--colour"], /^error: unknown option '--colour'/],
-    [["up", "staging", "--config", "domain"], /not of the form key=value/],
-    [["up", "staging", "--config", "sizes={replicas"], /begins like JSON, but is none/],
+    [["up", "staging", "--config", "domain"], /Expected key=value, such as name=Shop/],
+    [["up", "staging", "--config", "sizes={replicas"], /begins like JSON but is not valid JSON/],
     [["up", "staging"], /^error: there is no terminal to ask on; pass --yes/],
     [["destroy", "staging", "--json"], /^error: there is no terminal to ask on; pass --yes/],
-    [["preview"], /^error: say which: <stack>, --all, --changed <base> or --stacks <names>/],
-    [["preview", "staging", "--all"], /^error: say which/],
+    [
+      ["preview"],
+      /^error: name exactly one of: <stack>, --all, --changed <base> or --stacks <names>/,
+    ],
+    [["preview", "staging", "--all"], /^error: name exactly one of/],
     [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is nothing that can block/],
     [["preview", "--stacks", "Bad_Name"], /^RDEV_STACK_NAME/],
     [["preview", "--all", "--comment", "--commit", "x"], /^RDEV_SETTINGS: [\s\S]*--commit: "x"/],
@@ -53,6 +63,7 @@ describe("rdev-infra", () => {
     [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is not a stack name/],
     [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is not a valid slug/],
     [["up", "a1.my-app", "--yes", "--config", "colour=red"], /^RDEV_SETTINGS: [\s\S]*colour/],
+    [["refresh", "staging", "--yes"], /^RDEV_CONNECTION: PULUMI_CONFIG_PASSPHRASE is missing/],
     [["refresh", "staging"], /^RDEV_CONNECTION: PULUMI_CONFIG_PASSPHRASE is missing/],
   ];
   for (const [args, said] of wrong) {

@@ -35,7 +35,7 @@ describe("rdev-infra, on the real engine", function () {
     assert.deepEqual([code, stderr], [0, ""]);
     const [first = "", last = ""] = stdout.trim().split("\n");
     assert.match(first, /^✓ deleted test:Thing thing {2}\d+\.\d s$/);
-    assert.match(last, /^destroy of told: 2 deleted in \d+\.\d s$/);
+    assert.match(last, /^destroy of told: 1 deleted in \d+\.\d s$/);
   });
 
   it("writes a line of JSON for each event, and the outcome last", async () => {
@@ -72,7 +72,7 @@ describe("rdev-infra, on the real engine", function () {
     });
     assert.equal(code, 130);
     assert.match(stdout, /"result":"cancelled"/);
-    assert.match(stderr, /^Stopping when what is under way is done/);
+    assert.match(stderr, /^Stopping after the resources in progress/);
     assert.equal((await run(["refresh", "stopped"])).code, 0); // no lock is left
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import type { StackPreview } from "../../core/previews/model.ts";
-import { lineProgress, progressText, terminalProgress } from "../../cli/views/previews-progress.ts";
+import { lineProgress, progressText, terminalProgress } from "../../cli/views/preview-progress.ts";
 
 const preview = (stack: string, error?: string): StackPreview => ({
   ...{ stack, durationMs: 1, unchanged: 0, changes: [], findings: [] },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { entryLine } from "../../../cli/logs/entry-line.ts";
+import { entryLine } from "../../cli/commands/logs.ts";
 
 const ENTRY = {
   id: "1",

@@ -1,25 +1,27 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { ReportComment } from "../automation/previews/comment.ts";
-import { connectionSecrets, githubEventFile, processEnvironment } from "../core/connections.ts";
-import { InfraError, userMessage } from "../core/errors.ts";
-import { commentTarget, type CommentTarget, type Overrides } from "../core/previews/ci.ts";
-import type { Report } from "../core/previews/model.ts";
-import { parseBlockRules, type BlockRules } from "../core/previews/policies.ts";
-import { renderReport } from "../core/previews/render.ts";
-import { makeReport, summaryLine } from "../core/previews/report.ts";
-import { safeText } from "../core/previews/sensitive.ts";
-import { parseStackName } from "../core/stack-name.ts";
-import { EXIT } from "./exit-codes.ts";
-import { formerSettings } from "./former-settings.ts";
-import { interruptible } from "./interrupts.ts";
+import { z } from "zod";
+import type { ReportComment } from "../../automation/previews/comment.ts";
+import { PACKAGE } from "../../automation/engine/package.ts";
+import { connectionSecrets, githubEventFile, processEnvironment } from "../../core/connections.ts";
+import { InfraError, userMessage } from "../../core/errors.ts";
+import { commentTarget, type CommentTarget, type Overrides } from "../../core/previews/ci.ts";
+import type { Report } from "../../core/previews/model.ts";
+import { parseBlockRules, type BlockRules } from "../../core/previews/policies.ts";
+import { renderReport } from "../../core/previews/render.ts";
+import { makeReport, summaryLine } from "../../core/previews/report.ts";
+import { safeText } from "../../core/previews/sensitive.ts";
+import { parseStackName } from "../../core/stack-name.ts";
+import { formerSettings } from "../database.ts";
+import { EXIT } from "../exit-codes.ts";
+import { interruptible } from "../operation.ts";
+import { lineProgress, terminalProgress } from "../views/preview-progress.ts";
+import { reportLines } from "../views/report-lines.ts";
 import { openPullRequest } from "./pull-requests.ts";
-import { lineProgress, terminalProgress } from "./views/previews-progress.ts";
 
 /** The options of `preview` for more than one stack. */
-export interface PreviewsOptions extends Omit<Overrides, "reportUrl"> {
+export interface PreviewManyOptions extends Omit<Overrides, "reportUrl"> {
   readonly all?: true;
   readonly changed?: string;
   readonly stacks?: readonly string[];
@@ -34,10 +36,8 @@ export interface PreviewsOptions extends Omit<Overrides, "reportUrl"> {
   readonly workDir?: string;
 }
 
-const PACKAGE = fileURLToPath(new URL("../", import.meta.url));
-
-/** Previews the stacks asked for, and tells the report wherever it is wanted. The exit code. */
-export async function previews(options: PreviewsOptions): Promise<number> {
+/** Previews the selected stacks and publishes the report where it was asked for. Returns the exit code. */
+export async function previewMany(options: PreviewManyOptions): Promise<number> {
   const rules = parseBlockRules(options.block);
   options.stacks?.forEach(parseStackName);
   const target =
@@ -52,25 +52,25 @@ export async function previews(options: PreviewsOptions): Promise<number> {
   }
 }
 
-interface Job {
+interface Run {
   readonly rules: BlockRules;
   readonly target: CommentTarget | undefined;
   readonly comment: ReportComment | undefined;
 }
 
-async function previewed(options: PreviewsOptions, { rules, target, comment }: Job) {
+async function previewed(options: PreviewManyOptions, { rules, target, comment }: Run) {
   const begin = Date.now();
   const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
-  const { stacks: wanted, why } = await selected(options, workDir);
-  console.error(`previewing ${wanted.length} stacks (${why})`);
+  const selection = await selected(options, workDir);
+  console.error(`previewing ${selection.stacks.length} stacks (${selection.why})`);
   const formerly = await formerSettings();
-  const { previewStacks } = await import("../automation/previews/preview-stacks.ts");
+  const { previewStacks } = await import("../../automation/previews/preview-stacks.ts");
   const { stderr } = process;
   const view = stderr.isTTY ? terminalProgress(stderr) : lineProgress(console.error);
   const stacks = await interruptible(
     (text) => view.note(text),
     (signals) =>
-      previewStacks(wanted, {
+      previewStacks(selection.stacks, {
         ...signals,
         workDir,
         rules,
@@ -80,26 +80,32 @@ async function previewed(options: PreviewsOptions, { rules, target, comment }: J
       }),
   ).finally(() => view.end());
   const commit = target ? target.commit : options.commit;
-  const report = makeReport({ stacks, selection: why, durationMs: Date.now() - begin, commit });
+  const durationMs = Date.now() - begin;
+  const report = makeReport({ stacks, selection: selection.why, durationMs, commit });
   await write(report, options, target);
   console.error(summaryLine(report));
-  const told = await tolerated(comment?.finish(report));
+  const isPublished = await tolerated(comment?.finish(report));
   return stacks.some(({ result }) => result === "cancelled")
     ? EXIT.interrupted
-    : exitCodeOf(report, told, options.expectNoChanges === true);
+    : exitCodeOf(report, isPublished, options.expectNoChanges === true);
 }
 
-async function selected(options: PreviewsOptions, workDir: string) {
+async function selected(options: PreviewManyOptions, workDir: string) {
   const { all, changed, stacks } = options;
   if (stacks) return { stacks: [...new Set(stacks)], why: "as named" };
-  const { listStacks } = await import("../automation/previews/stacks.ts");
-  const every = await listStacks(workDir);
+  const { backendStacks } = await import("../../automation/engine/backend-stacks.ts");
+  const every = (await backendStacks(workDir)).map(({ stack }) => stack);
   if (all || changed === undefined) return { stacks: every, why: "all" };
-  const { stacksChangedSince } = await import("../automation/previews/changed.ts");
+  const { stacksChangedSince } = await import("../../automation/previews/changed.ts");
   return stacksChangedSince(changed, every, { root: PACKAGE, workDir });
 }
 
-async function write(report: Report, options: PreviewsOptions, target: CommentTarget | undefined) {
+/** On stdout a person gets readable lines; a file or a pipe gets Markdown, or JSON if asked for. */
+async function write(
+  report: Report,
+  options: PreviewManyOptions,
+  target: CommentTarget | undefined,
+): Promise<void> {
   const { json, report: file, markdown } = options;
   const text = JSON.stringify(report, undefined, 2);
   const reportUrl = options.reportUrl ?? target?.runUrl;
@@ -107,17 +113,18 @@ async function write(report: Report, options: PreviewsOptions, target: CommentTa
   if (file !== undefined) await writeFile(file, `${text}\n`);
   if (markdown !== undefined) await writeFile(markdown, rendered);
   if (json) console.log(text);
+  else if (process.stdout.isTTY) console.log(reportLines(report).join("\n"));
   else if (file === undefined && markdown === undefined) console.log(rendered);
 }
 
-async function openComment(target: CommentTarget, { reportUrl }: PreviewsOptions) {
-  const { ReportComment } = await import("../automation/previews/comment.ts");
+async function openComment(target: CommentTarget, { reportUrl }: PreviewManyOptions) {
+  const { ReportComment } = await import("../../automation/previews/comment.ts");
   const { commit, runUrl } = target;
   const { host } = await openPullRequest(target);
   return new ReportComment(host, { commit, reportUrl: reportUrl ?? runUrl });
 }
 
-/** False, with the error told, where it failed: the report is worth more than its comment. */
+/** Returns false, and prints the error, if the work failed: the report is worth more than its comment. */
 async function tolerated(work: Promise<void> | undefined): Promise<boolean> {
   try {
     await work;
@@ -129,17 +136,20 @@ async function tolerated(work: Promise<void> | undefined): Promise<boolean> {
   }
 }
 
-/** GITHUB_SHA is a merge of both branches: the pull request's own commit is in the event. */
+const pullRequestEvent = z.object({
+  pull_request: z.object({ head: z.object({ sha: z.string() }) }),
+});
+
+/** GITHUB_SHA is a merge commit; the event file has the pull request's own commit. */
 async function headOfEvent(): Promise<string | undefined> {
   const file = githubEventFile();
   if (!file) return undefined;
   const text = await readFile(file, "utf8").catch(() => "{}");
-  const event = JSON.parse(text) as { pull_request?: { head?: { sha?: string } } };
-  return event.pull_request?.head?.sha;
+  return pullRequestEvent.safeParse(JSON.parse(text)).data?.pull_request.head.sha;
 }
 
-function exitCodeOf({ verdict }: Report, told: boolean, expectNoChanges: boolean): number {
-  if (verdict === "failed" || !told) return EXIT.failed;
+function exitCodeOf({ verdict }: Report, isPublished: boolean, expectNoChanges: boolean): number {
+  if (verdict === "failed" || !isPublished) return EXIT.failed;
   if (verdict === "blocked") return EXIT.blocked;
   if (!expectNoChanges || verdict === "unchanged") return EXIT.done;
   return verdict === "destructive" ? EXIT.destructive : EXIT.changes;

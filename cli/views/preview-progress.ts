@@ -5,22 +5,22 @@ import type { StackPreview } from "../../core/previews/model.ts";
 import { stackLine } from "../../core/previews/report.ts";
 import { durationText } from "../text.ts";
 
-/** How many previews are told while they go on: what fails as a line, the rest as a count. */
+/** Shows the progress of many previews: a line for each failure, and a count of the rest. */
 export interface ProgressView {
   done(preview: StackPreview, progress: Progress): void;
-  /** A word to the person beside it. */
+  /** Shows a message beside the progress. */
   note(text: string): void;
   end(): void;
 }
 
-/** In ms: how often a log gets a line. */
-const NOW_AND_THEN = 10_000;
+/** How often a log gets a line. */
+const LOG_INTERVAL_MS = 10_000;
 
-/** One line at the end of a terminal, drawn anew in its place. */
+/** One line at the end of a terminal, redrawn in place. */
 export function terminalProgress(
   terminal: Pick<WriteStream, "write" | "columns"> & NodeJS.WritableStream,
 ): ProgressView {
-  const tellFailure = failures();
+  const failureLine = failureLines();
   let shown = "";
   const erase = () => {
     if (shown === "") return;
@@ -28,21 +28,21 @@ export function terminalProgress(
     clearLine(terminal, 0);
   };
   const draw = () => terminal.write(shown);
-  const lasting = (text: string) => {
+  const print = (text: string) => {
     erase();
     terminal.write(`${text}\n`);
     draw();
   };
   return {
     done(preview, progress) {
-      const failure = tellFailure(preview);
-      if (failure !== undefined) lasting(failure);
+      const failure = failureLine(preview);
+      if (failure !== undefined) print(failure);
       erase();
-      // A line that is wider than the terminal would not go away.
+      // A line that is wider than the terminal could not be erased.
       shown = progressText(progress).slice(0, Math.max(10, terminal.columns - 1));
       draw();
     },
-    note: lasting,
+    note: print,
     end() {
       erase();
       shown = "";
@@ -50,16 +50,16 @@ export function terminalProgress(
   };
 }
 
-/** Lines for a log: what fails, a count now and then, and the last one. */
+/** Lines for a log: each failure, a count every 10 s, and the last count. */
 export function lineProgress(write: (line: string) => void, now = Date.now): ProgressView {
-  const tellFailure = failures();
+  const failureLine = failureLines();
   let last = { at: now(), text: "" };
   return {
     done(preview, progress) {
-      const failure = tellFailure(preview);
+      const failure = failureLine(preview);
       if (failure !== undefined) write(failure);
       const text = progressText(progress);
-      const isDue = progress.done === progress.total || now() - last.at >= NOW_AND_THEN;
+      const isDue = progress.done === progress.total || now() - last.at >= LOG_INTERVAL_MS;
       if (!isDue || text === last.text) return;
       last = { at: now(), text };
       write(text);
@@ -71,13 +71,13 @@ export function lineProgress(write: (line: string) => void, now = Date.now): Pro
 
 /** `12 of 50 stacks previewed, 1 failed, about 40 s left`. */
 export function progressText({ done, total, failed, left }: Progress): string {
-  const bad = failed > 0 ? `, ${failed} failed` : "";
+  const failures = failed > 0 ? `, ${failed} failed` : "";
   const time = left === undefined || done === total ? "" : `, about ${durationText(left)} left`;
-  return `${done} of ${total} stacks previewed${bad}${time}`;
+  return `${done} of ${total} stacks previewed${failures}${time}`;
 }
 
-/** The line for a stack that fails; also for one that is tried again, where that goes well. */
-function failures(): (preview: StackPreview) => string | undefined {
+/** Returns a line for the first failure of a stack, and for a retry that succeeds. */
+function failureLines(): (preview: StackPreview) => string | undefined {
   const failed = new Set<string>();
   return (preview) => {
     const { stack, result } = preview;

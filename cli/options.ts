@@ -1,0 +1,44 @@
+import { InvalidArgumentError } from "commander";
+import { spanMs } from "../core/units.ts";
+
+export type ConfigOption = Readonly<Record<string, string | object>>;
+
+/** `--config key=value`, repeatable. A value that starts like a JSON object or list is parsed as JSON. */
+export function collectConfig(text: string, collected: ConfigOption = {}): ConfigOption {
+  const [, key, value] = /^([A-Za-z][A-Za-z0-9]*)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) {
+    throw new InvalidArgumentError(
+      "Expected key=value, such as name=Shop or sizes='{\"replicas\":2}'.",
+    );
+  }
+  return { ...collected, [key]: parsed(value) };
+}
+
+function parsed(value: string): string | object {
+  if (!/^\s*[{[]/.test(value)) return value;
+  try {
+    return JSON.parse(value) as object;
+  } catch {
+    throw new InvalidArgumentError("The value begins like JSON but is not valid JSON.");
+  }
+}
+
+/** `30m`, `1h` or `7d`, as Citadel reads it. */
+export function timeRange(text: string): string {
+  if (!text.endsWith("s") && spanMs(text) !== undefined) return text;
+  throw new InvalidArgumentError("Expected a time such as 30m, 1h or 7d.");
+}
+
+/** `30m`, `1h` or `7d`, in ms. */
+export function timeSpan(text: string): number {
+  return spanMs(timeRange(text)) ?? 0;
+}
+
+/** Parses a whole number within these limits. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`Expected a number from ${min} to ${max}.`);
+  };
+}

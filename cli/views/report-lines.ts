@@ -1,0 +1,64 @@
+import { groupStacks, type Group } from "../../core/previews/group.ts";
+import type { Change, Report } from "../../core/previews/model.ts";
+import { count } from "../../core/previews/text.ts";
+import { durationText, errorText, paint, plannedSign, printable, resourceText } from "../text.ts";
+import { propertyText } from "./differences.ts";
+
+/** How much of a group a terminal shows; the report's files have the rest. */
+const MAX = { stacks: 8, changes: 30, properties: 12 } as const;
+
+/** The report of many previews, for a person at a terminal. Markdown is for files and comments. */
+export function reportLines(report: Report): string[] {
+  const { failed, grave, changed, unchanged } = groupStacks(report);
+  const sections: readonly [title: string, groups: readonly Group[]][] = [
+    ["Replacements, deletions and blocking findings", grave],
+    ["Failed", failed],
+    ["Changes", changed],
+  ];
+  const lines = sections.flatMap(([title, groups]) =>
+    groups.length === 0 ? [] : [paint("bold", title), ...groups.flatMap(groupLines), ""],
+  );
+  const same = unchanged.length > 0 ? `${count(unchanged.length, "stack")} unchanged. ` : "";
+  const time = `${count(report.stacks.length, "stack")} in ${durationText(report.durationMs)}.`;
+  return [...lines, `${same}${time}`];
+}
+
+function groupLines({ stacks, findings, errors, changes }: Group): string[] {
+  const names = stacks.slice(0, MAX.stacks).join(", ");
+  const more = stacks.length - MAX.stacks;
+  const title = more > 0 ? `${names} and ${more} more` : names;
+  return [
+    `  ${paint("cyan", printable(title))}`,
+    ...findings.map(({ rule, message, blocks }) => {
+      const text = printable(`${rule}: ${message}`);
+      return blocks ? paint("red", `    ✗ ${text} (blocks)`) : paint("yellow", `    ! ${text}`);
+    }),
+    ...errors.flatMap(({ code, urn, message }) =>
+      errorText({ code, ...(urn !== undefined && { urn }), message })
+        .split("\n")
+        .map((line, at) => paint("red", `    ${at === 0 ? "✗" : " "} ${printable(line)}`)),
+    ),
+    ...limited(changes, MAX.changes, changeLines, "change").map((line) => `    ${line}`),
+  ];
+}
+
+function changeLines(change: Change): string[] {
+  const { op, urn, type, name, properties, moreProperties } = change;
+  const hidden = properties.length - Math.min(properties.length, MAX.properties) + moreProperties;
+  return [
+    `${plannedSign(op)} ${op} ${printable(resourceText({ urn, type, name }))}`,
+    ...properties.slice(0, MAX.properties).map((property) => `    ${propertyText(property)}`),
+    ...(hidden > 0 ? [`    and ${hidden} more properties`] : []),
+  ];
+}
+
+function limited<T>(
+  items: readonly T[],
+  max: number,
+  lines: (item: T) => string[],
+  noun: string,
+): string[] {
+  const more = items.length - max;
+  const shown = items.slice(0, max).flatMap(lines);
+  return more > 0 ? [...shown, `and ${count(more, `more ${noun}`)}`] : shown;
+}
