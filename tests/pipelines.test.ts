@@ -52,15 +52,15 @@ const github = () => githubSchema.parse(parse(read(".github/workflows/preview.ym
 const secretsOf = (environment: Readonly<Record<string, unknown>>) =>
   Object.values(environment).filter((value) => secret.safeParse(value).success);
 
-describe("the previews' pipelines", () => {
-  it("are started by no pull request, whose own code would say what they do", () => {
+describe("the pipelines for previews", () => {
+  it("never start by a pull request, because its code would decide what they do", () => {
     const events = woodpecker().when.flatMap(({ event }) => event);
     assert.deepEqual(events, ["manual"]);
-    // Both run the workflow of the default branch, or of a branch that a person with write access names.
+    // Both run the workflow of the default branch, or of a branch chosen by a person with write access.
     assert.deepEqual(Object.keys(github().on), ["issue_comment", "workflow_dispatch"]);
   });
 
-  it("install packages without scripts, in a step that has no secret but the approval's token", () => {
+  it("install packages without scripts, in a step without secrets other than the approval token", () => {
     const { steps } = woodpecker();
     for (const { name, commands, environment } of steps) {
       const installs = commands.filter((command) => /\bnpm (ci|i|install)\b/.test(command));
@@ -70,12 +70,12 @@ describe("the previews' pipelines", () => {
       );
       if (installs.length > 0) {
         const secrets = Object.keys(environment);
-        assert.ok(secrets.every((each) => each === "GITEA_COMMENT_TOKEN"));
+        assert.ok(secrets.every((secretName) => secretName === "GITEA_COMMENT_TOKEN"));
       }
     }
     assert.deepEqual(steps.find(({ name }) => name === "install")?.environment, {});
-    for (const { steps: ofJob } of Object.values(github().jobs)) {
-      const installs = ofJob.filter(({ run = "" }) => /\bnpm (ci|i|install)\b/.test(run));
+    for (const { steps: jobSteps } of Object.values(github().jobs)) {
+      const installs = jobSteps.filter(({ run = "" }) => /\bnpm (ci|i|install)\b/.test(run));
       assert.equal(installs.length, 1);
       for (const { run, env } of installs) {
         assert.equal(run, "npm ci --ignore-scripts");
@@ -84,7 +84,7 @@ describe("the previews' pipelines", () => {
     }
   });
 
-  it("ask for the approval first, and give production's credentials to the approved code alone", () => {
+  it("require the approval first, and give production credentials only to the approved code", () => {
     const names = woodpecker().steps.map(({ name }) => name);
     assert.deepEqual(names, ["approval", "install", "preview", "report"]);
     for (const { name, directory, environment, commands } of woodpecker().steps) {
@@ -92,8 +92,8 @@ describe("the previews' pipelines", () => {
       const isPullRequest = directory === "pull-request";
       assert.notEqual(isTrusted, isPullRequest, name);
       assert.equal("GITEA_COMMENT_TOKEN" in environment, isTrusted, name);
-      const many = secretsOf(environment).length > 1;
-      assert.equal(many, name === "preview", name);
+      const hasProductionSecrets = secretsOf(environment).length > 1;
+      assert.equal(hasProductionSecrets, name === "preview", name);
       assert.doesNotMatch(commands.join("\n"), /--comment/, name);
     }
     const { permissions, jobs } = github();
@@ -106,13 +106,14 @@ describe("the previews' pipelines", () => {
       assert.equal(text.includes("github.token"), !isPreview, name);
       assert.equal(environment, isPreview ? "preview" : undefined, name);
       if (isPreview) assert.deepEqual(granted, { contents: "read" });
-      for (const { uses = "", with: given } of steps) {
-        if (uses.startsWith("actions/checkout@")) assert.equal(given["persist-credentials"], false);
+      for (const { uses = "", with: inputs } of steps) {
+        if (uses.startsWith("actions/checkout@"))
+          assert.equal(inputs["persist-credentials"], false);
       }
     }
   });
 
-  it("take no text of a pull request into a command", () => {
+  it("put no text of a pull request into a command", () => {
     const commands = Object.values(github().jobs).flatMap(({ steps }) =>
       steps.map(({ run = "" }) => run),
     );
@@ -120,8 +121,8 @@ describe("the previews' pipelines", () => {
   });
 });
 
-describe("the pipeline of a project", () => {
-  it("gets its secrets for no pull request, and uses them on the main branch only", () => {
+describe("a project's pipeline", () => {
+  it("gets no secrets for pull requests, and uses them only on the main branch", () => {
     assert.deepEqual(
       DEFAULT_EVENTS.filter((event) => event.startsWith("pull_request")),
       [],
@@ -137,12 +138,12 @@ describe("the pipeline of a project", () => {
   });
 });
 
-/** A template's file, with words in the place of its variables. */
+/** A template's file, with its variables replaced by their names. */
 function template(path: string): string {
   return read(`templates/skeleton/${path}`).replaceAll(/\{\{(\w+)\}\}/g, "$1");
 }
 
-describe("images and actions", () => {
+describe("the pinning of images and actions", () => {
   const images = [
     ...files(".woodpecker/*.yml", "templates/**/.woodpecker.yml", "templates/**/*.yaml").flatMap(
       (path) =>
@@ -157,18 +158,23 @@ describe("images and actions", () => {
     ),
   ].filter((image) => image !== undefined);
 
-  it("are found", () => {
+  it("finds every image", () => {
     const found = new Set(images.map((image) => image.replace(/[:@].*/, "")));
     for (const name of [
-      ...["pulumi/pulumi-nodejs-24", "golang", "woodpeckerci/plugin-kaniko", "alpine/kubectl"],
-      ...["fluent/fluent-bit", "mendhak/http-https-echo", "scratch"],
+      "pulumi/pulumi-nodejs-24",
+      "golang",
+      "woodpeckerci/plugin-kaniko",
+      "alpine/kubectl",
+      "fluent/fluent-bit",
+      "mendhak/http-https-echo",
+      "scratch",
     ]) {
       assert.ok(found.has(name), name);
     }
   });
 
-  it("are pinned: images by a version, or by a digest", () => {
-    // The project's own image has no version yet in a template, and "scratch" never has one.
+  it("pins images to a version or a digest", () => {
+    // A template's own image has no version yet, and "scratch" never has one.
     const others = images.filter((image) => image !== "scratch" && !image.startsWith("{{IMAGE}}"));
     for (const image of others) {
       assert.match(image, /^[\w./-]+:\d+(\.\d+)*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
@@ -177,7 +183,7 @@ describe("images and actions", () => {
     }
   });
 
-  it("are pinned: actions by the commit of a version", () => {
+  it("pins actions to the commit of a version", () => {
     const uses = files(".github/**/*.yml", "templates/**/.github/**/*.yml").flatMap((path) =>
       [...read(path).matchAll(/\buses: (.*)$/gm)].map(([, action = ""]) => action),
     );
@@ -186,7 +192,7 @@ describe("images and actions", () => {
       assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
-  it("are pinned: a machine's system, Node and Pulumi by their versions", () => {
+  it("pins the machine's system, Node and Pulumi to their versions", () => {
     const workflow = read(".github/workflows/preview.yml");
     assert.doesNotMatch(workflow, /-latest\b/);
     const { dependencies, devDependencies } = versionsSchema.parse(
