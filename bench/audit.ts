@@ -16,7 +16,7 @@ import { verifyChain } from "../automation/audit/verify.ts";
 import { createSecrets } from "../sandbox/context.ts";
 import { reservePorts } from "../sandbox/ports.ts";
 import { startPostgres } from "../sandbox/servers/postgres.ts";
-import { startWarden } from "../sandbox/warden.ts";
+import { startReaper } from "../automation/processes/reaper.ts";
 import { startIngestRecorder } from "../tests/support/ingest-recorder.ts";
 import { killShipperUnderLoad } from "../tests/support/kill-shipper.ts";
 import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
@@ -32,20 +32,20 @@ const { values } = parseArgs({
   },
 });
 
-const warden = startWarden();
+const reaper = startReaper();
 const folder = await mkdtemp(join(tmpdir(), "bench-audit-"));
-warden.ownFolder(folder);
+reaper.ownFolder(folder);
 await chmod(folder, 0o711); // PostgreSQL runs as another user than root
 const ports = await reservePorts();
 try {
   const secrets = createSecrets();
-  const postgres = await startPostgres({ folder, warden, ports, secrets, report: () => undefined });
+  const postgres = await startPostgres({ folder, reaper, ports, secrets, report: () => undefined });
   process.env["POSTGRES_ADMIN_URL"] = postgres.url;
   console.log(machine());
   await throughput(Number(values.events));
   await kills(Number(values.kills));
 } finally {
-  await warden.end();
+  await reaper.close();
   ports.release();
 }
 

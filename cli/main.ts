@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
-import { PACKAGE } from "../automation/engine/package.ts";
+import { PACKAGE } from "../automation/engine/folders.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAudit } from "./commands/audit.ts";

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
+import type { OperationOptions } from "../automation/engine/options.ts";
 import type * as engineModule from "../automation/engine/stack.ts";
 import type { Outcome } from "../automation/engine/outcome.ts";
 import type { Step } from "../core/previews/step.ts";
@@ -19,7 +20,7 @@ export interface CommonOptions {
 }
 
 type EngineOptions = Pick<
-  engineModule.OperationOptions,
+  OperationOptions,
   "onEvent" | "onStatus" | "onStep" | "signal" | "kill" | "workDir"
 >;
 

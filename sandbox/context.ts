@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Ports } from "./ports.ts";
-import type { Warden } from "./warden.ts";
+import type { Reaper } from "../automation/processes/reaper.ts";
 
 /** What happens, for a person to see: which part, and a few words. */
 export type Report = (part: string, text: string) => void;
@@ -11,7 +11,7 @@ export type Report = (part: string, text: string) => void;
 export interface Context {
   /** The data folder. */
   readonly folder: string;
-  readonly warden: Warden;
+  readonly reaper: Reaper;
   readonly ports: Ports;
   readonly secrets: Secrets;
   readonly report: Report;

@@ -1,11 +1,11 @@
+import { existsSync } from "node:fs";
 import { glob, readdir, rm, writeFile } from "node:fs/promises";
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { once } from "node:events";
 import { InfraError } from "../core/errors.ts";
 import type { Report } from "./context.ts";
-import { exists } from "./exists.ts";
-import { findCommand } from "./find-command.ts";
+import { findCommand } from "./process.ts";
 import { withLock } from "./lock.ts";
 
 const POLICY = "/usr/sbin/policy-rc.d";
@@ -35,7 +35,7 @@ const NEEDS: readonly Need[] = [
 /** What compiles C. */
 const COMPILER: readonly Need[] = [
   command("gcc"),
-  { name: "libc6-dev", isThere: () => exists("/usr/include/stdio.h") },
+  { name: "libc6-dev", isThere: async () => existsSync("/usr/include/stdio.h") },
 ];
 
 /** The Debian packages that are needed and not there. */
@@ -105,7 +105,7 @@ function install(packages: readonly string[]): Promise<string | undefined> {
 
 /** Undefined when it went well, else the end of what apt said. */
 async function apt(args: readonly string[]): Promise<string | undefined> {
-  // Not in the warden's care: a package manager killed half way leaves the machine broken.
+  // Not owned by the reaper: a package manager that is killed half way leaves the machine broken.
   const child = spawn("apt-get", ["-o", "DPkg::Lock::Timeout=300", "--quiet", ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "ignore", "pipe"],

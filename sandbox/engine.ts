@@ -1,23 +1,22 @@
 import { execa } from "execa";
-import { constants } from "node:fs";
-import { cp, mkdir, readFile, rename } from "node:fs/promises";
-import { homedir } from "node:os";
+import { constants, existsSync } from "node:fs";
+import { cp, mkdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { pulumiHome } from "../automation/engine/folders.ts";
+import { isSupportedCli, sdkVersion } from "../automation/engine/versions.ts";
 import { cacheFolder } from "./cache.ts";
 import type { Report } from "./context.ts";
-import { exists } from "./exists.ts";
-import { findCommand } from "./find-command.ts";
 import { withLock } from "./lock.ts";
+import { findCommand } from "./process.ts";
 
-const ROOT = join(import.meta.dirname, "..");
 const STAND_INS = join(import.meta.dirname, "plugins");
-/** The plugins that the stacks use. Their versions are those of the npm packages. */
+/** The plugins that the stacks use, in the versions of their npm packages. */
 const PLUGINS = ["kubernetes", "random", "command"] as const;
 const DOWNLOADS = "https://get.pulumi.com";
-const REACH_TIMEOUT_MS = 2_000;
+const ONLINE_TIMEOUT_MS = 2_000;
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 
-/** Pulumi's CLI, which holds the engine. */
+/** Pulumi's CLI, which contains the engine. */
 export interface Cli {
   readonly command: string;
   /** Without a `v`. */
@@ -33,15 +32,15 @@ export interface Plugin {
 
 export interface Engine extends Cli {
   readonly plugins: readonly Plugin[];
-  /** Folders to put first in PATH: the CLI's, then those of the stand-ins. */
+  /** The folders to put first in PATH: the CLI's, then the stand-ins'. */
   readonly path: readonly string[];
-  /** Holds the official plugins, in the layout of PULUMI_HOME/plugins. */
+  /** Holds the official plugins, laid out like PULUMI_HOME/plugins. */
   readonly pluginFolder: string;
-  /** One line, for a run to print. */
+  /** One line for the sandbox to print. */
   readonly description: string;
 }
 
-/** What the choice depends on besides this machine; tests give their own. */
+/** Everything that the choice of an engine depends on; tests replace it. */
 export interface EngineOptions {
   readonly report: Report;
   readonly cache?: string;
@@ -51,35 +50,31 @@ export interface EngineOptions {
   readonly isOnline?: () => Promise<boolean>;
 }
 
-/**
- * A suitable CLI that is in PATH or in the cache; undefined where there is none. Asks no network.
- * Suitable is the version of `@pulumi/pulumi`, or a later one of the same major version.
- */
+/** A supported CLI in PATH or in the cache; undefined if there is none. Uses no network. */
 export async function findCli({
   cache = cacheFolder(),
   searchPath,
 }: Partial<EngineOptions> = {}): Promise<Cli | undefined> {
-  const wanted = await packageVersion("pulumi");
   const inPath = await findCommand("pulumi", searchPath);
   if (inPath) {
     const version = await cliVersion(inPath);
-    if (version && isSuitable(version, wanted)) {
+    if (version && isSupportedCli(version)) {
       return { command: inPath, version, source: "found in PATH" };
     }
   }
-  const installed = join(installRoot(cache, wanted), "bin", "pulumi");
-  const version = (await exists(installed)) ? await cliVersion(installed) : undefined;
+  const installed = join(installRoot(cache), "bin", "pulumi");
+  const version = existsSync(installed) ? await cliVersion(installed) : undefined;
   return version ? { command: installed, version, source: "official installer" } : undefined;
 }
 
-/** Lets the official installer bring the CLI; undefined where it cannot. */
+/** Runs the official installer; undefined if the CLI cannot be downloaded. */
 export async function installCli(options: EngineOptions): Promise<Cli | undefined> {
   const { report, cache = cacheFolder(), isOnline = online } = options;
   if (!(await isOnline())) return undefined;
-  const root = installRoot(cache, await packageVersion("pulumi"));
+  const root = installRoot(cache);
   try {
     return await withLock(`${root}.lock`, async () => {
-      report("pulumi", "the official installer brings the CLI");
+      report("pulumi", "running the official installer");
       const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
       await PulumiCommand.install({ root });
       return findCli({ cache, searchPath: "" });
@@ -90,17 +85,17 @@ export async function installCli(options: EngineOptions): Promise<Cli | undefine
   }
 }
 
-/** Adds its plugins to a CLI: official ones where they can be had, else the stand-ins. */
+/** Adds plugins to a CLI: the official ones if they can be downloaded, otherwise the stand-ins. */
 export async function equip(cli: Cli, options: EngineOptions): Promise<Engine> {
   const home = join(options.cache ?? cacheFolder(), "pulumi-home");
   const plugins = await Promise.all(
     PLUGINS.map(async (name): Promise<Plugin> => {
-      const version = await packageVersion(name);
+      const version = sdkVersion(name);
       const official = await hasOfficial(cli, home, name, version, options);
       return { name, version, source: official ? "official" : "stand-in" };
     }),
   );
-  const hasLanguageHost = await exists(join(dirname(cli.command), "pulumi-language-nodejs"));
+  const hasLanguageHost = existsSync(join(dirname(cli.command), "pulumi-language-nodejs"));
   const standIns = [
     ...(hasLanguageHost ? [] : ["nodejs"]),
     ...plugins.filter(({ source }) => source === "stand-in").map(({ name }) => name),
@@ -118,6 +113,7 @@ export async function equip(cli: Cli, options: EngineOptions): Promise<Engine> {
   };
 }
 
+/** Copies the plugin from the user's own Pulumi home, or downloads it. */
 async function hasOfficial(
   cli: Cli,
   home: string,
@@ -127,12 +123,12 @@ async function hasOfficial(
 ): Promise<boolean> {
   const folder = `resource-${name}-v${version}`;
   const target = join(home, "plugins", folder);
-  if (await isInstalled(target)) return true;
-  const users = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), "plugins", folder);
-  const isUsers = await isInstalled(users);
+  if (isInstalled(target)) return true;
+  const users = join(pulumiHome(), "plugins", folder);
+  const isUsers = isInstalled(users);
   if (!isUsers && !(await isOnline())) return false;
   return withLock(join(home, `${folder}.lock`), async () => {
-    if (await isInstalled(target)) return true;
+    if (isInstalled(target)) return true;
     try {
       if (isUsers) {
         const draft = join(home, folder);
@@ -148,7 +144,7 @@ async function hasOfficial(
           stdin: "ignore",
         });
       }
-      return await isInstalled(target);
+      return isInstalled(target);
     } catch {
       report("pulumi", `the plugin ${name} ${version} could not be downloaded`);
       return false;
@@ -156,23 +152,23 @@ async function hasOfficial(
   });
 }
 
-/** Pulumi marks a plugin so while it is being unpacked. */
-async function isInstalled(plugin: string): Promise<boolean> {
-  return (await exists(plugin)) && !(await exists(`${plugin}.partial`));
+/** While Pulumi unpacks a plugin, a file `<plugin>.partial` is beside it. */
+function isInstalled(plugin: string): boolean {
+  return existsSync(plugin) && !existsSync(`${plugin}.partial`);
 }
 
-let answer: Promise<boolean> | undefined;
+let onlineAnswer: Promise<boolean> | undefined;
 
-/** Asked once a process. */
+/** Asks once per process. */
 function online(): Promise<boolean> {
-  answer ??= fetch(`${DOWNLOADS}/install.sh`, {
+  onlineAnswer ??= fetch(`${DOWNLOADS}/install.sh`, {
     method: "HEAD",
-    signal: AbortSignal.timeout(REACH_TIMEOUT_MS),
+    signal: AbortSignal.timeout(ONLINE_TIMEOUT_MS),
   }).then(
     (response) => response.ok,
     () => false,
   );
-  return answer;
+  return onlineAnswer;
 }
 
 async function cliVersion(command: string): Promise<string | undefined> {
@@ -187,19 +183,6 @@ async function cliVersion(command: string): Promise<string | undefined> {
   }
 }
 
-function isSuitable(version: string, wanted: string): boolean {
-  const [major, minor] = version.split(".").map(Number);
-  const [wantedMajor, wantedMinor] = wanted.split(".").map(Number);
-  return major === wantedMajor && (minor ?? -1) >= (wantedMinor ?? 0);
-}
-
-function installRoot(cache: string, version: string): string {
-  return join(cache, `pulumi-${version}`);
-}
-
-/** Of a package of @pulumi, as npm installed it. */
-async function packageVersion(name: string): Promise<string> {
-  const file = join(ROOT, "node_modules", "@pulumi", name, "package.json");
-  const { version } = JSON.parse(await readFile(file, "utf8")) as { version: string };
-  return version.replace(/^v/, "");
+function installRoot(cache: string): string {
+  return join(cache, `pulumi-${sdkVersion("pulumi")}`);
 }

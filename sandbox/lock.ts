@@ -1,16 +1,16 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
+import pRetry from "p-retry";
 
 const POLL_MS = 200;
 const SQLITE_BUSY = 5;
 
 /**
- * Runs `work` while no other process of this machine holds the lock `path`; waits as long as one does.
+ * Runs `work` while this process holds the lock file `path`; waits while another process holds it.
  *
- * The lock is SQLite's own lock on an empty database: the kernel lets go of it when its holder dies,
- * so that there is no stale lock to recognize.
+ * The lock is SQLite's own lock on an empty database. The kernel releases it when its holder dies, so
+ * a lock is never stale.
  */
 export async function withLock<T>(
   path: string,
@@ -20,22 +20,21 @@ export async function withLock<T>(
   await mkdir(dirname(path), { recursive: true });
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    for (let waits = 0; !tryLock(database); waits++) {
-      if (waits === 0) onWait();
-      await sleep(POLL_MS);
-    }
+    await pRetry(() => database.exec("BEGIN EXCLUSIVE"), {
+      retries: Infinity,
+      minTimeout: POLL_MS,
+      factor: 1,
+      shouldRetry: ({ error }) => isBusy(error),
+      onFailedAttempt: ({ error, attemptNumber }) => {
+        if (attemptNumber === 1 && isBusy(error)) onWait();
+      },
+    });
     return await work();
   } finally {
     database.close();
   }
 }
 
-function tryLock(database: DatabaseSync): boolean {
-  try {
-    database.exec("BEGIN EXCLUSIVE");
-    return true;
-  } catch (error) {
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;
-    throw error;
-  }
+function isBusy(error: Error & { readonly errcode?: number }): boolean {
+  return error.errcode === SQLITE_BUSY;
 }

@@ -2,24 +2,44 @@ import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import which from "which";
+import type { Reaper } from "../automation/processes/reaper.ts";
 import { InfraError, redact } from "../core/errors.ts";
 import type { Context } from "./context.ts";
-import type { Warden } from "./warden.ts";
 
 const READY_DEADLINE_MS = 60_000;
 const POLL_MS = 50;
 const LOG_LINES = 15;
 
+/** Debian installs servers here, and a user's PATH often lacks these folders. */
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** The path of a command; undefined if it is not installed. */
+export async function findCommand(
+  name: string,
+  path: string = process.env.PATH ?? "",
+): Promise<string | undefined> {
+  const folders = [...path.split(delimiter), ...SYSTEM_FOLDERS].filter((folder) => folder !== "");
+  return (await which(name, { path: folders.join(delimiter), nothrow: true })) ?? undefined;
+}
+
+/** The path of a command. Throws RDEV_PREREQUISITE if it is not installed. */
+export async function requireCommand(name: string): Promise<string> {
+  const path = await findCommand(name);
+  if (!path) throw new InfraError("RDEV_PREREQUISITE", `There is no \`${name}\` on this machine.`);
+  return path;
+}
+
 export interface ServerOptions {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Where its log is written, and where it runs. */
+  /** The server runs in this folder and writes its log here. */
   readonly folder: string;
-  /** Beside PATH and HOME, all that it is given. */
+  /** The server's whole environment, in addition to PATH, HOME, TMPDIR and LANG. */
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: { readonly uid: number; readonly gid: number };
   /** @default "SIGKILL" */
@@ -29,14 +49,14 @@ export interface ServerOptions {
 }
 
 /**
- * Starts a server and waits until it answers.
- * Errors: RDEV_SANDBOX with the last lines of its log, when it ends or does not answer in a minute.
+ * Starts a server and waits until it answers. If it exits or does not answer within a minute, throws
+ * RDEV_SANDBOX with the last lines of its log.
  */
 export async function startServer(context: Context, options: ServerOptions): Promise<void> {
   const { name, folder } = options;
   const logFile = join(folder, `${name}.log`);
   const log = openSync(logFile, "a", 0o600);
-  const child = context.warden.spawn(options.command, options.args, {
+  const child = context.reaper.spawn(options.command, options.args, {
     cwd: folder,
     env: serverEnvironment(folder, options.env),
     stdio: ["ignore", log, log],
@@ -44,14 +64,14 @@ export async function startServer(context: Context, options: ServerOptions): Pro
     ...(options.stopSignal && { stopSignal: options.stopSignal }),
   });
   closeSync(log);
-  // An idle sandbox is kept up by whoever started it, not by its servers.
+  // The servers must not keep the process alive: whoever started the sandbox decides when it ends.
   child.unref();
-  const ended = endOf(child);
+  const exited = exitOf(child);
   const stop = new AbortController();
   try {
     await Promise.race([
       until(options.ready, stop.signal),
-      ended.then((how) => Promise.reject(new Error(how))),
+      exited.then((reason) => Promise.reject(new Error(reason))),
     ]);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -66,8 +86,8 @@ export async function startServer(context: Context, options: ServerOptions): Pro
   } finally {
     stop.abort();
   }
-  void ended.then((how) => {
-    if (!context.warden.isEnding()) context.report(name, how);
+  void exited.then((reason) => {
+    if (!context.reaper.isClosing()) context.report(name, reason);
   });
 }
 
@@ -75,7 +95,7 @@ function serverEnvironment(home: string, extra: Readonly<Record<string, string>>
   return { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: home, LANG: "C.UTF-8", ...extra };
 }
 
-async function endOf(child: ChildProcess): Promise<string> {
+async function exitOf(child: ChildProcess): Promise<string> {
   try {
     const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
     return `it ended with ${signal ?? `code ${code}`}`;
@@ -84,7 +104,10 @@ async function endOf(child: ChildProcess): Promise<string> {
   }
 }
 
-/** Asks again and again until `check` no longer throws. */
+/**
+ * Calls `check` until it does not throw. It is not p-retry because that gives up at a TypeError, which
+ * a check of an incomplete answer may throw.
+ */
 export async function until(
   check: () => unknown,
   signal?: AbortSignal,
@@ -107,30 +130,30 @@ export async function until(
 
 export interface RunOptions {
   readonly folder: string;
-  /** Beside PATH and HOME, all that it is given. */
+  /** The command's whole environment, in addition to PATH, HOME, TMPDIR and LANG. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Written to its standard input: the way for secrets, which arguments are not. */
+  /** Written to its standard input. Use it for secrets: other users can read arguments. */
   readonly input?: string;
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /** Runs a command to its end and returns its standard output. Throws with its standard error. */
 export async function run(
-  warden: Warden,
+  reaper: Reaper,
   command: string,
   args: readonly string[],
   { folder, env, input, user }: RunOptions,
 ): Promise<string> {
   const options: SpawnOptions = { cwd: folder, env: serverEnvironment(folder, env), ...user };
-  const child = warden.spawn(command, args, { ...options, stdio: "pipe" });
-  const ended = endOf(child);
+  const child = reaper.spawn(command, args, { ...options, stdio: "pipe" });
+  const exited = exitOf(child);
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(input ?? "");
-  const [how, output, errors] = await Promise.all([
-    ended,
+  const [reason, output, errors] = await Promise.all([
+    exited,
     child.stdout ? text(child.stdout) : "",
     child.stderr ? text(child.stderr) : "",
   ]);
-  if (child.exitCode !== 0) throw new Error(`${command}: ${how}\n${errors || output}`.trim());
+  if (child.exitCode !== 0) throw new Error(`${command}: ${reason}\n${errors || output}`.trim());
   return output;
 }

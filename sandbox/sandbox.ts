@@ -24,9 +24,9 @@ import {
   needsCompiler,
   plannedFamily,
 } from "./tools.ts";
-import { startWarden, type Warden } from "./warden.ts";
+import { startReaper, type Reaper } from "../automation/processes/reaper.ts";
 import { startWoodpecker } from "./woodpecker/server.ts";
-import { makeWorkFolder } from "../automation/worker/work-folder.ts";
+import { makeWorkFolder } from "../automation/engine/folders.ts";
 
 const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
 
@@ -75,12 +75,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const report: Report = (part, text) =>
     options.onProgress?.({ part, text, elapsedMs: Date.now() - started });
   const closers: Closer[] = [];
-  const warden = startWarden();
+  const reaper = startReaper();
   let stopping: Promise<void> | undefined;
   const stop = () =>
     (stopping ??= (async () => {
       signals.forEach((signal) => process.off(signal, onSignal));
-      await Promise.all([warden.end(), ...closers.map((close) => close())]);
+      await Promise.all([reaper.close(), ...closers.map((close) => close())]);
     })());
   const atEnd = (close: Closer) => {
     // A part that came up after another failed must not stay.
@@ -95,14 +95,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   signals.forEach((signal) => process.on(signal, onSignal));
 
   try {
-    const { cli, tools } = await prepare(report, warden);
+    const { cli, tools } = await prepare(report, reaper);
     const folder = await mkdtemp(join(tmpdir(), "rdev-sandbox-"));
-    warden.ownFolder(folder);
+    reaper.ownFolder(folder);
     // Only PostgreSQL, which must not run as root, passes through; each part's own folder is closed.
     if (process.getuid?.() === 0) await chmod(folder, 0o711);
     const ports = await reservePorts();
     atEnd(() => ports.release());
-    const context: Context = { folder, warden, ports, secrets: createSecrets(), report };
+    const context: Context = { folder, reaper, ports, secrets: createSecrets(), report };
     const workFolder = await makeWorkFolder(join(folder, "work"));
     const { env, ...rest } = await startParts(context, options, cli, tools, atEnd);
     const envFile = await writeEnvironmentFile(folder, env, workFolder);
@@ -118,7 +118,7 @@ type Closer = () => Promise<void> | void;
 type Tools = Record<keyof typeof SERVERS, BuiltFamily>;
 
 /** Finds, installs and builds; all that is missing and cannot be had comes in one error. */
-async function prepare(report: Report, warden: Warden): Promise<{ cli: Cli; tools: Tools }> {
+async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tools: Tools }> {
   const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
   const families: Record<keyof typeof SERVERS, ToolFamily> = {
     ...SERVERS,
@@ -139,7 +139,7 @@ async function prepare(report: Report, warden: Warden): Promise<{ cli: Cli; tool
     throw problems("RDEV_PREREQUISITE", "The sandbox needs what this machine lacks:", missing);
   }
   const [tools] = await Promise.all([
-    buildTools(families, { report, spawn: (...args) => warden.spawn(...args) }),
+    buildTools(families, { report, spawn: (...args) => reaper.spawn(...args) }),
     packages.length > 0 && installPackages(packages, report),
   ]);
   const found = cli ?? (await builtCli());

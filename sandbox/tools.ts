@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
@@ -8,7 +9,6 @@ import { once } from "node:events";
 import { InfraError } from "../core/errors.ts";
 import { cacheFolder } from "./cache.ts";
 import type { Report } from "./context.ts";
-import { exists } from "./exists.ts";
 import { withLock } from "./lock.ts";
 import type { ToolFamily } from "./tool-families.ts";
 
@@ -59,7 +59,7 @@ export async function plannedFamily(
     .slice(0, 12);
   const folder = join(cache, "tools", `${family.name}-${version}-${key}`);
   const built = { version, program: (name: string) => join(folder, name), assets: folder };
-  return { folder, built, isBuilt: await exists(folder) };
+  return { folder, built, isBuilt: existsSync(folder) };
 }
 
 /**
@@ -125,7 +125,7 @@ async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<B
   await withLock(
     `${folder}.lock`,
     async () => {
-      if (await exists(folder)) return;
+      if (existsSync(folder)) return;
       await removeLeftovers(folder);
       const draft = `${folder}.${randomUUID()}.draft`;
       try {

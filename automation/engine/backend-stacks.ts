@@ -7,22 +7,22 @@ import { commandFailure } from "./messages.ts";
 
 const listing = z.array(z.looseObject({ name: z.string(), resourceCount: z.int().optional() }));
 
-/** A platform's or a project's stack in the backend. */
+/** The stack of a platform or a project in the backend. */
 export interface BackendStack {
   readonly stack: string;
   readonly name: StackName;
-  /** Only a record: nothing was made, or all of it was destroyed. */
+  /** It has a record but no resources. */
   readonly isEmpty: boolean;
 }
 
-/** The backend's stacks that are a platform or a project, by name. Throws an InfraError. */
+/** The stacks of platforms and projects in the backend, sorted by name. Throws an InfraError. */
 export async function backendStacks(
   workDir: string,
   signal?: AbortSignal,
 ): Promise<BackendStack[]> {
   await installedPulumi();
   try {
-    const text = await runPulumi(["stack", "ls", "--json"], { workDir, ...(signal && { signal }) });
+    const text = await runPulumi(["stack", "ls", "--json"], { workDir, signal });
     const stacks = listing.parse(JSON.parse(text)).flatMap(({ name: stack, resourceCount }) => {
       const name = nameOf(stack);
       return name ? [{ stack, name, isEmpty: resourceCount === 0 }] : [];
@@ -34,7 +34,7 @@ export async function backendStacks(
   }
 }
 
-/** Throws RDEV_IN_USE, which names them, where a platform still has projects. */
+/** Throws RDEV_IN_USE with their names if a platform still has projects. */
 export async function requireNoProjects(
   name: StackName,
   workDir: string,
@@ -48,8 +48,8 @@ export async function requireNoProjects(
   if (projects.length === 0) return;
   throw problems(
     "RDEV_IN_USE",
-    `Nothing was done: the platform "${platform}" still has projects, which would be left half ` +
-      "deleted. Destroy each of them first (rdev-infra destroy <stack> --remove):",
+    `Nothing was done: the platform "${platform}" still has projects, and deleting it would leave them ` +
+      "half deleted. Destroy each of them first (rdev-infra destroy <stack> --remove):",
     projects.map(({ stack }) => stack),
   );
 }

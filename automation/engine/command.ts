@@ -2,13 +2,16 @@ import { spawn } from "node:child_process";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { homeWithoutLogs } from "./home.ts";
-import { childrenOf, killProcess } from "./processes.ts";
+import { cliFailure, type CliFailure } from "./quirks/cli-text.ts";
+import { homeWithoutLogs } from "./quirks/debug-logs.ts";
+import { killEngine } from "./quirks/orphaned-plugins.ts";
+import { skippedCommand } from "./quirks/skipped-commands.ts";
+import { isSupportedCli, sdkVersion } from "./versions.ts";
 
-/** Pulumi's CLI ended with another exit code than 0. Its text is not for users: see messages.ts. */
+/** A command of Pulumi's CLI failed. Its text is not for users: see `commandFailure`. */
 export class CommandFailure extends Error {
   readonly stderr: string;
-  /** It did not end by itself: something ended it. */
+  /** A signal ended it. */
   readonly killed: boolean;
 
   constructor(stderr: string, killed: boolean) {
@@ -18,21 +21,30 @@ export class CommandFailure extends Error {
   }
 }
 
-export interface CommandOptions {
-  readonly workDir: string;
-  /** Beside this process's own. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Asks it to stop: what is under way is finished first. */
-  readonly signal?: AbortSignal;
-  /** Stops it at once: what is under way is lost. */
-  readonly kill?: AbortSignal;
-  /** Ends it by force, for it does not react. */
-  readonly force?: AbortSignal;
-  /** Told its process id as soon as it runs. */
-  readonly onStart?: (pid: number) => void;
+/** Whether the error is a CommandFailure for this reason. */
+export function failedBecause(error: unknown, reason: CliFailure): error is CommandFailure {
+  return error instanceof CommandFailure && cliFailure(error.stderr) === reason;
 }
 
-/** Runs Pulumi's CLI and answers with what it wrote to stdout. Throws CommandFailure. */
+/** How a command is stopped and observed. */
+export interface CommandControl {
+  /** Interrupts it: the engine finishes what is under way and starts nothing more. */
+  readonly signal?: AbortSignal | undefined;
+  /** Interrupts it again: the engine ends its plugins, and what is under way is lost. */
+  readonly kill?: AbortSignal | undefined;
+  /** Kills the engine and its plugins, for an engine that does not react. */
+  readonly force?: AbortSignal | undefined;
+  /** Called with the process id as soon as the command runs. */
+  readonly onStart?: ((pid: number) => void) | undefined;
+}
+
+export interface CommandOptions extends CommandControl {
+  readonly workDir: string;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Runs Pulumi's CLI and returns its standard output. Throws CommandFailure. */
 export async function runPulumi(
   args: readonly string[],
   { workDir, env, signal, kill, force, onStart }: CommandOptions,
@@ -43,7 +55,8 @@ export async function runPulumi(
     cwd: workDir,
     env: { ...processEnvironment(), PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
     stdio: ["ignore", "pipe", "pipe"],
-    // Out of the terminal's group: Ctrl-C would reach it beside our own signal, and two are a kill.
+    // A process group of its own: Ctrl-C would reach the engine in addition to `signal`, and the
+    // engine takes a second interrupt for a kill.
     detached: true,
   });
   if (child.pid !== undefined) onStart?.(child.pid);
@@ -52,15 +65,10 @@ export async function runPulumi(
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const interrupt = () => child.kill("SIGINT");
-  const end = () => {
-    // Pulumi's plugin for dynamic resources does not notice that its engine is gone, and would stay.
-    const plugins = child.pid === undefined ? [] : childrenOf(child.pid);
-    child.kill("SIGKILL");
-    plugins.forEach(killProcess);
-  };
-  force?.addEventListener("abort", end);
+  const end = () => killEngine(child);
   signal?.addEventListener("abort", interrupt);
-  kill?.addEventListener("abort", interrupt); // the engine ends its plugins at the second one
+  kill?.addEventListener("abort", interrupt);
+  force?.addEventListener("abort", end);
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once("error", reject).once("close", resolve);
@@ -70,70 +78,72 @@ export async function runPulumi(
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "ENOENT" ? notInstalled() : error;
   } finally {
-    force?.removeEventListener("abort", end);
     signal?.removeEventListener("abort", interrupt);
     kill?.removeEventListener("abort", interrupt);
+    force?.removeEventListener("abort", end);
   }
 }
 
 let installed: Promise<PulumiCommand> | undefined;
 
-/** The CLI on PATH, looked at once a process. Throws RDEV_PREREQUISITE. */
+/** The CLI on PATH, looked up once per process. Throws RDEV_PREREQUISITE if it cannot be used. */
 export function installedPulumi(): Promise<PulumiCommand> {
-  installed ??= ask().catch((error: unknown) => {
+  installed ??= findPulumi().catch((error: unknown) => {
     installed = undefined;
     throw error;
   });
   return installed;
 }
 
-/** The SDK asks for the version with this process's variables, which it reads before it waits. */
-async function ask(): Promise<PulumiCommand> {
+async function findPulumi(): Promise<PulumiCommand> {
+  const pulumi = await askVersion().catch((error: unknown) => {
+    if (String(error).includes("ENOENT")) throw notInstalled();
+    throw unusable('"pulumi version" fails.');
+  });
+  const version = pulumi.version?.version ?? "unknown";
+  if (processEnvironment()["PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK"] || isSupportedCli(version)) {
+    return pulumi;
+  }
+  const [major, minor] = sdkVersion("pulumi").split(".");
+  throw unusable(
+    `Its version is ${version}. Install ${major}.${minor}.0 or a later ${major}.x: rdev-infra uses ` +
+      "the SDK of that version.",
+  );
+}
+
+/** The SDK takes the environment of the CLI from `process.env`, which it reads synchronously. */
+async function askVersion(): Promise<PulumiCommand> {
   const home = await homeWithoutLogs();
-  // eslint-disable-next-line no-restricted-properties -- the SDK takes no variables of ours here
+  // eslint-disable-next-line no-restricted-properties -- the SDK takes these variables from nowhere else
   const { env } = process;
   const before = Object.keys(home).map((name) => [name, env[name]] as const);
   Object.assign(env, home);
-  const asked = PulumiCommand.get();
+  // The SDK's own check accepts any CLI since 3.2.0, and cannot say which version it found.
+  const asked = PulumiCommand.get({ skipVersionCheck: true });
   for (const [name, value] of before) {
     if (value === undefined) delete env[name];
     else env[name] = value;
   }
-  return asked.catch((error: unknown) => {
-    throw unsuitable(error);
-  });
+  return asked;
 }
 
-/** Commands that the SDK adds to each operation, 0.2 to 0.5 s each. The events tell all of it. */
-const NEEDLESS: Readonly<Record<string, string>> = {
-  "stack select": "",
-  "stack output": "{}",
-  "stack history": "[]",
-};
-
-/** The CLI as the SDK is to use it in one operation: `run` is the one method that it calls. */
+/** The CLI for one operation of the SDK, which calls only its method `run`. */
 export function pulumiFor(
   pulumi: PulumiCommand,
-  { kill, force, onStart }: Pick<CommandOptions, "kill" | "force" | "onStart">,
+  { kill, force, onStart }: Omit<CommandControl, "signal">,
 ): PulumiCommand {
   const run = async (
     args: string[],
     workDir: string,
-    env: Record<string, string>,
+    variables: Record<string, string>,
     _onOutput?: unknown,
     _onError?: unknown,
     signal?: AbortSignal,
   ) => {
+    const env = { ...variables, PULUMI_AUTOMATION_API: "true" };
     const stdout =
-      NEEDLESS[args.slice(0, 2).join(" ")] ??
-      (await runPulumi(args, {
-        workDir,
-        env: { ...env, PULUMI_AUTOMATION_API: "true" },
-        ...(signal && { signal }),
-        ...(kill && { kill }),
-        ...(force && { force }),
-        ...(onStart && { onStart }),
-      }));
+      skippedCommand(args) ??
+      (await runPulumi(args, { workDir, env, signal, kill, force, onStart }));
     return { stdout, stderr: "", code: 0 };
   };
   return Object.assign(Object.create(pulumi) as PulumiCommand, { run });
@@ -143,16 +153,13 @@ function notInstalled(): InfraError {
   return new InfraError(
     "RDEV_PREREQUISITE",
     "The command pulumi is not on PATH. Install Pulumi (https://www.pulumi.com/docs/install), " +
-      'or run "npm run sandbox": it brings one, and prints how to use it.',
+      'or run "npm run sandbox", which brings one and prints how to use it.',
   );
 }
 
-function unsuitable(error: unknown): InfraError {
-  const text = String(error);
-  if (text.includes("ENOENT")) return notInstalled();
-  const version = /(Minimum version requirement failed|Major version mismatch)\.[^\n]*/.exec(text);
+function unusable(reason: string): InfraError {
   return new InfraError(
     "RDEV_PREREQUISITE",
-    `The command pulumi on PATH cannot be used. ${version?.[0] ?? '"pulumi version" fails.'}`,
+    `The command pulumi on PATH cannot be used. ${reason}`,
   );
 }

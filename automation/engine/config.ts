@@ -3,18 +3,18 @@ import type { LocalWorkspace, StackSettings } from "@pulumi/pulumi/automation/in
 import { parseProjectConfig } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
 
-/** A stack's settings by name, as `{ name: "My app", sizes: { replicas: 2 } }`. */
+/** A stack's settings by name, for example `{ name: "My app", sizes: { replicas: 2 } }`. */
 export type StackConfig = Readonly<Record<string, string | object>>;
 
 /**
- * Throws RDEV_SETTINGS for a project's config before it is stored. A platform's is checked by its
- * program: here it may be given in part.
+ * Throws RDEV_SETTINGS if a project's config is invalid, before it is stored. The config of a platform
+ * may be incomplete here, so its program checks it.
  */
 export function checkConfig(name: StackName, config: StackConfig): void {
   if (name.kind === "project") parseProjectConfig(asText(config));
 }
 
-/** Stores config in the stack's file, `Pulumi.<stack>.yaml`; nothing runs when it is there already. */
+/** Stores config in `Pulumi.<stack>.yaml`. Runs no command if the file has it already. */
 export async function storeConfig(
   workspace: LocalWorkspace,
   stack: string,
@@ -23,7 +23,7 @@ export async function storeConfig(
   const { name: project } = await workspace.projectSettings();
   const file = await workspace.stackSettings(stack).catch((): undefined => undefined);
   if (!file) {
-    // Without the command, which would take a third of a second.
+    // The SDK writes a new file without a command, which saves a third of a second.
     const named: StackSettings["config"] = {};
     for (const [key, value] of Object.entries(config)) named[`${project}:${key}`] = value;
     return workspace.saveStackSettings(stack, { config: named });

@@ -7,7 +7,8 @@ import type {
 import { mask } from "../../core/engine-values.ts";
 import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import { projectChanges, type ProjectChanges } from "../../core/settings.ts";
-import { cleanMessage, toError, type OperationError } from "./messages.ts";
+import { toError, type OperationError } from "./messages.ts";
+import { cleanMessage } from "./quirks/cli-text.ts";
 
 /** A resource that the engine works on. */
 export interface ResourceStep {

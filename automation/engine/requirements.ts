@@ -4,16 +4,16 @@ import { pulumiVariables } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { parsePlatformSettings, type PlatformSettings } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
-import { CommandFailure, runPulumi } from "./command.ts";
-import { isStackNotFound, missingPassphrase } from "./messages.ts";
-import { PACKAGE } from "./package.ts";
+import { failedBecause, runPulumi } from "./command.ts";
+import { PACKAGE } from "./folders.ts";
+import { missingPassphrase } from "./messages.ts";
 
-/** Backends that leave the encryption of secrets to a passphrase, unless the stack says otherwise. */
+/** With these backends, Pulumi encrypts secrets with a passphrase unless the stack's file says otherwise. */
 const PASSPHRASE_BACKEND = /^(file|s3|gs|azblob|postgres|postgresql):/;
 
 type ProjectStack = Extract<StackName, { kind: "project" }>;
 
-/** Throws RDEV_CONNECTION when the stack's secrets need a passphrase and none is given. */
+/** Throws RDEV_CONNECTION if the stack's secrets need a passphrase and none is set. */
 export async function requirePassphrase(workDir: string, stack: string): Promise<void> {
   const { backend = "", hasPassphrase } = pulumiVariables();
   if (hasPassphrase || !PASSPHRASE_BACKEND.test(backend)) return;
@@ -22,7 +22,7 @@ export async function requirePassphrase(workDir: string, stack: string): Promise
   throw missingPassphrase();
 }
 
-/** Throws RDEV_PLATFORM when a project's platform was never brought up in this backend. */
+/** Throws RDEV_PLATFORM if the platform of a project was never brought up in this backend. */
 export async function requirePlatform(
   name: StackName,
   workDir: string,
@@ -32,7 +32,7 @@ export async function requirePlatform(
   await platformOutputs(name, workDir, signal);
 }
 
-/** The settings of a project's platform. Throws RDEV_PLATFORM when it was never brought up. */
+/** The settings of a project's platform. Throws RDEV_PLATFORM if it was never brought up. */
 export async function platformSettingsOf(
   name: ProjectStack,
   workDir: string = PACKAGE,
@@ -46,22 +46,20 @@ async function platformOutputs(
   workDir: string,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const missing = (what: string) =>
+  const missing = (problem: string) =>
     new InfraError(
       "RDEV_PLATFORM",
-      `The project ${slug} is to stand on the platform "${platform}", whose stack ${what}. ` +
+      `The project ${slug} needs the platform "${platform}", whose stack ${problem}. ` +
         `Bring it up first: rdev-infra up ${platform}`,
     );
   try {
     const command = ["stack", "output", "--json", "--stack", platform];
-    const text = await runPulumi(command, { workDir, ...(signal && { signal }) });
+    const text = await runPulumi(command, { workDir, signal });
     const outputs = JSON.parse(text) as Record<string, unknown>;
     if (Object.keys(outputs).length === 0) throw missing("has no outputs");
     return outputs;
   } catch (error) {
-    if (error instanceof CommandFailure && isStackNotFound(error.stderr)) {
-      throw missing("does not exist in this backend");
-    }
+    if (failedBecause(error, "stack-not-found")) throw missing("does not exist in this backend");
     throw error;
   }
 }

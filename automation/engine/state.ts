@@ -5,13 +5,12 @@ import { type Owner, ownerBefore, ownerSchema } from "../../core/ownership.ts";
 import { keptByDestroy } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
-import { CommandFailure, runPulumi } from "./command.ts";
-import { isStackNotFound } from "./messages.ts";
+import { failedBecause, runPulumi, type CommandControl } from "./command.ts";
 
 const resource = z.looseObject({
   urn: z.string(),
   type: z.string(),
-  /** An object somewhere; a component is none. */
+  /** False or absent for a component, which has no object on a server. */
   custom: z.boolean().optional(),
   inputs: z.record(z.string(), z.unknown()).optional(),
   outputs: z.record(z.string(), z.unknown()).optional(),
@@ -24,22 +23,28 @@ const exported = z.looseObject({
   }),
 });
 
-/** A property that all resources of a type have. */
+type Exported = z.output<typeof exported>;
+export type StateResource = z.output<typeof resource>;
+
+/** A property to set on all resources of a type. */
 export interface StateProperty {
-  /** As `pulumi-nodejs:dynamic/postgres:Database`. */
+  /** For example `pulumi-nodejs:dynamic/postgres:Database`. */
   readonly type: string;
   readonly property: string;
   readonly value: unknown;
 }
 
-type Exported = z.output<typeof exported>;
+/** Whether the resource stands for an object on a server. */
+export function isObject({ custom, type }: StateResource): boolean {
+  return custom === true && !type.startsWith("pulumi:providers:");
+}
 
-/** A stack's state, of which a few things can be read and set. Its secrets stay encrypted. */
+/** A stack's state, exported once. Its secrets stay encrypted. */
 export class StackState {
   readonly #stack: string;
   readonly #workDir: string;
   readonly #state: Exported;
-  #changed = false;
+  #hasChanged = false;
 
   private constructor(stack: string, workDir: string, state: Exported) {
     this.#stack = stack;
@@ -47,92 +52,100 @@ export class StackState {
     this.#state = state;
   }
 
-  /** Throws CommandFailure. */
+  /** Throws CommandFailure, also if there is no such stack. */
   static async read(stack: string, workDir: string): Promise<StackState> {
     const text = await runPulumi(["stack", "export", "--stack", stack], { workDir });
     return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
   }
 
-  /** As `read`; undefined where there is no such stack. */
+  /** Returns undefined if there is no such stack. */
   static async find(stack: string, workDir: string): Promise<StackState | undefined> {
     try {
       return await StackState.read(stack, workDir);
     } catch (error) {
-      if (error instanceof CommandFailure && isStackNotFound(error.stderr)) return undefined;
+      if (failedBecause(error, "stack-not-found")) return undefined;
       throw error;
     }
   }
 
-  /** What a destroy of the project keeps that names nothing. Throws RDEV_SETTINGS. */
+  get resources(): readonly StateResource[] {
+    return this.#state.deployment.resources ?? [];
+  }
+
+  /** The resources whose creation was interrupted and that no later `up` has created. */
+  get halfCreated(): StateResource[] {
+    const created = new Set(this.resources.map(({ urn }) => urn));
+    return (this.#state.deployment.pending_operations ?? [])
+      .filter(({ type, resource: { urn } }) => type === "creating" && !created.has(urn))
+      .map((each) => each.resource);
+  }
+
+  /** The URNs of resources that stand for an object on a server, created or half created. */
+  get objects(): string[] {
+    return [...new Set(this.#all.filter(isObject).map(({ urn }) => urn))];
+  }
+
+  /** The settings that a destroy of the project uses if it names none. Throws RDEV_SETTINGS. */
   keptByDestroy(formerly: ProjectChanges): ReturnType<typeof keptByDestroy> {
-    return keptByDestroy(this.#state.deployment.resources ?? [], formerly);
+    return keptByDestroy(this.resources, formerly);
   }
 
-  /** The URNs of what stands for an object somewhere, whole or half made. */
-  get resources(): string[] {
-    const { resources, pending_operations: pending } = this.#state.deployment;
-    const all = [...(resources ?? []), ...(pending ?? []).map((each) => each.resource)];
-    const objects = all.filter(
-      ({ custom, type }) => custom === true && !type.startsWith("pulumi:providers:"),
-    );
-    return [...new Set(objects.map(({ urn }) => urn))];
-  }
-
-  /** The program has run to its end once: it gave its outputs. */
+  /** The program has finished at least once, because only then it returns outputs. */
   get hasOutputs(): boolean {
-    const stack = this.#state.deployment.resources?.find(
-      ({ type }) => type === "pulumi:pulumi:Stack",
-    );
+    const stack = this.resources.find(({ type }) => type === "pulumi:pulumi:Stack");
     return Object.keys(stack?.outputs ?? {}).length > 0;
   }
 
-  /** Whom its resources' marks name; undefined where it holds no resource that carries one. */
+  /** The owner in the marks of its resources; undefined if no resource carries a mark. */
   get owner(): Owner | undefined {
-    const { resources, pending_operations: pending } = this.#state.deployment;
-    const all = [...(resources ?? []), ...(pending ?? []).map((each) => each.resource)];
+    const all = this.#all;
     const owners = all.map(({ inputs }) => ownerSchema.safeParse(inputs?.["owner"]).data);
     const project = all.map(({ inputs }) => inputs?.["project"]).find(isText);
     return owners.find(Boolean) ?? (project === undefined ? undefined : ownerBefore(project));
   }
 
-  /** The making of a resource was interrupted, and no later `up` has made it. */
-  get isHalfMade(): boolean {
-    const { resources, pending_operations: pending } = this.#state.deployment;
-    const made = new Set((resources ?? []).map(({ urn }) => urn));
-    return (pending ?? []).some(
-      ({ type, resource: { urn } }) => type === "creating" && !made.has(urn),
-    );
+  get #all(): StateResource[] {
+    const pending = this.#state.deployment.pending_operations ?? [];
+    return [...this.resources, ...pending.map((each) => each.resource)];
   }
 
-  /** Of all resources of its type, as their `delete` will see it. */
+  /** Sets the property on all resources of its type, so that their `delete` sees the new value. */
   set({ type, property, value }: StateProperty): void {
-    for (const each of this.#state.deployment.resources ?? []) {
+    for (const each of this.resources) {
       if (each.type !== type) continue;
       for (const properties of [each.inputs, each.outputs]) {
         if (!properties || properties[property] === value) continue;
         properties[property] = value;
-        this.#changed = true;
+        this.#hasChanged = true;
       }
     }
   }
 
-  /** Writes what was set. Throws CommandFailure, also where the stack is locked. */
-  async save(): Promise<void> {
-    if (this.#changed) await this.#import();
+  replaceResources(resources: readonly StateResource[]): void {
+    this.#state.deployment.resources = [...resources];
+    this.#hasChanged = true;
   }
 
-  /** Takes out what was interrupted: it must be made by now. Throws as `save`. */
+  /** Writes the changes, if there are any. Throws CommandFailure, also if the stack is locked. */
+  async save(control: CommandControl = {}): Promise<void> {
+    if (this.#hasChanged) await this.#import(control);
+  }
+
+  /**
+   * Removes the record of interrupted operations. The caller must know that their resources are
+   * created. Throws CommandFailure.
+   */
   async forgetInterrupted(): Promise<void> {
-    if ((this.#state.deployment.pending_operations ?? []).length > 0) await this.#import();
+    if ((this.#state.deployment.pending_operations ?? []).length > 0) await this.#import({});
   }
 
-  /** It leaves out, by itself, what was interrupted. */
-  async #import(): Promise<void> {
+  /** The CLI removes the record of interrupted operations from every state that it imports. */
+  async #import(control: CommandControl): Promise<void> {
     const file = join(this.#workDir, `${this.#stack}.state.json`);
     await writeFile(file, JSON.stringify(this.#state), { mode: 0o600 });
     try {
-      const from = ["--stack", this.#stack, "--file", file];
-      await runPulumi(["stack", "import", ...from], { workDir: this.#workDir });
+      const args = ["stack", "import", "--stack", this.#stack, "--file", file];
+      await runPulumi(args, { ...control, workDir: this.#workDir });
     } finally {
       await rm(file, { force: true });
     }
@@ -144,12 +157,16 @@ function isText(value: unknown): value is string {
 }
 
 /**
- * Whom the marks on a stack's objects name, for the time after its state is gone. Without a stack,
- * or with an empty one: its platform and slug, and no stack's id.
+ * The owner in the marks of a stack's objects. If there is no stack, or an empty one, it has the
+ * platform and the slug, and no stack's id.
  */
-export async function ownerOfStack(stack: string, workDir: string): Promise<Owner> {
+export function ownerIn(stack: string, state: StackState | undefined): Owner {
   const name = parseStackName(stack);
   const project = name.kind === "project" ? name.slug : name.platform;
-  const unknown = { platform: name.platform, project, stack: "" };
-  return (await StackState.find(stack, workDir))?.owner ?? unknown;
+  return state?.owner ?? { platform: name.platform, project, stack: "" };
+}
+
+/** Reads the stack's state for `ownerIn`. */
+export async function ownerOfStack(stack: string, workDir: string): Promise<Owner> {
+  return ownerIn(stack, await StackState.find(stack, workDir));
 }

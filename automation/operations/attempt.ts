@@ -8,7 +8,7 @@ import { QUEUE } from "../store/queue.ts";
 import { jsonText } from "../store/json.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import type { Done } from "../worker/messages.ts";
+import type { JobResult } from "../worker/messages.ts";
 import type { PastAttempt } from "./lock-owner.ts";
 import type { NumberedEvent } from "./operation.ts";
 import { addEvents, addStateEvent, isOpen, lockedRow } from "./rows.ts";
@@ -178,7 +178,7 @@ export class Attempt {
   }
 
   /** Throws LostAttempt. */
-  async end({ outcome, remaining, gone }: Omit<Done, "type" | "killed">): Promise<void> {
+  async end({ outcome, remaining, gone }: Omit<JobResult, "type" | "killed">): Promise<void> {
     const { id, slug } = this.row;
     await this.#own(async (transaction) => {
       if (gone) await removeProject(transaction, slug);

@@ -4,8 +4,8 @@ import { NO_CHANGES } from "../engine/events.ts";
 import type { Outcome } from "../engine/outcome.ts";
 import { isTransient } from "../store/errors.ts";
 import type { Job } from "../worker/job.ts";
-import type { Done } from "../worker/messages.ts";
-import type { Ending, Worker } from "../worker/worker.ts";
+import type { JobResult } from "../worker/messages.ts";
+import type { Worker, WorkerCrash } from "../worker/worker.ts";
 import { Attempt, LostAttempt, type Office, type Ticket } from "./attempt.ts";
 import { EventLog } from "./event-log.ts";
 import { Lease } from "./lease.ts";
@@ -108,7 +108,7 @@ export class Execution {
   }
 
   /** Does it, and where that is asked for and safe, undoes it. Rejects with LostAttempt only. */
-  async #ending(attempt: Attempt, events: EventLog): Promise<Done> {
+  async #ending(attempt: Attempt, events: EventLog): Promise<JobResult> {
     try {
       const { kind } = attempt.row;
       const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
@@ -124,7 +124,7 @@ export class Execution {
    * Records how it ended, and answers with what is on record: an outcome that the database refuses for
    * its content would be refused for ever, so one that says that takes its place.
    */
-  async #end(attempt: Attempt, ending: Done): Promise<Outcome> {
+  async #end(attempt: Attempt, ending: JobResult): Promise<Outcome> {
     try {
       await this.#persist(() => attempt.end(ending));
       return ending.outcome;
@@ -142,11 +142,11 @@ export class Execution {
   async #recorded(
     attempt: Attempt,
     operation: OperationKind | "rollback",
-    work: () => Promise<Done>,
-  ): Promise<Done> {
+    work: () => Promise<JobResult>,
+  ): Promise<JobResult> {
     if (operation === "preview") return work();
     const { actor, id, request } = attempt.row;
-    let done: Done | undefined;
+    let done: JobResult | undefined;
     const recording = {
       ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation, id },
       ...{ remove: true, details: { request } },
@@ -161,7 +161,7 @@ export class Execution {
     return { ...(done ?? dead(outcome)), outcome, killed: done?.killed ?? false };
   }
 
-  #isToUndo({ row, foundEmpty }: Attempt, { outcome, killed, mayUndo }: Done): boolean {
+  #isToUndo({ row, foundEmpty }: Attempt, { outcome, killed, mayUndo }: JobResult): boolean {
     const { request } = row;
     const isAsked = request.kind === "up" && request.onFailure === "rollback";
     // One that is handed back fails again elsewhere, and is undone there.
@@ -170,7 +170,7 @@ export class Execution {
   }
 
   /** Deletes again what the failed `up` made, with a worker and a record of its own. */
-  async #undone(attempt: Attempt, events: EventLog, failure: Done): Promise<Done> {
+  async #undone(attempt: Attempt, events: EventLog, failure: JobResult): Promise<JobResult> {
     if (this.#lease?.isLost !== false) throw new LostAttempt();
     this.#tell("info", { project_id: attempt.row.slug }, "rollback begun");
     this.#worker = this.#options.worker();
@@ -192,7 +192,7 @@ export class Execution {
     };
   }
 
-  async #work(attempt: Attempt, events: EventLog, task?: Job["task"]): Promise<Done> {
+  async #work(attempt: Attempt, events: EventLog, task?: Job["task"]): Promise<JobResult> {
     const job = { ...(await this.#job(attempt)), ...(task && { task }) };
     const ending = await this.#worker!.run(job, {
       onEvent: (event) => events.add(event),
@@ -219,7 +219,7 @@ export class Execution {
   }
 
   /** What its end means for the operation. */
-  #judged(ending: Ending): Done {
+  #judged(ending: JobResult | WorkerCrash): JobResult {
     if (ending.type === "done") {
       if (!this.#isLate || ending.outcome.result !== "cancelled") return ending;
       const hours = this.#options.deadline / 3_600_000;
@@ -227,11 +227,11 @@ export class Execution {
       return { ...ending, outcome: failed("RDEV_DEADLINE", message, ending.outcome) };
     }
     if (this.#grace !== undefined && !this.#isLate) return dead(STOPPED);
-    const { how, final } = ending;
+    const { reason, isFinal } = ending;
     const message =
-      `The process that did it died (${how}). What was made is known, or is found by its mark: ` +
+      `The process that did it died (${reason}). What was made is known, or is found by its mark: ` +
       "the same again goes on from there.";
-    return { ...dead(failed("RDEV_ENGINE", message)), killed: !final };
+    return { ...dead(failed("RDEV_ENGINE", message)), killed: !isFinal };
   }
 
   #cancel(grace: number): void {
@@ -288,7 +288,7 @@ function failed(code: ErrorCode, message: string, outcome: Outcome = STOPPED): O
   return { ...outcome, result: "failed", errors: [...outcome.errors, { code, message }] };
 }
 
-function dead(outcome: Outcome): Done {
+function dead(outcome: Outcome): JobResult {
   return { type: "done", outcome, remaining: [], gone: false, mayUndo: false, killed: false };
 }
 

@@ -1,9 +1,14 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { pulumiVariables } from "../../core/connections.ts";
-import type { LockHolder } from "../engine/messages.ts";
-import { begunAt } from "../engine/processes.ts";
-import { thisMachine, type RunnerIdentity } from "./runner-identity.ts";
+import type { LockHolder } from "../engine/quirks/cli-text.ts";
+import {
+  innermostPid,
+  processIds,
+  seesAllProcesses,
+  startedAt,
+  thisMachine,
+} from "../processes/processes.ts";
+import type { RunnerIdentity } from "./runner-identity.ts";
 
 /** An attempt at an operation of the stack that holds the lock, other than the one that asks. */
 export interface PastAttempt {
@@ -27,9 +32,12 @@ export function isHolderDead(
   attempts: readonly PastAttempt[],
   backend = pulumiVariables().backend ?? "",
 ): boolean {
+  if (thisMachine() === "") return false; // without /proc, nothing proves that a process has ended
   const ours = attempts.find((attempt) => isOf(holder, attempt));
   if (ours) return ours.runner.machine !== thisMachine() || !isEngine(holder);
-  return isOnlyHere(backend) && holder.host === hostname() && seesAll() && !isEngine(holder);
+  return (
+    isOnlyHere(backend) && holder.host === hostname() && seesAllProcesses() && !isEngine(holder)
+  );
 }
 
 function isOf(
@@ -45,42 +53,15 @@ function isOnlyHere(backend: string): boolean {
   return backend.startsWith("file:");
 }
 
-/** Linux' number of the first namespace of processes (PROC_PID_INIT_INO): all others are within it. */
-const FIRST_NAMESPACE = "pid:[4026531836]";
-
-/** In a container only some processes can be seen, and their numbers are others'. */
-function seesAll(): boolean {
-  return thisMachine().endsWith(FIRST_NAMESPACE);
-}
-
-/**
- * Whether a process of that number runs, in whatever namespace, that was there when the lock was
- * made: a later one of that number is another.
- */
-function isEngine({ pid, since }: LockHolder): boolean {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .some((each) => innermostPid(each) === pid && startedBy(each, Date.parse(since)));
-}
-
-function innermostPid(pid: number): number | undefined {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/).at(-1) ?? pid);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The kernel counts in hundredths of a second since its boot, on every platform that Node knows. */
-const TICKS_PER_S = 100;
 const SLACK_MS = 2_000;
 
-function startedBy(pid: number, time: number): boolean {
-  const begun = begunAt(pid);
-  if (begun === undefined) return false;
-  const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-  const startedAt = Date.now() - (uptime - Number(begun) / TICKS_PER_S) * 1000;
-  return startedAt <= time + SLACK_MS;
+/**
+ * Whether a process with the holder's id runs, in any PID namespace, that started before the lock was
+ * taken. A process that started later only reuses the id.
+ */
+function isEngine({ pid, since }: LockHolder): boolean {
+  const latest = Date.parse(since) + SLACK_MS;
+  return processIds().some(
+    (each) => innermostPid(each) === pid && (startedAt(each) ?? Infinity) <= latest,
+  );
 }

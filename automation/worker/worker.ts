@@ -4,91 +4,87 @@ import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OperationEvent } from "../engine/events.ts";
-import type { LockHolder } from "../engine/messages.ts";
-import { memoryOf } from "../engine/processes.ts";
-import { workerEnvironment } from "./environment.ts";
+import type { LockHolder } from "../engine/quirks/cli-text.ts";
+import { makeWorkFolder } from "../engine/folders.ts";
+import { memoryOf } from "../processes/processes.ts";
+import { killWorkerProcesses, workerEnvironment, workerProcesses } from "./environment.ts";
 import type { Job } from "./job.ts";
-import { parseReport, type Done, type Order } from "./messages.ts";
-import { killMarked, processesMarked } from "./processes.ts";
-import { makeWorkFolder } from "./work-folder.ts";
+import { parseReport, type Command, type JobResult } from "./messages.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
-const MEMORY_LOOK_MS = 1_000;
+const MEMORY_POLL_MS = 1_000;
 
 export interface WorkerOptions {
-  /** Names its processes: nobody else's begins so. */
+  /** Identifies its processes. No other worker's mark may start with it. */
   readonly mark: string;
-  /** Its work folder: made for a job, removed at its end. */
+  /** Its work folder: made when a job starts, removed when the worker ends. */
   readonly workDir: string;
   /** A module whose default export is the stacks' program. Default: this package's. */
   readonly program?: string | undefined;
-  /** What all its processes may use together, in MiB. */
+  /** How much memory all its processes may use together, in MiB. */
   readonly memoryMb: number;
 }
 
-export interface Listeners {
+export interface JobListeners {
   readonly onEvent: (event: OperationEvent) => void;
   readonly onEngine: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
-  /** The worker goes on once this has resolved. */
+  /** The worker waits until this resolves. */
   readonly onFoundEmpty: () => Promise<void>;
 }
 
-/** How a job ended: as the worker says, or, where it cannot, how it died. */
-export type Ending = Done | Death;
-
-export interface Death {
-  readonly type: "died";
-  readonly how: string;
-  /** Begun again, it would die again. */
-  readonly final: boolean;
+export interface WorkerCrash {
+  readonly type: "crashed";
+  readonly reason: string;
+  /** A retry would crash again. */
+  readonly isFinal: boolean;
 }
 
-/** A worker's process, as the service sees it. */
+/** A worker's process (main.ts), as the service controls it. */
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #child: ChildProcess;
   readonly #exit: Promise<string>;
   readonly #ready: Promise<void>;
-  #tooLarge: string | undefined;
+  #memoryExceeded: string | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     const { mark, memoryMb, program = null } = options;
     this.#child = fork(MAIN, [], {
       env: workerEnvironment(mark, Math.floor(memoryMb / 3)),
-      // Out of the terminal's group: Ctrl-C is for the service.
+      // A process group of its own: Ctrl-C in the terminal must reach only the service.
       detached: true,
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       execArgv: [],
     });
-    this.#child.on("error", () => undefined); // its exit is told as well
+    this.#child.on("error", () => undefined); // #exit reports it
     this.#exit = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
       this.#child.once("error", (error) => resolve((error as NodeJS.ErrnoException).code ?? ""));
     });
     this.#ready = this.#untilReady();
     this.#ready.catch(() => undefined);
-    this.#tell({ type: "prepare", program });
+    this.#send({ type: "prepare", program });
   }
 
-  /** Resolves when its process has ended. */
+  /** Resolves when the process has ended. */
   get exited(): Promise<unknown> {
     return this.#exit;
   }
 
-  /** Does the job, and ends the process and all that it started. Never throws. */
+  /** Runs the job, then ends the process and all that it started. Never throws. */
   async run(
     job: Job,
-    { onEvent, onEngine, mayBreakLocks, onFoundEmpty }: Listeners,
-  ): Promise<Ending> {
+    { onEvent, onEngine, mayBreakLocks, onFoundEmpty }: JobListeners,
+  ): Promise<JobResult | WorkerCrash> {
     const { workDir } = this.#options;
-    const watch = setInterval(() => this.#boundMemory(), MEMORY_LOOK_MS);
+    const memoryTimer = setInterval(() => this.#limitMemory(), MEMORY_POLL_MS);
     try {
       await this.#ready;
       await mkdir(dirname(workDir), { recursive: true, mode: 0o700 });
       await makeWorkFolder(workDir);
-      const done = new Promise<Done>((resolve) => {
+      const result = new Promise<JobResult>((resolve) => {
         this.#child.on("message", (message) => {
           const report = parseReport(message);
           if (report.type === "done") resolve(report);
@@ -96,67 +92,71 @@ export class Worker {
           else if (report.type === "engine") onEngine(report.pid);
           else if (report.type === "foundEmpty") {
             void onFoundEmpty().then(
-              () => this.#tell({ type: "noted" }),
+              () => this.#send({ type: "foundEmptyRecorded" }),
               () => this.kill(),
             );
           } else if (report.type === "locked") {
             void mayBreakLocks(report.holders).then((answer) =>
-              this.#tell({ type: "mayBreakLocks", answer }),
+              this.#send({ type: "mayBreakLocks", answer }),
             );
           }
         });
       });
-      this.#tell({ type: "run", job, workDir });
-      return await Promise.race([done, this.#exit.then((how) => this.#death(how))]);
+      this.#send({ type: "run", job, workDir });
+      return await Promise.race([result, this.#exit.then((reason) => this.#crash(reason))]);
     } catch (error) {
-      return this.#death(error instanceof Error ? error.message : String(error));
+      return this.#crash(error instanceof Error ? error.message : String(error));
     } finally {
-      clearInterval(watch);
+      clearInterval(memoryTimer);
       await this.kill();
     }
   }
 
-  /** What is under way is finished, nothing more is begun. */
+  /** Lets the engine finish what is under way, and start nothing more. */
   cancel(): void {
-    this.#tell({ type: "cancel" });
+    this.#send({ type: "cancel" });
   }
 
-  /** It may go on for so long, in ms, whether or not this process lives. */
+  /** The worker ends itself after so long, in ms, unless it is renewed before. */
   renew(ms: number): void {
-    this.#tell({ type: "lease", ms });
+    this.#send({ type: "lease", ms });
   }
 
-  /** Ends it and all that it started, at once; its folder goes. Idempotent. */
+  /** Ends it and all that it started at once, and removes its folder. Idempotent. */
   async kill(): Promise<void> {
     const { mark, workDir } = this.#options;
     this.#child.kill("SIGKILL");
-    killMarked(mark);
+    killWorkerProcesses(mark);
     await this.#exit;
     await rm(workDir, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  #boundMemory(): void {
+  #limitMemory(): void {
     const { mark, memoryMb } = this.#options;
-    const used = memoryOf(processesMarked(mark)) / 2 ** 20;
+    const used = memoryOf(workerProcesses(mark)) / 2 ** 20;
     if (used <= memoryMb) return;
-    this.#tooLarge = `it used ${Math.round(used)} MiB of memory, of ${memoryMb}`;
+    this.#memoryExceeded = `it used ${Math.round(used)} MiB of memory; the limit is ${memoryMb}`;
     void this.kill();
   }
 
-  #death(how: string): Death {
-    return { type: "died", how: this.#tooLarge ?? how, final: this.#tooLarge !== undefined };
+  #crash(reason: string): WorkerCrash {
+    return {
+      type: "crashed",
+      reason: this.#memoryExceeded ?? reason,
+      isFinal: this.#memoryExceeded !== undefined,
+    };
   }
 
   async #untilReady(): Promise<void> {
     const [message] = (await Promise.race([
       once(this.#child, "message"),
-      this.#exit.then((how) => Promise.reject(new Error(how))),
+      this.#exit.then((reason) => Promise.reject(new Error(reason))),
     ])) as [unknown];
     parseReport(message);
   }
 
-  #tell(order: Order): void {
-    // One that has died is told of by its exit.
-    if (this.#child.connected) this.#child.send(order, () => undefined);
+  #send(command: Command): void {
+    // A process that has ended is reported by #exit, so a failed send needs no error here.
+    if (this.#child.connected) this.#child.send(command, () => undefined);
   }
 }

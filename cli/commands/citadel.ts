@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Finding } from "../../automation/citadel/check.ts";
-import { PACKAGE } from "../../automation/engine/package.ts";
+import { PACKAGE } from "../../automation/engine/folders.ts";
 import { withStore } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { workFolder } from "../operation.ts";

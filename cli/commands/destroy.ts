@@ -52,7 +52,7 @@ export function addDestroy(program: Command): void {
 async function ownerOf(stack: string, { workDir }: Options): Promise<Owner | undefined> {
   const [{ ownerOfStack }, { PACKAGE }] = await Promise.all([
     import("../../automation/engine/state.ts"),
-    import("../../automation/engine/package.ts"),
+    import("../../automation/engine/folders.ts"),
   ]);
   return ownerOfStack(stack, workFolder(workDir) ?? PACKAGE).catch(() => undefined);
 }

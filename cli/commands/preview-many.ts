@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { z } from "zod";
 import type { ReportComment } from "../../automation/previews/comment.ts";
-import { PACKAGE } from "../../automation/engine/package.ts";
+import { PACKAGE } from "../../automation/engine/folders.ts";
 import { connectionSecrets, githubEventFile, processEnvironment } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { commentTarget, type CommentTarget, type Overrides } from "../../core/previews/ci.ts";

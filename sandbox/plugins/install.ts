@@ -1,7 +1,7 @@
 /** Puts the stand-in plugins where the engine looks for installed ones. */
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { sdkVersion } from "./sdk-version.ts";
+import { sdkVersion } from "../../automation/engine/versions.ts";
 
 /** The plugins of resources, by the package of their SDK. */
 const RESOURCE_PLUGINS = ["kubernetes", "random", "command"] as const;
@@ -12,7 +12,7 @@ const RESOURCE_PLUGINS = ["kubernetes", "random", "command"] as const;
  */
 export async function installPlugins(pulumiHome: string): Promise<void> {
   for (const name of RESOURCE_PLUGINS) {
-    const version = sdkVersion(`@pulumi/${name}`);
+    const version = sdkVersion(name);
     const folder = join(pulumiHome, "plugins", `resource-${name}-v${version}`);
     await mkdir(folder, { recursive: true });
     const program = `pulumi-resource-${name}`;

@@ -43,7 +43,7 @@ export async function startGitea(
     },
   });
   const output = await run(
-    context.warden,
+    context.reaper,
     command,
     [
       ...["admin", "user", "create", ...common, "--admin", "--random-password"],

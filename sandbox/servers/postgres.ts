@@ -32,7 +32,7 @@ export async function startPostgres(context: Context): Promise<PostgresServer> {
   const data = join(folder, "data");
   const as = user && { user };
   await run(
-    context.warden,
+    context.reaper,
     join(bin, "initdb"),
     [`--pgdata=${data}`, `--username=${ADMIN}`, `--pwfile=${passwordFile}`, ...INITDB, "--no-sync"],
     { folder, ...as },

@@ -4,8 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { request } from "undici";
 import { InfraError } from "../../core/errors.ts";
 import { type Context, type Part, partFolder } from "../context.ts";
-import { requireCommand } from "../find-command.ts";
-import { startServer } from "../process.ts";
+import { requireCommand, startServer } from "../process.ts";
 
 /** Where Debian's package, and others, put the tables of the SQLite backend. */
 const SCHEMAS = [

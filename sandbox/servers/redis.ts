@@ -3,8 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { type Context, type Part, partFolder } from "../context.ts";
-import { requireCommand } from "../find-command.ts";
-import { run, startServer } from "../process.ts";
+import { requireCommand, run, startServer } from "../process.ts";
 
 const ADMIN = "rdev-admin";
 
@@ -65,6 +64,6 @@ async function answers(url: string): Promise<void> {
 }
 
 async function version(context: Context, command: string, folder: string): Promise<string> {
-  const text = await run(context.warden, command, ["--version"], { folder });
+  const text = await run(context.reaper, command, ["--version"], { folder });
   return /v=(\S+)/.exec(text)?.[1] ?? "unknown";
 }

@@ -9,7 +9,7 @@ import {
   agentConfiguration,
   type AgentConfigurationArgs,
 } from "../../components/citadel-agent/configuration.ts";
-import { findCommand } from "../../sandbox/find-command.ts";
+import { findCommand } from "../../sandbox/process.ts";
 
 /** The real engine, where the machine has one. */
 export const fluentBit = await findCommand("fluent-bit");

@@ -302,7 +302,7 @@ describe("a run with tokens that may see nothing on the forge", function () {
     });
     const after = await StackState.read(one.stack, workDir);
     const ofForge = (urn: string) => /gitea:|woodpecker:Repository/.test(urn);
-    assert.deepEqual(after.resources.filter(ofForge), before.resources.filter(ofForge));
+    assert.deepEqual(after.objects.filter(ofForge), before.objects.filter(ofForge));
     assert.notEqual(await new Gitea().repository(place.organization, slug), undefined);
     const ci = new Woodpecker();
     const known = await ci.repository(`${place.organization}/${slug}`);

@@ -52,7 +52,7 @@ describe("an operator who asks for a rollback", function () {
     assert.equal(refused.outcome?.errors[0]?.code, "RDEV_ROLLBACK");
     const { workDir } = await platformStage();
     const state = await StackState.read(projectStackName(PLATFORM, slug), workDir);
-    assert.ok(state.resources.some((urn) => urn.endsWith("::first")));
+    assert.ok(state.objects.some((urn) => urn.endsWith("::first")));
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
@@ -120,7 +120,7 @@ describe("an operator who asks for a rollback", function () {
     assert.equal(ours.state, "failed");
     if (made.result === "succeeded") {
       const state = await StackState.read(name, workDir);
-      assert.ok(state.resources.length > 0, "the other's resources were deleted");
+      assert.ok(state.objects.length > 0, "the other's resources were deleted");
     }
     await destroy(name, { workDir, remove: true });
   });

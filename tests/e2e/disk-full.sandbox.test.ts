@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { Outcome } from "../../automation/engine/outcome.ts";
-import { processes, variablesOf } from "../../automation/engine/processes.ts";
+import { environmentOf, processIds } from "../../automation/processes/processes.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { projects } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
@@ -44,9 +44,9 @@ describe("a state on a disk that is full", function () {
     const { stdout } = await execa("node", args, { env: full });
     const { result, errors } = JSON.parse(stdout) as Outcome;
     assert.equal(result, "failed");
-    assert.match(errors[0]?.message ?? "", /no space left on device|is the disk full\?/);
+    assert.match(errors[0]?.message ?? "", /no space left on device|whether the disk is full/);
     const itsOwn = `PULUMI_BACKEND_URL=${full.PULUMI_BACKEND_URL}`;
-    const left = processes().filter((pid) => variablesOf(pid).includes(itsOwn));
+    const left = processIds().filter((pid) => environmentOf(pid).includes(itsOwn));
     assert.deepEqual(left, []);
 
     await resize(65_536);

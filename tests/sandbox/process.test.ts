@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Context, createSecrets, partFolder } from "../../sandbox/context.ts";
 import { reservePorts } from "../../sandbox/ports.ts";
 import { run, startServer, until } from "../../sandbox/process.ts";
-import { startWarden } from "../../sandbox/warden.ts";
+import { startReaper } from "../../automation/processes/reaper.ts";
 
 describe("server processes", () => {
   let context: Context;
@@ -13,16 +13,16 @@ describe("server processes", () => {
   before(async () => {
     context = {
       folder: await mkdtemp(join(tmpdir(), "rdev-process-")),
-      warden: startWarden(),
+      reaper: startReaper(),
       ports: await reservePorts(),
       secrets: createSecrets(),
       report: (part, text) => reports.push(`${part}: ${text}`),
     };
-    context.warden.ownFolder(context.folder);
+    context.reaper.ownFolder(context.folder);
   });
   after(async () => {
     context.ports.release();
-    await context.warden.end();
+    await context.reaper.close();
   });
 
   const never = () => Promise.reject(new Error("not yet"));
@@ -61,7 +61,7 @@ describe("server processes", () => {
   it("gives a server nothing of this process's environment but PATH", async () => {
     process.env.RDEV_TEST_PLANTED = "planted";
     try {
-      const output = await run(context.warden, "env", [], { folder: context.folder });
+      const output = await run(context.reaper, "env", [], { folder: context.folder });
       assert.ok(!output.includes("planted"));
       assert.match(output, /^PATH=/m);
     } finally {

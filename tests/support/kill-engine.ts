@@ -1,4 +1,9 @@
-import { childrenOf, killProcess, processes, wordsOf } from "../../automation/engine/processes.ts";
+import {
+  argumentsOf,
+  childrenOf,
+  killProcess,
+  processIds,
+} from "../../automation/processes/processes.ts";
 
 /** An engine that was killed. */
 export interface Killed {
@@ -11,8 +16,8 @@ export interface Killed {
 
 /** Kills the engine that works on a stack; undefined where none does. */
 export function killEngine(stack: string): Killed | undefined {
-  const engine = processes().find((pid) => {
-    const [command = "", ...args] = wordsOf(pid);
+  const engine = processIds().find((pid) => {
+    const [command = "", ...args] = argumentsOf(pid);
     return (
       command.endsWith("pulumi") &&
       args.some((word) => word === "up" || word === "destroy") &&

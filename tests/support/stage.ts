@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import type { OperationEvent } from "../../automation/engine/events.ts";
 import type { Outcome } from "../../automation/engine/outcome.ts";
-import {
-  destroy,
-  preview,
-  refresh,
-  up,
-  type OperationOptions,
-  type UpOptions,
-} from "../../automation/engine/stack.ts";
+import { destroy, preview, refresh, up } from "../../automation/engine/stack.ts";
+import type { OperationOptions, UpOptions } from "../../automation/engine/options.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";

@@ -12,7 +12,7 @@ import {
   type Json,
   type Properties,
 } from "../values.ts";
-import { sdkVersion } from "../sdk-version.ts";
+import { sdkVersion } from "../../../automation/engine/versions.ts";
 import { run } from "./run.ts";
 
 const TYPE = "command:local:Command";
@@ -98,7 +98,7 @@ export function commandProvider(engine: Engine): Provider {
   }
 
   return {
-    version: sdkVersion("@pulumi/command"),
+    version: sdkVersion("command"),
     previews: false,
     configure: () => undefined,
     check: ({ type, news }) => {

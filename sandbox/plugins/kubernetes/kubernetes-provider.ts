@@ -26,7 +26,7 @@ import {
   without,
   type Properties,
 } from "../values.ts";
-import { sdkVersion } from "../sdk-version.ts";
+import { sdkVersion } from "../../../automation/engine/versions.ts";
 import {
   explainConflict,
   explainRequiredField,
@@ -346,7 +346,7 @@ export function kubernetesProvider(engine: Engine): Provider {
   }
 
   return {
-    version: sdkVersion("@pulumi/kubernetes"),
+    version: sdkVersion("kubernetes"),
     previews: true,
     configure: (config) => {
       settings = readSettings(config);

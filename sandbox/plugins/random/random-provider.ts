@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { changedInputs } from "../diff.ts";
 import type { Provider } from "../provider.ts";
 import { hasUnknown, markSecrets, reveal, secret, type Json, type Properties } from "../values.ts";
-import { sdkVersion } from "../sdk-version.ts";
+import { sdkVersion } from "../../../automation/engine/versions.ts";
 import { DEFAULT_CHARACTERS, problemsWith, randomText, type Characters } from "./characters.ts";
 
 interface Kind {
@@ -77,7 +77,7 @@ const isGiven = ([, value]: [string, Json]): boolean => value !== null;
 
 export function randomProvider(): Provider {
   return {
-    version: sdkVersion("@pulumi/random"),
+    version: sdkVersion("random"),
     previews: false,
     configure: () => undefined,
     check: ({ type, news }) => {

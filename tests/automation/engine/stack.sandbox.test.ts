@@ -4,15 +4,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { OperationEvent } from "../../../automation/engine/events.ts";
-import {
-  destroy,
-  preview,
-  previewDestroy,
-  refresh,
-  up,
-  type DestroyOptions,
-  type PreviewOptions,
-} from "../../../automation/engine/stack.ts";
+import { destroy, preview, previewDestroy, refresh, up } from "../../../automation/engine/stack.ts";
+import type { DestroyOptions, PreviewOptions } from "../../../automation/engine/options.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";
 import { withVariables } from "../../support/with-variables.ts";
 

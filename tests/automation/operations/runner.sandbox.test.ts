@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { up } from "../../../automation/engine/stack.ts";
 import type { Operation } from "../../../automation/operations/operation.ts";
-import { begunAt } from "../../../automation/engine/processes.ts";
-import { processesMarked } from "../../../automation/worker/processes.ts";
+import { startTimeOf } from "../../../automation/processes/processes.ts";
+import { workerProcesses } from "../../../automation/worker/environment.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";
 import { Thing } from "../../support/engine-folder.ts";
 import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
@@ -126,7 +126,7 @@ describe("operations and their runners", function () {
     await stage.until(slow, isSlow);
     const { runner } = await attemptAt(slow);
     // The first worker's alone: a spare one that dies as it is taken costs an attempt more.
-    for (const pid of processesMarked(`${runner.id}/1.`)) process.kill(pid, "SIGKILL");
+    for (const pid of workerProcesses(`${runner.id}/1.`)) process.kill(pid, "SIGKILL");
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
     assert.equal(ended.state, "succeeded");
@@ -148,7 +148,7 @@ describe("operations and their runners", function () {
     replica.kill("SIGKILL");
     await once(replica, "exit");
     const ended = await stage.end(slow);
-    assert.deepEqual(processesMarked(runner.id), []);
+    assert.deepEqual(workerProcesses(runner.id), []);
     assert.deepEqual(ended.outcome?.errors, []);
     assert.equal(ended.attempts, 2);
     assert.equal(
@@ -164,7 +164,7 @@ describe("operations and their runners", function () {
     await stage.until(slow, isSlow);
     const { engines } = await attemptAt(slow);
     replica.kill("SIGSTOP");
-    while (engines.some((pid) => begunAt(pid) !== undefined)) await sleep(100);
+    while (engines.some((pid) => startTimeOf(pid) !== undefined)) await sleep(100);
     assert.equal((await stage.operations.find(slow.id))?.attempts, 1, "nobody had it meanwhile");
     await stage.runner();
     await stage.until(slow, (event) => event.event === "state" && event.state === "queued");
@@ -201,7 +201,7 @@ describe("operations and their runners", function () {
     await isBegun;
     const refused = await stage.end(await stage.up(slug, "plain"));
     assert.equal(refused.state, "failed");
-    assert.match(refused.outcome?.errors[0]?.message ?? "", /is being worked on since/);
+    assert.match(refused.outcome?.errors[0]?.message ?? "", /has been locked since/);
     assert.equal((await other).result, "succeeded");
     assert.equal((await stage.end(await stage.up(slug, "plain"))).state, "succeeded");
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
@@ -228,7 +228,7 @@ describe("operations and their runners", function () {
     await stage.until(slow, isSlow);
     const { engines } = await attemptAt(slow);
     await stage.test.cutOff();
-    while (engines.some((pid) => begunAt(pid) !== undefined)) await sleep(100);
+    while (engines.some((pid) => startTimeOf(pid) !== undefined)) await sleep(100);
     await stage.test.reconnect();
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
@@ -294,7 +294,7 @@ describe("operations and their runners", function () {
     const greedy = await stage.end(await stage.up(uniqueSlug(), "memory=900"));
     assert.equal(greedy.state, "failed");
     assert.equal(greedy.attempts, 1);
-    assert.match(greedy.outcome?.errors[0]?.message ?? "", /MiB of memory, of 700/);
+    assert.match(greedy.outcome?.errors[0]?.message ?? "", /MiB of memory; the limit is 700/);
   });
 
   it("the real program: what is to be kept is said at the delete, and named by it", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { useOwnConnections } from "../../../automation/engine/own-connections.ts";
+import { useOwnConnections } from "../../../automation/engine/quirks/own-connections.ts";
 import { installPlugins } from "../../../sandbox/plugins/install.ts";
 
 useOwnConnections();

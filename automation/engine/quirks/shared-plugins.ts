@@ -1,13 +1,15 @@
+/** Starts plugins once for all engines that preview. See plugin-proxy.ts for what makes that possible. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { access, constants, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { processEnvironment } from "../../core/connections.ts";
-import { pulumiHome } from "../engine/home.ts";
+import which from "which";
+import { processEnvironment } from "../../../core/connections.ts";
+import { pulumiHome } from "../folders.ts";
+import { sdkVersion } from "../versions.ts";
 import { startPluginProxy } from "./plugin-proxy.ts";
 
-/** What every stack here uses; and whether the plugin heeds how it is configured. */
+/** The plugins of every stack, and whether they use their configuration. */
 const PLUGINS = [
   { name: "kubernetes", heedsConfig: true },
   { name: "random", heedsConfig: false },
@@ -16,19 +18,15 @@ const PLUGINS = [
   { name: "pulumi-nodejs", heedsConfig: false },
 ] as const;
 
-/** In ms. */
-const START = 20_000;
+const START_TIMEOUT_MS = 20_000;
 
-/** Plugins that run once, for all engines that get `env`. */
 export interface SharedPlugins {
+  /** The variables that make an engine use these plugins. */
   readonly env: Readonly<Record<string, string>>;
   close(): void;
 }
 
-/**
- * Starts the plugins that can be found without the engine's help. One that cannot, each engine starts
- * for itself, as ever.
- */
+/** Starts the plugins that it can find. Each engine starts the others for itself, as usual. */
 export async function startSharedPlugins(workDir: string): Promise<SharedPlugins> {
   const started = await Promise.all(
     PLUGINS.map(async ({ name, heedsConfig }) => {
@@ -39,29 +37,29 @@ export async function startSharedPlugins(workDir: string): Promise<SharedPlugins
     }),
   );
   const running = started.filter((plugin) => plugin !== undefined);
-  const attached = running.map(({ name, port }) => `${name}:${port}`).join(",");
+  const addresses = running.map(({ name, port }) => `${name}:${port}`).join(",");
   return {
-    env: attached === "" ? {} : { PULUMI_DEBUG_PROVIDERS: attached },
+    env: addresses === "" ? {} : { PULUMI_DEBUG_PROVIDERS: addresses },
     close: () => running.forEach(({ close }) => close()),
   };
 }
 
 async function startPlugin(program: string, workDir: string, heedsConfig: boolean) {
   const proxy = await startPluginProxy(heedsConfig);
-  // Plugins look whether their engine still lives, and end when it does not: here that is the proxy.
+  // A plugin ends when its engine no longer answers. Here the proxy is its engine.
   const child = spawn(program, [`127.0.0.1:${proxy.port}`], {
     cwd: workDir,
     env: { ...processEnvironment(), PULUMI_NODEJS_PROJECT: "rdev" },
     stdio: ["ignore", "pipe", "ignore"],
-    detached: true, // Ctrl-C is for the engines first
+    // A process group of its own: Ctrl-C must reach the engines first, and `close` ends the group.
+    detached: true,
   });
   const close = () => {
-    end(child);
+    killGroup(child);
     proxy.close();
   };
   try {
-    const port = await portOf(child);
-    proxy.connect(`127.0.0.1:${port}`);
+    proxy.connect(`127.0.0.1:${await portOf(child)}`);
   } catch (error) {
     close();
     throw error;
@@ -74,45 +72,38 @@ async function portOf(child: ChildProcess): Promise<number> {
   const failed = Promise.withResolvers<never>();
   child.once("error", failed.reject).once("exit", () => failed.reject(new Error("ended")));
   const lines = createInterface({ input: child.stdout! });
-  const line = once(lines, "line", { signal: AbortSignal.timeout(START) });
+  const line = once(lines, "line", { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
   const [port] = (await Promise.race([line, failed.promise])) as [string];
   child.stdout?.resume();
   return Number(port);
 }
 
-function end(child: ChildProcess): void {
+function killGroup(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   } catch {
-    // it has ended
+    // has ended
   }
 }
 
-/** Where the engine would find it: in Pulumi's home, in the version of the npm package, or in PATH. */
+/** Looks where the engine does: in Pulumi's home for the version of the npm package, then in PATH. */
 async function findPlugin(name: string, workDir: string): Promise<string | undefined> {
-  const file = `pulumi-resource-${name}`;
-  const home = pulumiHome();
-  const version = await packageVersion(name, workDir);
+  const version = versionIn(workDir, name);
   const folders = [
-    ...(version === undefined ? [] : [join(home, "plugins", `resource-${name}-v${version}`)]),
-    ...(processEnvironment()["PATH"] ?? "").split(delimiter),
+    ...(version === undefined
+      ? []
+      : [join(pulumiHome(), "plugins", `resource-${name}-v${version}`)]),
+    ...(processEnvironment()["PATH"] ?? "").split(delimiter).filter((folder) => folder !== ""),
   ];
-  for (const folder of folders) {
-    const path = join(folder, file);
-    if (folder !== "" && (await isExecutable(path))) return path;
+  const path = folders.join(delimiter);
+  return (await which(`pulumi-resource-${name}`, { path, nothrow: true })) ?? undefined;
+}
+
+/** Undefined for the plugin of dynamic resources, which has no npm package of its own. */
+function versionIn(workDir: string, name: string): string | undefined {
+  try {
+    return sdkVersion(name, workDir);
+  } catch {
+    return undefined;
   }
-  return undefined;
-}
-
-async function packageVersion(name: string, workDir: string): Promise<string | undefined> {
-  const path = join(workDir, "node_modules/@pulumi", name, "package.json");
-  const text = await readFile(path, "utf8").catch(() => "{}");
-  return (JSON.parse(text) as { version?: string }).version?.replace(/^v/, "");
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,23 +3,23 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "n
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
-import { runPulumi } from "../../../automation/engine/command.ts";
-import { homeWithoutLogs } from "../../../automation/engine/home.ts";
-import { rejected } from "../../support/rejected.ts";
-import { withVariables } from "../../support/with-variables.ts";
+import { runPulumi } from "../../../../automation/engine/command.ts";
+import { homeWithoutLogs } from "../../../../automation/engine/quirks/debug-logs.ts";
+import { rejected } from "../../../support/rejected.ts";
+import { withVariables } from "../../../support/with-variables.ts";
 
-const ENGINE = join(import.meta.dirname, "../../../automation/engine");
+const ENGINE = join(import.meta.dirname, "../../../../automation/engine");
 
-/** Logs as the CLI does: a file for each command, in a folder that it makes. */
+/** Writes a log file for each command, and makes the folder for it, like the CLI. */
 const CLI = `#!/bin/sh
 mkdir -p "$PULUMI_HOME/logs" 2>/dev/null && echo "postgres://u:secret@h" > "$PULUMI_HOME/logs/$$.log"
 if [ "$1" = version ]; then echo v3.259.0; else echo "$PULUMI_HOME $PULUMI_CREDENTIALS_PATH"; fi
 `;
 
-describe("Pulumi's home", () => {
+describe("the home of Pulumi without debug logs", () => {
   let folder: string;
   let home: string;
-  const quiet = () => join(home, "rdev-infra");
+  const ourHome = () => join(home, "rdev-infra");
   const here = <T>(work: () => Promise<T>, variables: Record<string, string> = {}) =>
     withVariables(
       {
@@ -31,7 +31,7 @@ describe("Pulumi's home", () => {
       work,
     );
 
-  /** Runs a module in a process of its own: what it learns of the CLI stays there. */
+  /** Runs a module in a process of its own, because a process looks up the CLI only once. */
   const inProcess = (module: string) =>
     execa(process.execPath, ["--input-type=module", "-e", module.replaceAll("ENGINE", ENGINE)], {
       cwd: folder,
@@ -47,7 +47,7 @@ describe("Pulumi's home", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it("gets no debug logs from any command of the CLI", async () => {
+  it("gets no debug log from any command of the CLI", async () => {
     const { stdout } = await here(() =>
       inProcess(`
         import { installedPulumi, runPulumi } from "ENGINE/command.ts";
@@ -57,45 +57,45 @@ describe("Pulumi's home", () => {
     );
     assert.equal(stdout, home);
     assert.ok(!(await readdir(home)).includes("logs"));
-    assert.ok((await stat(join(quiet(), "logs"))).isFile());
+    assert.ok((await stat(join(ourHome(), "logs"))).isFile());
   });
 
-  it("keeps its plugins, workspaces and login, and what a command adds to them", async () => {
+  it("shares plugins, workspaces and login with the user's home, in both directions", async () => {
     await mkdir(join(home, "plugins", "resource-random-v1"), { recursive: true });
     await writeFile(join(home, "credentials.json"), "{}");
     const told = await here(() => runPulumi(["stack", "ls"], { workDir: folder }));
-    assert.equal(told.trim(), `${quiet()} ${home}`);
-    assert.deepEqual(await readdir(join(quiet(), "plugins")), ["resource-random-v1"]);
+    assert.equal(told.trim(), `${ourHome()} ${home}`);
+    assert.deepEqual(await readdir(join(ourHome(), "plugins")), ["resource-random-v1"]);
     for (const name of ["plugins", "workspaces"]) {
-      await writeFile(join(quiet(), name, "new"), "");
+      await writeFile(join(ourHome(), name, "new"), "");
       assert.ok((await readdir(join(home, name))).includes("new"), name);
     }
     assert.equal(await readFile(join(home, "credentials.json"), "utf8"), "{}");
   });
 
-  it("keeps the logs that it has, and the folder of credentials that the user names", async () => {
+  it("keeps existing logs, and the folder of credentials that the user has set", async () => {
     await mkdir(join(home, "logs"), { recursive: true });
     await writeFile(join(home, "logs", "old.log"), "old");
     const named = { PULUMI_CREDENTIALS_PATH: join(folder, "login") };
     const variables = await here(homeWithoutLogs, named);
-    assert.deepEqual(variables, { PULUMI_HOME: quiet(), ...named });
+    assert.deepEqual(variables, { PULUMI_HOME: ourHome(), ...named });
     assert.deepEqual(await readdir(join(home, "logs")), ["old.log"]);
   });
 
-  it("is used as it is where a file stands in the place of the logs", async () => {
+  it("is the user's own home if a file is in the place of the logs", async () => {
     await mkdir(home);
     await writeFile(join(home, "logs"), "");
     assert.deepEqual(await here(homeWithoutLogs), {});
     assert.deepEqual(await readdir(home), ["logs"]);
   });
 
-  it("is prepared by many processes at once", async () => {
+  it("can be prepared by many processes at once", async () => {
     const prepare = `
-      import { homeWithoutLogs } from "ENGINE/home.ts";
+      import { homeWithoutLogs } from "ENGINE/quirks/debug-logs.ts";
       console.log((await homeWithoutLogs()).PULUMI_HOME);`;
     const runs = await here(() => Promise.all(Array.from({ length: 6 }, () => inProcess(prepare))));
-    for (const { stdout } of runs) assert.equal(stdout, quiet());
-    assert.deepEqual((await readdir(quiet())).toSorted(), [
+    for (const { stdout } of runs) assert.equal(stdout, ourHome());
+    assert.deepEqual((await readdir(ourHome())).toSorted(), [
       "logs",
       "plugins",
       "policies",
@@ -104,14 +104,14 @@ describe("Pulumi's home", () => {
     ]);
   });
 
-  it("that cannot be prepared is an error that says what to do", async () => {
+  it("reports what to do if it cannot be prepared", async () => {
     await writeFile(home, "a file");
     const error = await rejected(here(homeWithoutLogs), /ENOTDIR|EEXIST/);
     assert.equal((error as { code?: string }).code, "RDEV_PREREQUISITE");
     assert.match(error.message, /set PULUMI_HOME/);
   });
 
-  it("that nobody can write to is used as it is: Pulumi cannot log there either", async function () {
+  it("is the user's own home if nobody can write there, because Pulumi cannot log there either", async function () {
     if (process.getuid?.() === 0) this.skip(); // root may write everywhere
     await mkdir(home);
     await chmod(home, 0o500);

@@ -1,0 +1,209 @@
+import { hostname } from "node:os";
+import { LocalWorkspace, Stack, type EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { connectionSecrets } from "../../core/connections.ts";
+import { parseStackName, type StackName } from "../../core/stack-name.ts";
+import { isRunning } from "../processes/processes.ts";
+import { requireNoProjects } from "./backend-stacks.ts";
+import {
+  CommandFailure,
+  failedBecause,
+  installedPulumi,
+  pulumiFor,
+  runPulumi,
+  type CommandControl,
+} from "./command.ts";
+import { checkConfig, storeConfig } from "./config.ts";
+import { EventReader, type OperationEvent } from "./events.ts";
+import { PACKAGE } from "./folders.ts";
+import { commandFailure } from "./messages.ts";
+import type { DestroyOptions, PreviewOptions, StackProgram } from "./options.ts";
+import { outcome, type Outcome } from "./outcome.ts";
+import { lockHolders, type LockHolder } from "./quirks/cli-text.ts";
+import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
+import { useOwnConnections } from "./quirks/own-connections.ts";
+import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
+import { requirePassphrase, requirePlatform } from "./requirements.ts";
+import { toStep } from "./steps.ts";
+
+useOwnConnections();
+
+export interface OperateOptions extends PreviewOptions, DestroyOptions {
+  readonly runsProgram?: boolean;
+  readonly deletes?: boolean;
+  readonly refreshes?: boolean;
+}
+
+export interface OperationContext {
+  /** The SDK's object for the stack. */
+  readonly handle: Stack;
+  readonly name: StackName;
+  /** The options that every operation of `handle` needs. */
+  readonly common: {
+    readonly onEvent: (event: EngineEvent) => void;
+    readonly color: "never";
+    readonly signal?: AbortSignal;
+  };
+  readonly control: Omit<CommandControl, "signal">;
+}
+
+/** Runs one operation of a stack and collects its events into an outcome. Never throws. */
+export async function operate(
+  stack: string,
+  options: OperateOptions,
+  work: (context: OperationContext) => Promise<unknown>,
+): Promise<Outcome> {
+  const start = Date.now();
+  const secrets = connectionSecrets();
+  const reader = new EventReader(secrets);
+  const events: OperationEvent[] = [];
+  const { stallMs = STALL_MS, signal } = options;
+  const stall = startStallTimer(stallMs);
+  const onEvent = (raw: EngineEvent) => {
+    stall.onEvent();
+    reportProgress(raw, reader, options);
+    const event = reader.read(raw);
+    if (!event) return;
+    events.push(event);
+    options.onEvent?.(event);
+  };
+  const common = { color: "never", onEvent, ...(signal && { signal }) } as const;
+  const control = { kill: options.kill, force: stall.signal, onStart: options.onStart };
+
+  let failure: unknown;
+  try {
+    const name = parseStackName(stack);
+    if (options.runsProgram) requireNoLostEngine();
+    const handle = await open(name, stack, control, options);
+    options.onStatus?.({ message: "starting Pulumi's engine" });
+    await breakingLocks(handle, options, () =>
+      inStack(handle, options, () => work({ handle, common, name, control })),
+    );
+  } catch (error) {
+    if (error instanceof CommandFailure && error.killed) {
+      recordLostEngine();
+      options.onKilled?.();
+    }
+    if (options.mayBeMissing && failedBecause(error, "stack-not-found")) failure = undefined;
+    else if (!(error instanceof CommandFailure)) failure = error;
+    else if (stall.signal.aborted) failure = stalledError(stallMs);
+    else failure = commandFailure(error.stderr, stack, secrets, isGone);
+  } finally {
+    stall.stop();
+  }
+  return outcome({
+    events,
+    outputs: reader.outputs,
+    settings: reader.settings,
+    durationMs: Date.now() - start,
+    failure,
+    cancelled: signal?.aborted === true,
+  });
+}
+
+function reportProgress(
+  raw: EngineEvent,
+  reader: EventReader,
+  { onStep, onStatus, runsProgram, refreshes = false }: OperateOptions,
+): void {
+  const step = onStep && toStep(raw, refreshes);
+  if (step) onStep(step);
+  if (raw.preludeEvent) {
+    onStatus?.({ message: runsProgram ? "running the program" : "reading the state" });
+  }
+  const status = onStatus && reader.status(raw);
+  if (status) onStatus(status);
+}
+
+/** Checks what can be checked before the engine starts, and returns the SDK's object for the stack. */
+async function open(
+  name: StackName,
+  stack: string,
+  control: OperationContext["control"],
+  options: OperateOptions,
+): Promise<Stack> {
+  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
+  if (config) checkConfig(name, config);
+  await requirePassphrase(workDir, stack);
+  const needsPlatform = name.kind === "project" && runsProgram && !platformIsUp;
+  options.onStatus?.({
+    message: needsPlatform ? "reading the platform's state" : "looking for Pulumi's CLI",
+  });
+  const program = runsProgram ? (options.program ?? ownProgram()) : emptyProgram;
+  const [pulumi] = await Promise.all([
+    installedPulumi(),
+    needsPlatform ? requirePlatform(name, workDir, signal) : undefined,
+    options.deletes ? requireNoProjects(name, workDir, signal) : undefined,
+  ]);
+  const workspace = await LocalWorkspace.create({
+    workDir,
+    program: () => program(formerly),
+    pulumiCommand: pulumiFor(pulumi, control),
+    ...(env && { envVars: { ...env } }),
+  });
+  return Stack.select(stack, workspace);
+}
+
+/** Loads this package's program while the checks in `open` run. */
+function ownProgram(): StackProgram {
+  const loading = import("../../index.ts");
+  loading.catch(() => undefined); // reported when the program runs
+  return async (formerly) => (await loading).default(formerly);
+}
+
+/** For operations that run no program: without one, the engine would start a language host. */
+const emptyProgram: StackProgram = () => Promise.resolve({});
+
+/** Stores the config, then works. With `create`, makes the stack first if there is none. */
+async function inStack(
+  handle: Stack,
+  { config, create, transient }: OperateOptions,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const workspace = handle.workspace as LocalWorkspace;
+  const run = async () => {
+    if (config) await storeConfig(workspace, handle.name, config);
+    await work();
+  };
+  try {
+    await run();
+  } catch (error) {
+    if (!create || !failedBecause(error, "stack-not-found")) throw error;
+    const init = ["stack", "init", "--no-select", handle.name];
+    await runPulumi(init, { workDir: workspace.workDir });
+    try {
+      await run();
+    } finally {
+      if (transient) await removeIfEmpty(handle);
+    }
+  }
+}
+
+/** Removes a stack's record, unless an `up` has filled it meanwhile. */
+async function removeIfEmpty({ name, workspace: { workDir } }: Stack): Promise<void> {
+  try {
+    await runPulumi(["stack", "rm", "--yes", "--stack", name], { workDir });
+  } catch (error) {
+    if (!failedBecause(error, "stack-in-use")) throw error;
+  }
+}
+
+/** Works. If the stack is locked by dead holders, breaks their locks and works once more. */
+async function breakingLocks(
+  handle: Stack,
+  { mayBreakLocks }: OperateOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!failedBecause(error, "locked")) throw error;
+    if (!(await mayBreakLocks?.(lockHolders(error.stderr)))) throw error;
+    const { workDir } = handle.workspace;
+    await runPulumi(["cancel", "--yes", "--stack", handle.name], { workDir });
+    await work();
+  }
+}
+
+function isGone({ host, pid }: LockHolder): boolean {
+  return host === hostname() && !isRunning(pid);
+}

@@ -1,0 +1,70 @@
+import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import type { Step } from "../../core/previews/step.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
+import type { CommandControl } from "./command.ts";
+import type { StackConfig } from "./config.ts";
+import type { OperationEvent, Status } from "./events.ts";
+import type { LockHolder } from "./quirks/cli-text.ts";
+import type { StackState, StateProperty } from "./state.ts";
+
+/** Gets the project's settings as `formerly` if its stack's state has no record of them yet. */
+export type StackProgram = (formerly?: ProjectChanges) => ReturnType<PulumiFn>;
+
+/**
+ * `signal` cancels the operation: the engine finishes what is under way and starts nothing more.
+ * `kill` ends it at once: what was under way stays in the state as pending. `onStart` is called with
+ * the process id of each command of Pulumi's CLI.
+ */
+export interface OperationOptions extends Omit<CommandControl, "force"> {
+  /** Called with each event, in order. Must not throw. */
+  readonly onEvent?: (event: OperationEvent) => void;
+  /** Called with what is going on, for a terminal. Must not throw. */
+  readonly onStatus?: (status: Status) => void;
+  /**
+   * Called with what the engine plans for each resource, in order. Must not throw. Its values are not
+   * for users: the engine marks secrets, but the values may contain what a connection's variable holds.
+   */
+  readonly onStep?: (step: Step) => void;
+  /** Holds `Pulumi.yaml`, the stacks' files and node_modules. Default: this package. */
+  readonly workDir?: string;
+  /** What the stack runs. Default: the program of this package. */
+  readonly program?: StackProgram;
+  /** An engine that reports nothing for so long, in ms, is killed. Default: 15 minutes. */
+  readonly stallMs?: number;
+  /** Called when something else ended the engine. What was under way stays in the state as pending. */
+  readonly onKilled?: () => void;
+  /**
+   * Called once if the stack is locked. If it returns true, the locks are broken and the operation
+   * goes on. It must only do so for dead holders: a running engine would overwrite the state.
+   */
+  readonly mayBreakLocks?: (holders: readonly LockHolder[]) => Promise<boolean>;
+  /** Added to the environment of Pulumi's CLI and its plugins. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface UpOptions extends OperationOptions {
+  /** Stored in the stack's file first. Settings that it does not name stay as they are. */
+  readonly config?: StackConfig;
+  /** The settings of a project whose stack has no record of them yet. */
+  readonly formerly?: ProjectChanges | undefined;
+}
+
+export interface PreviewOptions extends UpOptions {
+  /** Make the stack's (empty) record if there is none, like `up`. Default: false, an error. */
+  readonly create?: boolean;
+  /** Remove a record that was made for the preview. Default: false. */
+  readonly transient?: boolean;
+  /** The caller has checked that the project's platform is up. Default: false. */
+  readonly platformIsUp?: boolean;
+}
+
+export interface DestroyOptions extends OperationOptions {
+  /** Remove the empty stack's record too, and a project's config file. Default: false. */
+  readonly remove?: boolean;
+  /** Succeed if there is no such stack. Default: false, an error. */
+  readonly mayBeMissing?: boolean;
+  /** The stack's state, if the caller has read it already. */
+  readonly state?: StackState | undefined;
+  /** Set in the state before the deletes, whatever the last `up` put there. */
+  readonly properties?: readonly StateProperty[];
+}

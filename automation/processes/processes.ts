@@ -1,0 +1,146 @@
+/**
+ * The processes of this machine, read from Linux' /proc.
+ *
+ * The service is supported on Linux only. macOS has no /proc, so there every function here that reads
+ * it finds nothing: a killed engine's plugins keep running, a worker's memory has no limit, and no
+ * lock holder or runner is proved dead (another runner takes over when its lease ends). The commands
+ * of the CLI that run without the service work on macOS in full. Windows is not supported: it has no
+ * process groups.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** The ids of all running processes. */
+export function processIds(): number[] {
+  try {
+    const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+    return pids.filter((pid) => !isZombie(pid));
+  } catch {
+    return [];
+  }
+}
+
+/** The running processes that `parent` started. */
+export function childrenOf(parent: number): number[] {
+  return processIds().filter((pid) => statFields(pid)[1] === String(parent));
+}
+
+/** The command and its arguments; empty for a process that has ended. */
+export function argumentsOf(pid: number): string[] {
+  return read(pid, "cmdline").split("\0");
+}
+
+/** `NAME=value` each; empty for a process that has ended or belongs to another user. */
+export function environmentOf(pid: number): string[] {
+  return read(pid, "environ").split("\0");
+}
+
+/** In clock ticks since the machine booted; undefined for a process that has ended. */
+export function startTimeOf(pid: number): string | undefined {
+  return isZombie(pid) ? undefined : statFields(pid)[19];
+}
+
+/** The kernel reports 100 ticks a second on every platform that Node supports. */
+const TICKS_PER_S = 100;
+
+/** When the process started, in ms since the epoch; undefined for a process that has ended. */
+export function startedAt(pid: number): number | undefined {
+  const ticks = startTimeOf(pid);
+  if (ticks === undefined) return undefined;
+  const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  return Date.now() - (uptime - Number(ticks) / TICKS_PER_S) * 1000;
+}
+
+/** The id that the process has in its own PID namespace, such as a container's. */
+export function innermostPid(pid: number): number {
+  return Number(/^NSpid:\s+(.*)$/m.exec(read(pid, "status"))?.[1]?.split(/\s+/).at(-1) ?? pid);
+}
+
+/** The memory that the processes use together, without files that the kernel can drop, in bytes. */
+export function memoryOf(pids: readonly number[]): number {
+  const kilobytes = pids.map((pid) =>
+    Number(/^RssAnon:\s+(\d+)/m.exec(read(pid, "status"))?.[1] ?? 0),
+  );
+  return kilobytes.reduce((sum, each) => sum + each, 0) * 1024;
+}
+
+/** Also true for a zombie, and for a process of another user. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** The process has ended, but its parent has not collected its exit code. */
+export function isZombie(pid: number): boolean {
+  return statFields(pid)[0] === "Z";
+}
+
+/** Sends SIGKILL. Does nothing for a process that has ended. */
+export function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // has ended
+  }
+}
+
+/**
+ * The running processes, except this one, that have an environment variable starting with `prefix`
+ * (`NAME=value`). It also finds processes whose parents have ended, such as an engine's plugins.
+ */
+export function processesWithVariable(prefix: string): number[] {
+  return processIds().filter(
+    (pid) =>
+      pid !== process.pid && environmentOf(pid).some((variable) => variable.startsWith(prefix)),
+  );
+}
+
+/** Sends SIGKILL to `processesWithVariable(prefix)`, and to those that they start meanwhile. */
+export function killProcessesWithVariable(prefix: string): void {
+  for (let round = 0; round < 5; round++) {
+    const pids = processesWithVariable(prefix);
+    if (pids.length === 0) return;
+    for (const pid of pids) killProcess(pid);
+  }
+}
+
+/**
+ * Within which a process id is unique: one boot of one kernel, and one PID namespace on it. Empty
+ * where that is unknown; no process id proves anything then.
+ */
+export function thisMachine(): string {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return `${boot}/${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return "";
+  }
+}
+
+/** Linux' number of the initial PID namespace (PROC_PID_INIT_INO), which contains all others. */
+const INITIAL_NAMESPACE = "pid:[4026531836]";
+
+/** False in a container: it sees only some of the machine's processes, under other ids. */
+export function seesAllProcesses(): boolean {
+  return thisMachine().endsWith(INITIAL_NAMESPACE);
+}
+
+/**
+ * The fields of /proc/<pid>/stat, starting with the third (the state). The second is the program's
+ * name in parentheses, and may itself hold spaces and parentheses.
+ */
+function statFields(pid: number): string[] {
+  const stat = read(pid, "stat");
+  return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Empty for a process that has ended or belongs to another user. */
+function read(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,273 @@
+import { connectionSecrets } from "../../core/connections.ts";
+import { asInfraError, InfraError, problems } from "../../core/errors.ts";
+import type { Owner } from "../../core/ownership.ts";
+import { DATABASE, REPOSITORY } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
+import { projectStackName } from "../../core/stack-name.ts";
+import { CommandFailure } from "../engine/command.ts";
+import type { StackConfig } from "../engine/config.ts";
+import { NO_CHANGES, type OperationEvent } from "../engine/events.ts";
+import { commandFailure } from "../engine/messages.ts";
+import type { OperationOptions, StackProgram } from "../engine/options.ts";
+import type { Outcome } from "../engine/outcome.ts";
+import { isInterruptionWarning, type LockHolder } from "../engine/quirks/cli-text.ts";
+import { platformSettingsOf } from "../engine/requirements.ts";
+import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
+import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
+import { findLeftovers } from "../leftovers.ts";
+import type { Remaining } from "../operations/operation.ts";
+import type { Job } from "./job.ts";
+import type { JobResult } from "./messages.ts";
+
+export interface JobContext {
+  /** A work folder that no other operation uses. */
+  readonly workDir: string;
+  readonly program: StackProgram;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: OperationEvent) => void;
+  readonly onStart: (pid: number) => void;
+  readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
+  /** Called if nothing of the project exists. Resolves once the database has recorded that. */
+  readonly onFoundEmpty: () => Promise<void>;
+}
+
+type Result = Omit<JobResult, "type">;
+
+/** Runs one operation, with the checks before it and the look for leftovers after it. Never throws. */
+export async function runJob(job: Job, context: JobContext): Promise<Result> {
+  return new JobRun(job, context).run();
+}
+
+class JobRun {
+  readonly #job: Job;
+  readonly #stack: string;
+  readonly #options: OperationOptions & { readonly workDir: string };
+  readonly #onFoundEmpty: () => Promise<void>;
+  #wasKilled = false;
+  /** The state lists operations that an earlier run began and did not finish. */
+  #foundInterruption = false;
+  #hasStarted = false;
+  /** The engine found resources that this operation has not made. */
+  #foundOthers = false;
+
+  constructor(job: Job, { onEvent, onFoundEmpty, ...context }: JobContext) {
+    this.#job = job;
+    this.#onFoundEmpty = onFoundEmpty;
+    this.#stack = projectStackName(job.platform, job.slug);
+    this.#options = {
+      ...context,
+      onKilled: () => (this.#wasKilled = true),
+      onEvent: (event) => {
+        if (event.event === "diagnostic") {
+          this.#foundInterruption ||= isInterruptionWarning(event.message);
+        }
+        if ("op" in event) {
+          this.#hasStarted = true;
+          this.#foundOthers ||= !event.component && event.op !== "create";
+        }
+        onEvent(event);
+      },
+    };
+  }
+
+  async run(): Promise<Result> {
+    const { task } = this.#job;
+    if (task.kind === "up") return this.#up(task);
+    if (task.kind === "destroy" || task.kind === "rollback") return this.#destroy();
+    if (task.kind === "preview") return this.#preview(task);
+    return this.#result(await refresh(this.#stack, this.#options));
+  }
+
+  async #up({ needsEmpty }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+    const { formerly } = this.#job;
+    const before = await this.#readState();
+    if (needsEmpty) {
+      const refusal = await this.#refusalUnlessEmpty(before).catch(asInfraError);
+      if (refusal) return this.#result(notStarted(refusal));
+      await this.#onFoundEmpty();
+    }
+    const config = stackConfig(this.#job.settings);
+    const outcome = await up(this.#stack, { ...this.#options, config, formerly });
+    if (this.#wasKilled || outcome.result === "cancelled") return this.#result(outcome);
+    if (outcome.result === "succeeded") {
+      if (this.#foundInterruption) await this.#forgetInterruption();
+      return this.#result(outcome);
+    }
+    const wasUp = before instanceof InfraError || before?.hasOutputs === true;
+    const remaining = wasUp ? [] : await this.#leftoversAfter(outcome.settings);
+    // A retry also finds the resources of the attempts before it. Those may be undone too, because
+    // needsEmpty is false then and the first attempt found nothing.
+    const mayUndo = this.#hasStarted && !(needsEmpty && this.#foundOthers);
+    return this.#result(outcome, { remaining, mayUndo });
+  }
+
+  /** Returns undefined if there is no stack. */
+  async #readState(): Promise<StackState | InfraError | undefined> {
+    try {
+      return await StackState.find(this.#stack, this.#options.workDir);
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) return asInfraError(error);
+      return commandFailure(error.stderr, this.#stack, connectionSecrets());
+    }
+  }
+
+  /**
+   * The error if a rollback could delete what this operation did not make. It also asks the servers,
+   * because an earlier destroy may have retained a database, or a state may have been lost.
+   */
+  async #refusalUnlessEmpty(
+    before: StackState | InfraError | undefined,
+  ): Promise<InfraError | undefined> {
+    if (before instanceof InfraError) return before;
+    const inState = before?.objects ?? [];
+    if (inState.length > 0) {
+      return noRollback(this.#job.slug, [
+        `its stack ${this.#stack} holds ${inState.length} resources`,
+      ]);
+    }
+    const { platform, slug } = this.#job;
+    const settings = await this.#platformSettings();
+    const owner = before?.owner ?? { platform, project: slug, stack: "" };
+    const all = await findLeftovers({ slug, owner, settings });
+    // An `up` adopts nothing without its own mark, so a rollback does not delete it either.
+    const found = all.filter(({ why }) => why !== "not-ours");
+    if (found.length === 0) return undefined;
+    return noRollback(slug, found.map(describeLeftover));
+  }
+
+  async #preview({ of, ofNothing }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
+    if (of === "destroy") {
+      return this.#result(await previewDestroy(this.#stack, this.#options));
+    }
+    const { formerly } = this.#job;
+    const config = stackConfig(this.#job.settings);
+    const options = { ...this.#options, config, formerly, create: true };
+    const outcome = await preview(this.#stack, options);
+    if (ofNothing) await removeRecord(this.#stack, this.#options);
+    return this.#result(outcome);
+  }
+
+  /** Removes the stack's record only if the servers say that nothing is left. */
+  async #destroy(): Promise<Result> {
+    const state = await this.#readState();
+    if (state instanceof InfraError) return this.#result(notStarted(state));
+    let kept: ProjectChanges;
+    try {
+      kept = this.#keptByDestroy(state);
+    } catch (error) {
+      return this.#result(notStarted(asInfraError(error)));
+    }
+    const { retainData, retainRepository } = kept;
+    const owner = ownerIn(this.#stack, state);
+    const deleted = await destroy(this.#stack, {
+      ...this.#options,
+      mayBeMissing: true,
+      state,
+      properties: [
+        { type: DATABASE, property: "retain", value: retainData },
+        { type: REPOSITORY, property: "retain", value: retainRepository },
+      ].filter(({ value }) => value !== undefined),
+    });
+    if (this.#wasKilled || deleted.result === "cancelled") return this.#result(deleted);
+    const remaining = await this.#leftovers(owner, kept);
+    const unwanted = remaining.filter(({ why }) => why !== "retained" && why !== "not-ours");
+    if (deleted.result === "failed" || unwanted.length > 0) {
+      return this.#result(withRemaining(deleted, unwanted), { remaining });
+    }
+    const removed = await removeRecord(this.#stack, { ...this.#options, onEvent: () => undefined });
+    const { changes, durationMs } = deleted;
+    const outcome = removed.result === "succeeded" ? deleted : { ...removed, changes, durationMs };
+    return this.#result(outcome, { remaining, gone: outcome.result === "succeeded" });
+  }
+
+  /** What the request says, else what the state records, else what the database has. */
+  #keptByDestroy(state: StackState | undefined): ProjectChanges {
+    const { settings, formerly } = this.#job;
+    return { ...(state ? state.keptByDestroy(formerly) : formerly), ...settings };
+  }
+
+  /** Otherwise the engine would warn about the interrupted operations in every later run. */
+  async #forgetInterruption(): Promise<void> {
+    try {
+      const state = await StackState.read(this.#stack, this.#options.workDir);
+      if (state.halfCreated.length === 0) await state.forgetInterrupted();
+    } catch {
+      // the next `up` tries again
+    }
+  }
+
+  /** Reads the owner from the state that the operation left. */
+  async #leftoversAfter(settings: ProjectChanges | undefined): Promise<Remaining[]> {
+    const owner = await ownerOfStack(this.#stack, this.#options.workDir).catch(() => undefined);
+    return this.#leftovers(owner, settings);
+  }
+
+  /** Without an owner, nothing tells whose an object is. */
+  async #leftovers(owner: Owner | undefined, settings: ProjectChanges = {}): Promise<Remaining[]> {
+    const { platform, slug } = this.#job;
+    const { retainData = false, retainRepository = false } = settings;
+    try {
+      const found = await this.#platformSettings();
+      if (!owner) throw new InfraError("RDEV_ENGINE", "The state of the stack cannot be read.");
+      return await findLeftovers({ slug, owner, settings: found, retainData, retainRepository });
+    } catch (error) {
+      const reason = error instanceof InfraError ? `: ${error.message}` : "";
+      const what = `settings of the platform ${platform}, which say where to look${reason}`;
+      return [{ system: "pulumi", what, why: "unreachable" }];
+    }
+  }
+
+  #platformSettings() {
+    const { platform, slug } = this.#job;
+    return platformSettingsOf({ kind: "project", platform, slug }, this.#options.workDir);
+  }
+
+  #result(outcome: Outcome, more: Partial<Result> = {}): Result {
+    const defaults = { remaining: [], gone: false, mayUndo: false, killed: this.#wasKilled };
+    return { outcome, ...defaults, ...more };
+  }
+}
+
+/** In the form of a stack's file, which holds texts and objects. */
+function stackConfig({
+  sizes,
+  retainData,
+  retainRepository,
+  ...texts
+}: Job["settings"]): StackConfig {
+  return {
+    ...texts,
+    ...(sizes !== undefined && { sizes }),
+    ...(retainData !== undefined && { retainData: String(retainData) }),
+    ...(retainRepository !== undefined && { retainRepository: String(retainRepository) }),
+  };
+}
+
+function noRollback(slug: string, existing: readonly string[]): InfraError {
+  return problems(
+    "RDEV_ROLLBACK",
+    `A rollback of "${slug}" would delete more than this operation makes. Send the request again with ` +
+      '"onFailure": "keep". These exist already:',
+    existing,
+  );
+}
+
+function notStarted({ code, message }: InfraError): Outcome {
+  const errors = [{ code, message: `Nothing was done. ${message}` }];
+  return { result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors };
+}
+
+function withRemaining(outcome: Outcome, remaining: readonly Remaining[]): Outcome {
+  if (remaining.length === 0) return outcome;
+  const { code, message } = problems(
+    "RDEV_REMAINS",
+    "The destroy is not complete. The stack's record stays, and the next destroy continues from there. " +
+      "These are left:",
+    remaining.map(describeLeftover),
+  );
+  return { ...outcome, result: "failed", errors: [...outcome.errors, { code, message }] };
+}
+
+function describeLeftover({ system, what, why }: Remaining): string {
+  return `${system}: ${what} (${why})`;
+}
