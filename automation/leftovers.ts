@@ -11,7 +11,7 @@ import { leftovers as postgres } from "../providers/postgres/leftovers.ts";
 import { leftovers as redis } from "../providers/redis/leftovers.ts";
 import { leftovers as registry } from "../providers/registry/leftovers.ts";
 import { leftovers as woodpecker } from "../providers/woodpecker/leftovers.ts";
-import type { Remaining } from "./operations/operation.ts";
+import type { Remaining } from "../core/operation.ts";
 
 /** The probe of each system. A system without one is reported as unreachable, never as empty. */
 export const LEFTOVER_PROBES: Readonly<Partial<Record<SystemName, LeftoverProbe>>> = {

@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import { Option } from "commander";
-import type { Outcome } from "../automation/engine/outcome.ts";
+import type { Outcome } from "../core/operation.ts";
 import type { Recording } from "../automation/operations/recorded.ts";
 import type { Store } from "../automation/store/store.ts";
 import { connection, hasDatabase } from "../core/connections.ts";

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../core/errors.ts";
-import type { Outcome } from "../automation/engine/outcome.ts";
+import type { Outcome } from "../core/operation.ts";
 
 export const EXIT = {
   done: 0,
@@ -24,7 +24,7 @@ Exit codes:
   130  interrupted; run the same command again to continue`;
 
 /** Errors that the caller can fix without looking at any server. */
-const BAD_INPUT: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+const BAD_INPUT: ReadonlySet<string | undefined> = new Set<ErrorCode>([
   "RDEV_SLUG",
   "RDEV_STACK_NAME",
   "RDEV_CONNECTION",

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { OperationOptions } from "../automation/engine/options.ts";
 import type * as engineModule from "../automation/engine/stack.ts";
-import type { Outcome } from "../automation/engine/outcome.ts";
+import type { Outcome } from "../core/operation.ts";
 import type { Step } from "../core/previews/step.ts";
 import { EXIT, exitCode } from "./exit-codes.ts";
 import { countOfChanges, errorText } from "./text.ts";

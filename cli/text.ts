@@ -1,7 +1,5 @@
 import { styleText } from "node:util";
-import type { Changes, ResourceStep } from "../automation/engine/events.ts";
-import type { OperationError } from "../automation/engine/messages.ts";
-import type { Remaining } from "../automation/operations/operation.ts";
+import type { Changes, OperationError, Remaining, ResourceStep } from "../core/operation.ts";
 import { typeText } from "../core/engine-values.ts";
 
 export type Style = Parameters<typeof styleText>[0];

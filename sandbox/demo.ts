@@ -3,8 +3,7 @@
  * on it a project through the API, proved by looking at those servers, and deleted without a trace.
  */
 import { styleText } from "node:util";
-import { NO_CHANGES } from "../automation/engine/events.ts";
-import type { Outcome } from "../automation/engine/outcome.ts";
+import { NO_CHANGES, type Outcome } from "../core/operation.ts";
 import { destroy, up } from "../automation/engine/stack.ts";
 import type { NumberedEventView } from "../automation/service/schemas/operation.ts";
 import type { projectView } from "../automation/service/schemas/project.ts";
@@ -168,16 +167,14 @@ function done(outcome: Outcome): Outcome {
 }
 
 function followed(events: readonly NumberedEventView[]): string {
-  const resources = events.filter(({ event: { event, component } }) => {
-    return event === "resourceDone" && !component;
-  });
+  const resources = events.filter(
+    ({ event }) => event.event === "resourceDone" && !event.component,
+  );
   return `followed through ${events.length} events, ${resources.length} resources done`;
 }
 
 function changed(outcome: Pick<Outcome, "changes"> | undefined): string {
-  const counts = Object.entries(outcome?.changes ?? NO_CHANGES).filter(
-    ([, count]) => (count as number) > 0,
-  );
+  const counts = Object.entries(outcome?.changes ?? NO_CHANGES).filter(([, count]) => count > 0);
   return counts.map(([kind, count]) => `${String(count)} ${kind}`).join(", ") || "no changes";
 }
 

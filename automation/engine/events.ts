@@ -1,46 +1,10 @@
-import type {
-  EngineEvent,
-  OpMap,
-  OpType,
-  StepEventMetadata,
-} from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, OpMap, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
 import { mask } from "../../core/engine-values.ts";
+import type { Changes, OperationEvent, ResourceStep } from "../../core/operation.ts";
 import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import { projectChanges, type ProjectChanges } from "../../core/settings.ts";
-import { toError, type OperationError } from "./messages.ts";
+import { toError } from "./messages.ts";
 import { cleanMessage } from "./quirks/cli-text.ts";
-
-/** A resource that the engine works on. */
-export interface ResourceStep {
-  readonly urn: string;
-  /** As `pulumi-nodejs:dynamic/gitea:Repository`. */
-  readonly type: string;
-  readonly name: string;
-  readonly op: OpType;
-  /** A component: a group of others, without an object of its own. */
-  readonly component: boolean;
-  /** Properties that differ, on update and replace. */
-  readonly changed?: readonly string[];
-}
-
-/** How many resources an operation changed, or, in a preview, would. */
-export interface Changes {
-  readonly create: number;
-  readonly update: number;
-  readonly replace: number;
-  readonly delete: number;
-  readonly same: number;
-}
-
-/** What happens in an operation, in order. Holds no secret: values of properties are left out. */
-export type OperationEvent =
-  | ({ readonly event: "resourceStarted" } & ResourceStep)
-  | ({ readonly event: "resourceDone" | "resourceFailed" } & ResourceStep & Duration)
-  | ({
-      readonly event: "diagnostic";
-      readonly severity: "info" | "warning" | "error";
-    } & OperationError)
-  | ({ readonly event: "summary"; readonly changes: Changes } & Duration);
 
 /**
  * What is going on right now, such as what a resource waits for. Shown on a terminal and never stored:
@@ -51,12 +15,6 @@ export interface Status {
   readonly urn?: string;
   readonly message: string;
 }
-
-interface Duration {
-  readonly durationMs: number;
-}
-
-export const NO_CHANGES: Changes = { create: 0, update: 0, replace: 0, delete: 0, same: 0 };
 
 /** Makes one operation's events of the engine's, and keeps the stack's outputs and settings. */
 export class EventReader {

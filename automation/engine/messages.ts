@@ -1,4 +1,5 @@
-import { ERROR_CODES, InfraError, type ErrorCode } from "../../core/errors.ts";
+import { ERROR_CODES, InfraError } from "../../core/errors.ts";
+import type { OperationError } from "../../core/operation.ts";
 import {
   cliErrors,
   cliFailure,
@@ -7,15 +8,6 @@ import {
   type LockHolder,
 } from "./quirks/cli-text.ts";
 
-/** An error of an operation, for a user. Holds no secret and no stack trace. */
-export interface OperationError {
-  /** Present if the error is one of rdev-infra's own. */
-  readonly code?: ErrorCode;
-  /** The resource that failed. */
-  readonly urn?: string;
-  readonly message: string;
-}
-
 /** Makes an error of a clean message, and takes the code of rdev-infra out of it if there is one. */
 export function toError(message: string, urn?: string): OperationError {
   const match = /\b(RDEV_[A-Z_]+): /.exec(message);
@@ -23,7 +15,7 @@ export function toError(message: string, urn?: string): OperationError {
   const known = code !== undefined && code in ERROR_CODES;
   const isUnauthorized = !known && isKubernetesUnauthorized(message);
   return {
-    ...(known && { code: code as ErrorCode }),
+    ...(known && { code }),
     ...(isUnauthorized && { code: "RDEV_UNAUTHORIZED" }),
     ...(urn !== undefined && { urn }),
     message: known ? message.slice(match!.index + match![0].length) : message,

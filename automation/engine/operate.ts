@@ -13,11 +13,12 @@ import {
   type CommandControl,
 } from "./command.ts";
 import { checkConfig, storeConfig } from "./config.ts";
-import { EventReader, type OperationEvent } from "./events.ts";
+import { EventReader } from "./events.ts";
+import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { PACKAGE } from "./folders.ts";
 import { commandFailure } from "./messages.ts";
 import type { DestroyOptions, PreviewOptions, StackProgram } from "./options.ts";
-import { outcome, type Outcome } from "./outcome.ts";
+import { outcomeOf } from "./outcome.ts";
 import { lockHolders, type LockHolder } from "./quirks/cli-text.ts";
 import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
@@ -90,7 +91,7 @@ export async function operate(
   } finally {
     stall.stop();
   }
-  return outcome({
+  return outcomeOf({
     events,
     outputs: reader.outputs,
     settings: reader.settings,

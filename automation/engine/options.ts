@@ -3,7 +3,8 @@ import type { Step } from "../../core/previews/step.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { CommandControl } from "./command.ts";
 import type { StackConfig } from "./config.ts";
-import type { OperationEvent, Status } from "./events.ts";
+import type { Status } from "./events.ts";
+import type { OperationEvent } from "../../core/operation.ts";
 import type { LockHolder } from "./quirks/cli-text.ts";
 import type { StackState, StateProperty } from "./state.ts";
 

@@ -1,24 +1,16 @@
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
-import { NO_CHANGES, type Changes, type OperationEvent } from "./events.ts";
-import { toError, type OperationError } from "./messages.ts";
+import {
+  NO_CHANGES,
+  type OperationError,
+  type OperationEvent,
+  type Outcome,
+} from "../../core/operation.ts";
+import { toError } from "./messages.ts";
 
-/** How an operation ended. */
-export interface Outcome {
-  readonly result: "succeeded" | "failed" | "cancelled";
-  readonly changes: Changes;
-  /** The stack's outputs; secrets are the text "[secret]". */
-  readonly outputs: Readonly<Record<string, unknown>>;
-  /** What a project's stack records to be made with; absent where the operation ended before that. */
-  readonly settings?: ProjectChanges;
-  readonly durationMs: number;
-  /** Empty when it succeeded. */
-  readonly errors: readonly OperationError[];
-}
-
-/** What is known of an operation when its process has ended. */
-export interface Ended {
+/** What is known of an operation when the engine's process has ended. */
+export interface EngineRun {
   readonly events: readonly OperationEvent[];
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly settings?: ProjectChanges | undefined;
@@ -28,8 +20,8 @@ export interface Ended {
   readonly cancelled: boolean;
 }
 
-export function outcome(ended: Ended): Outcome {
-  const { events, outputs, settings, durationMs, failure, cancelled } = ended;
+export function outcomeOf(run: EngineRun): Outcome {
+  const { events, outputs, settings, durationMs, failure, cancelled } = run;
   const summary = events.findLast((event) => event.event === "summary");
   const result = failure === undefined ? "succeeded" : cancelled ? "cancelled" : "failed";
   return {

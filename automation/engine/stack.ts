@@ -2,7 +2,8 @@ import { prepareDestroy } from "./before-destroy.ts";
 import { inScratchFolder, PACKAGE } from "./folders.ts";
 import { operate } from "./operate.ts";
 import type { DestroyOptions, OperationOptions, PreviewOptions, UpOptions } from "./options.ts";
-import { outcome, type Outcome } from "./outcome.ts";
+import { outcomeOf } from "./outcome.ts";
+import type { Outcome } from "../../core/operation.ts";
 import { StackState } from "./state.ts";
 
 /** After a failure the engine continues with everything that does not depend on it. */
@@ -90,6 +91,6 @@ function withoutTrace(
   run: (copy: string) => Promise<Outcome>,
 ): Promise<Outcome> {
   return inScratchFolder(workDir, stack, run).catch((failure: unknown) =>
-    outcome({ events: [], outputs: {}, durationMs: 0, failure, cancelled: false }),
+    outcomeOf({ events: [], outputs: {}, durationMs: 0, failure, cancelled: false }),
   );
 }

@@ -10,7 +10,7 @@ import type { OperationRow, Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import type { JobResult } from "../worker/messages.ts";
 import type { PastAttempt } from "./lock-owner.ts";
-import type { NumberedEvent } from "./operation.ts";
+import type { NumberedEvent } from "../../core/operation.ts";
 import { addEvents, addStateEvent, isOpen, lockedRow } from "./rows.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Listener } from "../store/listener.ts";
 import type { Schema } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
-import { OPERATION_STATES, type OperationState } from "./operation.ts";
+import { OPERATION_STATES, type OperationState } from "../../core/operation.ts";
 
 const CHANNEL = "rdev_operations";
 

@@ -1,8 +1,7 @@
 import { userMessage } from "../../core/errors.ts";
-import type { OperationEvent } from "../engine/events.ts";
+import type { NumberedEvent, OperationEvent } from "../../core/operation.ts";
 import { isTransient } from "../store/errors.ts";
 import { LostAttempt } from "./attempt.ts";
-import type { NumberedEvent } from "./operation.ts";
 
 const FLUSH_MS = 250;
 /** Of one attempt. A project's stack gives some hundred. */

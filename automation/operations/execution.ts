@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { asInfraError, type ErrorCode, userMessage } from "../../core/errors.ts";
-import { NO_CHANGES } from "../engine/events.ts";
-import type { Outcome } from "../engine/outcome.ts";
+import { NO_CHANGES, type OperationKind, type Outcome } from "../../core/operation.ts";
 import { isTransient } from "../store/errors.ts";
 import type { Job } from "../worker/job.ts";
 import type { JobResult } from "../worker/messages.ts";
@@ -10,7 +9,6 @@ import { Attempt, LostAttempt, type Office, type Ticket } from "./attempt.ts";
 import { EventLog } from "./event-log.ts";
 import { Lease } from "./lease.ts";
 import { isHolderDead } from "./lock-owner.ts";
-import type { OperationKind } from "./operation.ts";
 import { recorded } from "./recorded.ts";
 import type { RunnerLog } from "./runner-log.ts";
 

@@ -11,8 +11,13 @@ import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { Bell } from "./bell.ts";
 import { InTurn } from "./in-turn.ts";
-import type { NumberedEvent, Operation, OperationRequest, OperationState } from "./operation.ts";
-import { addStateEvent, isOpen, lockedRow, OPEN, operation } from "./rows.ts";
+import type {
+  NumberedEvent,
+  Operation,
+  OperationRequest,
+  OperationState,
+} from "../../core/operation.ts";
+import { addStateEvent, isOpen, lockedRow, OPEN, operationOf } from "./rows.ts";
 
 /** In ms: how long news may stay unheard when the database's notification was lost. */
 const POLL_MS = 2_000;
@@ -81,7 +86,7 @@ export class Operations {
     return this.#inTurn.run(stack, () =>
       this.#store.exclusively(`operations of ${stack}`, async (transaction) => {
         const replayed = await replay(transaction, input);
-        if (replayed) return { operation: operation(replayed), replayed: true };
+        if (replayed) return { operation: operationOf(replayed), replayed: true };
         if (input.ifBusy === "refuse") await refuseIfBusy(transaction, input);
         await refuseIfFull(transaction, input, this.#maxOpen);
         await demandKnown(transaction, input);
@@ -98,7 +103,7 @@ export class Operations {
           },
         );
         if (input.request.kind !== "preview") await this.#recordSubmit(transaction, row);
-        return { operation: operation(row), replayed: false };
+        return { operation: operationOf(row), replayed: false };
       }),
     );
   }
@@ -107,7 +112,7 @@ export class Operations {
     const row = await this.#store.run((db) =>
       db.selectFrom("operations").selectAll().where("id", "=", id).executeTakeFirst(),
     );
-    return row && operation(row);
+    return row && operationOf(row);
   }
 
   /** Newest first. */
@@ -120,7 +125,7 @@ export class Operations {
       if (before !== undefined) query = query.where("id", "<", before);
       return query.execute();
     });
-    return rows.map(operation);
+    return rows.map(operationOf);
   }
 
   /** The project's newest one. */
@@ -188,7 +193,7 @@ export class Operations {
       if (!row) throw notFound(id);
       if (row.state !== "queued" && row.state !== "running") {
         await this.#recordCancel(transaction, row, actor);
-        return operation(row);
+        return operationOf(row);
       }
       const state = row.state === "queued" ? "cancelled" : "cancelling";
       const next = await transaction
@@ -202,7 +207,7 @@ export class Operations {
         await this.#boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
       }
       await this.#recordCancel(transaction, next, actor);
-      return operation(next);
+      return operationOf(next);
     });
   }
 

@@ -5,7 +5,7 @@ import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { MANAGED_BY, type Mark } from "../../core/ownership.ts";
-import type { Outcome } from "../engine/outcome.ts";
+import type { Outcome } from "../../core/operation.ts";
 import { Projects, type Project, type StoredProject } from "../store/projects.ts";
 import type { Store } from "../store/store.ts";
 

@@ -3,8 +3,7 @@ import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { audited, auditLog, type AuditedResult } from "../audit/log.ts";
 import { lastSuccess } from "../audit/queries.ts";
-import { NO_CHANGES } from "../engine/events.ts";
-import type { Outcome } from "../engine/outcome.ts";
+import { NO_CHANGES, type Outcome } from "../../core/operation.ts";
 import type { Store } from "../store/store.ts";
 import { ProjectRow } from "./project-row.ts";
 

@@ -3,7 +3,7 @@ import { jsonText } from "../store/json.ts";
 import type { OperationRow, Schema } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
 import { ring } from "./bell.ts";
-import type { NumberedEvent, Operation, OperationState } from "./operation.ts";
+import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
 
 export const OPEN: readonly OperationState[] = ["queued", "running", "cancelling"];
 
@@ -11,7 +11,7 @@ export function isOpen(state: OperationState): boolean {
   return OPEN.includes(state);
 }
 
-export function operation(row: OperationRow): Operation {
+export function operationOf(row: OperationRow): Operation {
   return {
     ...{ id: row.id, platform: row.platform, slug: row.slug, request: row.request },
     ...{ state: row.state, actor: row.actor, attempts: row.attempts },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NumberedEvent, Operation } from "../operations/operation.ts";
+import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import { eventView, operationView } from "./schemas/operation.ts";
 
 export interface StreamOptions {

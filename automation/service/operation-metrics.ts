@@ -1,7 +1,6 @@
 import { sql } from "kysely";
 import { Gauge, type Registry } from "prom-client";
-import { OPERATION_STATES } from "../operations/operation.ts";
-import { OPERATION_KINDS } from "./schemas/operation.ts";
+import { OPERATION_KINDS, OPERATION_STATES } from "../../core/operation.ts";
 import type { Store } from "../store/store.ts";
 
 interface Counted {

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import type { OperationRequest } from "../operations/operation.ts";
+import type { OperationRequest } from "../../core/operation.ts";
 import { demandProject, keyOf } from "./access.ts";
 import type { ServiceParts } from "./parts.ts";
 import { operationSchema, type OperationView, operationView } from "./schemas/operation.ts";

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
-import type { Operation } from "../operations/operation.ts";
-import { OPEN, operation } from "../operations/rows.ts";
+import type { Operation } from "../../core/operation.ts";
+import { OPEN, operationOf } from "../operations/rows.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -146,7 +146,7 @@ export class ProjectRecords {
           SELECT * FROM operations WHERE slug = project.slug ORDER BY id DESC LIMIT 1
         ) o`.execute(db),
     );
-    return new Map(rows.map((row) => [row.slug, operation(row)]));
+    return new Map(rows.map((row) => [row.slug, operationOf(row)]));
   }
 }
 

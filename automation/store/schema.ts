@@ -1,13 +1,13 @@
 import type { ColumnType, Generated, Selectable } from "kysely";
 import type { ProjectSettings } from "../../core/settings.ts";
-import type { Outcome } from "../engine/outcome.ts";
 import type {
   NumberedEvent,
   OperationKind,
   OperationRequest,
   OperationState,
+  Outcome,
   Remaining,
-} from "../operations/operation.ts";
+} from "../../core/operation.ts";
 import type { RunnerIdentity } from "../operations/runner-identity.ts";
 import type { Role } from "../keys/key.ts";
 import type { JsonText } from "./json.ts";
@@ -122,7 +122,7 @@ interface OperationsTable {
   /** Nothing of the project was there before it: all that is there since, it made. */
   found_empty: Generated<boolean>;
   outcome: ColumnType<Outcome | null, JsonText | undefined, JsonText | null>;
-  remaining: ColumnType<readonly Remaining[], JsonText | undefined, JsonText>;
+  remaining: ColumnType<Remaining[], JsonText | undefined, JsonText>;
   /** The number of its last event. */
   last_event: Generated<number>;
   idempotency_key: string | null;

@@ -1,57 +1,31 @@
 import { z } from "zod";
-import { ERROR_CODES, InfraError, type ErrorCode } from "../../core/errors.ts";
-import { projectChanges } from "../../core/settings.ts";
-import type { OperationEvent } from "../engine/events.ts";
-import type { Outcome } from "../engine/outcome.ts";
-import type { Remaining } from "../operations/operation.ts";
+import { InfraError } from "../../core/errors.ts";
+import {
+  diagnostic,
+  outcome,
+  remaining,
+  resourceDone,
+  resourceFailed,
+  resourceStarted,
+  summary,
+} from "../../core/operation.ts";
+import type { LockHolder } from "../engine/quirks/cli-text.ts";
 import { job } from "./job.ts";
 
-const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
-
-const operationError = z.strictObject({
-  code: code.optional(),
-  urn: z.string().optional(),
-  message: z.string(),
-});
-
-const changes = z.strictObject({
-  ...{ create: z.int(), update: z.int(), replace: z.int(), delete: z.int(), same: z.int() },
-});
-
-const step = {
-  ...{ urn: z.string(), type: z.string(), name: z.string(), op: z.string() },
-  ...{ component: z.boolean(), changed: z.array(z.string()).optional() },
-};
-
-const durationMs = z.number();
-
 const event = z.discriminatedUnion("event", [
-  z.strictObject({ event: z.literal("resourceStarted"), ...step }),
-  z.strictObject({ event: z.literal("resourceDone"), ...step, durationMs }),
-  z.strictObject({ event: z.literal("resourceFailed"), ...step, durationMs }),
-  operationError.extend({
-    event: z.literal("diagnostic"),
-    severity: z.enum(["info", "warning", "error"]),
-  }),
-  z.strictObject({ event: z.literal("summary"), changes, durationMs }),
-]) as unknown as z.ZodType<OperationEvent>;
-
-const outcome = z.strictObject({
-  result: z.enum(["succeeded", "failed", "cancelled"]),
-  outputs: z.record(z.string(), z.unknown()),
-  settings: projectChanges.optional(),
-  errors: z.array(operationError),
-  ...{ changes, durationMs },
-}) as unknown as z.ZodType<Outcome>;
-
-const remaining = z.strictObject({
-  ...{ system: z.string(), what: z.string() },
-  why: z.enum(["retained", "unreachable", "left", "not-ours"]),
-}) satisfies z.ZodType<Remaining>;
+  resourceStarted.strict(),
+  resourceDone.strict(),
+  resourceFailed.strict(),
+  diagnostic.strict(),
+  summary.strict(),
+]);
 
 const holder = z.strictObject({
-  ...{ user: z.string(), host: z.string(), pid: z.int(), since: z.string() },
-});
+  user: z.string(),
+  host: z.string(),
+  pid: z.int(),
+  since: z.string(),
+}) satisfies z.ZodType<LockHolder>;
 
 /** What the service sends to a worker. */
 const command = z.discriminatedUnion("type", [
@@ -79,8 +53,8 @@ const report = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("foundEmpty") }),
   z.strictObject({
     type: z.literal("done"),
-    outcome,
-    remaining: z.array(remaining),
+    outcome: outcome.strict(),
+    remaining: z.array(remaining.strict()),
     /** Nothing is left except what was retained on purpose, and the stack has no record. */
     gone: z.boolean(),
     /** A failed `up` made everything that exists now, so a rollback may delete it. */

@@ -6,16 +6,19 @@ import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { CommandFailure } from "../engine/command.ts";
 import type { StackConfig } from "../engine/config.ts";
-import { NO_CHANGES, type OperationEvent } from "../engine/events.ts";
+import {
+  NO_CHANGES,
+  type OperationEvent,
+  type Outcome,
+  type Remaining,
+} from "../../core/operation.ts";
 import { commandFailure } from "../engine/messages.ts";
 import type { OperationOptions, StackProgram } from "../engine/options.ts";
-import type { Outcome } from "../engine/outcome.ts";
 import { isInterruptionWarning, type LockHolder } from "../engine/quirks/cli-text.ts";
 import { platformSettingsOf } from "../engine/requirements.ts";
 import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
 import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
 import { findLeftovers } from "../leftovers.ts";
-import type { Remaining } from "../operations/operation.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./messages.ts";
 

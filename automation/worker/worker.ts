@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { OperationEvent } from "../engine/events.ts";
+import type { OperationEvent } from "../../core/operation.ts";
 import type { LockHolder } from "../engine/quirks/cli-text.ts";
 import { makeWorkFolder } from "../engine/folders.ts";
 import { memoryOf } from "../processes/processes.ts";

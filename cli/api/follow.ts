@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { NO_CHANGES, type OperationEvent } from "../../automation/engine/events.ts";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+import { NO_CHANGES, type OperationEvent, type Outcome } from "../../core/operation.ts";
 import { type OperationView, operationSchema } from "../../automation/service/schemas/operation.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { viewOf } from "../operation.ts";
@@ -55,7 +54,7 @@ export async function follow(
   }
 }
 
-const NOTHING = { changes: NO_CHANGES, outputs: {}, durationMs: 0, errors: [] } as const;
+const NOTHING = { changes: NO_CHANGES, outputs: {}, durationMs: 0, errors: [] };
 
 async function untilEnd(
   api: ApiClient,
@@ -126,6 +125,6 @@ function isFinal(error: unknown): boolean {
 }
 
 function outcomeOf({ outcome, state }: OperationView): Outcome {
-  if (outcome) return outcome as Outcome;
+  if (outcome) return outcome;
   return { ...NOTHING, result: state === "succeeded" || state === "failed" ? state : "cancelled" };
 }

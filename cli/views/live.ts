@@ -1,4 +1,5 @@
-import type { OperationEvent, Status } from "../../automation/engine/events.ts";
+import type { Status } from "../../automation/engine/events.ts";
+import type { OperationEvent } from "../../core/operation.ts";
 import { outputTree, resourceText, verb } from "../text.ts";
 import type { Row, Screen } from "./screen.ts";
 import { OperationText, type Subject, type View } from "./view.ts";

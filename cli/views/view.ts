@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
+import { type Status } from "../../automation/engine/events.ts";
 import {
-  NO_CHANGES,
   type Changes,
+  NO_CHANGES,
   type OperationEvent,
-  type Status,
-} from "../../automation/engine/events.ts";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+  type Outcome,
+} from "../../core/operation.ts";
 import type { Step } from "../../core/previews/step.ts";
 import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import {

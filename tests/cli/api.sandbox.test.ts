@@ -158,7 +158,11 @@ describe("rdev-infra service, keys, projects and operations", function () {
       ([, data]) => JSON.parse(data!) as OperationView,
     );
     assert.deepEqual(
-      operations.map(({ request: { kind, of }, state }) => [kind, of, state]),
+      operations.map(({ request, state }) => [
+        request.kind,
+        request.kind === "preview" ? request.of : undefined,
+        state,
+      ]),
       [
         ["preview", "up", "succeeded"],
         ["up", undefined, "succeeded"],

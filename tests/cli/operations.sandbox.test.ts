@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { OperationEvent } from "../../automation/engine/events.ts";
+import type { OperationEvent } from "../../core/operation.ts";
 import { up } from "../../automation/engine/stack.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
 import { withVariables } from "../support/with-variables.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
-import type { OperationEvent } from "../../automation/engine/events.ts";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { exitCode } from "../../cli/exit-codes.ts";
 import { goAhead } from "../../cli/operation.ts";
 import {
@@ -181,7 +180,7 @@ describe("linesView", () => {
   });
 
   it("names the properties that differ where it knows no values", () => {
-    const update = { ...done, op: "update", changed: ["spec.size"] } as const;
+    const update: OperationEvent = { ...done, op: "update", changed: ["spec.size"] };
     const [line] = lines([update], { ...PREVIEW, diff: true });
     assert.equal(line, "~ would update gitea:Repository my-app  spec.size");
   });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { preview, up } from "../../automation/engine/stack.ts";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+import type { Outcome } from "../../core/operation.ts";
 import { projects, type Run } from "../support/stage.ts";
 import { withVariables } from "../support/with-variables.ts";
 

@@ -3,7 +3,7 @@ import { cp, mkdtemp, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+import type { Outcome } from "../../core/operation.ts";
 import { environmentOf, processIds } from "../../automation/processes/processes.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { projects } from "../support/stage.ts";

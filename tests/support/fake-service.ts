@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import type { AuditEvent } from "../../automation/audit/log.ts";
 import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
-import type { NumberedEvent, Operation } from "../../automation/operations/operation.ts";
+import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import type { SubmitInput } from "../../automation/operations/operations.ts";
 import type { ServiceParts } from "../../automation/service/parts.ts";
 import { createService } from "../../automation/service/service.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { NumberedEvent, Operation } from "../../automation/operations/operation.ts";
+import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import { Operations, type SubmitInput } from "../../automation/operations/operations.ts";
 import { Runner, type RunnerOptions } from "../../automation/operations/runner.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { OperationEvent } from "../../automation/engine/events.ts";
-import type { Outcome } from "../../automation/engine/outcome.ts";
+import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { destroy, preview, refresh, up } from "../../automation/engine/stack.ts";
 import type { OperationOptions, UpOptions } from "../../automation/engine/options.ts";
 import { projectStackName } from "../../core/stack-name.ts";

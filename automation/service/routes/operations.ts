@@ -12,7 +12,7 @@ import {
   operationSchema,
   operationView,
 } from "../schemas/operation.ts";
-import { OPERATION_STATES } from "../../operations/operation.ts";
+import { OPERATION_STATES } from "../../../core/operation.ts";
 import { Places } from "../places.ts";
 import { pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { projectChanges } from "../../../core/settings.ts";
 import { slugProblems } from "../../../core/slug.ts";
 import { PROJECT_STATUSES } from "../../store/project-records.ts";
-import { operationSchema, operationView, settingsSchema } from "./operation.ts";
+import { operationSchema, operationView } from "./operation.ts";
+import { settingsSchema } from "../../../core/operation.ts";
 import type { ProjectRecord } from "../../store/project-records.ts";
 
 export const slugSchema = z

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
-import { EventReader, NO_CHANGES } from "../../../automation/engine/events.ts";
-import { outcome } from "../../../automation/engine/outcome.ts";
+import { EventReader } from "../../../automation/engine/events.ts";
+import { NO_CHANGES } from "../../../core/operation.ts";
+import { outcomeOf } from "../../../automation/engine/outcome.ts";
 
 const URN =
   "urn:pulumi:s::rdev::rdev:components:GitRepo$pulumi-nodejs:dynamic/gitea:Repository::my-app";
@@ -130,23 +131,23 @@ describe("outcome", () => {
   const error = { event: "diagnostic", severity: "error", message: "no" } as const;
 
   it("is a success without a failure, whatever was asked for", () => {
-    assert.equal(outcome({ ...ended, cancelled: true }).result, "succeeded");
+    assert.equal(outcomeOf({ ...ended, cancelled: true }).result, "succeeded");
   });
 
   it("names an error once", () => {
-    const { errors } = outcome({ ...ended, events: [error, error], failure: new Error("x") });
+    const { errors } = outcomeOf({ ...ended, events: [error, error], failure: new Error("x") });
     assert.deepEqual(errors, [{ message: "no" }]);
   });
 
   it("tells the failure only where the engine told nothing, and never a stack", () => {
-    const failed = outcome({ ...ended, failure: new Error("broke") });
+    const failed = outcomeOf({ ...ended, failure: new Error("broke") });
     assert.equal(failed.result, "failed");
     assert.deepEqual(failed.changes, NO_CHANGES);
     assert.deepEqual(failed.errors, [{ code: "RDEV_INTERNAL", message: "broke" }]);
   });
 
   it("of a cancelled operation has no error of its own", () => {
-    const { result, errors } = outcome({ ...ended, failure: new Error("x"), cancelled: true });
+    const { result, errors } = outcomeOf({ ...ended, failure: new Error("x"), cancelled: true });
     assert.deepEqual({ result, errors }, { result: "cancelled", errors: [] });
   });
 });

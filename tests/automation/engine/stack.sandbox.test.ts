@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import type { OperationEvent } from "../../../automation/engine/events.ts";
+import type { OperationEvent } from "../../../core/operation.ts";
 import { destroy, preview, previewDestroy, refresh, up } from "../../../automation/engine/stack.ts";
 import type { DestroyOptions, PreviewOptions } from "../../../automation/engine/options.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";

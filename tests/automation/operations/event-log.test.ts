@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EventLog } from "../../../automation/operations/event-log.ts";
-import type { NumberedEvent } from "../../../automation/operations/operation.ts";
+import type { NumberedEvent } from "../../../core/operation.ts";
 import { InfraError } from "../../../core/errors.ts";
 
 type Entry = Omit<NumberedEvent, "number">;

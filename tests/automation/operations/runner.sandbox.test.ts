@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { up } from "../../../automation/engine/stack.ts";
-import type { Operation } from "../../../automation/operations/operation.ts";
+import type { Operation } from "../../../core/operation.ts";
 import { startTimeOf } from "../../../automation/processes/processes.ts";
 import { workerProcesses } from "../../../automation/worker/environment.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";

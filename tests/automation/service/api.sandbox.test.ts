@@ -9,7 +9,7 @@ import { request } from "undici";
 import { MultiWriter } from "../../../automation/audit/log.ts";
 import { auditPage } from "../../../automation/audit/queries.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
-import type { Operation } from "../../../automation/operations/operation.ts";
+import type { Operation } from "../../../core/operation.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
 import { addEvents, addStateEvent } from "../../../automation/operations/rows.ts";
 import { registerOperationMetrics } from "../../../automation/service/operation-metrics.ts";

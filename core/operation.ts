@@ -1,0 +1,215 @@
+import { z } from "zod";
+import { projectChanges } from "./settings.ts";
+
+// The one vocabulary of operations. The engine, the worker's messages, the database's rows and the
+// API use these shapes. They ignore properties that they do not know: a command must be able to read
+// the answers of a newer service. The worker's messages add `.strict()`.
+
+/** What is done to a project's stack. */
+export const OPERATION_KINDS = ["up", "preview", "refresh", "destroy"] as const;
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/** `queued`, `running` and `cancelling` are open; the others are final. */
+export const OPERATION_STATES = [
+  "queued",
+  "running",
+  "cancelling",
+  "succeeded",
+  "failed",
+  "cancelled",
+] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
+
+export const operationState = z.enum(OPERATION_STATES).meta({
+  id: "OperationState",
+  description:
+    "`queued` waits for its turn, `running` has a worker, `cancelling` was asked to stop. The others " +
+    "are final.",
+});
+
+export const settingsSchema = z.object(projectChanges.shape).meta({
+  id: "ProjectSettings",
+  description:
+    "Settings of a project. A setting that is left out has the platform's value, or its default.",
+});
+
+/** What a caller asks for. Settings that it does not name stay as they are. */
+export const operationRequest = z
+  .discriminatedUnion("kind", [
+    z.object({
+      kind: z.literal("up"),
+      settings: settingsSchema,
+      onFailure: z.enum(["keep", "rollback"]).meta({
+        description: "If the first `up` fails: keep what it created, or destroy it again.",
+      }),
+    }),
+    z.object({
+      kind: z.literal("preview"),
+      settings: settingsSchema,
+      of: z.enum(["up", "destroy"]).meta({
+        description: "What an `up` would change, or what a destroy would delete.",
+      }),
+    }),
+    z.object({ kind: z.literal("refresh") }),
+    z.object({
+      kind: z.literal("destroy"),
+      retainData: z.boolean().optional().meta({
+        description: "Keep the database. Default: the project's setting.",
+      }),
+      retainRepository: z.boolean().optional().meta({
+        description: "Archive the repository. Default: the project's setting.",
+      }),
+    }),
+  ])
+  .meta({ id: "OperationRequest", description: "What the caller asked for." });
+
+export type OperationRequest = z.output<typeof operationRequest>;
+
+/** An error of an operation, for a user. It holds no secret and no stack trace. */
+export const operationError = z
+  .object({
+    code: z.string().optional().meta({ description: "Set if the error is one of rdev-infra's." }),
+    urn: z.string().optional().meta({ description: "The resource that failed." }),
+    message: z.string(),
+  })
+  .meta({ id: "OperationError" });
+
+export type OperationError = z.output<typeof operationError>;
+
+export const changes = z
+  .object({
+    create: z.int(),
+    update: z.int(),
+    replace: z.int(),
+    delete: z.int(),
+    same: z.int(),
+  })
+  .meta({
+    id: "Changes",
+    description: "How many resources the operation changed. For a preview: would change.",
+  });
+
+export type Changes = z.output<typeof changes>;
+
+export const NO_CHANGES: Readonly<Changes> = {
+  create: 0,
+  update: 0,
+  replace: 0,
+  delete: 0,
+  same: 0,
+};
+
+/** How an operation ended. */
+export const outcome = z.object({
+  result: z.enum(["succeeded", "failed", "cancelled"]),
+  changes,
+  outputs: z.record(z.string(), z.unknown()).meta({
+    description: 'The stack\'s outputs. Secrets are the text "[secret]".',
+  }),
+  /** The settings that the stack records; absent if the operation ended before it recorded any. */
+  settings: projectChanges.optional(),
+  durationMs: z.number(),
+  errors: z.array(operationError).meta({ description: "Empty if the operation succeeded." }),
+});
+
+export type Outcome = z.output<typeof outcome>;
+
+export const remaining = z
+  .object({
+    system: z.string().meta({ examples: ["postgres"] }),
+    what: z.string().meta({ examples: ["database my_app"] }),
+    why: z.enum(["retained", "unreachable", "left", "not-ours"]).meta({
+      description:
+        "`retained`: kept on purpose. `unreachable`: its system did not answer. `left`: it is not " +
+        "deleted yet. `not-ours`: it has the project's name but not this stack's mark, so it was left " +
+        "alone.",
+    }),
+  })
+  .meta({ id: "Remaining", description: "An object that its server still has after a destroy." });
+
+export type Remaining = z.output<typeof remaining>;
+
+/** One preview, up, refresh or destroy of one project's stack. */
+export const operation = z.object({
+  /** Version 7, so ids sort by time. */
+  id: z.uuid(),
+  platform: z.string().meta({ examples: ["staging"] }),
+  slug: z.string().meta({ description: "The project's slug.", examples: ["my-app"] }),
+  request: operationRequest,
+  state: operationState,
+  actor: z.string().meta({ description: "Who asked: the name of a key, or a person." }),
+  createdAt: z.date(),
+  startedAt: z.date().nullable(),
+  endedAt: z.date().nullable(),
+  attempts: z.int().meta({
+    description: "How many times a worker started it. More than 1 after a crash.",
+  }),
+  /** Null until the operation has ended. */
+  outcome: outcome.nullable(),
+  remaining: z.array(remaining).meta({
+    description: "After a destroy: what is left, and what was kept on purpose.",
+  }),
+});
+
+export type Operation = z.output<typeof operation>;
+
+/** A resource that the engine works on. */
+const resourceStep = z.object({
+  urn: z.string().meta({ description: "The resource." }),
+  type: z.string().meta({ examples: ["pulumi-nodejs:dynamic/gitea:Repository"] }),
+  name: z.string(),
+  op: z.string().meta({ description: "What the engine does to it.", examples: ["create"] }),
+  component: z.boolean().meta({ description: "A group of other resources." }),
+  changed: z
+    .array(z.string())
+    .optional()
+    .meta({ description: "Properties that differ, for an update or a replacement." }),
+});
+
+export type ResourceStep = z.output<typeof resourceStep>;
+
+const durationMs = z.number();
+
+export const resourceStarted = resourceStep.extend({ event: z.literal("resourceStarted") });
+export const resourceDone = resourceStep.extend({ event: z.literal("resourceDone"), durationMs });
+export const resourceFailed = resourceStep.extend({
+  event: z.literal("resourceFailed"),
+  durationMs,
+});
+export const diagnostic = operationError.extend({
+  event: z.literal("diagnostic"),
+  severity: z.enum(["info", "warning", "error"]),
+});
+export const summary = z.object({ event: z.literal("summary"), changes, durationMs });
+
+/** What the engine does in an operation. Holds no secret: the values of properties are left out. */
+export type OperationEvent = z.output<
+  | typeof resourceStarted
+  | typeof resourceDone
+  | typeof resourceFailed
+  | typeof diagnostic
+  | typeof summary
+>;
+
+const stateChanged = z.object({
+  event: z.literal("state"),
+  state: operationState,
+  attempts: z.int(),
+});
+
+export const numberedEvent = z.object({
+  number: z.int().meta({ description: "Starts at 1 and has no gaps." }),
+  at: z.date(),
+  event: z
+    .discriminatedUnion("event", [
+      stateChanged,
+      resourceStarted,
+      resourceDone,
+      resourceFailed,
+      diagnostic,
+      summary,
+    ])
+    .meta({ id: "OperationEvent", description: "What happened in an operation." }),
+});
+
+export type NumberedEvent = z.output<typeof numberedEvent>;
