@@ -1,18 +1,18 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { promisify } from "node:util";
+import { init, parse } from "es-module-lexer";
 import { affectedStacks, type Affected } from "../../core/previews/affected.ts";
 import { parseStackName } from "../../core/stack-name.ts";
-import { importsOf } from "./import-graph.ts";
 
 const run = promisify(execFile);
 const MAX_OUTPUT = 64 * 1024 * 1024;
 
 /**
- * The stacks that the changes since `base` (a commit, branch or tag) can touch: those of the commits
- * since both parted, and those not committed yet. All of them, with the reason, where that cannot be
- * told, as of a base that git does not know.
+ * Returns the stacks that changes since `base` (a commit, branch or tag) can affect: changes in the
+ * commits since both parted, and uncommitted ones. Returns all stacks, with the reason, if that cannot
+ * be determined, for example because git does not know the base.
  */
 export async function stacksChangedSince(
   base: string,
@@ -27,11 +27,11 @@ export async function stacksChangedSince(
     return affectedStacks(files, stacks, { platform, project, templateOf });
   } catch (error) {
     const [line = ""] = String((error as { stderr?: string }).stderr || error).split("\n");
-    return { stacks, why: `all: what changed since ${base} cannot be told (${line})` };
+    return { stacks, why: `all: what changed since ${base} cannot be determined (${line})` };
   }
 }
 
-/** What each kind of stack's program is made of. The entry picks between them, and is part of both. */
+/** The files of each kind of stack's program. The entry chooses between them, so it is part of both. */
 async function programs(root: string) {
   const [PLATFORM, PROJECT] = ["stacks/platform.ts", "stacks/project.ts"];
   const [platform, project, entry] = await Promise.all([
@@ -62,7 +62,7 @@ async function changedFiles(root: string, base: string): Promise<string[]> {
   return [...changed.split("\0"), ...added.split("\0")].filter((file) => file !== "");
 }
 
-/** From the stacks' files, where they are here. A project without one may have any template. */
+/** Reads templates from the stacks' files. A project without a file here may have any template. */
 async function templatesOf(
   workDir: string,
   stacks: readonly string[],
@@ -77,6 +77,27 @@ async function templatesOf(
     const [, template = "skeleton"] =
       /^\s+rdev:template:\s*["']?([a-z0-9-]+)["']?\s*$/m.exec(text) ?? [];
     found.set(stack, template);
+  }
+  return found;
+}
+
+/** The files that a module imports, directly or not, and itself; files behind `without` are left out. */
+export async function importsOf(
+  root: string,
+  entry: string,
+  without: readonly string[] = [],
+): Promise<Set<string>> {
+  await init;
+  const found = new Set<string>();
+  const queue = [entry];
+  for (const file of queue) {
+    if (found.has(file) || without.includes(file)) continue;
+    const text = await readFile(join(root, file), "utf8");
+    found.add(file);
+    const [imports] = parse(text);
+    for (const { specifier: path } of imports) {
+      if (path?.startsWith(".")) queue.push(normalize(join(dirname(file), path)));
+    }
   }
   return found;
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import pLimit from "p-limit";
 import { parseStackName } from "../../core/stack-name.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
@@ -61,7 +62,8 @@ export async function previewStacks(
   const plugins = await startSharedPlugins(workDir);
   try {
     const isPlatformUp = platformChecks(workDir, signal);
-    await eachOf(stacks, concurrency, async (stack) => {
+    const limit = pLimit(concurrency);
+    await limit.map(stacks, async (stack) => {
       const platformIsUp = await isPlatformUp(stack);
       const { env } = plugins;
       tell(await previewStack(stack, { ...options, env, platformIsUp, formerly: formerly(stack) }));
@@ -122,17 +124,4 @@ function platformChecks(workDir: string, signal: AbortSignal | undefined) {
     if (stack !== platform) known.set(platform, isUp);
     return isUp;
   };
-}
-
-/** Works on all, so many at once. */
-async function eachOf<T>(
-  items: readonly T[],
-  concurrency: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
 }

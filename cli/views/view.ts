@@ -61,12 +61,13 @@ export function jsonView({ operation, stack }: Subject, write: (line: string) =>
 /** Plain lines, for a log. */
 export function linesView(subject: Subject, write: (line: string) => void): View {
   const text = new OperationText(subject);
+  const writeAll = (lines: readonly string[]) => lines.forEach((line) => write(line));
   return {
-    event: (event) => text.lines(event).forEach(write),
+    event: (event) => writeAll(text.lines(event)),
     step: (step) => text.differences.add(step),
     status: () => undefined,
     note: (note) => console.error(note),
-    end: (outcome) => text.closing(outcome, outputLines).forEach(write),
+    end: (outcome) => writeAll(text.closing(outcome, outputLines)),
     close: () => undefined,
   };
 }

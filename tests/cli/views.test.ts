@@ -120,7 +120,7 @@ describe("linesView", () => {
     steps = [resized],
   ) {
     const written: string[] = [];
-    const view = linesView(subject, (line) => written.push(line));
+    const view = linesView(subject, (...line) => written.push(...line)); // console.log takes more
     for (const each of steps) view.step(each);
     for (const event of events) view.event(event);
     void view.end(outcome);

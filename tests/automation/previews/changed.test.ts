@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { stacksChangedSince } from "../../../automation/previews/changed.ts";
+import { cruise, type ICruiseResult } from "dependency-cruiser";
+import { importsOf, stacksChangedSince } from "../../../automation/previews/changed.ts";
 
 const run = promisify(execFile);
 
@@ -95,7 +96,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     await commit();
     const { stacks, why } = await stacksChangedSince("base", STACKS, { root, workDir: root });
     assert.deepEqual(stacks, STACKS);
-    assert.match(why, /^all: .* cannot be told .*pod\.ts/);
+    assert.match(why, /^all: .* cannot be determined .*pod\.ts/);
   });
 
   it("are those of this branch only, whatever its base has got since", async () => {
@@ -134,7 +135,48 @@ describe("the stacks that changed since a commit of a real repository", () => {
     for (const base of ["origin/mian", "--all", "base:docs/a.md", ""]) {
       const { stacks, why } = await stacksChangedSince(base, STACKS, { root, workDir: root });
       assert.deepEqual(stacks, STACKS);
-      assert.ok(why?.startsWith(`all: what changed since ${base} cannot be told (`), why);
+      assert.ok(why?.startsWith(`all: what changed since ${base} cannot be determined (`), why);
     }
+  });
+});
+
+const ROOT = join(import.meta.dirname, "../../..");
+
+describe("importsOf", () => {
+  it("finds what dependency-cruiser finds, type imports included", async () => {
+    const { output } = await cruise(["index.ts"], {
+      baseDir: ROOT,
+      doNotFollow: { path: "node_modules" },
+      exclude: { path: "^(node_modules|templates)/" },
+      tsPreCompilationDeps: true,
+    });
+    const own = (output as ICruiseResult).modules.filter(
+      ({ coreModule, couldNotResolve, source }) =>
+        !coreModule && !couldNotResolve && source.endsWith(".ts"),
+    );
+    const found = await importsOf(ROOT, "index.ts");
+    assert.ok(own.length > 50);
+    assert.deepEqual(
+      own.map(({ source }) => source).filter((file) => !found.has(file)),
+      [],
+    );
+  });
+
+  it("follows every form of import, and ignores what is only text", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rdev-imports-"));
+    const forms = [
+      'import type { A } from "./a.ts";',
+      'import { type B } from "./b.ts";',
+      'export type { C } from "./c.ts";',
+      'export * from "./d.ts";',
+      'import "./e.ts";',
+      'const f = await import("./f.ts");',
+      'const text = \'import "./none.ts"\'; // import "./none.ts"',
+    ];
+    await writeFile(join(folder, "index.ts"), `${forms.join("\n")}\n`);
+    for (const name of "abcdef") await writeFile(join(folder, `${name}.ts`), "export {};\n");
+    const found = [...(await importsOf(folder, "index.ts"))].toSorted();
+    await rm(folder, { recursive: true });
+    assert.deepEqual(found, ["a.ts", "b.ts", "c.ts", "d.ts", "e.ts", "f.ts", "index.ts"]);
   });
 });
