@@ -42,6 +42,7 @@ export function durationText(ms: number): string {
 
 /** Resources whose type does not say what they do. */
 const PURPOSES: Readonly<Partial<Record<string, string>>> = {
+  SettingsRecord: "records the settings of the last up",
   TemplateSeed: "seeds the template",
   "kubernetes:ClusterClaim": "checks that the cluster is free for this platform",
   "kubernetes:ForeignFields": "looks up the fields that others changed",
@@ -64,7 +65,7 @@ export function resourceWithPurpose(resource: Resource): string {
 
 function kindOf(urn: string, type: string): string {
   const [, component] = /:(\w+)\$command:local:Command::/.exec(urn) ?? [];
-  return component ?? typeText(type);
+  return component ?? typeText(type).replace(/^rdev:/, "");
 }
 
 /** `creating`, `created` or `would create`; undefined for an operation that changes nothing. */

@@ -87,7 +87,7 @@ export async function importsOf(
   entry: string,
   without: readonly string[] = [],
 ): Promise<Set<string>> {
-  await init;
+  await init();
   const found = new Set<string>();
   const queue = [entry];
   for (const file of queue) {

@@ -77,7 +77,9 @@ export class OperationText {
   readonly differences = new Differences();
   readonly #subject: Subject;
   #shown: Changes = NO_CHANGES;
-  #components = 0;
+  #groups = 0;
+  /** A preview reports each component twice; its URN here tells the second time. */
+  readonly #components = new Set<string>();
   #touched = false;
 
   constructor(subject: Subject) {
@@ -93,9 +95,13 @@ export class OperationText {
         : [paint("dim", `· ${event.message}`)];
     }
     if (event.event === "summary") return [];
+    if (event.component && event.event === "resourceDone") {
+      if (this.#components.has(event.urn)) return [];
+      this.#components.add(event.urn);
+    }
     if (isGroup(event)) {
       const changes = event.event === "resourceDone" && verb(event.op, "past") !== undefined;
-      if (changes && event.type !== "pulumi:pulumi:Stack") this.#components += 1;
+      if (changes && event.type !== "pulumi:pulumi:Stack") this.#groups += 1;
       return [];
     }
     if (event.event === "resourceStarted") {
@@ -155,7 +161,7 @@ export class OperationText {
   #counts({ changes }: Outcome): string {
     const { tense } = this.#subject;
     if (isDeepStrictEqual(this.#shown, NO_CHANGES)) return changesText(changes, tense);
-    const count = this.#components;
+    const count = this.#groups;
     const which = count === 1 ? "1 component that groups" : `${count} components that group`;
     const others = count > 0 ? ` (and ${which} them)` : "";
     return changesText(this.#shown, tense) + others;

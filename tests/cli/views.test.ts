@@ -133,6 +133,7 @@ describe("linesView", () => {
       done,
       { ...done, op: "same" },
       { ...done, component: true, type: "rdev:components:GitRepo" },
+      { ...done, component: true, type: "rdev:components:GitRepo" }, // a preview reports it twice
       { ...done, component: true, type: "pulumi:pulumi:Stack" },
       { event: "diagnostic", severity: "warning", message: "an old key" },
     ];
@@ -188,7 +189,10 @@ describe("linesView", () => {
   it("shows an update of the recorded settings, which may be the only change", () => {
     const record = { ...done, type: SETTINGS_RECORD, component: true } as const;
     const [updated] = lines([{ ...record, op: "update" }], PREVIEW);
-    assert.match(updated ?? "", /^~ would update rdev:SettingsRecord my-app$/);
+    assert.match(
+      updated ?? "",
+      /^~ would update SettingsRecord my-app: records the settings of the last up$/,
+    );
     assert.match(lines([{ ...record, op: "create" }], PREVIEW)[0] ?? "", /^preview of staging: /);
   });
 
