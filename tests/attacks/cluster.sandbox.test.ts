@@ -15,9 +15,9 @@ import { projects, succeeded, unchanged, type Project } from "../support/stage.t
 
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
 
-/** What a pipeline tried with the token of its project, and the field that the server names. */
-const TRIES: readonly (readonly [title: string, spec: object, field: string])[] = [
-  ["200 replicas, past the quota", { replicas: 200 }, "spec.replicas"],
+/** Changes that a pipeline tries with its token, and the field in the server's message. */
+const ATTEMPTS: readonly (readonly [title: string, spec: object, field: string])[] = [
+  ["200 replicas, which exceed the quota", { replicas: 200 }, "spec.replicas"],
   [
     "no limits",
     {
@@ -39,10 +39,10 @@ const TRIES: readonly (readonly [title: string, spec: object, field: string])[] 
     { template: { spec: app({ securityContext: { runAsUser: 0 } }) } },
     "container app",
   ],
-  ["a node by name", { template: { spec: { nodeName: "node-0" } } }, "nodeName"],
-  ["a scheduler by name", { template: { spec: { schedulerName: "mine" } } }, "schedulerName"],
+  ["a specific node", { template: { spec: { nodeName: "node-0" } } }, "nodeName"],
+  ["a specific scheduler", { template: { spec: { schedulerName: "mine" } } }, "schedulerName"],
   [
-    "to go before every other pod",
+    "priority over every other pod",
     { template: { spec: { priorityClassName: "system-node-critical" } } },
     "priorityClassName",
   ],
@@ -65,7 +65,7 @@ const TRIES: readonly (readonly [title: string, spec: object, field: string])[] 
   ],
   ["a volume", { template: { spec: { volumes: [{ name: "x", emptyDir: {} }] } } }, "volumes"],
   [
-    "another service's logs",
+    "the service label of another project",
     { template: { metadata: { labels: { "citadel.io/service": "neighbour" } } } },
     "spec.template.metadata",
   ],
@@ -76,7 +76,7 @@ function app(change: object) {
   return { containers: [{ name: "app", ...change }] };
 }
 
-describe("what a project's pipeline tries in the cluster", function () {
+describe("a project's pipeline in the cluster", function () {
   this.timeout(300_000);
   const project = projects();
   let one: Project;
@@ -101,7 +101,7 @@ describe("what a project's pipeline tries in the cluster", function () {
   const patch = (body: object, fieldManager = "kubectl-set") =>
     pipeline.patchNamespacedDeployment({ ...where(), body, fieldManager }, STRATEGIC);
 
-  it("sets the image, and says why, as kubectl set image does", async () => {
+  it("can set the image and the change cause, like kubectl set image", async () => {
     await patch({
       metadata: { annotations: { "kubernetes.io/change-cause": "build 7" } },
       spec: { template: { spec: app({ image: "registry.example.test/built:7" }) } },
@@ -116,22 +116,22 @@ describe("what a project's pipeline tries in the cluster", function () {
     unchanged(await one.preview());
   });
 
-  for (const [title, spec, field] of TRIES) {
+  for (const [title, spec, field] of ATTEMPTS) {
     it(`cannot have ${title}`, async () => {
       const before = (await live()).spec;
-      const said = await refused(patch({ spec }));
-      assert.match(said, /ValidatingAdmissionPolicy '(deploy|placement)\.staging\.rdev\.io'/);
-      assert.ok(said.includes(field), said);
+      const message = await refused(patch({ spec }));
+      assert.match(message, /ValidatingAdmissionPolicy '(deploy|placement)\.staging\.rdev\.io'/);
+      assert.ok(message.includes(field), message);
       assert.deepEqual((await live()).spec, before);
     });
   }
 
-  it("cannot hide a change behind a new image", async () => {
+  it("cannot combine another change with a new image", async () => {
     const spec = app({ image: "registry.example.test/evil:1", args: ["--evil"] });
     assert.match(await refused(patch({ spec: { template: { spec } } })), /the container app/);
   });
 
-  it("cannot put on labels, annotations, owners or finalizers, whatever field manager it names", async () => {
+  it("cannot add labels, annotations, owners or finalizers with any field manager", async () => {
     const changes = {
       labels: { team: "mine" },
       annotations: { "pulumi.com/skipAwait": "true" },
@@ -139,13 +139,13 @@ describe("what a project's pipeline tries in the cluster", function () {
       ownerReferences: [{ apiVersion: "v1", kind: "Secret", name: "x", uid: "x" }],
     };
     for (const [key, value] of Object.entries(changes)) {
-      const said = await refused(patch({ metadata: { [key]: value } }, "pulumi-kubernetes"));
-      assert.match(said, /may change the image/);
-      assert.ok(said.includes(`metadata.${key}`), said);
+      const message = await refused(patch({ metadata: { [key]: value } }, "pulumi-kubernetes"));
+      assert.match(message, /may change the image/);
+      assert.ok(message.includes(`metadata.${key}`), message);
     }
   });
 
-  it("cannot scale, delete or make a Deployment, or read what lies beside it", async () => {
+  it("cannot scale, delete or create a Deployment, or read another namespace's", async () => {
     const forbidden = [
       () =>
         pipeline.patchNamespacedDeploymentScale(
@@ -164,7 +164,7 @@ describe("what a project's pipeline tries in the cluster", function () {
   });
 });
 
-describe("what is put into a project's namespace", function () {
+describe("an object in a project's namespace", function () {
   this.timeout(300_000);
   const project = projects();
   let one: Project;
@@ -199,7 +199,7 @@ describe("what is put into a project's namespace", function () {
       undefined,
       "All",
     );
-  /** The labels that the namespace's environment asks of its pods. */
+  /** The labels that the namespace's environment requires of its pods. */
   const labels = () => ({ app: "x", "citadel.io/environment": one.stage().tenantId });
   const workload = (spec: object) => ({
     spec: {
@@ -208,7 +208,7 @@ describe("what is put into a project's namespace", function () {
     },
   });
 
-  it("must leave the node, the scheduler and the priority to the cluster", async () => {
+  it("cannot choose its node, scheduler or priority", async () => {
     await make("Pod", { spec: podSpec() });
     await make("Deployment", workload(podSpec()), "apps/v1");
     for (const [field, value] of [
@@ -217,25 +217,25 @@ describe("what is put into a project's namespace", function () {
       ["priorityClassName", "system-cluster-critical"],
     ] as const) {
       const spec = podSpec({ [field]: value });
-      const said = new RegExp(`${field} must be left out[\\s\\S]*instead got "${value}"`);
-      assert.match(await refused(make("Pod", { spec })), said);
+      const expected = new RegExp(`${field} must be left out[\\s\\S]*instead got "${value}"`);
+      assert.match(await refused(make("Pod", { spec })), expected);
       for (const kind of ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"]) {
         const more = kind === "StatefulSet" ? { serviceName: "x" } : {};
         const { spec: body } = workload(spec);
         const made = make(kind, { spec: { ...body, ...more } }, "apps/v1");
-        assert.match(await refused(made), said, kind);
+        assert.match(await refused(made), expected, kind);
       }
       const template = {
         metadata: { labels: labels() },
         spec: { ...spec, restartPolicy: "Never" },
       };
-      assert.match(await refused(make("Job", { spec: { template } }, "batch/v1")), said);
+      assert.match(await refused(make("Job", { spec: { template } }, "batch/v1")), expected);
       const cron = { schedule: "0 0 1 1 *", jobTemplate: { spec: { template } } };
-      assert.match(await refused(make("CronJob", { spec: cron }, "batch/v1")), said);
+      assert.match(await refused(make("CronJob", { spec: cron }, "batch/v1")), expected);
     }
   });
 
-  it("must have limits above nothing and below the quota", async () => {
+  it("must have limits between the minimum and the quota", async () => {
     const limited = (limits: object, requests: object = limits) =>
       make("Pod", {
         spec: podSpec({ containers: [container({ resources: { limits, requests } })] }),
@@ -256,7 +256,7 @@ describe("what is put into a project's namespace", function () {
     );
   });
 
-  it("counts pods, volumes and their size, and opens no port of the nodes", async () => {
+  it("counts against the quota, and cannot be a Service with a port on the nodes", async () => {
     const core = admin.makeApiClient(CoreV1Api);
     const quota = { namespace: one.slug, name: "project" };
     await until(async () => {

@@ -16,14 +16,13 @@ import { uniqueSlug } from "../support/unique-slug.ts";
 import { testVariables, variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
 
-/** Attacks on a project's repository, on Gitea and in Woodpecker. */
 describe("an attack on the forge", function () {
   this.timeout(400_000);
   const set = testVariables();
   const organization = `t${randomBytes(5).toString("hex")}`;
   const gitea = () => new Gitea();
   let slug: string;
-  /** A member of the organization, who may make repositories in it. */
+  /** A member of the organization who may create repositories in it. */
   let member: ForgeUser;
 
   const inputs = async (changes: object = {}) => {
@@ -36,11 +35,13 @@ describe("an attack on the forge", function () {
     slug,
     owner: testOwner(slug),
     settings: {
-      ...{ gitOrganization: organization, domain: "a.test" },
-      ...{ citadelOrganization: "o", registry: "r.test" },
+      gitOrganization: organization,
+      domain: "a.test",
+      citadelOrganization: "o",
+      registry: "r.test",
     },
   });
-  /** What the two systems say is left. */
+  /** The leftovers in Gitea and Woodpecker. */
   const remaining = async () =>
     (await findLeftovers(place())).filter(({ system }) => ["gitea", "woodpecker"].includes(system));
   const asMember = async (path: string, method: string, body: object) => {
@@ -90,13 +91,13 @@ describe("an attack on the forge", function () {
     await asAdmin(`/orgs/${organization}`, { method: "DELETE", status: 204 });
   });
 
-  describe("by a member who copies a mark into a repository of its own", () => {
+  describe("by a member who copies a mark into their own repository", () => {
     const marks = {
-      "this very stack": markText,
+      "this stack": markText,
       "a retained repository": retainedMarkText,
     };
     for (const [whose, textOf] of Object.entries(marks)) {
-      it(`with the mark of ${whose}, is refused, and the repository stays as it is`, async () => {
+      it(`with the mark of ${whose} is refused, and the repository does not change`, async () => {
         const description = `mine (${textOf(testOwner(slug))})`;
         await asMember(`/orgs/${organization}/repos`, "POST", { name: slug, description });
         const before = await live();
@@ -110,7 +111,7 @@ describe("an attack on the forge", function () {
       });
     }
 
-    it("and hides what it does, keeps no way into the repository", async () => {
+    it("and hides their activity leaves the member no access", async () => {
       const owner = await ownersToken();
       await asMember("/user/settings", "PATCH", { hide_activity: true });
       try {
@@ -127,7 +128,7 @@ describe("an attack on the forge", function () {
       }
     });
 
-    it("cannot take the place of a repository that was deleted by hand", async () => {
+    it("cannot replace a repository that was deleted by hand", async () => {
       const { id, outs } = await made();
       await gitea().deleteRepository(organization, slug);
       const description = `(${markText(testOwner(slug))})`;
@@ -140,24 +141,24 @@ describe("an attack on the forge", function () {
   });
 
   describe("by a tenant who administers its project's repository", () => {
-    /** The project's repository, which the member administers now. */
-    async function tenants() {
+    /** Creates the project's repository and makes the member its administrator. */
+    async function tenantsRepository() {
       const { id, outs } = await made();
       const path = `/repos/${organization}/${slug}/collaborators/${member.login}`;
       await asAdmin(path, { method: "PUT", status: 204, body: { permission: "admin" } });
       return { id, outs };
     }
 
-    it("that edits the mark out, is no way to keep it: its number decides", async () => {
-      const { id, outs } = await tenants();
+    it("that removes the mark cannot prevent a delete, because the id decides", async () => {
+      const { id, outs } = await tenantsRepository();
       await asMember(`/repos/${organization}/${slug}`, "PATCH", { description: "taken over" });
       await repositories.delete(id, outs);
       assert.equal(await live(), undefined);
       assert.deepEqual(await remaining(), []);
     });
 
-    it("that renames it, is undone by the next up, and keeps nothing from a delete", async () => {
-      const { id, outs } = await tenants();
+    it("that renames it is reverted by the next up, and cannot prevent a delete", async () => {
+      const { id, outs } = await tenantsRepository();
       const renamed = `${slug}-x`;
       await asMember(`/repos/${organization}/${slug}`, "PATCH", { name: renamed });
       assert.equal((await repositories.read(id, outs)).id, id);
@@ -170,8 +171,8 @@ describe("an attack on the forge", function () {
       assert.deepEqual(await remaining(), []);
     });
 
-    it("that gives it another project's name and mark, is refused there", async () => {
-      await tenants();
+    it("that gives it another project's name and mark is refused by that project", async () => {
+      await tenantsRepository();
       const own = slug;
       slug = uniqueSlug();
       const description = `(${markText(testOwner(slug))})`;
@@ -183,9 +184,9 @@ describe("an attack on the forge", function () {
       await rejected(made(), /^RDEV_NOT_OURS: .*the mark of a retained repository/);
     });
 
-    it("that is transferred away, is named: neither gone nor deleted", async () => {
-      const { id, outs } = await tenants();
-      // Only an owner can give it away at once.
+    it("that transfers it is reported; the repository is neither forgotten nor deleted", async () => {
+      const { id, outs } = await tenantsRepository();
+      // Only an owner can transfer it without the recipient's consent.
       const path = `/repos/${organization}/${slug}/transfer`;
       const body = { new_owner: "rdev-admin" };
       await asAdmin(path, { method: "POST", status: 202, body });
@@ -209,8 +210,8 @@ describe("an attack on the forge", function () {
     });
   });
 
-  describe("by nobody: a token without rights", () => {
-    it("forgets no repository, and deletes none", async () => {
+  describe("with a token without permissions", () => {
+    it("neither forgets nor deletes a repository", async () => {
       const { id, outs } = await made();
       const stranger = await forgeUser();
       for (const token of [
@@ -231,7 +232,7 @@ describe("an attack on the forge", function () {
       }
     });
 
-    it("forgets nothing of Woodpecker's either", async () => {
+    it("neither forgets nor deletes anything in Woodpecker", async () => {
       const { outs } = await made();
       const ci = await ciRepositories.create({
         fullName: `${organization}/${slug}`,
@@ -260,7 +261,7 @@ describe("an attack on the forge", function () {
     });
   });
 
-  it("is none: an owner's token with two scopes makes, adopts, retains and deletes", async () => {
+  it("is not needed: an owner's token with two scopes can create, adopt, retain and delete", async () => {
     const owner = await owningUser();
     set({
       GITEA_TOKEN: await owner.token("write:organization", "write:repository"),
@@ -280,11 +281,11 @@ describe("an attack on the forge", function () {
   });
 });
 
-describe("a run with tokens that may see nothing on the forge", function () {
+describe("an operation with tokens that cannot see the forge", function () {
   this.timeout(300_000);
   const project = projects();
 
-  it("neither forgets nor destroys: it fails, and says why", async () => {
+  it("fails with the reason, and neither forgets nor destroys anything", async () => {
     const one = await project();
     succeeded(await one.up());
     const { slug, place, workDir } = one;
@@ -301,8 +302,8 @@ describe("a run with tokens that may see nothing on the forge", function () {
       }
     });
     const after = await StackState.read(one.stack, workDir);
-    const ofForge = (urn: string) => /gitea:|woodpecker:Repository/.test(urn);
-    assert.deepEqual(after.objects.filter(ofForge), before.objects.filter(ofForge));
+    const isOnForge = (urn: string) => /gitea:|woodpecker:Repository/.test(urn);
+    assert.deepEqual(after.objects.filter(isOnForge), before.objects.filter(isOnForge));
     assert.notEqual(await new Gitea().repository(place.organization, slug), undefined);
     const ci = new Woodpecker();
     const known = await ci.repository(`${place.organization}/${slug}`);

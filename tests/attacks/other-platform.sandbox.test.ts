@@ -17,8 +17,7 @@ import { withVariables } from "../support/with-variables.ts";
 
 const PROD = "prod";
 
-/** The reproduction of "another platform's objects are adopted and destroyed". */
-describe("another platform on the same servers, with a backend of its own", function () {
+describe("another platform on the same servers with its own backend", function () {
   this.timeout(600_000);
   const newProject = projects();
   let folder: string;
@@ -32,7 +31,7 @@ describe("another platform on the same servers, with a backend of its own", func
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  /** With the same servers and credentials; nothing of staging's state is known. */
+  /** Runs with the same servers and credentials, but without staging's state. */
   const asProd = <T>(work: () => Promise<T>, more: Record<string, string | undefined> = {}) =>
     withVariables(
       {
@@ -44,7 +43,7 @@ describe("another platform on the same servers, with a backend of its own", func
     );
   const prodUp = (stack: string, options: UpOptions = {}) => up(stack, { workDir, ...options });
   const prodDestroy = (stack: string) => destroy(stack, { workDir, remove: true });
-  // A second platform makes no log collection of its own: that is staging's, and refused below.
+  // Log collection belongs to staging. The second test shows that another platform is refused it.
   const off = { CITADEL_ENABLED: "false" };
 
   const environments = async (slug: string) => {
@@ -55,18 +54,18 @@ describe("another platform on the same servers, with a backend of its own", func
     }>(url, headers);
   };
 
-  /** Staging's project is as it was: on every server, for its pods, and for its own stack. */
+  /** Staging's project is unchanged on every server, for its pods, and for its own stack. */
   const isUnharmed = async (project: Project, before: readonly string[], databaseUrl: string) => {
     assert.deepEqual(await project.onServers(), before);
     const client = new pg.Client({ connectionString: databaseUrl });
-    await client.connect(); // its password is its own still
+    await client.connect(); // the password is still valid
     await client.end();
     const refreshed = succeeded(await project.refresh());
     assert.deepEqual(refreshed.changes.update + refreshed.changes.delete, 0);
     unchanged(await project.preview());
   };
 
-  it("can neither adopt a project of the same name nor delete it, on any system", async () => {
+  it("can neither adopt nor delete a project with the same name, on any system", async () => {
     const victim = await newProject();
     succeeded(await victim.up());
     const before = await victim.onServers();
@@ -81,7 +80,7 @@ describe("another platform on the same servers, with a backend of its own", func
     };
     const refused = [
       ...(await refusals()),
-      // A namespace waits for its environment, so its refusal is heard where there is none.
+      // The namespace depends on the environment, so it is refused only without Citadel.
       ...(await refusals(off)),
     ];
     for (const noun of [
@@ -101,7 +100,7 @@ describe("another platform on the same servers, with a backend of its own", func
     const databaseUrl = (await applicationEnvironment(victim.stage()))["DATABASE_URL"] ?? "";
     await isUnharmed(victim, before, databaseUrl);
 
-    // What prod's stack holds by now is its own; what carries staging's mark is not in it.
+    // Prod's stack now contains only its own objects, none with staging's mark.
     const end = await asProd(() => prodDestroy(stack));
     assert.notEqual(end.result, "cancelled");
     await isUnharmed(victim, before, databaseUrl);
@@ -112,15 +111,15 @@ describe("another platform on the same servers, with a backend of its own", func
     succeeded(await victim.destroy());
   });
 
-  it("can neither adopt the platform's own environment and namespace nor delete them", async () => {
+  it("can neither adopt nor delete the platform's own environment and namespace", async () => {
     const [before] = (await environments("rdev-platform")).tenants;
     assert.equal(before?.metadata["platform"], STAGING);
     const attack = await asProd(() => prodUp(PROD));
     assert.equal(attack.result, "failed");
     const messages = attack.errors.map(({ code, message }) => `${code}: ${message}`).join("\n");
-    // The cluster's names are looked at before anything is made, so no other system is asked.
+    // The names in the cluster are checked first, so no other system gets a request.
     assert.match(messages, /RDEV_NOT_OURS: .*the Namespace observability/);
-    const wanted = {
+    const inputs = {
       slug: "rdev-platform",
       name: "rdev platform",
       organization: before.organization,
@@ -128,7 +127,7 @@ describe("another platform on the same servers, with a backend of its own", func
       enabled: true,
       owner: { platform: PROD, project: PROD, stack: "f".repeat(16) },
     };
-    await fails(environmentProvider.create(wanted), "RDEV_NOT_OURS");
+    await fails(environmentProvider.create(inputs), "RDEV_NOT_OURS");
     await asProd(() => prodDestroy(PROD));
     assert.deepEqual((await environments("rdev-platform")).tenants, [before]);
     unchanged(await previewPlatform());

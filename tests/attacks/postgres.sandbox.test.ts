@@ -18,7 +18,7 @@ const NOT_OWNER = /must be (the )?owner of database/;
 describe("a tenant on the shared PostgreSQL", () => {
   const { make, makeBefore, makeOther } = projectDatabases();
 
-  it("connects to no database but its own: not to rdev-infra's, Pulumi's or the server's", async () => {
+  it("can connect only to its own database, not to rdev-infra's, Pulumi's or the server's", async () => {
     const [service, backend] = [await makeOther(), await makeOther()];
     const url = (database: string) => urlOf("service", database, "service-Passw0rd");
     const variables = { DATABASE_URL: url(service), PULUMI_BACKEND_URL: url(backend) };
@@ -37,12 +37,12 @@ describe("a tenant on the shared PostgreSQL", () => {
     assert.deepEqual(await one.run(["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
-  it("reaches nobody's notifications and locks from its own database", async () => {
+  it("cannot reach other databases' notifications and locks from its own", async () => {
     const one = await make();
     const service = await makeOther();
     const listener = await connectedAs(service);
-    const heard: string[] = [];
-    listener.on("notification", ({ payload = "" }) => heard.push(payload));
+    const received: string[] = [];
+    listener.on("notification", ({ payload = "" }) => received.push(payload));
     try {
       await listener.query("LISTEN rdev_operations");
       const held = await one.connect();
@@ -51,13 +51,13 @@ describe("a tenant on the shared PostgreSQL", () => {
       const { rows } = await listener.query("SELECT pg_try_advisory_lock(7274001) AS got");
       assert.deepEqual(rows, [{ got: true }]);
       await listener.query("NOTIFY rdev_operations, 'own'");
-      assert.deepEqual(heard, ["own"]);
+      assert.deepEqual(received, ["own"]);
     } finally {
       await listener.end();
     }
   });
 
-  it("is sent out of another database that it is connected to, by the next up", async () => {
+  it("is disconnected from another database by the next up", async () => {
     const one = await makeBefore();
     await asAdmin([`GRANT CONNECT ON DATABASE postgres TO ${one.name}`]);
     const stray = await one.connect("postgres");
@@ -68,7 +68,7 @@ describe("a tenant on the shared PostgreSQL", () => {
     await rejected(one.run(["SELECT 1"], "postgres"), CLOSED);
   });
 
-  it("takes nobody else's way in: roles that exist are let in by name before a door closes", async () => {
+  it("does not lock out others: existing roles get CONNECT before PUBLIC loses it", async () => {
     const service = await makeOther();
     const guest = `${service}_guest`;
     const late = `${service}_late`;
@@ -87,19 +87,19 @@ describe("a tenant on the shared PostgreSQL", () => {
     }
   });
 
-  it("may reach a stranger's database that is open to all, which is told by name", async () => {
-    const strangers = await makeOther();
-    const told = await warnings(async () => {
+  it("can connect to a foreign database that is open to all, which a warning names", async () => {
+    const foreign = await makeOther();
+    const text = await warnings(async () => {
       await make();
     });
-    assert.match(told, new RegExp(`may connect to .*${strangers}`));
+    assert.match(text, new RegExp(`may connect to .*${foreign}`));
     const [database] = await asAdmin([
-      `SELECT has_database_privilege('public', '${strangers}', 'CONNECT') AS open`,
+      `SELECT has_database_privilege('public', '${foreign}', 'CONNECT') AS open`,
     ]);
     assert.deepEqual(database, { open: true });
   });
 
-  it("cannot comment its database, make it a template, limit it, drop it or let others in", async () => {
+  it("cannot comment, limit or drop its database, make it a template, or admit others", async () => {
     const one = await make();
     const neighbour = await make();
     const { name } = one;
@@ -115,12 +115,12 @@ describe("a tenant on the shared PostgreSQL", () => {
       await rejected(one.run([statement]), NOT_OWNER);
     }
     await rejected(one.run([`COMMENT ON ROLE ${name} IS 'mine'`]), /permission denied|must have/);
-    // PostgreSQL warns of a right that is not one's to give, and gives none.
+    // PostgreSQL only warns about a GRANT without the right to grant, and grants nothing.
     await one.run([`GRANT CONNECT ON DATABASE ${name} TO ${neighbour.name}`]);
     await rejected(neighbour.run(["SELECT 1"], name), CLOSED);
   });
 
-  it("may do in its database what applications do", async () => {
+  it("can do in its database what applications need", async () => {
     const one = await make();
     const rows = await one.run([
       "CREATE SCHEMA jobs",
@@ -135,8 +135,8 @@ describe("a tenant on the shared PostgreSQL", () => {
     assert.deepEqual(rows, [{ text: "kept" }]);
   });
 
-  describe("with a database of the version before", () => {
-    it("keeps its data and loses the database to the administrator by its own next up", async () => {
+  describe("with a database of an older version", () => {
+    it("keeps its data, while the next up gives the database to the administrator", async () => {
       const one = await makeBefore();
       await one.run([
         "CREATE TABLE notes AS SELECT 'kept' AS text",
@@ -169,7 +169,7 @@ describe("a tenant on the shared PostgreSQL", () => {
       await rejected(one.run([`ALTER DATABASE ${one.name} CONNECTION LIMIT 0`]), NOT_OWNER);
     });
 
-    it("cannot hide it from a search for leftovers by a comment", async () => {
+    it("cannot hide it from the leftover probe with a comment", async () => {
       const one = await makeBefore();
       const owner = ownerBefore(one.slug);
       const find = async () =>
@@ -183,7 +183,7 @@ describe("a tenant on the shared PostgreSQL", () => {
       assert.deepEqual(await find(), left);
     });
 
-    it("cannot lock the administrator out before that up, nor keep a neighbour in after it", async () => {
+    it("cannot lock out the administrator before that up, nor admit a neighbour after it", async () => {
       const one = await makeBefore();
       const neighbour = await make();
       await one.run([
@@ -197,7 +197,7 @@ describe("a tenant on the shared PostgreSQL", () => {
       assert.deepEqual(await one.run(["SELECT 1 AS one"]), [{ one: 1 }]);
     });
 
-    it("cannot stop its destroy: template, limit, comment, objects elsewhere, open sessions", async () => {
+    it("cannot block its destroy with template, limit, comment, other objects or sessions", async () => {
       const one = await makeBefore();
       await asAdmin([`GRANT CONNECT, CREATE ON DATABASE postgres TO ${one.name}`]);
       await one.run(
@@ -212,13 +212,13 @@ describe("a tenant on the shared PostgreSQL", () => {
       const ended = new Promise<void>((resolve) => stray.on("end", resolve));
       await provider.delete(one.name, one.outs);
       await ended;
-      assert.deepEqual(await standing(one.name), { role: 0, database: 0 });
+      assert.deepEqual(await countsOf(one.name), { role: 0, database: 0 });
       const [left] = await asAdmin(["SELECT to_regnamespace('squat') AS squat"]);
       assert.deepEqual(left, { squat: null });
     });
   });
 
-  it("loses its login first, and what cannot go is named", async () => {
+  it("loses its login first, and the error names what cannot be dropped", async () => {
     const one = await make();
     await asAdmin([`GRANT CONNECT, CREATE ON DATABASE postgres TO ${one.name}`]);
     await one.run([`CREATE SCHEMA ${one.name}`, `CREATE TABLE ${one.name}.t (id int)`], "postgres");
@@ -228,29 +228,29 @@ describe("a tenant on the shared PostgreSQL", () => {
       const error = await fails(provider.delete(one.name, one.outs), "RDEV_REFUSED");
       assert.match(error.message, /in database postgres: .*_view depends on table/s);
       await rejected(one.run(["SELECT 1"], "postgres"), /password authentication failed/);
-      assert.deepEqual(await standing(one.name), { role: 1, database: 0 });
+      assert.deepEqual(await countsOf(one.name), { role: 1, database: 0 });
     } finally {
       await asAdmin([`DROP VIEW ${view}`]);
     }
     await provider.delete(one.name, one.outs);
-    assert.deepEqual(await standing(one.name), { role: 0, database: 0 });
+    assert.deepEqual(await countsOf(one.name), { role: 0, database: 0 });
   });
 
-  it("gets no database of a stranger's whose comment looks like ours", async () => {
-    const stranger = await make();
-    const { name } = stranger;
-    await provider.delete(name, stranger.outs);
+  it("does not get a foreign database whose comment looks like a mark", async () => {
+    const former = await make();
+    const { name } = former;
+    await provider.delete(name, former.outs);
     const maker = `${name}_maker`;
     await asAdmin([`CREATE ROLE ${maker} LOGIN CREATEDB PASSWORD 'maker-Passw0rd'`]);
     try {
       await asAdmin([
         `CREATE DATABASE ${name} OWNER ${maker}`,
         `SET ROLE ${maker}`,
-        `COMMENT ON DATABASE ${name} IS 'managed by rdev-infra: staging/${stranger.slug}, ${testOwner("").stack}'`,
+        `COMMENT ON DATABASE ${name} IS 'managed by rdev-infra: staging/${former.slug}, ${testOwner("").stack}'`,
       ]);
-      await fails(provider.create(stranger.inputs()), "RDEV_NOT_OURS");
-      await provider.delete(name, stranger.outs);
-      assert.deepEqual(await standing(name), { role: 0, database: 1 });
+      await fails(provider.create(former.inputs()), "RDEV_NOT_OURS");
+      await provider.delete(name, former.outs);
+      assert.deepEqual(await countsOf(name), { role: 0, database: 1 });
     } finally {
       await asAdmin([`DROP DATABASE ${name}`, `DROP ROLE ${maker}`]);
     }
@@ -265,7 +265,7 @@ async function connectedAs(database: string, url?: string) {
   return client;
 }
 
-async function standing(name: string) {
+async function countsOf(name: string) {
   const [found] = await asAdmin([
     `SELECT (SELECT count(*)::int FROM pg_roles WHERE rolname = '${name}') AS role,
             (SELECT count(*)::int FROM pg_database WHERE datname = '${name}') AS database`,
@@ -273,15 +273,15 @@ async function standing(name: string) {
   return found;
 }
 
-/** The text that is written for people while the work runs. */
+/** The warnings that are printed while `work` runs. */
 async function warnings(work: () => Promise<void>): Promise<string> {
-  const said: string[] = [];
+  const lines: string[] = [];
   const { error } = console;
-  console.error = (text: string) => void said.push(text);
+  console.error = (text: string) => void lines.push(text);
   try {
     await work();
   } finally {
     console.error = error;
   }
-  return said.join("\n");
+  return lines.join("\n");
 }

@@ -14,7 +14,7 @@ import { variable } from "../support/variables.ts";
 const { call, ok } = GiteaPeople;
 const APPROVED = { event: "APPROVED", body: "looks good" };
 
-describe("a pull request's code gets no preview with production's credentials", function () {
+describe("a preview of a pull request's code with production credentials", function () {
   this.timeout(400_000);
   const people = new GiteaPeople();
   let [admin, ada, reader, author]: Person[] = [];
@@ -30,7 +30,10 @@ describe("a pull request's code gets no preview with production's credentials", 
     author = await people.add("author", ...scopes);
     const name = `infra-${randomBytes(4).toString("hex")}`;
     const made = await ok<{ full_name: string }>("POST", "/user/repos", adminToken(), {
-      ...{ name, private: true, auto_init: true, default_branch: "main" },
+      name,
+      private: true,
+      auto_init: true,
+      default_branch: "main",
     });
     repository = `/repos/${made.full_name}`;
     await permit(admin, "admin");
@@ -89,29 +92,30 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.match(stderr, why);
   };
   const status = async (commit = pull.head) => {
-    type Told = { statuses: { status: string; context: string; description: string }[] | null };
-    const told = await ok<Told>("GET", `${repository}/commits/${commit}/status`, admin!.token);
-    return told.statuses?.find(({ context }) => context === "rdev-infra/preview");
+    type Statuses = { statuses: { status: string; context: string; description: string }[] | null };
+    const found = await ok<Statuses>("GET", `${repository}/commits/${commit}/status`, admin!.token);
+    return found.statuses?.find(({ context }) => context === "rdev-infra/preview");
   };
 
-  it("before anybody approved it, and its status says what it waits for", async () => {
+  it("is refused before an approval, and the status says what is missing", async () => {
     await refusedFor(/nobody has reviewed it/);
     const { status: state, description } = (await status()) ?? {};
     assert.equal(state, "pending");
     assert.match(description ?? "", /waits for an approval of [0-9a-f]{10} by a person with write/);
   });
 
-  it("by an approval of somebody who may only read", async () => {
+  it("is refused after an approval by a reader", async () => {
     const { status: answer, body } = await approve(reader!);
-    assert.deepEqual([answer, body.official], [200, false]); // Gitea takes it
+    assert.deepEqual([answer, body.official], [200, false]); // Gitea accepts it
     await refusedFor(new RegExp(`${reader!.name} may not write`));
   });
 
-  it("by one of somebody who may only read, and whom a branch's rule lets approve", async () => {
+  it("is refused after an approval by a reader who is on a branch's approval list", async () => {
     const rule = `${repository}/branch_protections`;
     await ok("POST", rule, adminToken(), {
-      ...{ rule_name: "main", enable_approvals_whitelist: true },
-      ...{ approvals_whitelist_username: [reader!.name] },
+      rule_name: "main",
+      enable_approvals_whitelist: true,
+      approvals_whitelist_username: [reader!.name],
     });
     try {
       assert.equal((await approve(reader!)).body.official, true);
@@ -121,21 +125,23 @@ describe("a pull request's code gets no preview with production's credentials", 
     }
   });
 
-  it("by the author's own approval, by a comment that reads like one, or by many of them", async () => {
+  it("is refused after the author's own approval, and after comments that look like one", async () => {
     const own = await approve(author!);
     assert.equal(own.status, 422);
     assert.match(own.body.message ?? "", /approve your own pull/);
     for (let index = 0; index < 55; index += 1) {
       await ok("POST", reviews(), author!.token, {
-        ...{ event: "COMMENT", body: "APPROVED", commit_id: pull.head },
+        event: "COMMENT",
+        body: "APPROVED",
+        commit_id: pull.head,
       });
     }
     await refusedFor(/nobody has reviewed it/);
-    await approve(ada!); // on the second page, and found there
+    await approve(ada!); // must be found on the second page
     assert.equal((await asked()).code, 0);
   });
 
-  it("by an approval of an older commit", async () => {
+  it("is refused after an approval of an older commit", async () => {
     assert.equal((await approve(ada!)).status, 200);
     const newer = await push(pull.branch);
     await refusedFor(
@@ -145,7 +151,7 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.match((await status(newer))?.description ?? "", /^waits/);
   });
 
-  it("by an approval that was dismissed, or taken back", async () => {
+  it("is refused after an approval that was dismissed or withdrawn", async () => {
     const { body } = await approve(ada!);
     await ok("POST", `${reviews()}/${body.id}/dismissals`, adminToken(), { message: "no" });
     await refusedFor(/dismissed/);
@@ -154,25 +160,25 @@ describe("a pull request's code gets no preview with production's credentials", 
     await refusedFor(/asks for changes/);
   });
 
-  it("by an approval of somebody who has lost the right to write since", async () => {
+  it("is refused after an approval by someone who has since lost write access", async () => {
     await approve(ada!);
     await permit(ada!, "read");
     await refusedFor(new RegExp(`${ada!.name} may not write`));
   });
 
-  it("by the account whose token asks: a pipeline could approve by it", async () => {
+  it("is refused after an approval by the pipeline's own account", async () => {
     assert.equal((await approve(admin!)).status, 200);
     await refusedFor(/is the account that asks/);
   });
 
-  it("once it is closed", async () => {
+  it("is refused for a closed pull request", async () => {
     await approve(ada!);
     const path = `${repository}/pulls/${pull.number}`;
     await ok("PATCH", path, author!.token, { state: "closed" });
     await refusedFor(/is not open/);
   });
 
-  it("where the token may not ask for the reviewers' rights, which is told", async () => {
+  it("is refused with an error if the token cannot read the reviewers' permissions", async () => {
     await approve(ada!);
     const { code, stderr } = await runCli(["approval", ...where()], {
       variables: { GITEA_COMMENT_TOKEN: author!.token, GITEA_TOKEN: undefined },
@@ -181,13 +187,16 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.match(stderr, /RDEV_FORBIDDEN/);
   });
 
-  it("until a person with write access approved this very commit, which is then checked out", async () => {
+  it("is permitted after a person with write access approved this commit, which is checked out", async () => {
     await approve(ada!);
     const checkout = join(folder, "approved");
     const { code, stdout, stderr } = await asked("--checkout", checkout);
     assert.equal(code, 0, stderr);
     assert.deepEqual(JSON.parse(stdout), {
-      ...{ pullRequest: pull.number, commit: pull.head, base: "main", by: ada!.name },
+      pullRequest: pull.number,
+      commit: pull.head,
+      base: "main",
+      by: ada!.name,
     });
     const git = async (...args: string[]) => (await execa("git", args, { cwd: checkout })).stdout;
     assert.equal(await git("rev-parse", "HEAD"), pull.head);
@@ -198,7 +207,7 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [2, true]);
   });
 
-  it("while the pipeline fetches the trusted code of a private repository", async () => {
+  it("uses trusted code, which the pipeline fetches from a private repository", async () => {
     const pipeline = await readFile(
       join(import.meta.dirname, "../../.woodpecker/preview.yml"),
       "utf8",
@@ -219,7 +228,7 @@ describe("a pull request's code gets no preview with production's credentials", 
     assert.deepEqual(await leaksIn(filesUnder(cwd), token), []);
   });
 
-  describe("and its own code does not say how its preview went", () => {
+  describe("reports a verdict that the pull request's code cannot set", () => {
     const shown = async (commit: string, more: object = {}) => {
       const file = join(folder, `${randomBytes(4).toString("hex")}.json`);
       const report = makeReport({ stacks: [], selection: "all", durationMs: 1, commit });
@@ -230,11 +239,15 @@ describe("a pull request's code gets no preview with production's credentials", 
     };
     const comments = async () => {
       const path = `${repository}/issues/${pull.number}/comments`;
-      const told = await ok<{ body: string; user: { login: string } }[]>("GET", path, admin!.token);
-      return told.filter(({ user }) => user.login === admin!.name).map(({ body }) => body);
+      const found = await ok<{ body: string; user: { login: string } }[]>(
+        "GET",
+        path,
+        admin!.token,
+      );
+      return found.filter(({ user }) => user.login === admin!.name).map(({ body }) => body);
     };
 
-    it("shows the report of an approved commit, with a verdict of its own count", async () => {
+    it("shows the report of an approved commit with a recomputed verdict", async () => {
       await approve(ada!);
       const { code, stderr } = await shown(pull.head, { verdict: "failed" });
       assert.equal(code, 0, stderr);
@@ -242,14 +255,14 @@ describe("a pull request's code gets no preview with production's credentials", 
       assert.match((await comments()).join(), /<code>all<\/code>/);
     });
 
-    it("shows no report of a commit that is not approved", async () => {
+    it("shows no report of a commit without approval", async () => {
       const { code, stderr } = await shown(pull.head);
       assert.equal(code, 6, stderr);
       assert.deepEqual(await comments(), []);
       assert.equal((await status())?.status, "pending");
     });
 
-    it("shows that there is none where it is missing, malformed, or of another commit", async () => {
+    it("says so if the report is missing, malformed, or of another commit", async () => {
       await approve(ada!);
       for (const [show, why] of [
         [() => shown("f".repeat(40)), /names the commit ffffffffff, not the approved/],

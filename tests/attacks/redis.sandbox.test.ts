@@ -7,7 +7,7 @@ import { variable } from "../support/variables.ts";
 
 const OWNERS = "rdev-infra:owners";
 
-/** The rules that the version before gave to every user. */
+/** The rules of every user of an older version. */
 const RULES_BEFORE =
   "+@all -@admin -@dangerous +info -select -move -copy -scan -randomkey -client|tracking " +
   "-pubsub|channels -pubsub|shardchannels -function -script|flush -script|kill -script|debug";
@@ -24,7 +24,7 @@ describe("a tenant on the shared Redis", () => {
     admin.disconnect();
   });
 
-  it("cannot stop the server for its neighbours: scripts, functions and LCS are refused", async () => {
+  it("cannot block the server: scripts, functions and LCS are refused", async () => {
     const { send, prefix } = await user();
     const refused = [
       ["EVAL", "return 1", "0"],
@@ -47,7 +47,7 @@ describe("a tenant on the shared Redis", () => {
     for (const command of refused) await rejected(send(command), /^NOPERM/);
   });
 
-  it("learns no count of the whole server", async () => {
+  it("cannot read statistics of the whole server", async () => {
     const { send } = await user();
     const refused = [
       ["INFO"],
@@ -64,7 +64,7 @@ describe("a tenant on the shared Redis", () => {
     for (const command of refused) await rejected(send(command), /^NOPERM/);
   });
 
-  it("writes no mark, neither by its name nor by a detour", async () => {
+  it("cannot write a mark, neither directly nor indirectly", async () => {
     const one = await user();
     const neighbour = await user();
     const mark = await admin.hget(OWNERS, neighbour.slug);
@@ -85,7 +85,7 @@ describe("a tenant on the shared Redis", () => {
     assert.equal(await admin.hget(OWNERS, neighbour.slug), mark);
   });
 
-  it("reaches database 0 only, where a delete looks for its keys", async () => {
+  it("can use only database 0, in which a delete looks for its keys", async () => {
     const { send, prefix } = await user();
     assert.deepEqual(await send(["SELECT", "0"]), ["OK"]);
     for (const command of [
@@ -99,7 +99,7 @@ describe("a tenant on the shared Redis", () => {
     }
   });
 
-  it("of the version before loses scripts and INFO by the next up, on open connections too", async () => {
+  it("of an older version loses scripts and INFO with the next up, even on open connections", async () => {
     const old = await user({ commands: RULES_BEFORE });
     const open = old.connect();
     try {
@@ -120,7 +120,7 @@ describe("a tenant on the shared Redis", () => {
     }
   });
 
-  it("with scripts allowed runs them on its own keys only, and touches no neighbour's scripts", async () => {
+  it("with permission for scripts can run them only on its own keys", async () => {
     const { send, prefix } = await user({
       commands: cacheCommands({ scripts: true, info: false }),
     });

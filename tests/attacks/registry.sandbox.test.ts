@@ -13,10 +13,10 @@ import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-const LAYER = "a layer that is the neighbour's alone";
+const LAYER = "a layer of the neighbour";
 const LAYER_DIGEST = digestOf(LAYER);
 
-/** Attacks on the image registry. The server is distribution, with tokens. */
+/** The registry is distribution, with tokens. */
 describe("an attack on the image registry", function () {
   this.timeout(400_000);
   let slug: string;
@@ -43,7 +43,7 @@ describe("an attack on the image registry", function () {
     return registryAccount(variable("REGISTRY_TOKEN_SECRET"), name);
   }
 
-  /** What the token service answers; the token is for all that is asked and may be given. */
+  /** Requests a token. The answer grants the part of the scopes that the account may have. */
   async function ask(account: Account, ...scopes: string[]) {
     const query = new URLSearchParams();
     for (const scope of scopes) query.append("scope", scope);
@@ -58,12 +58,13 @@ describe("an attack on the image registry", function () {
 
   const everythingOn = (path: string) => `repository:${path}:pull,push,delete`;
 
-  /** The registry's status for a request with a token. */
+  /** The registry's HTTP status for a request with a token. */
   async function status(token: string, method: string, path: string, body?: string, type?: string) {
     const answer = await request(`${variable("REGISTRY_URL")}/v2/${path}`, {
       method: method as "GET",
       headers: {
-        ...{ authorization: `Bearer ${token}`, accept: MANIFEST },
+        authorization: `Bearer ${token}`,
+        accept: MANIFEST,
         ...(type && { "content-type": type }),
       },
       body: body ?? null,
@@ -72,7 +73,7 @@ describe("an attack on the image registry", function () {
     return answer.statusCode;
   }
 
-  /** As an account that asked for everything on the path that it works on. */
+  /** Sends a request with a token for which the account requested all actions on the path. */
   async function tries(
     account: Account,
     method: string,
@@ -85,7 +86,7 @@ describe("an attack on the image registry", function () {
     return status(token, method, path, options.body, options.body ? MANIFEST : undefined);
   }
 
-  /** Pushes an image of one layer as an account would; fails where that is refused. */
+  /** Pushes an image with one layer. Fails if that is refused. */
   async function pushed(path: string, account: Account, tag: string): Promise<void> {
     const { token } = await ask(account, everythingOn(path));
     for (const content of ["{}", LAYER]) {
@@ -115,7 +116,7 @@ describe("an attack on the image registry", function () {
   const latest = (path: string) => registry.digest(path, "latest");
 
   describe("by a project's pipeline", () => {
-    it("does not overwrite, delete or read an image of a neighbour", async () => {
+    it("cannot overwrite, delete or read an image of a neighbour", async () => {
       const before = await latest(neighbour);
       const push = accountOf("push");
       const manifest = `${neighbour}/manifests/latest`;
@@ -127,7 +128,7 @@ describe("an attack on the image registry", function () {
       assert.equal(await latest(neighbour), before);
     });
 
-    it("does not read, write or delete a mark, its own or a neighbour's", async () => {
+    it("cannot read, write or delete any mark", async () => {
       const push = accountOf("push");
       for (const each of [slug, neighbour]) {
         const digest = await registry.digest(markPath(each), MARK);
@@ -139,7 +140,7 @@ describe("an attack on the image registry", function () {
       }
     });
 
-    it("does not push under a name that its own name begins, or that nobody has", async () => {
+    it("cannot push to a name that starts with its own, or to an unused name", async () => {
       for (const path of [
         `${slug}-2`,
         `${slug}/cache`,
@@ -151,20 +152,20 @@ describe("an attack on the image registry", function () {
       }
     });
 
-    it("does not mount a neighbour's layer into its own repository", async () => {
+    it("cannot mount a neighbour's layer into its own repository", async () => {
       const path = `${slug}/blobs/uploads/?mount=${digestOf("{}")}&from=${neighbour}`;
       const scopes = [everythingOn(neighbour)];
       assert.equal(await tries(accountOf("push"), "POST", path, { scopes }), 401);
     });
 
-    it("does not delete its own images, nor list the catalog", async () => {
+    it("cannot delete its own images or list the catalog", async () => {
       const push = accountOf("push");
       assert.equal(await tries(push, "DELETE", `${slug}/manifests/${await latest(slug)}`), 401);
       const { token } = await ask(push, "registry:catalog:*");
       assert.equal(await status(token, "GET", "_catalog"), 401);
     });
 
-    it("does not use its token on another repository, altered, expired or signed by itself", async () => {
+    it("cannot use its token for another repository, nor an altered or forged token", async () => {
       const { token } = await ask(accountOf("push"), everythingOn(slug));
       assert.equal(await status(token, "GET", `${slug}/tags/list`), 200);
       assert.equal(await status(token, "GET", `${neighbour}/tags/list`), 401);
@@ -188,7 +189,7 @@ describe("an attack on the image registry", function () {
       assert.equal(await status(forged, "GET", tagsPath(neighbour)), 401);
     });
 
-    it("does not use another registry's or issuer's token, nor one that has expired", async () => {
+    it("cannot use a token of another issuer, for another registry, or an expired one", async () => {
       const { readFile } = await import("node:fs/promises");
       const { signingKey } = await import("../../automation/registry/signing-key.ts");
       const pem = await readFile(variable("REGISTRY_TOKEN_KEY_FILE"), "utf8");
@@ -204,7 +205,7 @@ describe("an attack on the image registry", function () {
       assert.equal(
         await status(await token({}), "GET", tagsPath(slug)),
         200,
-        "it is good as it is",
+        "valid without changes",
       );
       for (const changes of [{ iss: "else" }, { aud: "else" }, { exp: now - 3_600 }]) {
         assert.equal(await status(await token(changes), "GET", tagsPath(slug)), 401);
@@ -212,7 +213,7 @@ describe("an attack on the image registry", function () {
     });
   });
 
-  it("by a project's pods: they pull their own image, and push and delete nothing", async () => {
+  it("by a project's pods fails: they can only pull their own image", async () => {
     const pull = accountOf("pull");
     const digest = await latest(slug);
     assert.equal(await tries(pull, "GET", `${slug}/manifests/${digest}`), 200);
@@ -224,14 +225,14 @@ describe("an attack on the image registry", function () {
     assert.equal(await tries(pull, "GET", `${neighbour}/manifests/latest`), 401);
   });
 
-  it("by another platform: its account of the same slug is good for nothing here", async () => {
+  it("by another platform's account with the same slug fails", async () => {
     const prod = accountOf("push", slug, { platform: "prod" });
     assert.equal((await ask(prod)).status, 200);
     assert.equal(await tries(prod, "GET", tagsPath(slug)), 401);
     assert.equal(await tries(prod, "POST", `${slug}/blobs/uploads/`), 401);
   });
 
-  it("by a stranger: another's username with a password of one's own gives no token", async () => {
+  it("with another username and one's own password gets no token", async () => {
     const own = accountOf("push");
     for (const username of [
       accountOf("push", neighbour).username,
@@ -245,7 +246,7 @@ describe("an attack on the image registry", function () {
     assert.equal(await status("", "GET", tagsPath(slug)), 401);
   });
 
-  it("by a project that was destroyed: its accounts are good for nothing", async () => {
+  it("by the accounts of a destroyed project fails", async () => {
     const gone = uniqueSlug();
     const state = { path: gone, owner: testOwner(gone) };
     await provider.create(state);
@@ -269,13 +270,13 @@ function digestOf(content: string): string {
   return `sha256:${createHash("sha256").update(content).digest("hex")}`;
 }
 
-/** A manifest of one layer, each repository's its own. */
+/** A manifest with one layer, different for each repository. */
 function imageOf(path: string): string {
   return JSON.stringify({
-    ...{ schemaVersion: 2, mediaType: MANIFEST, annotations: { path } },
-    config: {
-      ...{ mediaType: "application/vnd.oci.empty.v1+json", size: 2, digest: digestOf("{}") },
-    },
+    schemaVersion: 2,
+    mediaType: MANIFEST,
+    annotations: { path },
+    config: { mediaType: "application/vnd.oci.empty.v1+json", size: 2, digest: digestOf("{}") },
     layers: [{ mediaType: "application/octet-stream", size: LAYER.length, digest: LAYER_DIGEST }],
   });
 }

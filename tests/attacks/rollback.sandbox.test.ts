@@ -8,7 +8,7 @@ import { OperationsStage, STEERED } from "../support/operations-stage.ts";
 import { platformStage, projects, succeeded } from "../support/stage.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 
-describe("an operator who asks for a rollback", function () {
+describe("a rollback that an operator requests", function () {
   this.timeout(400_000);
   let stage: OperationsStage;
   const newProject = projects();
@@ -21,12 +21,12 @@ describe("an operator who asks for a rollback", function () {
     return rows.map(({ action, result }) => `${action} ${result}`);
   };
 
-  it("deletes nothing of a project that the command made, and hears why", async () => {
+  it("is refused for a project that the command made, and deletes nothing", async () => {
     const project = await newProject();
     succeeded(await project.up());
     const before = await project.onServers();
     assert.ok(before.length > 5, before.join("\n"));
-    // The service's own database does not know the project, and the real program runs.
+    // The project is not in the service's database. The service runs the real program.
     await stage.replica();
     const request = { kind: "up", settings: { template: "nope" }, onFailure: "rollback" } as const;
     const refused = await stage.end(await stage.submit(project.slug, request));
@@ -43,7 +43,7 @@ describe("an operator who asks for a rollback", function () {
     succeeded(await project.destroy());
   });
 
-  it("deletes nothing that an earlier operation of the service made", async () => {
+  it("is refused if an earlier operation of the service made the project", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     assert.equal((await stage.end(await stage.up(slug, "fail=no"))).state, "failed");
@@ -56,7 +56,7 @@ describe("an operator who asks for a rollback", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("deletes no database that an earlier destroy was to keep", async () => {
+  it("is refused if it would delete a database that an earlier destroy kept", async () => {
     const project = await newProject();
     succeeded(await project.up({ config: { retainData: "true" } }));
     succeeded(await project.destroy());
@@ -74,7 +74,7 @@ describe("an operator who asks for a rollback", function () {
     succeeded(await project.destroy());
   });
 
-  it("has it in the audit trail as a rollback, with intent and result", async () => {
+  it("is in the audit log as a rollback, with its start and its result", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const undone = await stage.end(await stage.up(slug, "fail=no", "rollback"));
@@ -89,7 +89,7 @@ describe("an operator who asks for a rollback", function () {
     assert.equal(await StackState.find(name, (await platformStage()).workDir), undefined);
   });
 
-  it("undoes what it made before its worker was killed", async () => {
+  it("deletes what the operation made before its worker was killed", async () => {
     const slug = uniqueSlug();
     await stage.runner();
     const slow = await stage.up(slug, "slow-fail=3000", "rollback");
@@ -106,14 +106,14 @@ describe("an operator who asks for a rollback", function () {
     assert.equal(await StackState.find(name, (await platformStage()).workDir), undefined);
   });
 
-  it("deletes nothing that another made between the look and the work", async () => {
+  it("deletes nothing that someone else made after the check", async () => {
     const slug = uniqueSlug();
     const { workDir } = await platformStage();
     const name = projectStackName(PLATFORM, slug);
     const { default: program } = (await import(STEERED)) as { default: () => Promise<object> };
     await stage.runner();
     const config = { name: "plain" };
-    // The first of the two to lock the stack makes it; both looked when there was nothing.
+    // Both check before the stack exists. The first one to lock the stack makes it.
     const theirs = up(name, { workDir, config, program });
     const ours = await stage.end(await stage.up(slug, "fail=no", "rollback"));
     const made = await theirs;
@@ -130,6 +130,6 @@ function tryKill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // one of them has ended already
+    // the process has already ended
   }
 }

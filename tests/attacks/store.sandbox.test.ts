@@ -6,7 +6,7 @@ import { queryOnce } from "../../sandbox/store-database.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { variable } from "../support/variables.ts";
 
-describe("a tenant's role, and rdev-infra's own database", function () {
+describe("a tenant's role on the server of rdev-infra's database", function () {
   this.timeout(400_000);
   let test: TestStore;
   let tenant: string;
@@ -29,14 +29,14 @@ describe("a tenant's role, and rdev-infra's own database", function () {
       pathname: `/${database}`,
     }).href;
 
-  it("cannot connect to it: no LISTEN, no NOTIFY, no lock", async () => {
+  it("cannot connect to the database, so it cannot LISTEN, NOTIFY or lock there", async () => {
     await assert.rejects(queryOnce(asTenant(test.serviceRole), "SELECT 1"), {
       code: "42501",
       message: `permission denied for database "${test.serviceRole}"`,
     });
   });
 
-  it("holds up nothing by the same locks in another database", async () => {
+  it("cannot block anything with the same locks in another database", async () => {
     const elsewhere = new pg.Client({ connectionString: asTenant("postgres") });
     await test.admin(`GRANT CONNECT ON DATABASE postgres TO ${tenant}`);
     await elsewhere.connect();
@@ -57,20 +57,20 @@ describe("a tenant's role, and rdev-infra's own database", function () {
     await test.admin(`REVOKE CONNECT ON DATABASE postgres FROM ${tenant}`);
   });
 
-  it("ends no replica by what it notifies, even where it may connect", async () => {
+  it("cannot crash a replica with notifications, even if it can connect", async () => {
     const operations = new Operations(test.store);
     const { operation } = await operations.submit({
       ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
       request: { kind: "up", settings: {}, onFailure: "keep" },
     });
     await test.admin(`GRANT CONNECT ON DATABASE ${test.serviceRole} TO ${tenant}`);
-    const seen: string[] = [];
+    const states: string[] = [];
     const followed = (async () => {
       const signal = AbortSignal.timeout(30_000);
       for await (const { event } of operations.follow(operation.id, 0, signal)) {
-        if (event.event === "state") seen.push(event.state);
-        if (seen.length > 1) continue;
-        // The listener is connected by the time that this is heard, or hears the next one.
+        if (event.event === "state") states.push(event.state);
+        if (states.length > 1) continue;
+        // The listener may connect only after some notifications. It receives the rest.
         const payloads = ["x", "", "null", "[]", "1", '{"id":1}', '{"id":"x","state":"gone"}', "{"];
         for (const payload of payloads) {
           await queryOnce(asTenant(test.serviceRole), `NOTIFY rdev_operations, '${payload}'`);
@@ -79,7 +79,7 @@ describe("a tenant's role, and rdev-infra's own database", function () {
       }
     })();
     await followed;
-    assert.deepEqual(seen, ["queued", "cancelled"]);
+    assert.deepEqual(states, ["queued", "cancelled"]);
     await operations.close();
   });
 });

@@ -15,21 +15,21 @@ describe("bad input", function () {
   }
 
   for (const name of ["Staging", "staging.", "staging.my_app", "staging.my.app", "staging.admin"]) {
-    it(`the stack name ${name} is refused`, async () => {
+    it(`refuses the stack name ${name}`, async () => {
       const { code, message } = onlyError(await up(name));
       assert.equal(code, "RDEV_STACK_NAME");
       assert.ok(message.includes(`"${name}"`), message);
     });
   }
 
-  it("a project whose platform does not exist is told to make it", async () => {
+  it("says how to make a platform that does not exist", async () => {
     const { workDir } = await project();
     const { code, message } = onlyError(await up("nowhere.my-app", { workDir }));
     assert.equal(code, "RDEV_PLATFORM");
     assert.match(message, /rdev-infra up nowhere/);
   });
 
-  it("all variables that are missing, empty or malformed are named in one error", async () => {
+  it("names all missing, empty or malformed variables in one error", async () => {
     const one = await project();
     const wrong = {
       GITEA_TOKEN: undefined,
@@ -48,7 +48,7 @@ describe("bad input", function () {
     assert.deepEqual(await one.onServers(), []);
   });
 
-  it("a template that does not exist is named, and nothing is made", async () => {
+  it("names a template that does not exist, and makes nothing", async () => {
     const one = await project();
     const run = await one.up({ config: { template: "nope" } });
     const { code, message } = onlyError(run);
@@ -57,7 +57,7 @@ describe("bad input", function () {
     assert.deepEqual(await one.onServers(), []);
   });
 
-  it("the preview of a stack that is not there says how to make it", async () => {
+  it("says how to make a stack that does not exist, in a preview of it", async () => {
     const one = await project();
     const { message } = onlyError(await preview(one.stack, { workDir: one.workDir }));
     assert.match(message, new RegExp(`rdev-infra up ${one.stack}`));

@@ -12,7 +12,7 @@ import { proveWoodpecker } from "../../sandbox/proofs/woodpecker.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
-describe("a project that others work on", function () {
+describe("a project that people change by hand", function () {
   this.timeout(400_000);
   const project = projects();
   let one: Project;
@@ -22,10 +22,10 @@ describe("a project that others work on", function () {
     succeeded(await one.up());
   });
 
-  // Destroyed by now, as every project of a suite.
+  // Runs after the hook that destroys the suite's projects.
   after(async () => assert.deepEqual(await one.onServers(), []));
 
-  it("keeps the image that CI set, also when something else changes", async () => {
+  it("keeps the image that CI set, also when other settings change", async () => {
     const image = "registry.example.test/built:42";
     await setImage(one, image);
     const set = await running(one);
@@ -43,7 +43,7 @@ describe("a project that others work on", function () {
     unchanged(await one.preview());
   });
 
-  it("shows in a refresh what was deleted or changed by hand, and up mends it", async () => {
+  it("shows deleted and changed objects in a refresh, and up repairs them", async () => {
     await deleteRecord(one);
     const role = databaseName(one.slug);
     await sql(`ALTER ROLE ${role} CONNECTION LIMIT 3`);
@@ -60,7 +60,7 @@ describe("a project that others work on", function () {
     unchanged(await one.refresh());
   });
 
-  it("gets its repository back, seeded, built and in CI, after it was deleted by hand", async () => {
+  it("gets a new repository, seeded, built and active in CI, if it was deleted by hand", async () => {
     const { slug, place } = one;
     const gitea = new Gitea();
     const before = await gitea.repository(place.organization, slug);
@@ -74,7 +74,7 @@ describe("a project that others work on", function () {
     unchanged(await one.preview());
   });
 
-  it("keeps its seed where only its name changes", async () => {
+  it("is not seeded again if only its name changes", async () => {
     const file = join(one.workDir, `Pulumi.${one.stack}.yaml`);
     await writeFile(file, (await readFile(file, "utf8")).replace(one.name, "Another name"));
     const previewed = succeeded(await one.preview());
@@ -86,7 +86,7 @@ describe("a project that others work on", function () {
 
 const apps = ({ place }: Project) => kubeConfig(place).makeApiClient(AppsV1Api);
 
-/** As `kubectl set image`, which a pipeline runs. */
+/** Does the same as `kubectl set image`, which a pipeline runs. */
 async function setImage(project: Project, image: string): Promise<void> {
   const { slug } = project;
   await apps(project).patchNamespacedDeployment(
@@ -106,7 +106,7 @@ async function running(project: Project) {
   return {
     image: found.spec?.template.spec?.containers[0]?.image,
     replicas: found.spec?.replicas,
-    /** Counts the changes of what is asked for: with each, pods are rolled or counted anew. */
+    /** Kubernetes raises it with every change of the spec. */
     generation: found.metadata?.generation,
   };
 }

@@ -22,7 +22,7 @@ describe("a project without Citadel", function () {
     return (await json<{ tenants: { id: string }[] }>(url, headers)).tenants.map(({ id }) => id);
   };
 
-  it("comes up, gets its environment when Citadel is switched on, and keeps it from then on", async () => {
+  it("comes up without an environment, gets one when Citadel is switched on, and then keeps it", async () => {
     const one = await project();
     const deployment = { kind: "Deployment", namespace: one.slug, name: one.slug };
     const labels = () => citadelLabelsOf(one.place, deployment);

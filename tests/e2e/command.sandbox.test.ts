@@ -9,7 +9,7 @@ describe("rdev-infra destroy --remove of a project", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("says that nothing is left, what was kept, or what remains and where", async () => {
+  it("reports that nothing is left, what was kept, or what remains and where", async () => {
     const one = await project();
     const { organization, domain } = one.place;
     const destroy = async (...options: string[]) => {
@@ -40,7 +40,7 @@ describe("rdev-infra destroy --remove of a project", function () {
       remaining: [{ system: "dns", what: `record ${host} A ${ingressAddress}`, why: "left" }],
     });
 
-    // The stack that made the record is gone, so no `up` takes it up again: a person removes it.
+    // The stack that made the record no longer exists, so no `up` adopts it. A person must remove it.
     const refused = await one.up();
     assert.deepEqual(
       refused.errors.map((error) => error.code),

@@ -9,11 +9,11 @@ import { runCli } from "../cli/run-cli.ts";
 import { projects } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
-/** What an up may still write before the disk is full: its record, a lock, some of its steps. */
-const ROOM = 60; // KiB
+/** The free space for an up: enough for the stack's file, a lock, and some steps. */
+const FREE_KIB = 60;
 const IMPATIENT_UP = join(import.meta.dirname, "../support/impatient-up.ts");
 
-describe("a state on a disk that is full", function () {
+describe("a full disk", function () {
   this.timeout(300_000);
   const project = projects();
   let disk: string;
@@ -23,7 +23,9 @@ describe("a state on a disk that is full", function () {
     const mount = ["-t", "tmpfs", "-o", "size=64m", "none", disk];
     const { failed } = await execa("mount", mount, { reject: false });
     if (!failed) return;
-    console.log("      skipped: only root, and not in every container, may mount a small disk");
+    console.log(
+      "      skipped: mounting a small disk needs root, and does not work in every container",
+    );
     this.skip();
   });
   after(async () => {
@@ -33,20 +35,20 @@ describe("a state on a disk that is full", function () {
 
   const resize = (kib: number) => execa("mount", ["-o", `remount,size=${kib}k`, disk]);
 
-  it("fails an up with a word on it, and what runs when there is room again converges", async () => {
+  it("fails an up with a clear error, and the next runs converge when there is space again", async () => {
     const one = await project();
     const { pathname } = new URL(variable("PULUMI_BACKEND_URL"));
     await cp(pathname, disk, { recursive: true });
     const full = { PULUMI_BACKEND_URL: `file://${disk}?metadata=skip` };
     const { blocks, bfree, bsize } = await statfs(disk);
-    await resize(((blocks - bfree) * bsize) / 1024 + ROOM);
+    await resize(((blocks - bfree) * bsize) / 1024 + FREE_KIB);
     const args = [IMPATIENT_UP, one.stack, one.workDir, one.name, "30000"];
     const { stdout } = await execa("node", args, { env: full });
     const { result, errors } = JSON.parse(stdout) as Outcome;
     assert.equal(result, "failed");
     assert.match(errors[0]?.message ?? "", /no space left on device|whether the disk is full/);
-    const itsOwn = `PULUMI_BACKEND_URL=${full.PULUMI_BACKEND_URL}`;
-    const left = processIds().filter((pid) => environmentOf(pid).includes(itsOwn));
+    const marker = `PULUMI_BACKEND_URL=${full.PULUMI_BACKEND_URL}`;
+    const left = processIds().filter((pid) => environmentOf(pid).includes(marker));
     assert.deepEqual(left, []);
 
     await resize(65_536);
@@ -54,7 +56,7 @@ describe("a state on a disk that is full", function () {
     const run = (...args: string[]) =>
       runCli([...args, "--work-dir", one.workDir], { variables: full });
     const config = ["--config", `name=${one.name}`];
-    // Pulumi's file backend puts what it could write of a state in its place.
+    // Pulumi's file backend may have replaced the state by a truncated file.
     const first = await run("preview", one.stack, ...config);
     const state = join(disk, ".pulumi/stacks/rdev", `${one.stack}.json`);
     if (first.code !== 0) {

@@ -13,19 +13,19 @@ const SEED = Number(process.env["FAULT_SEED"] ?? Math.floor(Math.random() * 1e9)
 const HTTP = ["GITEA_URL", "WOODPECKER_URL", "POWERDNS_URL", "REGISTRY_URL", "CITADEL_URL"];
 const FAULTS: readonly Fault[] = [{ status: 500 }, { status: 429 }, "reset", "lost"];
 /**
- * Each run that fails must meet a kind of request for the first time: then the runs end, however many
- * kinds the plugins know (official ones know more than the stand-ins). Connections that are cut allow
- * more from run to run, and are long enough after some runs.
+ * Each failed run should meet a new kind of request, so the runs end, however many kinds there are. The
+ * official plugins send more kinds than the stand-ins. The cutting proxies let more bytes pass in each
+ * run, so a few runs may meet nothing new.
  */
-const MOST_ROUNDS_WITHOUT_NEWS = 8;
+const MAX_ROUNDS_WITHOUT_PROGRESS = 8;
 
-describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED})`, function () {
+describe(`systems that all fail at each step (FAULT_SEED=${SEED})`, function () {
   this.timeout(900_000);
   const project = projects();
   const closing: (() => Promise<void>)[] = [];
   afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
-  it("are named by every run, and the last run of up and of destroy converges", async () => {
+  it("are named by every run, and repeated runs of up and of destroy converge", async () => {
     const one = await project();
     const faults = await faultsFor(one);
     const ups = await faults.untilDone(() => one.up());
@@ -35,14 +35,14 @@ describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED
     assert.deepEqual(await one.onServers(), []);
     for (const [operation, met] of Object.entries({ up: ups, destroy: destroys })) {
       for (const system of [...HTTP, "KUBECONFIG"]) {
-        // At least a read and a change.
+        // At least one read and one change.
         const kinds = met.filter((step) => step.startsWith(`${system} `));
         assert.ok(kinds.length >= 2, `${operation}: ${system} failed at ${kinds.join(", ")} only`);
       }
     }
   });
 
-  /** Each kind of request fails in the first run that it comes in, and succeeds from then on. */
+  /** Each kind of request fails in the first run that sends it, and succeeds afterwards. */
   async function faultsFor({ slug }: Project) {
     const random = seeded(SEED);
     const variables: Record<string, string> = {};
@@ -81,10 +81,10 @@ describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED
     );
 
     return {
-      /** The steps that failed on the way. */
+      /** Repeats the operation until it succeeds. Returns the kinds of requests that failed. */
       async untilDone(operation: Project["destroy"]): Promise<string[]> {
         firsts = new Map();
-        let lastNews = 0;
+        let lastProgress = 0;
         for (round = 1; ; round++) {
           for (const { allow } of cutting) allow(round * round);
           const known = firsts.size;
@@ -92,12 +92,12 @@ describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED
           if (run.result === "succeeded") return [...firsts.keys()];
           assert.ok(run.errors.length > 0);
           for (const { message } of run.errors) assert.doesNotMatch(message, /^\s+at |\[object/m);
-          if (firsts.size > known) lastNews = round;
-          const news = [...firsts].map(([kind, first]) => `${first.round} ${kind}`).join("\n");
+          if (firsts.size > known) lastProgress = round;
+          const failed = [...firsts].map(([kind, first]) => `${first.round} ${kind}`).join("\n");
           const failures = run.errors.map(({ message }) => message).join("\n");
           assert.ok(
-            round - lastNews < MOST_ROUNDS_WITHOUT_NEWS,
-            `it does not converge: ${round} runs, nothing new since ${lastNews}.\n${failures}\n${news}`,
+            round - lastProgress < MAX_ROUNDS_WITHOUT_PROGRESS,
+            `it does not converge: ${round} runs, nothing new since ${lastProgress}.\n${failures}\n${failed}`,
           );
         }
       },
@@ -105,7 +105,7 @@ describe(`systems that fail at each step, all of them at once (FAULT_SEED=${SEED
   }
 });
 
-/** As `GET /api/v1/repos/projects/*`: what differs from project to project, and from run to run, is out. */
+/** `GET /api/v1/repos/projects/*`: replaces the parts that differ between projects and runs. */
 function kindOf(request: string, slug: string): string {
   const [path = ""] = request.split("?");
   return path

@@ -5,11 +5,11 @@ import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
 import { asAdmin } from "../support/project-databases.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 
-describe("a destroy that failed half way", function () {
+describe("a destroy that failed halfway", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("names what is left, and the next up makes again what it took", async () => {
+  it("names what is left, and the next up recreates what it deleted", async () => {
     const one = await project();
     succeeded(await one.up());
     const role = databaseName(one.slug);
@@ -28,7 +28,7 @@ describe("a destroy that failed half way", function () {
       assert.deepEqual(await one.onServers(), [`PostgreSQL: role ${role}`]);
 
       const planned = succeeded(await one.preview()).changes;
-      assert.ok(planned.create > 0, "the preview creates what the destroy took");
+      assert.ok(planned.create > 0, "the preview creates what the destroy deleted");
       assert.ok(planned.update > 0, "and updates what it left");
       succeeded(await one.up());
       const url = (await applicationEnvironment(one.stage()))["DATABASE_URL"] ?? "";

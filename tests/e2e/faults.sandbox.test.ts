@@ -10,10 +10,10 @@ import { withVariables } from "../support/with-variables.ts";
 const NOWHERE = "127.0.0.1:1";
 const WRONG = "wrong-4711-credential";
 
-/** Pulumi's own: an `up` then tries all that does not depend on what failed. */
+/** A variable of Pulumi: after an error, an `up` continues with resources that do not depend on it. */
 const ALL_ERRORS = { PULUMI_CONTINUE_ON_ERROR: "true" };
 
-describe("an up that fails in the middle", function () {
+describe("an up that fails halfway", function () {
   this.timeout(400_000);
   const project = projects();
   const proxies: FaultyProxy[] = [];
@@ -32,7 +32,7 @@ describe("an up that fails in the middle", function () {
     return run;
   }
 
-  /** Each error has the code, and each of the texts is in one of them. */
+  /** Each error must have the code, and each text must match exactly one error. */
   function assertErrors({ errors }: Run, code: ErrorCode, texts: readonly RegExp[]): void {
     const all = JSON.stringify(errors, undefined, 1);
     assert.deepEqual(new Set(errors.map((error) => error.code)), new Set([code]), all);
@@ -56,7 +56,7 @@ describe("an up that fails in the middle", function () {
     assert.deepEqual(await one.onServers(), []);
   }
 
-  it("names each system that is down or refuses its credentials, and is finished by the next", async () => {
+  it("names each system that is down or refuses its credentials, and the next up completes it", async () => {
     const one = await project();
     const down = await upFails(one, {
       GITEA_URL: `http://${NOWHERE}`,
@@ -72,7 +72,7 @@ describe("an up that fails in the middle", function () {
       "RDEV_UNREACHABLE",
       systems.map((name) => new RegExp(`^${name} at \\S*${NOWHERE}`)),
     );
-    // The namespace carries the environment's id, so it comes after Citadel.
+    // The namespace has the environment's id as a label, so it is made after the environment.
     assert.deepEqual(await one.onServers(), []);
 
     const { place } = one;
@@ -99,7 +99,7 @@ describe("an up that fails in the middle", function () {
     ]);
     assert.deepEqual(await one.onServers(), []);
 
-    // The cluster is asked for the running image before anything is made.
+    // The running image is read from the cluster before anything is made.
     const noServer = await writeKubeconfig({ server: `https://${NOWHERE}` });
     const noCluster = await upFails(one, { KUBECONFIG: noServer });
     assertErrors(noCluster, "RDEV_UNREACHABLE", [new RegExp(`^Kubernetes at \\S*${NOWHERE}`)]);
@@ -107,18 +107,18 @@ describe("an up that fails in the middle", function () {
     const noAccess = await upFails(one, { KUBECONFIG: noKey });
     assertErrors(noAccess, "RDEV_UNAUTHORIZED", [/KUBECONFIG/]);
 
-    // Woodpecker comes last: all else is there by now.
+    // Woodpecker is last, so everything else exists by now.
     const noCi = await upFails(one, { WOODPECKER_URL: `http://${NOWHERE}` });
     assertErrors(noCi, "RDEV_UNREACHABLE", [new RegExp(`^Woodpecker at \\S*${NOWHERE}`)]);
     const noToken = await upFails(one, { WOODPECKER_TOKEN: WRONG });
     assertErrors(noToken, "RDEV_UNAUTHORIZED", [/WOODPECKER_TOKEN/]);
 
-    const told = JSON.stringify([noCluster, noAccess, down, refused, noCi, noToken]);
-    assert.ok(!told.includes(WRONG), "a credential is in what was told");
+    const output = JSON.stringify([noCluster, noAccess, down, refused, noCi, noToken]);
+    assert.ok(!output.includes(WRONG), "a credential is in the output");
     await finishes(one);
   });
 
-  it("takes up what was made but never answered, and makes nothing twice", async () => {
+  it("adopts objects whose creation was never answered, and makes nothing twice", async () => {
     const one = await project();
     const gitea = await proxyOf(one, "GITEA_URL");
     const dns = await proxyOf(one, "POWERDNS_URL");

@@ -10,20 +10,20 @@ import { seeded } from "../support/random.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { ownerOfStack } from "../../automation/engine/state.ts";
 
-/** `npm run test:kills` takes 50; each is a kill of an up and one of a destroy. */
+/** `npm run test:kills` uses 50. At each point, an up and a destroy are killed. */
 const POINTS = Number(process.env["KILL_POINTS"] ?? 3);
-/** The same seed kills at the same parts of an operation. */
+/** The same seed kills at the same points of an operation. */
 const SEED = Number(process.env["KILL_SEED"] ?? Math.floor(Math.random() * 1e9));
 
-/** Whose plugins work beside the next run. */
-const livingOn: Killed[] = [];
+/** Killed engines whose plugins still run beside the next operation. */
+const withPlugins: Killed[] = [];
 
 describe("an operation whose engine is killed", function () {
   this.timeout(300_000);
   const project = projects();
-  afterEach(() => livingOn.splice(0).forEach(({ killPlugins }) => killPlugins()));
+  afterEach(() => withPlugins.splice(0).forEach(({ killPlugins }) => killPlugins()));
 
-  it("says how to break its lock, and the next one finishes with nothing doubled", async () => {
+  it("reports how to remove its lock, and the next up completes it without duplicates", async () => {
     const one = await project();
     for (const type of ["gitea:Repository", "apps/v1:Deployment", "woodpecker:Pipeline"]) {
       await killedAt(one, type);
@@ -40,7 +40,7 @@ describe("an operation whose engine is killed", function () {
     assert.deepEqual(await one.onServers(), []);
   });
 
-  it("leaves nothing to a destroy that it had begun and never heard of", async () => {
+  it("leaves nothing after a destroy, even objects whose creation was not recorded", async () => {
     for (const [type, kind, isThere] of [
       ["gitea:Repository", "repository", /^Gitea: repository/],
       ["citadel:Environment", "tenant", /^Citadel: tenant/],
@@ -49,8 +49,8 @@ describe("an operation whose engine is killed", function () {
       const one = await project();
       await killedAt(one, type);
       await breakLock(one);
-      // Whether the plugin came so far is chance, and its last request may still be under way on the
-      // server: what cannot be made by hand for that reason must be there soon.
+      // The plugin may or may not have sent its request, and the server may still be processing it. If
+      // making the object by hand fails for that reason, the object must appear soon.
       const isMade = async () => (await one.onServers()).some((what) => isThere.test(what));
       if (!(await isMade())) {
         const byHand = madeByHand(one, await ownerOfStack(one.stack, one.workDir))[kind];
@@ -78,9 +78,9 @@ describe("an operation whose engine is killed", function () {
     for (let point = 1; point <= POINTS; point++) {
       const atUp = random();
       const atDestroy = random();
-      const plugins = random() < 0.5 ? "dead" : "living on";
+      const plugins = random() < 0.5 ? "killed" : "running";
       const isFinished = point % 2 === 1;
-      const next = isFinished ? "finished by the next, then" : "then at once";
+      const next = isFinished ? "completed by the next, then" : "then immediately";
 
       it(`up at ${percent(atUp)}, ${next} destroy at ${percent(atDestroy)}, plugins ${plugins}`, async () => {
         const one = await project();
@@ -92,7 +92,7 @@ describe("an operation whose engine is killed", function () {
           await proveAlone(one.stage());
           unchanged(await one.preview());
         }
-        // Of half a project a destroy takes less than half of the time.
+        // Destroying half a project takes less than half of the time.
         if (isFinished || (await hasRecord(one))) {
           await kill("destroy", isFinished ? atDestroy : (atDestroy * atUp) / 2);
           succeeded(await one.destroy());
@@ -103,7 +103,7 @@ describe("an operation whose engine is killed", function () {
   });
 });
 
-/** An up that was killed at its very beginning made none. */
+/** Whether the stack exists. An up that was killed at its start has not made it. */
 async function hasRecord({ stack, workDir }: Project): Promise<boolean> {
   const { stdout } = await execa("pulumi", ["stack", "ls", "--json"], { cwd: workDir });
   return (JSON.parse(stdout) as { name: string }[]).some(({ name }) => name === stack);
@@ -118,15 +118,15 @@ async function breakLock({ stack, workDir }: Project): Promise<void> {
     cwd: workDir,
     reject: false,
   });
-  // Killed at once, it had not even made its record.
+  // An up that was killed at its start has not made the stack.
   assert.ok(exitCode === 0 || /no stack named/.test(stderr), stderr);
 }
 
-/** Kills the engine that many ms after the operation began; one that was faster is undone, and again. */
+/** Kills the engine `ms` after the start. If the operation was faster, undoes it and tries half the time. */
 async function killedAfter(
   one: Project,
   operation: "up" | "destroy",
-  { ms, plugins }: { ms: number; plugins: "dead" | "living on" },
+  { ms, plugins }: { ms: number; plugins: "killed" | "running" },
 ): Promise<void> {
   const killing = new AbortController();
   const killed = sleep(ms, undefined, { signal: killing.signal }).then(
@@ -142,12 +142,12 @@ async function killedAfter(
     return killedAfter(one, operation, { ms: ms / 2, plugins });
   }
   assert.equal(code, 1);
-  if (plugins === "dead") killer.killPlugins();
-  else livingOn.push(killer);
+  if (plugins === "killed") killer.killPlugins();
+  else withPlugins.push(killer);
   await breakLock(one);
 }
 
-/** In a process of its own, as an engine that is killed always has one. */
+/** Runs the operation in a process of its own, because its engine will be killed. */
 function command(
   { stack, name, workDir }: Project,
   operation: "up" | "destroy",
@@ -167,7 +167,7 @@ async function killWhenItRuns(stack: string, signal: AbortSignal): Promise<Kille
   return undefined;
 }
 
-/** Kills the engine as soon as it begins to make a resource of that type. */
+/** Kills the engine as soon as it starts to create a resource of that type. */
 async function killedAt(one: Project, type: string): Promise<void> {
   const begun = new RegExp(`"resourceStarted"[^\\n]*${type}"[^\\n]*"op":"create"`);
   let killed: Killed | undefined;

@@ -6,7 +6,7 @@ describe("two projects side by side", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("come up, do not see each other, stay as they are, and go without a trace", async () => {
+  it("come up, are isolated from each other, stay unchanged, and leave nothing behind", async () => {
     const [first, second] = await Promise.all([project(), project()]);
     await Promise.all([first, second].map(async ({ up }) => succeeded(await up())));
     await proveAll(first.stage(), second.slug);
@@ -18,7 +18,7 @@ describe("two projects side by side", function () {
 
     succeeded(await first.destroy());
     assert.deepEqual(await first.onServers(), []);
-    unchanged(await second.refresh()); // the neighbour's end took nothing from it
+    unchanged(await second.refresh()); // the other project's destroy changed nothing
     succeeded(await second.destroy());
     assert.deepEqual(await second.onServers(), []);
   });

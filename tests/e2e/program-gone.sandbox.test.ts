@@ -6,18 +6,18 @@ import { destroy } from "../../automation/engine/stack.ts";
 import { projects, succeeded } from "../support/stage.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** What the state refers to, and no more. */
+/** Everything that the state refers to. */
 const KEPT = ["Pulumi.yaml", "package.json", "node_modules", "providers", "core"];
 
-describe("a destroy where the program has gone", function () {
+describe("a destroy without the program", function () {
   this.timeout(400_000);
   const project = projects();
   let folder: string;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "rdev-no-program-"));
-    // Pulumi's CLI only looks whether it is there.
-    await writeFile(join(folder, "index.ts"), 'throw new Error("it is run");\n');
+    // Pulumi's CLI only checks that it exists.
+    await writeFile(join(folder, "index.ts"), 'throw new Error("the program ran");\n');
     await Promise.all(KEPT.map((name) => symlink(join(ROOT, name), join(folder, name))));
   });
   after(() => rm(folder, { recursive: true }));

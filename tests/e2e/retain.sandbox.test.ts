@@ -10,7 +10,7 @@ describe("a project that retains its data and its repository", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("leaves both behind, locked, and takes both up again when it comes back", async () => {
+  it("keeps both, locked, and adopts both when it is made again", async () => {
     const one = await project();
     const role = databaseName(one.slug);
     const retain = { retainData: "true", retainRepository: "true" };
@@ -18,7 +18,7 @@ describe("a project that retains its data and its repository", function () {
     const seeded = await commits(one);
     assert.equal(seeded.length, 1);
     const first = await databaseUrl(one);
-    await sql(first, "CREATE TABLE kept (said text)");
+    await sql(first, "CREATE TABLE kept (message text)");
     await sql(first, "INSERT INTO kept VALUES ('hello')");
 
     succeeded(await one.destroy());
@@ -33,14 +33,14 @@ describe("a project that retains its data and its repository", function () {
       /password authentication failed/,
     );
     const asAdmin = Object.assign(new URL(variable("POSTGRES_ADMIN_URL")), { pathname: role });
-    assert.deepEqual(await sql(asAdmin.href, "SELECT said FROM kept"), [{ said: "hello" }]);
+    assert.deepEqual(await sql(asAdmin.href, "SELECT message FROM kept"), [{ message: "hello" }]);
 
     succeeded(await one.up({ config: { retainData: "false", retainRepository: "false" } }));
     assert.equal(await isArchived(one), false);
     assert.deepEqual(await commits(one), seeded);
     const second = await databaseUrl(one);
     assert.notEqual(second, first);
-    assert.deepEqual(await sql(second, "SELECT said FROM kept"), [{ said: "hello" }]);
+    assert.deepEqual(await sql(second, "SELECT message FROM kept"), [{ message: "hello" }]);
 
     succeeded(await one.destroy());
     assert.deepEqual(await one.onServers(), []);
@@ -52,15 +52,15 @@ async function databaseUrl(project: Project): Promise<string> {
 }
 
 async function commits(project: Project): Promise<string[]> {
-  const found = await ofRepository<{ sha: string }[]>(project, "/commits");
+  const found = await getRepository<{ sha: string }[]>(project, "/commits");
   return found.map(({ sha }) => sha);
 }
 
 async function isArchived(project: Project): Promise<boolean> {
-  return (await ofRepository<{ archived: boolean }>(project, "")).archived;
+  return (await getRepository<{ archived: boolean }>(project, "")).archived;
 }
 
-function ofRepository<T>({ slug, place }: Project, path: string): Promise<T> {
+function getRepository<T>({ slug, place }: Project, path: string): Promise<T> {
   const url = `${variable("GITEA_URL")}/api/v1/repos/${place.organization}/${slug}${path}`;
   return json<T>(url, { authorization: `token ${variable("GITEA_TOKEN")}` });
 }

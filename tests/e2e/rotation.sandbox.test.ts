@@ -12,7 +12,7 @@ import { previewPlatform, projects, succeeded, unchanged } from "../support/stag
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";
 
-/** One system's credential: the variables that hold it now. `rotate` makes the last ones worthless. */
+/** A system's credential, with its current variables. `rotate` replaces it and revokes the old one. */
 interface Credential {
   readonly variables: () => Readonly<Record<string, string>>;
   readonly rotate: () => Promise<unknown>;
@@ -22,7 +22,7 @@ interface Credential {
 const secret = () => randomBytes(16).toString("hex");
 const NAME = `rotator-${randomBytes(4).toString("hex")}`;
 
-describe("every credential rotated after up", function () {
+describe("rotating every credential after up", function () {
   this.timeout(400_000);
   const project = projects();
   let credentials: Credential[];
@@ -32,10 +32,10 @@ describe("every credential rotated after up", function () {
     registry = await startBasicRegistry();
     credentials = [
       await gitea(),
-      // The stand-ins, and the running PowerDNS, cannot change their key: a door before them does.
-      await door("WOODPECKER_URL", "WOODPECKER_TOKEN", bearer),
-      await door("CITADEL_URL", "CITADEL_API_KEY", bearer, "ck_"),
-      await door("POWERDNS_URL", "POWERDNS_API_KEY", (key) => ["x-api-key", key]),
+      // The stand-ins and PowerDNS cannot change their key while they run, so a proxy changes it.
+      await proxied("WOODPECKER_URL", "WOODPECKER_TOKEN", bearer),
+      await proxied("CITADEL_URL", "CITADEL_API_KEY", bearer, "ck_"),
+      await proxied("POWERDNS_URL", "POWERDNS_API_KEY", (key) => ["x-api-key", key]),
       await registryAccount(registry, "REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
       await registryAccount(registry, "REGISTRY_CI_USERNAME", "REGISTRY_CI_PASSWORD"),
       await postgres(),
@@ -49,12 +49,12 @@ describe("every credential rotated after up", function () {
   });
 
   const variables = (): Record<string, string | undefined> => ({
-    // Without it all pipelines share the account whose rotation is tried here.
+    // Without this secret, all pipelines share the account that is rotated here.
     REGISTRY_TOKEN_SECRET: undefined,
     ...Object.fromEntries(credentials.flatMap((each) => Object.entries(each.variables()))),
   });
 
-  it("changes no preview, and destroy works and leaves nothing", async () => {
+  it("does not change a preview, and destroy leaves nothing", async () => {
     const one = await project();
     const { CITADEL_URL, CITADEL_API_KEY } = process.env;
     const before = variables();
@@ -69,7 +69,7 @@ describe("every credential rotated after up", function () {
 
     await withVariables(variables(), async () => {
       unchanged(await one.preview());
-      // The agent's configuration holds Citadel's address, which the door changes.
+      // The agent's configuration contains Citadel's address, which the proxy changes.
       unchanged(await withVariables({ CITADEL_URL, CITADEL_API_KEY }, previewPlatform));
       succeeded(await one.destroy());
     });
@@ -79,7 +79,7 @@ describe("every credential rotated after up", function () {
 
 const bearer: KeyHeader = (key) => ["authorization", `Bearer ${key}`];
 
-async function door(
+async function proxied(
   url: string,
   credential: string,
   header: KeyHeader,
@@ -93,7 +93,7 @@ async function door(
   };
 }
 
-/** Another administrator with two tokens, one after the other. */
+/** A second administrator, who gets a new token for the rotation. */
 async function gitea(): Promise<Credential> {
   const api = `${variable("GITEA_URL")}/api/v1`;
   const admin = { authorization: `token ${variable("GITEA_TOKEN")}` };
@@ -133,7 +133,7 @@ async function gitea(): Promise<Credential> {
   };
 }
 
-/** On a registry whose accounts can change: the sandbox's knows them by their derivation. */
+/** An account on a registry whose accounts can change. Those of the sandbox's registry are derived. */
 async function registryAccount(
   registry: BasicRegistry,
   username: string,
@@ -189,7 +189,7 @@ async function redis(): Promise<Credential> {
   };
 }
 
-/** Two ServiceAccounts, one after the other: with an account its token is gone. */
+/** A second ServiceAccount for the rotation. Deleting the first one revokes its token. */
 async function kubernetes(): Promise<Credential> {
   const config = kubeConfig(runningSandbox());
   const core = config.makeApiClient(CoreV1Api);

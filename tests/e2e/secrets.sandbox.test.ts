@@ -33,7 +33,7 @@ describe("secrets", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("are found when they are there, whatever they are wrapped in", () => {
+  it("are found by the test's search in any encoding", () => {
     const secrets = new Secrets({ planted: "planted/4711+secret" });
     const base64 = (text: string) => Buffer.from(text).toString("base64");
     for (const text of [
@@ -46,7 +46,7 @@ describe("secrets", function () {
     assert.deepEqual(secrets.in("planted/4712"), []);
   });
 
-  it("are found in compressed files, also in one that was cut short", async () => {
+  it("are found by it in compressed files, even truncated ones", async () => {
     const folder = await mkdtemp(join(tmpdir(), "rdev-leaks-"));
     const secrets = new Secrets({ planted: "planted/4711+secret" });
     const log = gzipSync(`planted/4711+secret ${randomBytes(4_000).toString("hex")}`);
@@ -59,12 +59,12 @@ describe("secrets", function () {
     }
   });
 
-  it("stand in no state, output, argument, and in no file that others can read", async () => {
+  it("are in no state, output or argument, and in no file that others can read", async () => {
     const { folder, workFolder } = runningSandbox();
-    const given = new Secrets(await givenSecrets());
+    const configured = new Secrets(await configuredSecrets());
     const one = await project();
 
-    const [outcome, whileUp] = await watched(given, one.up());
+    const [outcome, whileUp] = await watched(configured, one.up());
     succeeded(outcome);
     const generated = new Secrets(await generatedSecrets(one));
     const stack = [one.stack, "--work-dir", one.workDir];
@@ -77,7 +77,7 @@ describe("secrets", function () {
       const options = ["--stack", one.stack, "--non-interactive"];
       return (await execa("pulumi", [...args, ...options], { cwd: one.workDir, all: true })).all;
     };
-    const told = JSON.stringify([
+    const output = JSON.stringify([
       outcome,
       cli,
       await runCli(["preview", ...stack, "--json", "-c", "name=Other"]),
@@ -86,16 +86,16 @@ describe("secrets", function () {
       await pulumi("stack", "export"),
     ]);
     const leaks = async () => [
-      ...(await leaksOf([...(await stateFolders()), workFolder], given, generated)),
-      ...(await leaksOf([folder], given, generated, isOpenToOthers)),
+      ...(await leaksOf([...(await stateFolders()), workFolder], configured, generated)),
+      ...(await leaksOf([folder], configured, generated, isOpenToOthers)),
     ];
-    const whileItStands = await leaks();
+    const whileUpLeaks = await leaks();
     const destroyed = succeeded(await one.destroy());
 
     assert.deepEqual([...whileUp, ...whileCli], []);
-    assert.deepEqual([given.in(told), generated.in(told)], [[], []]);
-    assert.deepEqual(whileItStands, []);
-    assert.deepEqual(given.in(JSON.stringify(destroyed)), []);
+    assert.deepEqual([configured.in(output), generated.in(output)], [[], []]);
+    assert.deepEqual(whileUpLeaks, []);
+    assert.deepEqual(configured.in(JSON.stringify(destroyed)), []);
     assert.deepEqual(await leaks(), []);
   });
 });
@@ -107,7 +107,7 @@ describe("Pulumi's debug logs", function () {
   let variables: Record<string, string>;
   let password: Secrets;
 
-  /** A backend whose password every command of Pulumi's logs, and a home with the sandbox's plugins. */
+  /** A backend whose password Pulumi logs in every command, and a home with the sandbox's plugins. */
   before(async () => {
     const { workDir } = await platformStage();
     const server = new URL(variable("POSTGRES_ADMIN_URL"));
@@ -118,7 +118,7 @@ describe("Pulumi's debug logs", function () {
     await symlink(join(variable("PULUMI_HOME"), "plugins"), join(home, "plugins"));
     variables = { PULUMI_BACKEND_URL: server.href, PULUMI_HOME: home };
     const platform = await plainPulumi(workDir, {}, "stack", "export", "--stack", PLATFORM);
-    // As docs/operations.md tells those who run plain Pulumi: a file in the place of the logs.
+    // docs/operations.md recommends this for plain Pulumi: a file named logs in its home.
     const quiet = await mkdtemp(join(home, "by-hand-"));
     await writeFile(join(quiet, "logs"), "");
     const env = { ...variables, PULUMI_HOME: quiet };
@@ -137,7 +137,7 @@ describe("Pulumi's debug logs", function () {
     return (await Promise.all(files)).flat();
   };
 
-  it("are not written by any command, of one stack or of many", async () => {
+  it("are not written by any command, for one stack or several", async () => {
     const { workDir } = await platformStage();
     const stack = `${PLATFORM}.${uniqueSlug()}`;
     const at = [stack, "--work-dir", workDir];
@@ -174,7 +174,7 @@ describe("Pulumi's debug logs", function () {
     assert.ok(!(await readdir(home)).includes("logs"));
   });
 
-  it("are written by plain Pulumi, which proves that this would find them", async () => {
+  it("are written by plain Pulumi, which proves that this test would find them", async () => {
     const { workDir } = await platformStage();
     const loud = join(home, "loud");
     await mkdir(loud);
@@ -192,8 +192,8 @@ async function plainPulumi(
   return (await execa("pulumi", [...args, "--non-interactive"], { cwd, ...options })).stdout;
 }
 
-/** Everything that the sandbox's environment gives access with. */
-async function givenSecrets(): Promise<Record<string, string>> {
+/** All credentials in the sandbox's environment. */
+async function configuredSecrets(): Promise<Record<string, string>> {
   const { env } = runningSandbox();
   const kubeconfig = JSON.parse(await readFile(variable("KUBECONFIG"), "utf8")) as {
     users: { user: { token: string } }[];
@@ -205,7 +205,7 @@ async function givenSecrets(): Promise<Record<string, string>> {
   return { ...Object.fromEntries(named), KUBECONFIG: kubeconfig.users[0]?.user.token ?? "" };
 }
 
-/** What was made for the project alone. */
+/** The secrets that were generated for the project. */
 async function generatedSecrets(one: Project): Promise<Record<string, string>> {
   const environment = await applicationEnvironment(one.stage());
   const passwordIn = (name: string) => new URL(environment[name] ?? "").password;
@@ -221,7 +221,7 @@ async function generatedSecrets(one: Project): Promise<Record<string, string>> {
   return secrets;
 }
 
-/** Where Pulumi keeps stacks, their history, their backups, and what it logs. */
+/** The folders with Pulumi's stacks, their history and backups, and its logs. */
 async function stateFolders(): Promise<string[]> {
   const home = variable("PULUMI_HOME");
   const state = new URL(variable("PULUMI_BACKEND_URL")).pathname;
@@ -231,20 +231,20 @@ async function stateFolders(): Promise<string[]> {
 
 async function leaksOf(
   folders: readonly string[],
-  given: Secrets,
+  configured: Secrets,
   generated: Secrets,
   isOpen?: typeof isOpenToOthers,
 ): Promise<string[]> {
   const found: string[] = [];
   for (const folder of folders) {
-    for (const secrets of [given, generated]) {
+    for (const secrets of [configured, generated]) {
       found.push(...(await leaksIn(filesUnder(folder, isOpen), secrets)));
     }
   }
   return found;
 }
 
-/** Looks, while `work` goes on, at every process' arguments and at what is new in the temporary folder. */
+/** While `work` runs, searches the arguments of all processes and new files in the temporary folder. */
 async function watched<T>(secrets: Secrets, work: Promise<T>): Promise<[T, string[]]> {
   const found = new Set<string>();
   const before = new Set(await readdir(tmpdir()));

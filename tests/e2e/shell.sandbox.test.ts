@@ -12,7 +12,7 @@ describe("plain pulumi from a shell", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("does the whole job in the sandbox's own folder", async () => {
+  it("makes, previews and destroys a project in the sandbox's folder", async () => {
     const one = await project();
     const pulumi = inShell(`. '${runningSandbox().envFile}'`);
     await pulumi(`stack init ${one.stack}`);
@@ -41,11 +41,11 @@ describe("plain pulumi from a shell", function () {
   });
 });
 
-/** A shell of a person who did `first`; the stack is the one that was chosen last. */
+/** Runs pulumi in a shell after the commands `first`, for the stack that was selected last. */
 function inShell(first: string): (command: string) => Promise<string> {
   return async (command) => {
     const script = `set -e; ${first}; pulumi ${command} --non-interactive`;
-    // Nothing of this process' own environment but what a login gives.
+    // Only the variables of a login shell, not those of this process.
     const env = { HOME: process.env["HOME"] ?? "/", PATH: "/usr/local/bin:/usr/bin:/bin" };
     const { stdout } = await execa("bash", ["-c", script], { env, extendEnv: false });
     return stdout;

@@ -4,20 +4,20 @@ import { madeByHand, type ByHand } from "../support/by-hand.ts";
 import { type Project, projects, succeeded } from "../support/stage.ts";
 import { withVariables } from "../support/with-variables.ts";
 
-describe("objects of a project's slug that somebody else made", function () {
+describe("foreign objects with a project's slug", function () {
   this.timeout(400_000);
   const project = projects();
 
-  it("are refused by name, stay untouched, and outlive the project's destroy", async () => {
+  it("are named in the error, stay unchanged, and survive the project's destroy", async () => {
     const one = await project();
-    // Woodpecker comes after all of them.
-    const { ci: _, ...strangers } = madeByHand(one);
-    const { tenant, ...others } = strangers;
-    const remaining: ByHand[] = Object.values(others);
-    const everyone = [...remaining, tenant];
-    for (const { make } of everyone) await make();
+    // Without Woodpecker, whose repository is made after all of these.
+    const { ci: _, ...foreign } = madeByHand(one);
+    const { tenant, ...rest } = foreign;
+    const remaining: ByHand[] = Object.values(rest);
+    const all = [...remaining, tenant];
+    for (const { make } of all) await make();
     try {
-      const before = await Promise.all(everyone.map(({ look }) => look()));
+      const before = await Promise.all(all.map(({ look }) => look()));
       const refused = [
         `RDEV_NOT_OURS: The DNS record ${one.slug}.${one.place.domain}/A`,
         `RDEV_NOT_OURS: The Gitea repository ${one.place.organization}/${one.slug}`,
@@ -27,7 +27,7 @@ describe("objects of a project's slug that somebody else made", function () {
       ];
       const environment = `RDEV_NOT_OURS: The Citadel environment ${await tenant.id()}`;
       assert.deepEqual(await refusals(one), [environment, ...refused]);
-      assert.deepEqual(await Promise.all(everyone.map(({ look }) => look())), before);
+      assert.deepEqual(await Promise.all(all.map(({ look }) => look())), before);
 
       // The namespace carries the environment's id, so it is asked for after Citadel.
       await tenant.remove();
@@ -42,7 +42,7 @@ describe("objects of a project's slug that somebody else made", function () {
   });
 });
 
-/** What an up is refused, sorted. */
+/** The errors of an up, sorted. */
 async function refusals(one: Project): Promise<string[]> {
   const { result, errors } = await withVariables({ PULUMI_CONTINUE_ON_ERROR: "true" }, () =>
     one.up(),

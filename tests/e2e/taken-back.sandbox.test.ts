@@ -15,7 +15,7 @@ import { projects, succeeded, unchanged, type Project } from "../support/stage.t
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
 const APPLY = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
 
-describe("what others changed in the cluster", function () {
+describe("a change by others in the cluster", function () {
   this.timeout(600_000);
   const project = projects();
   let one: Project;
@@ -29,7 +29,7 @@ describe("what others changed in the cluster", function () {
 
   const where = () => ({ namespace: one.slug, name: one.slug });
   const live = () => apps.readNamespacedDeployment(where());
-  /** What the pods are made of, and how many there are. */
+  /** The spec, with the template of the pods and their number. */
   const spec = async () => (await live()).spec;
   const takenBack = async () => (await live()).metadata?.annotations?.["rdev.io/taken-back"] ?? "";
 
@@ -52,9 +52,9 @@ describe("what others changed in the cluster", function () {
   const inPod = (pod: object) => ({ spec: { template: { spec: pod } } });
 
   const CHANGES: readonly (readonly [title: string, change: () => Promise<unknown>])[] = [
-    ["kubectl scaled", () => scale(3)],
+    ["kubectl scale", () => scale(3)],
     [
-      "kubectl edited: the limits and the grace",
+      "kubectl edit of the limits and the grace period",
       () =>
         patch(
           inPod({
@@ -65,7 +65,7 @@ describe("what others changed in the cluster", function () {
         ),
     ],
     [
-      "a program with a name of its own added: a sidecar, a finalizer and a node selector",
+      "another program adds a sidecar, a finalizer and a node selector",
       () =>
         patch(
           {
@@ -88,15 +88,15 @@ describe("what others changed in the cluster", function () {
         ),
     ],
     [
-      "another account runs it, with its token mounted",
+      "another ServiceAccount with its token mounted",
       () =>
         patch(inPod({ serviceAccountName: "deploy", automountServiceAccountToken: true }), "curl"),
     ],
-    ["Helm applied", () => apply({ spec: { replicas: 2, minReadySeconds: 7 } }, "helm")],
+    ["helm apply", () => apply({ spec: { replicas: 2, minReadySeconds: 7 } }, "helm")],
   ];
 
   for (const [title, change] of CHANGES) {
-    it(`is put back by the next up, and by no later one: ${title}`, async () => {
+    it(`is reverted by the next up only: ${title}`, async () => {
       const before = await spec();
       await change();
       assert.notDeepEqual(await spec(), before);
@@ -111,7 +111,7 @@ describe("what others changed in the cluster", function () {
     });
   }
 
-  it("is put back after a refresh too, and a refresh does not fail for it", async () => {
+  it("is also reverted after a refresh, which does not fail", async () => {
     const before = await spec();
     await scale(4);
     succeeded(await one.refresh());
@@ -122,7 +122,7 @@ describe("what others changed in the cluster", function () {
     unchanged(await one.up());
   });
 
-  it("is told on the Deployment: who held which field", async () => {
+  it("is recorded on the Deployment with the manager of each field", async () => {
     await scale(2);
     succeeded(await one.up());
     await scale(2);
@@ -131,7 +131,7 @@ describe("what others changed in the cluster", function () {
     assert.match(await takenBack(), /^in generation \d+, kubectl: spec\.replicas$/);
   });
 
-  it("stays where it is somebody else's: an image, a restart, labels, annotations", async () => {
+  it("is kept if it belongs to others: an image, a restart, labels, annotations", async () => {
     await patch(
       {
         metadata: { labels: { team: "a" }, annotations: { "example.test/note": "x" } },
@@ -162,7 +162,7 @@ describe("what others changed in the cluster", function () {
     unchanged(await one.up());
   });
 
-  it("leaves the replicas to an autoscaler, and takes them back when it is gone", async () => {
+  it("of replicas by an autoscaler is kept until the autoscaler is deleted", async () => {
     const scaler = kubeConfig(one.place).makeApiClient(AutoscalingV2Api);
     const { namespace, name } = where();
     await scaler.createNamespacedHorizontalPodAutoscaler({
@@ -186,7 +186,7 @@ describe("what others changed in the cluster", function () {
     unchanged(await one.up());
   });
 
-  it("of the rules around it is put back after a refresh", async () => {
+  it("of quota, limits or network policy is reverted after a refresh", async () => {
     const config = kubeConfig(one.place);
     const core = config.makeApiClient(CoreV1Api);
     const networking = config.makeApiClient(NetworkingV1Api);
@@ -218,7 +218,7 @@ describe("what others changed in the cluster", function () {
     unchanged(await one.up());
   });
 
-  it("does not hold up the project's destroy: a finalizer on its Deployment", async () => {
+  it("cannot block the project's destroy with a finalizer on its Deployment", async () => {
     const two = await project();
     succeeded(await two.up());
     const deployment = { namespace: two.slug, name: two.slug };
@@ -235,18 +235,18 @@ describe("what others changed in the cluster", function () {
   });
 });
 
-describe("a project that asks for more than its platform allows", function () {
+describe("a project that requests more than its platform permits", function () {
   this.timeout(300_000);
   const project = projects();
 
-  it("is refused before anything is made, with all that is too much, in a preview too", async () => {
+  it("is refused before anything is made, with all excessive sizes, also in a preview", async () => {
     const one = await project();
     const config = { sizes: { memoryQuota: "4000Gi", cpuLimit: "17", replicas: 1 } };
     const outcome = await one.up({ config });
     assert.equal(outcome.result, "failed");
-    const said = outcome.errors.map(({ message }) => message).join("\n");
-    assert.match(said, /rdev:sizes\.cpuLimit: is above the platform's rdev:maxSizes\.cpuLimit/);
-    assert.match(said, /rdev:maxSizes\.memoryQuota, which is 256Gi, instead got "4000Gi"/);
+    const text = outcome.errors.map(({ message }) => message).join("\n");
+    assert.match(text, /rdev:sizes\.cpuLimit: is above the platform's rdev:maxSizes\.cpuLimit/);
+    assert.match(text, /rdev:maxSizes\.memoryQuota, which is 256Gi, instead got "4000Gi"/);
     assert.equal((await one.preview()).result, "failed");
     assert.deepEqual(await one.onServers(), []);
   });

@@ -44,7 +44,7 @@ describe("a project's environment", function () {
 
     for (const value of [randomUUID(), await platformEnvironment(one), null]) {
       const metadata = { labels: { [ENVIRONMENT_LABEL]: value } };
-      // Two policies refuse it, and the API server names one of them.
+      // Two policies refuse it. The API server names one of them.
       const policy = `must be ${one.stage().tenantId}|'deploy\\.staging\\.rdev\\.io'.* denied request`;
       await rejected(deploy({ metadata }), new RegExp(policy));
     }
@@ -57,7 +57,7 @@ describe("a project's environment", function () {
     await rejected(relabelled, /cannot patch resource [\\"]+namespaces/);
   });
 
-  it("comes back where an older version's namespace does not name it, and nothing stops", async () => {
+  it("is bound to the namespace of an older version by the next up, without an interruption", async () => {
     const { slug } = one;
     const namespaceOf = async () => (await core.readNamespace({ name: slug })).metadata?.labels;
     const labels = { [ENVIRONMENT_LABEL]: null };

@@ -3,17 +3,17 @@ import { ownerOfStack } from "../../automation/engine/state.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 import { asVersionBefore } from "../support/version-before.ts";
 
-describe("a project that the version before made", function () {
+describe("a project of an older version", function () {
   this.timeout(300_000);
   const project = projects();
 
-  it("is taken over by its next up, which loses nothing", async () => {
+  it("is upgraded by its next up without a loss", async () => {
     const one = await project();
     succeeded(await one.up());
     await asVersionBefore(one);
     assert.equal((await ownerOfStack(one.stack, one.workDir)).platform, "");
     const { changes } = succeeded(await one.up());
-    // The id of the stack is new; nothing else is made anew.
+    // Only the stack's id is new.
     assert.deepEqual([changes.create, changes.replace, changes.delete], [1, 0, 0]);
     unchanged(await one.up());
     unchanged(await one.refresh());
@@ -22,7 +22,7 @@ describe("a project that the version before made", function () {
     assert.deepEqual(await one.onServers(), []);
   });
 
-  it("is destroyed without an up in between", async () => {
+  it("can be destroyed without an up before", async () => {
     const one = await project();
     succeeded(await one.up());
     await asVersionBefore(one);
