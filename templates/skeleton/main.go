@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	// One JSON object a line on stdout: the agent on the node ships it to Citadel as it is.
+	// One JSON object per line on stdout. The agent on the node sends it to Citadel.
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	if err := run(log); err != nil {
 		log.Error("stopped", "component", "main", "error", err.Error())
@@ -32,7 +32,7 @@ func run(log *slog.Logger) error {
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 
-	// Kubernetes sends SIGTERM and waits: what runs is finished first.
+	// Kubernetes sends SIGTERM and waits, so running requests are completed first.
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
 	failed := make(chan error, 1)
@@ -64,7 +64,7 @@ func handler(log *slog.Logger) http.Handler {
 	return logged(log, mux)
 }
 
-// logged writes a line for every request. Citadel finds slow ones by
+// logged writes a line for every request. To find slow ones in Citadel, query
 // "component:http duration_ms:>5000".
 func logged(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -10,10 +10,10 @@ import { until } from "../../sandbox/process.ts";
 import { FAMILIES } from "../../sandbox/tool-families.ts";
 import { plannedFamily } from "../../sandbox/tools.ts";
 
-/** A registry of the kind that every platform had before tokens: accounts in a file. */
+/** A registry with its accounts in a file, as platforms had before tokens. */
 export interface BasicRegistry {
   readonly url: string;
-  /** Adds an account, or changes its password. Without a password it goes. */
+  /** Adds an account or changes its password. Without a password, deletes it. */
   setAccount(username: string, password?: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -45,7 +45,7 @@ export async function startBasicRegistry(): Promise<BasicRegistry> {
   return {
     url,
     async setAccount(username, password) {
-      // The registry reads the file again when it has changed; it takes bcrypt only.
+      // The registry reads the file again when it changes. It accepts only bcrypt.
       const input = { input: password ?? "" };
       if (password === undefined) lines.delete(username);
       else lines.set(username, (await execa("htpasswd", ["-niBC", "5", username], input)).stdout);

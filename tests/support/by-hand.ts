@@ -10,17 +10,17 @@ import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
 import type { Project } from "./stage.ts";
 import { variable } from "./variables.ts";
 
-/** An object that was made by hand, of the name that a project has or wants. */
+/** An object that was made by hand, with the name of a project's object. */
 export interface ByHand {
   make(): Promise<unknown>;
-  /** All that its server says of it. */
+  /** The server's complete description of it. */
   look(): Promise<unknown>;
   remove(): Promise<unknown>;
 }
 
 /**
- * One of each kind, by raw calls. They carry the mark of this owner; without one they are a
- * stranger's.
+ * Objects of each kind, made by raw API calls. They have the mark of the owner; without an owner they
+ * are foreign.
  */
 export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, owner?: Owner) {
   const { domain, organization } = place;
@@ -63,7 +63,7 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
           status: 204,
         }),
     },
-    /** Of the repository, which must be there. */
+    /** Belongs to the repository, which must exist. */
     ci: {
       make: async () =>
         json(`${woodpecker}?forge_remote_id=${(await repository()).id}`, woodpeckerHeaders, {
@@ -105,7 +105,7 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
       remove: async () => {
         await sql(`DROP DATABASE IF EXISTS ${role}`);
         const [found] = await sql(`SELECT 1 FROM pg_roles WHERE rolname = '${role}'`);
-        // Projects that came up meanwhile let the role in to the server's own databases by name.
+        // Projects that came up meanwhile granted the role CONNECT on the server's own databases.
         if (found) await sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
       },
     },

@@ -13,14 +13,14 @@ export interface CacheUser {
   readonly prefix: string;
   readonly url: string;
   readonly outs: Record<string, unknown>;
-  /** As the engine hands them over: checked, so with defaults. */
+  /** Checked inputs with defaults, as the engine passes them. */
   inputs(more?: Record<string, unknown>): Promise<Record<string, unknown>>;
-  /** What each command answers, on a connection of its own; the first refusal is thrown. */
+  /** Runs commands on a new connection and returns their answers. Throws the first error. */
   send(...commands: readonly string[][]): Promise<unknown[]>;
   connect(): Redis;
 }
 
-/** Makes users of projects for the tests of a suite, and deletes them after its last test. */
+/** Creates project users for a suite, and deletes them after its last test. */
 export function cacheUsers(): (more?: Record<string, unknown>) => Promise<CacheUser> {
   const made: CacheUser[] = [];
   after(async () => {

@@ -4,7 +4,7 @@ import { type Citadel, type CitadelOptions, startCitadel } from "../../sandbox/c
 
 export interface Answer {
   readonly status: number;
-  /** Parsed JSON; undefined where there is none. */
+  /** Parsed JSON; undefined if there is none. */
   readonly body: unknown;
 }
 
@@ -13,7 +13,7 @@ export interface Entry {
   readonly message: string;
 }
 
-/** Calls of a stand-in's API as it stands on the wire, past the project's own client. */
+/** Calls the stand-in's API directly, without the project's client. */
 export class CitadelCaller {
   readonly #citadel: Citadel;
 
@@ -68,7 +68,7 @@ export class CitadelCaller {
     return body as { entries: Entry[]; total: number };
   }
 
-  /** What is found, by its messages, in the order of the alphabet. */
+  /** The messages of the found events, sorted. */
   async found(...query: Parameters<CitadelCaller["query"]>): Promise<string[]> {
     return (await this.query(...query)).entries.map(({ message }) => message).sort();
   }
@@ -81,7 +81,7 @@ export interface StandIn {
   readonly tenant: string;
 }
 
-/** Gives each test of a suite a stand-in for Citadel of its own. */
+/** Gives each test of a suite its own stand-in for Citadel. */
 export function withStandIn(
   give: (standIn: StandIn) => void,
   options: Partial<CitadelOptions> = {},
@@ -95,7 +95,7 @@ export function withStandIn(
   afterEach(() => citadel.close());
 }
 
-/** An event, with what must be there. */
+/** An event with all required fields. */
 export function logEvent(message: string, more: Record<string, unknown> = {}) {
   return {
     message,

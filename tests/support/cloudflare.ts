@@ -12,15 +12,15 @@ export interface CloudflareRecord {
 }
 
 export interface FakeCloudflare extends StandIn {
-  /** By id, in the order in which they were made. */
+  /** By id, in the order of their creation. */
   readonly records: Map<string, CloudflareRecord>;
 }
 
 const ZONE_ID = "023e105f4ecef8ad9ca31a8372d0c353";
 
 /**
- * Cloudflare cannot be had in a test: this answers the few calls that are used as its documentation
- * says (https://developers.cloudflare.com/api/resources/dns), for one zone and one token.
+ * A stand-in for Cloudflare, with one zone and one token. It answers the calls that are used as in the
+ * documentation (https://developers.cloudflare.com/api/resources/dns).
  */
 export async function startCloudflare(zone: string, token: string): Promise<FakeCloudflare> {
   const { app, misbehave } = createStandIn();
@@ -30,7 +30,7 @@ export async function startCloudflare(zone: string, token: string): Promise<Fake
   app.addHook("onRequest", async (request, reply) => {
     const { authorization } = request.headers;
     if (authorization === `Bearer ${token}`) return;
-    // What a token of the wrong form and one of the right form are answered with.
+    // The answers to a malformed token and to an unknown one.
     if (authorization?.includes("malformed")) refuse(reply, 400, 6003, "Invalid request headers");
     else refuse(reply, 403, 9109, "Invalid access token");
   });
@@ -80,7 +80,7 @@ export async function startCloudflare(zone: string, token: string): Promise<Fake
   return { url, misbehave, records, close: () => app.close() };
 }
 
-/** Cloudflare keeps IPv6 addresses in their shortest form. */
+/** Cloudflare stores IPv6 addresses in their shortest form. */
 function normal(record: CloudflareRecord): CloudflareRecord {
   if (record.type !== "AAAA") return record;
   const content = new URL(`http://[${record.content}]`).hostname.slice(1, -1);

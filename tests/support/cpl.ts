@@ -2,11 +2,11 @@ import fc from "fast-check";
 import type { Cpl, Operator, Term } from "../../sandbox/citadel/cpl/ast.ts";
 import { FIELD } from "../../sandbox/citadel/cpl/lexer.ts";
 
-/** With the prototype that a literal has, so that trees can be compared. */
+/** Records with the prototype of a literal, so that trees can be compared. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
   fc.record(model, { noNullPrototype: true });
 
-/** Any query within the limits. `text`: what its words, fields and values are made of. */
+/** Any query within the limits. Its words, fields and values are made of `text`. */
 export function cpl(
   text: fc.Arbitrary<string>,
   {
@@ -29,7 +29,7 @@ export function cpl(
         kind: fc.constant("compare" as const),
         field: field.filter((name) => name !== "timestamp"),
         operator: fc.constantFrom<Operator>(">", ">=", "<", "<="),
-        // Zero has one sign in CPL.
+        // CPL has no negative zero.
         value: number.map((each) => each + 0),
       }),
       record({
@@ -57,7 +57,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\t": "\\t",
 };
 
-/** A query of this tree: `parse(print(tree))` is the tree again. */
+/** The query of a tree: `parse(print(tree))` equals the tree. */
 export function print(cpl: Cpl): string {
   switch (cpl.kind) {
     case "or":
@@ -76,7 +76,7 @@ export function print(cpl: Cpl): string {
   }
 }
 
-/** In parentheses where it binds less than what it stands in. */
+/** Adds parentheses if the operand binds less than its operator. */
 function operand(cpl: Cpl): string {
   return cpl.kind === "and" || cpl.kind === "or" ? `(${print(cpl)})` : print(cpl);
 }

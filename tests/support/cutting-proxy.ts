@@ -1,10 +1,10 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** A TCP proxy that ends every connection when what it was allowed to pass has passed. */
+/** A TCP proxy that cuts all connections after a number of chunks. */
 export interface CuttingProxy {
   /** `host:port`. */
   readonly address: string;
-  /** How many more pieces from clients, on all connections, it passes on; then all are cut. */
+  /** Sets how many more chunks of clients pass, on all connections together, before all are cut. */
   allow(pieces: number): void;
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { testVariables, variable } from "./variables.ts";
 import { markText } from "../../core/ownership.ts";
 import { testOwner } from "./owner.ts";
 
-/** A record as the server keeps it. */
+/** A record as the server stores it. */
 export interface LiveRecord {
   readonly type: string;
   readonly content: string;
@@ -15,12 +15,12 @@ export interface LiveRecord {
   readonly comment: string;
 }
 
-/** A DNS server, reached past the provider. */
+/** Direct access to a DNS server, without the provider. */
 export interface DnsServer {
-  /** The variable with its address, and the one with its credential. */
+  /** The variables with its address and its credential. */
   readonly url: string;
   readonly credential: string;
-  /** The request that makes a record. */
+  /** The request that creates a record. */
   readonly writes: "PATCH" | "POST";
   zone(): string;
   add(name: string, record: LiveRecord): Promise<void>;
@@ -31,7 +31,7 @@ export interface DnsServer {
 const MARK = markText(testOwner("my-app"));
 const BY_HAND = { type: "A", content: "192.0.2.99", ttl: 120, comment: "by hand" } as const;
 
-/** Declares the tests of dns:Record against one kind of DNS server. */
+/** Declares the tests of dns:Record for one kind of DNS server. */
 export function itKeepsRecords(server: DnsServer): void {
   const set = testVariables();
   let count = 0;
@@ -49,14 +49,14 @@ export function itKeepsRecords(server: DnsServer): void {
 
   beforeEach(() => void (name = `my-app-${++count}.${server.zone()}`));
 
-  it("makes a record with its TTL and its mark", async () => {
+  it("creates a record with its TTL and its mark", async () => {
     const { id, outs } = await provider.create(inputs());
     assert.equal(id, `${name}/A`);
     assert.deepEqual(outs, inputs());
     assert.deepEqual(await live(), [{ type: "A", content: "192.0.2.1", ttl: 300, comment: MARK }]);
   });
 
-  it("makes AAAA and CNAME records too", async () => {
+  it("creates AAAA and CNAME records", async () => {
     await provider.create(inputs({ type: "AAAA", content: "2001:DB8:0:0::1" }));
     assert.deepEqual(
       (await live()).map(({ type, content }) => [type, content]),
@@ -70,7 +70,7 @@ export function itKeepsRecords(server: DnsServer): void {
     );
   });
 
-  it("keeps the types of one name apart", async () => {
+  it("handles the types of a name separately", async () => {
     const six = inputs({ type: "AAAA", content: "2001:db8::1" });
     await provider.create(six);
     const { id, outs } = await provider.create(inputs());
@@ -81,13 +81,13 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.deepEqual((await provider.read(`${name}/AAAA`, six)).props, six);
   });
 
-  it("adopts a record of this project, and brings it to its inputs", async () => {
+  it("adopts a record of this project, and updates it", async () => {
     await provider.create(inputs({ content: "192.0.2.7", ttl: 60 }));
     await provider.create(inputs());
     assert.deepEqual(await live(), [{ type: "A", content: "192.0.2.1", ttl: 300, comment: MARK }]);
   });
 
-  it("refuses a record made by hand, and leaves it untouched", async () => {
+  it("refuses a record made by hand, and does not change it", async () => {
     await server.add(name, BY_HAND);
     await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: .*\/A exists already/);
     assert.deepEqual(await live(), [BY_HAND]);
@@ -111,7 +111,7 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.deepEqual(await live(), [{ type: "A", content: "192.0.2.2", ttl: 60, comment: MARK }]);
   });
 
-  it("finds drift", async () => {
+  it("detects drift", async () => {
     const { id, outs } = await provider.create(inputs());
     await server.removeAll(name);
     await server.add(name, { type: "A", content: "192.0.2.66", ttl: 60, comment: MARK });
@@ -119,13 +119,13 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.deepEqual(props, inputs({ content: "192.0.2.66", ttl: 60 }));
   });
 
-  it("takes another spelling of an address for no drift", async () => {
+  it("does not report another spelling of an address as drift", async () => {
     const asked = inputs({ type: "AAAA", content: "2001:DB8:0:0::1" });
     const { id, outs } = await provider.create(asked);
     assert.deepEqual((await provider.read(id, outs)).props, asked);
   });
 
-  it("finds that a record is gone, or no longer ours", async () => {
+  it("detects that a record is gone or no longer ours", async () => {
     const { id, outs } = await provider.create(inputs());
     await server.removeAll(name);
     assert.equal((await provider.read(id, outs)).id, "");
@@ -133,7 +133,7 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.equal((await provider.read(id, outs)).id, "");
   });
 
-  it("deletes its record, and again without an error", async () => {
+  it("deletes its record, and succeeds if it is already gone", async () => {
     const { id, outs } = await provider.create(inputs());
     await provider.delete(id, outs);
     assert.deepEqual(await live(), []);
@@ -150,7 +150,7 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.deepEqual(await live(), [BY_HAND, text]);
   });
 
-  it("leaves the other types of its name alone when it deletes", async () => {
+  it("keeps the other types of its name on delete", async () => {
     const { id, outs } = await provider.create(inputs());
     const text = { type: "TXT", content: '"hello"', ttl: 120, comment: "" };
     await server.add(name, text);
@@ -158,14 +158,14 @@ export function itKeepsRecords(server: DnsServer): void {
     assert.deepEqual(await live(), [text]);
   });
 
-  it("says which zone there is not, on delete as well", async () => {
+  it("names a missing zone, also on delete", async () => {
     const elsewhere = inputs({ zone: "nowhere.invalid", name: "my-app.nowhere.invalid" });
     await rejected(provider.create(elsewhere), /^RDEV_REFUSED: .* no zone nowhere\.invalid/);
     const gone = provider.delete("my-app.nowhere.invalid/A", elsewhere);
     await rejected(gone, /^RDEV_REFUSED: .* no zone nowhere\.invalid/);
   });
 
-  it("adopts on the next try what a create made whose answer was lost", async () => {
+  it("adopts the record of a create whose answer was lost on the next attempt", async () => {
     const proxy = await startFaultyProxy(variable(server.url));
     try {
       set({ [server.url]: proxy.url });
@@ -179,7 +179,7 @@ export function itKeepsRecords(server: DnsServer): void {
     }
   });
 
-  it("gives id and inputs to the engine when it fails after the record was made", async () => {
+  it("returns id and inputs to the engine if it fails after creating the record", async () => {
     const proxy = await startFaultyProxy(variable(server.url));
     try {
       set({ [server.url]: proxy.url });

@@ -6,7 +6,7 @@ interface Exported {
   readonly deployment: { readonly resources: readonly { readonly type: string }[] };
 }
 
-/** Takes all resources of a type out of a stack's state, as if an older version had written it. */
+/** Removes all resources of a type from a stack's state, as if an older version had written it. */
 export async function withoutResources(stack: string, workDir: string, type: string) {
   const text = await runPulumi(["stack", "export", "--stack", stack], { workDir });
   const state = JSON.parse(text) as Exported;

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 
-/** A sandbox as the tests use it: whoever started it stops it. */
+/** A sandbox for tests. The process that started it stops it. */
 export type RunningSandbox = Omit<Sandbox, "stop">;
 
 const CHECK = fileURLToPath(new URL("check-nothing-left.ts", import.meta.url));
@@ -11,7 +11,7 @@ export class EndOfRun {
   static failures = 0;
 }
 
-/** Destroys what tests left, then the platform, and fails if a server still has something of it. */
+/** Destroys what tests left, then the platform. Fails if a server still has an object of them. */
 export async function endRun(sandbox: RunningSandbox): Promise<void> {
   const { exitCode, all } = await execa(process.execPath, [CHECK], {
     env: sandbox.env,

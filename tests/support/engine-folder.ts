@@ -24,32 +24,32 @@ const PROVIDER = `exports.handler = () => ({
 });`;
 
 export interface ThingProps {
-  /** Updated in place. */
+  /** A change updates in place. */
   readonly size?: number;
-  /** Replaces. */
+  /** A change replaces. */
   readonly place?: string;
-  /** Why its create fails. */
+  /** Makes its create fail with this message. */
   readonly failure?: string;
-  /** How long its create takes. */
+  /** The duration of its create, in ms. */
   readonly ms?: number;
-  /** How long its read takes. */
+  /** The duration of its read, in ms. */
   readonly readMs?: number;
   readonly other?: pulumi.Input<string>;
 }
 
-/** A resource that stands for nothing. */
+/** A resource without an object on a server. */
 export class Thing extends pulumi.CustomResource {
   constructor(name: string, props: ThingProps = {}) {
     super("pulumi-nodejs:dynamic/test:Thing", name, { ...props, __provider: PROVIDER });
   }
 }
 
-/** A folder that the engine can run in, with a backend of its own. */
+/** A folder for running the engine, with its own backend. */
 export interface EngineFolder {
   readonly workDir: string;
-  /** Where the backend keeps its state. */
+  /** The backend's folder. */
   readonly state: string;
-  /** By which Pulumi's CLI uses it. */
+  /** The variables for Pulumi's CLI. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   remove(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
 
-/** The InfraError that a function throws; fails when it throws none, or another code. */
+/** Returns the InfraError of a function. Fails if it throws none, or another code. */
 export function thrown(code: ErrorCode, act: () => unknown): InfraError {
   try {
     act();

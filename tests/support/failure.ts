@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "../../core/errors.ts";
 import { rejected, type Rejection } from "./rejected.ts";
 
-/** As `rejected`: the text must begin with the code, and hold none of the secrets. */
+/** Like `rejected`. The message must begin with the code and contain none of the secrets. */
 export async function fails(
   work: Promise<unknown>,
   code: ErrorCode,

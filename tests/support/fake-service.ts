@@ -15,10 +15,10 @@ export interface FakeService {
   readonly app: FastifyInstance;
   readonly audit: AuditEvent[];
   readonly submitted: SubmitInput[];
-  /** What was logged, as objects. */
+  /** The log, as objects. */
   readonly lines: Record<string, unknown>[];
   readonly metrics: Registry;
-  /** A key's text. */
+  /** An API key. */
   key(role: Role, more?: Partial<Key>): string;
 }
 
@@ -35,7 +35,7 @@ export const PROJECT: ProjectRecord = {
   ...{ createdAt: new Date(0), updatedAt: new Date(0) },
 };
 
-/** The service over HTTP alone: what is behind it is in memory, and knows the project `my-app`. */
+/** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
 export async function fakeService(parts: Partial<ServiceParts> = {}): Promise<FakeService> {
   const keys = new Map<string, Key>();
   const audit: AuditEvent[] = [];

@@ -5,7 +5,7 @@ import { rejected } from "./rejected.ts";
 import { testVariables, variable } from "./variables.ts";
 
 interface Target {
-  /** The variable with the system's address, as `GITEA_URL`. */
+  /** The variable with the system's address, such as `GITEA_URL`. */
   readonly url: string;
   /** The variable with its token or password. */
   readonly credential: string;
@@ -13,9 +13,9 @@ interface Target {
   read(): Promise<unknown>;
 }
 
-/** Declares the tests of what a provider does when its system over HTTP does not answer well. */
+/** Declares the tests of a provider whose HTTP system fails. */
 export function itMeetsFaults(target: Target): void {
-  describe("when the system does not answer well", () => {
+  describe("if the system fails", () => {
     const set = testVariables();
     let proxy: FaultyProxy;
 
@@ -25,7 +25,7 @@ export function itMeetsFaults(target: Target): void {
     });
     afterEach(() => proxy.close());
 
-    it("refuses a wrong credential by name, without its value", async () => {
+    it("names a wrong credential without its value", async () => {
       const wrong = `wrong-${randomBytes(8).toString("hex")}`;
       set({ [target.credential]: wrong });
       const { message, stack } = await rejected(target.read(), /^RDEV_UNAUTHORIZED: /);
@@ -33,17 +33,17 @@ export function itMeetsFaults(target: Target): void {
       assert.doesNotMatch(`${message} ${stack}`, new RegExp(wrong));
     });
 
-    it("says that it is not allowed on 403", async () => {
+    it("reports a missing permission on 403", async () => {
       proxy.misbehave({ status: 403 });
       await rejected(target.read(), /^RDEV_FORBIDDEN: /);
     });
 
-    it("says where a system that is down was looked for", async () => {
+    it("names the address of a system that is down", async () => {
       set({ [target.url]: "http://127.0.0.1:1" });
       await rejected(target.read(), /^RDEV_UNREACHABLE: .*http:\/\/127\.0\.0\.1:1/);
     });
 
-    it("waits as long as Retry-After says on 429", async () => {
+    it("waits for Retry-After on 429", async () => {
       proxy.misbehave({ status: 429, headers: { "retry-after": "1" }, times: 1 });
       const start = performance.now();
       await target.read();
@@ -51,20 +51,20 @@ export function itMeetsFaults(target: Target): void {
     });
 
     for (const fault of [{ status: 502 }, { status: 503 }, { status: 504 }, { reset: true }]) {
-      it(`reads again after ${fault.reset ? "a reset" : fault.status}`, async () => {
+      it(`retries a read after ${fault.reset ? "a reset" : fault.status}`, async () => {
         proxy.misbehave({ ...fault, times: 2 });
         await target.read();
         assert.ok(proxy.requests.length > 2);
       });
     }
 
-    it("does not repeat a request that was refused", async () => {
+    it("does not retry a refused request", async () => {
       proxy.misbehave({ status: 400, body: "no such thing" });
       await rejected(target.read(), /^RDEV_REFUSED: .*no such thing/);
       assert.equal(proxy.requests.length, 1);
     });
 
-    it("says what is wrong with an answer that is not the system's", async () => {
+    it("describes an answer that does not match the API", async () => {
       proxy.misbehave({ status: 200, body: "<html>Welcome to nginx!</html>" });
       await rejected(target.read(), /^RDEV_CONTRACT: /);
     });

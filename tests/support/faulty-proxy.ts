@@ -4,29 +4,29 @@ import { Agent, request } from "undici";
 import { addMisbehaviour, type Misbehave } from "../../sandbox/misbehave.ts";
 
 export interface FaultyProxy {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** Faults that come before the real server sees the request. */
+  /** Adds faults that occur before the real server gets the request. */
   readonly misbehave: Misbehave;
   /**
    * The next `times` requests of this method and path reach the real server, but the connection is
-   * reset in place of its answer, at once or after so many ms: the caller cannot know whether it was
-   * done.
+   * reset instead of the answer, immediately or after some ms. So the caller cannot know whether the
+   * request succeeded.
    */
   loseAnswers(method: string, path?: RegExp, times?: number, afterMs?: number): void;
-  /** Asked about every request, as `GET /path?query`: what is to go wrong with it, if anything is. */
+  /** Sets a function that chooses the fault of each request, such as `GET /path?query`. */
   decide(fault: (request: string) => Fault | undefined): void;
-  /** Every request that arrived, as `GET /path?query`, oldest first. */
+  /** All requests, such as `GET /path?query`, oldest first. */
   readonly requests: readonly string[];
   close(): Promise<void>;
 }
 
-/** Refused with a status, reset before the real server sees it, or done there and never answered. */
+/** A status, a reset before the real server gets the request, or a lost answer of the real server. */
 export type Fault = { readonly status: number } | "reset" | "lost";
 
-/** An HTTP proxy in front of a real server, which fails as it is told. */
+/** An HTTP proxy in front of a real server that injects faults. */
 export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
-  // Kubernetes has a certificate of its own making.
+  // Kubernetes has a self-signed certificate.
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
   const app = fastify({ logger: false, forceCloseConnections: true });
   const requests: string[] = [];
@@ -47,7 +47,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     else if (fault) await reply.code(fault.status).send("");
   });
 
-  // Bodies pass as they are.
+  // Bodies are passed unchanged.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
 
@@ -71,7 +71,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
       raw.socket.resetAndDestroy();
       return;
     }
-    // Of this connection, not of the answer.
+    // This header belongs to the connection, not to the answer.
     delete answer.headers["connection"];
     delete answer.headers["transfer-encoding"];
     return reply.code(answer.statusCode).headers(answer.headers).send(content);

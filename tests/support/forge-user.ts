@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 import { json } from "../../sandbox/proofs/stage.ts";
 import { variable } from "./variables.ts";
 
-/** A user of Gitea without any right, who can log in at Woodpecker. */
+/** A Gitea user without permissions, who can log in to Woodpecker. */
 export interface ForgeUser {
   readonly login: string;
-  /** A token for Gitea, with these scopes. */
+  /** Creates a token for Gitea with scopes. */
   token(...scopes: string[]): Promise<string>;
-  /** A token for Woodpecker. */
+  /** Creates a token for Woodpecker. */
   woodpeckerToken(): Promise<string>;
 }
 
-/** Gitea's API, below `/api/v1`, as its administrator. */
+/** Calls Gitea's API below `/api/v1` as its administrator. */
 export async function asAdmin<T = unknown>(
   path: string,
   request: { readonly method?: string; readonly status?: number; readonly body?: object } = {},

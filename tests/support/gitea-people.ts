@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { request } from "undici";
 import { variable } from "./variables.ts";
 
-/** An account on the sandbox's Gitea, that acts by a token of its own. */
+/** An account on the sandbox's Gitea, with its own token. */
 export interface Person {
   readonly name: string;
   readonly token: string;
@@ -14,7 +14,7 @@ export interface Answer<T> {
   readonly body: T;
 }
 
-/** Accounts of one suite, which are removed with all that is theirs. */
+/** The accounts of a suite. They are removed with everything they own. */
 export class GiteaPeople {
   readonly #password = randomBytes(12).toString("hex");
   readonly #names: string[] = [];
@@ -40,12 +40,12 @@ export class GiteaPeople {
     }
   }
 
-  /** A call by a token, whatever is answered. */
+  /** Calls the API with a token, and returns any answer. */
   static call<T>(method: string, path: string, token: string, json?: object): Promise<Answer<T>> {
     return send(method, path, `token ${token}`, json);
   }
 
-  /** A call by a token, which must succeed. */
+  /** Calls the API with a token. Fails unless the call succeeds. */
   static async ok<T>(method: string, path: string, token: string, json?: object): Promise<T> {
     const { status, body } = await GiteaPeople.call<T>(method, path, token, json);
     assert.ok(status < 300, `${method} ${path}: ${status} ${JSON.stringify(body)}`);

@@ -1,10 +1,10 @@
 /**
- * Stands in for GitHub, which cannot be had in a test: one pull request, in the few calls that are used,
- * as its documentation says. Comments: https://docs.github.com/rest/issues/comments (30 a page, at most
+ * A stand-in for GitHub with one pull request. It answers the calls that are used as in the
+ * documentation. Comments: https://docs.github.com/rest/issues/comments (30 a page, at most
  * 100); pages: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api;
- * statuses: https://docs.github.com/rest/commits/statuses; what it refuses with: https://docs.github.com/
- * rest/using-the-rest-api/troubleshooting-the-rest-api. The limit of a comment is in no document, but in
- * its answer: https://github.com/easybuilders/easybuild-easyconfigs/pull/24647.
+ * statuses: https://docs.github.com/rest/commits/statuses; errors: https://docs.github.com/
+ * rest/using-the-rest-api/troubleshooting-the-rest-api. The limit of a comment is only
+ * documented by an answer: https://github.com/easybuilders/easybuild-easyconfigs/pull/24647.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { createStandIn, listen, type StandIn } from "../../sandbox/stand-in.ts";
@@ -12,7 +12,7 @@ import { createStandIn, listen, type StandIn } from "../../sandbox/stand-in.ts";
 const MAX_BODY = 65_536;
 const MAX_DESCRIPTION = 140;
 
-/** Whose a token is. Who may write may edit and delete the comments of others as well. */
+/** The account of a token. A writer may also edit and delete the comments of others. */
 export interface Account {
   readonly login: string;
   readonly mayWrite: boolean;
@@ -39,20 +39,20 @@ export interface GithubReview {
 }
 
 export interface FakeGithub extends StandIn {
-  /** The oldest first. A test may put others in its place. */
+  /** Oldest first. Tests may replace it. */
   comments: GithubComment[];
-  /** The latest last. */
+  /** Latest last. */
   readonly statuses: GithubStatus[];
-  /** A test may put others in its place. */
+  /** Tests may replace it. */
   reviews: GithubReview[];
-  /** What an account may do, by its name. */
+  /** The permissions of accounts, by name. */
   permissions: Readonly<Record<string, string>>;
-  /** The commit that the pull request's branch is at. */
+  /** The head commit of the pull request's branch. */
   head: string;
   add(login: string, body: string): GithubComment;
 }
 
-/** A GitHub with the pull request `acme/infra#7`. */
+/** A stand-in for GitHub with the pull request `acme/infra#7`. */
 export async function startGithub(
   accounts: Readonly<Record<string, Account>>,
 ): Promise<FakeGithub> {
@@ -143,7 +143,7 @@ export async function startGithub(
   return github;
 }
 
-/** The entries of one page, and in a header where the others are. */
+/** The entries of one page, with the links to the others in a header. */
 function onePage<T>(request: FastifyRequest, reply: FastifyReply, entries: readonly T[]): T[] {
   const query = request.query as { page?: string; per_page?: string };
   const size = Math.min(Number(query.per_page ?? 30), 100);

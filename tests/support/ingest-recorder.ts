@@ -5,20 +5,20 @@ import { Citadel } from "../../providers/citadel/client.ts";
 import { startCitadel } from "../../sandbox/citadel/server.ts";
 
 export interface IngestRecorder {
-  /** What a process needs to ship to it. */
+  /** The variables that a process needs to ship to it. */
   readonly variables: Readonly<Record<string, string>>;
-  /** The stand-in's address, past the proxy. */
+  /** The stand-in's address, without the proxy. */
   readonly directUrl: string;
-  /** By event id, in the order in which each came first: every form in which it was taken. */
+  /** All accepted forms of each event by its id, in the order of first arrival. */
   readonly events: ReadonlyMap<number, readonly string[]>;
-  /** Resolves when a batch has been taken, after this was called. */
+  /** Resolves when the next batch is accepted. */
   taken(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * The stand-in for Citadel behind a proxy that notes every event that was taken, and keeps the answer
- * back for up to `pause` ms. Default: 40.
+ * The stand-in for Citadel behind a proxy that records every accepted event, and delays the answer by
+ * up to `pause` ms. Default: 40.
  */
 export async function startIngestRecorder({ pause = 40 } = {}): Promise<IngestRecorder> {
   const standIn = await startCitadel({ organization: "orchard9" });
@@ -49,7 +49,7 @@ export async function startIngestRecorder({ pause = 40 } = {}): Promise<IngestRe
       }
       for (const resolve of waiting) resolve();
       waiting = [];
-      // Time to die in: it is taken, and the shipper does not know it.
+      // A kill in this pause means that the event was stored, but the shipper does not know it.
       if (pause > 0) await sleep(Math.random() * pause);
     }
     return reply.code(answer.statusCode).type("application/json").send(text);

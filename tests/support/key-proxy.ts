@@ -3,21 +3,21 @@ import fastify from "fastify";
 import { request } from "undici";
 
 export interface KeyProxy {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** The one key that is let in. */
+  /** The only accepted key. */
   readonly key: string;
-  /** From now on another key is let in, and that one only. */
+  /** Replaces the accepted key. */
   rotate(): void;
   close(): Promise<void>;
 }
 
-/** How a server is shown its key: the header's name and value. */
+/** The name and value of the header that carries the key. */
 export type KeyHeader = (key: string) => readonly [name: string, value: string];
 
 /**
- * A door before an HTTP server that cannot change its own key while it runs: callers must show the
- * door's key, the server sees its own.
+ * A proxy for an HTTP server that cannot change its key while it runs. Callers must send the proxy's
+ * key, and the server gets its own.
  */
 export async function startKeyProxy(
   target: string,

@@ -8,13 +8,13 @@ import {
 /** An engine that was killed. */
 export interface Killed {
   /**
-   * Kills the plugins that it had started. Pulumi's own for dynamic resources does not notice that
-   * its engine is gone; what it was asked for, it finishes.
+   * Kills the plugins that the engine started. Pulumi's plugin for dynamic resources does not notice
+   * that its engine is gone, and completes its current request.
    */
   killPlugins(): void;
 }
 
-/** Kills the engine that works on a stack; undefined where none does. */
+/** Kills the engine that runs on a stack; undefined if there is none. */
 export function killEngine(stack: string): Killed | undefined {
   const engine = processIds().find((pid) => {
     const [command = "", ...args] = argumentsOf(pid);

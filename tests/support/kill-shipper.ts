@@ -12,14 +12,13 @@ const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
 export interface KillOptions {
   readonly test: TestStore;
   readonly citadel: IngestRecorder;
-  /** How often the shipper is killed while it ships. */
+  /** The number of kills. */
   readonly kills: number;
 }
 
 /**
- * Records events of a few projects without a pause while `rdev-infra audit ship` runs, and is killed
- * (SIGKILL) at random points after it began to ship; then lets it finish. Answers with how many
- * events were recorded.
+ * Continuously records events of a few projects while `rdev-infra audit ship` runs. Kills the shipper
+ * (SIGKILL) at random points after its first batch, then lets it finish. Returns the number of events.
  */
 export async function killShipperUnderLoad(options: KillOptions): Promise<number> {
   const { test, citadel, kills } = options;

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runningSandbox } from "./sandbox.ts";
 
-/** The sandbox's own kubeconfig with another server or token, as a file that goes with the sandbox. */
+/** Writes the sandbox's kubeconfig with another server or token into the sandbox's folder. */
 export async function writeKubeconfig(change: {
   readonly server?: string;
   readonly token?: string;
@@ -15,7 +15,7 @@ export async function writeKubeconfig(change: {
   };
   for (const { cluster } of config.clusters) {
     cluster.server = change.server ?? cluster.server;
-    // Kubernetes' clients speak plain HTTP only then.
+    // Kubernetes clients need this option for plain HTTP.
     if (cluster.server.startsWith("http:")) cluster["insecure-skip-tls-verify"] = true;
   }
   for (const { user } of config.users) user.token = change.token ?? user.token;

@@ -3,24 +3,24 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { constants, gunzipSync } from "node:zlib";
 
-/** Larger files are programs and databases. In bytes. */
+/** Bytes. Larger files are programs and databases. */
 const MAX_SIZE = 32 * 1024 * 1024;
 
-/** The first two bytes of a file by gzip. */
+/** The first two bytes of a gzip file. */
 const GZIP = 0x1f8b;
 
-/** Finds secrets in texts, also where they stand inside of base64 or of a URL. */
+/** Finds secrets in text, also inside base64 or a URL. */
 export class Secrets {
   readonly #forms: readonly (readonly [name: string, form: Buffer])[];
 
-  /** By the name that a finding is told by. */
+  /** The secrets by the name used in reports. */
   constructor(secrets: Readonly<Record<string, string>>) {
     this.#forms = Object.entries(secrets).flatMap(([name, secret]) =>
       formsOf(secret).map((form) => [name, Buffer.from(form)] as const),
     );
   }
 
-  /** The names of the secrets that are in it. */
+  /** The names of the secrets in a text. */
   in(text: string | Buffer): string[] {
     const bytes = Buffer.from(text as string);
     const found = this.#forms.filter(([, form]) => bytes.includes(form)).map(([name]) => name);
@@ -28,17 +28,17 @@ export class Secrets {
   }
 }
 
-/** As it is, escaped, and in base64 at each of the three places that it can have there. */
+/** The plain text, the URL-escaped text, and base64 at each of the three offsets. */
 function formsOf(secret: string): string[] {
   const base64 = [0, 1, 2].map((before) => {
     const text = Buffer.from(" ".repeat(before) + secret).toString("base64");
-    // The first and the last characters depend on what stands around it.
+    // The first and the last characters depend on the surrounding text.
     return text.slice(before === 0 ? 0 : 4, -4);
   });
   return [...new Set([secret, encodeURIComponent(secret), ...base64])];
 }
 
-/** Every file under a folder that `isOpen` lets through, folders and files alike. */
+/** All files below a folder for which `isOpen` returns true, as for all folders on the way. */
 export async function* filesUnder(
   folder: string,
   isOpen: (mode: number, isFolder: boolean) => boolean = () => true,
@@ -47,7 +47,7 @@ export async function* filesUnder(
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (!entry.isDirectory() && !entry.isFile()) continue;
-    // It may have gone by now.
+    // The file may have been deleted.
     const found = await stat(path).catch(() => undefined);
     if (!found || !isOpen(found.mode, entry.isDirectory())) continue;
     if (entry.isDirectory()) yield* filesUnder(path, isOpen);
@@ -55,7 +55,7 @@ export async function* filesUnder(
   }
 }
 
-/** What other users may reach: folders that they may pass, files that they may read. */
+/** Whether other users can enter a folder or read a file. */
 export const isOpenToOthers = (mode: number, isFolder: boolean): boolean =>
   (mode & (isFolder ? 0o001 : 0o004)) !== 0;
 
@@ -70,7 +70,7 @@ export async function leaksIn(files: AsyncIterable<string>, secrets: Secrets): P
   return found;
 }
 
-/** What gzip made smaller, as far as it is whole: its writer may have been killed. */
+/** Decompresses a gzip file, as far as it is complete: its writer may have been killed. */
 function decompressed(content: Buffer): Buffer {
   if (content.length < 2 || content.readUInt16BE(0) !== GZIP) return Buffer.alloc(0);
   try {
@@ -80,7 +80,7 @@ function decompressed(content: Buffer): Buffer {
   }
 }
 
-/** The secrets in the arguments of processes of this moment, as `<command>: <name>`. */
+/** The secrets in the arguments of running processes, as `<command>: <name>`. */
 export async function leaksInArguments(secrets: Secrets): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(

@@ -1,28 +1,28 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StateResource } from "../../core/recorded-settings.ts";
 
-/** How the engine's protocol marks a secret: https://github.com/pulumi/pulumi, runtime/rpc.ts. */
+/** The mark of a secret in the engine's protocol: https://github.com/pulumi/pulumi, runtime/rpc.ts. */
 const SPECIAL = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
-// An output in a string then throws, instead of becoming a sentence about outputs.
+// With this, an output in a string throws instead of becoming a text about outputs.
 process.env["PULUMI_ERROR_OUTPUT_STRING"] = "true";
 
 export interface Registered {
   readonly type: string;
   readonly name: string;
-  /** Plain: what was secret is unwrapped. */
+  /** Plain values: secrets are unwrapped. */
   readonly inputs: Readonly<Record<string, unknown>>;
-  /** The top-level inputs that were secret, or held a secret. */
+  /** The top-level inputs that were secret or contained a secret. */
   readonly secrets: readonly string[];
   readonly custom: boolean;
 }
 
 export interface Recording {
   readonly all: readonly Registered[];
-  /** Those of one type; a type may be given by its end: `gitea:Repository`. */
+  /** The resources of a type. The end of a type is sufficient: `gitea:Repository`. */
   readonly byType: (type: string) => Registered[];
-  /** The only one of its type, or the one of that name. */
+  /** The only resource of a type, or the one with a name. */
   readonly one: (type: string, name?: string) => Registered;
 }
 
@@ -30,18 +30,17 @@ export interface RecordOptions {
   readonly stack?: string;
   readonly config?: Readonly<Record<string, string>>;
   readonly preview?: boolean;
-  /** What the stack's own state holds, by URN. Default: nothing. */
+  /** The stack's own state, by URN. Default: empty. */
   readonly state?: Readonly<Record<string, StateResource>>;
   /** The outputs of the platform's stack. */
   readonly platform?: Readonly<Record<string, unknown>>;
-  /** What the administrator's URL of PostgreSQL asks for. */
+  /** The sslmode of the administrator's URL of PostgreSQL. */
   readonly sslmode?: string;
 }
 
 /**
- * Runs a program under Pulumi's mocks and waits for everything it registers; what it registered, and
- * the plain value of what it returned. Two resources of the same type and name are an error, as they
- * are for the engine.
+ * Runs a program with Pulumi's mocks and waits for all registrations. Returns the resources and the
+ * plain value of the result. Two resources with the same type and name are an error, as in the engine.
  */
 export async function record<T>(
   program: () => T | Promise<T>,
@@ -74,7 +73,7 @@ export async function record<T>(
   );
   const config = Object.entries(options.config ?? {}).map(([key, value]) => [`rdev:${key}`, value]);
   pulumi.runtime.setAllConfig(Object.fromEntries(config) as Record<string, string>);
-  // What a program that failed had begun would else meet the mocks of the next one.
+  // Otherwise, pending calls of a failed program would reach the mocks of the next one.
   const result = await resultOf(program).finally(settled);
   if (twice.length > 0) throw new Error(`registered twice: ${twice.join(", ")}`);
   const byType = (type: string) =>
@@ -104,7 +103,7 @@ async function resultOf<T>(program: () => T | Promise<T>) {
   return valueOf(pulumi.output(await program()));
 }
 
-/** Resolves once no registration is under way any more. */
+/** Resolves once all registrations are complete. */
 async function settled(): Promise<void> {
   const { waitForRPCs } = (await import("@pulumi/pulumi/runtime/settings.js")) as unknown as {
     waitForRPCs: () => Promise<void>;
@@ -120,7 +119,7 @@ function idOf(type: string, name: string, inputs: Record<string, unknown>): stri
   return type.endsWith("kubernetes:Namespace") ? String(inputs["name"]) : `${name}-id`;
 }
 
-/** What the real providers would add to the inputs. */
+/** The outputs that the real providers would add. */
 function stateOf(
   type: string,
   name: string,
@@ -170,7 +169,7 @@ function stateOf(
   }
 }
 
-/** The tenant that every environment gets under mocks. */
+/** The tenant of every environment with mocks. */
 export const TENANT = "6f1f2a7e-3a54-4f0e-9d3a-0a2f6a1c9b11";
 
 function base64(text: string): string {

@@ -12,10 +12,10 @@ import { createTestStore, type TestStore } from "./test-store.ts";
 export const STEERED = fileURLToPath(new URL("steered-program.ts", import.meta.url));
 const REPLICA = fileURLToPath(new URL("runner-process.ts", import.meta.url));
 
-/** What a runner logs, as lines of JSON. */
+/** A runner's log, as lines of JSON. */
 export type Log = Record<string, unknown>[];
 
-/** A database with operations on it, and runners that are ended with it. */
+/** A database with operations, and its runners, which stop with it. */
 export class OperationsStage {
   readonly test: TestStore;
   readonly operations: Operations;
@@ -30,7 +30,7 @@ export class OperationsStage {
 
   static async open(): Promise<OperationsStage> {
     const test = await createTestStore();
-    // The least that pg-boss allows: a test is not to wait for a minute.
+    // The minimum of pg-boss, so that tests do not wait for a minute.
     await test.admin("UPDATE pgboss.queue SET heartbeat_seconds = 10");
     return new OperationsStage(test);
   }
@@ -45,7 +45,7 @@ export class OperationsStage {
     return runner;
   }
 
-  /** A runner in a process of its own. */
+  /** Starts a runner in its own process. */
   async replica(program?: string): Promise<ChildProcess> {
     const child = fork(REPLICA, [], {
       env: {
@@ -70,7 +70,7 @@ export class OperationsStage {
     return this.submit(slug, { kind: "up", settings: { name }, onFailure });
   }
 
-  /** Its events, up to the first one that is looked for. */
+  /** The operation's events up to the first match. */
   async until(
     { id }: Operation,
     found: (event: NumberedEvent["event"]) => boolean,
@@ -90,7 +90,7 @@ export class OperationsStage {
     return operation;
   }
 
-  /** What was logged of its end, which comes after the end is in the database, and among other lines. */
+  /** The log lines of the operation's end. They are written after the end is in the database. */
   async loggedEnd({ id }: Operation): Promise<Log[number]> {
     let line: Log[number] | undefined;
     await until(() => {

@@ -1,4 +1,4 @@
-/** The config of a small platform, as a stack holds it. */
+/** The config of a small platform's stack. */
 export const PLATFORM = {
   domain: "staging.example.test",
   gitOrganization: "projects",

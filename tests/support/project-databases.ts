@@ -16,18 +16,18 @@ export interface ProjectDatabase {
   readonly name: string;
   readonly outs: Row;
   inputs(more?: Row): Row;
-  /** A session of the role, in its own database unless another is named. It is ended after the suite. */
+  /** Opens a session of the role, by default in its own database. It is closed after the suite. */
   connect(database?: string): Promise<pg.Client>;
-  /** The rows of the last statement, as the role. */
+  /** Runs statements as the role, and returns the rows of the last one. */
   run(statements: readonly string[], database?: string): Promise<Row[]>;
 }
 
-/** Makes roles and databases of projects for the tests of a suite, and takes all of it away after it. */
+/** Creates roles and databases of projects for a suite, and drops them after it. */
 export function projectDatabases(): {
   readonly make: () => Promise<ProjectDatabase>;
-  /** As the versions before made it: the role owns its database, and the marks name the project only. */
+  /** A database of an older version: the role owns it, and the marks name only the project. */
   readonly makeBefore: () => Promise<ProjectDatabase>;
-  /** A database that is no project's, open to all as PostgreSQL makes it. */
+  /** A database of no project, open to all roles, as is PostgreSQL's default. */
   readonly makeOther: () => Promise<string>;
 } {
   const names: string[] = [];
@@ -97,14 +97,14 @@ export function projectDatabases(): {
   };
 }
 
-/** The rows of the last statement, as the administrator. */
+/** Runs statements as the administrator, and returns the rows of the last one. */
 export function asAdmin(statements: readonly string[], database = "postgres"): Promise<Row[]> {
   const url = new URL(variable("POSTGRES_ADMIN_URL"));
   url.pathname = database;
   return rowsOf(url.href, statements);
 }
 
-/** What a role connects with. */
+/** The connection URL of a role. */
 export function urlOf(role: string, database: string, password = PASSWORD): string {
   const url = new URL(variable("POSTGRES_ADMIN_URL"));
   return `postgres://${role}:${encodeURIComponent(password)}@${url.host}/${database}`;

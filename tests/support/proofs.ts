@@ -10,7 +10,7 @@ import type { Stage } from "../../sandbox/proofs/stage.ts";
 import { proveWoodpecker } from "../../sandbox/proofs/woodpecker.ts";
 import { uniqueSlug } from "./unique-slug.ts";
 
-/** Looks at a project on every server: it is there once, and works. */
+/** Checks on every server that a project exists once and works. */
 export async function proveAll(stage: Stage, neighbour: string): Promise<void> {
   await proveGit(stage);
   await proveDns(stage);
@@ -22,7 +22,7 @@ export async function proveAll(stage: Stage, neighbour: string): Promise<void> {
   await proveCitadel(stage);
 }
 
-/** As `proveAll`, beside a neighbour that comes and goes. */
+/** Like `proveAll`, with a temporary neighbour. */
 export async function proveAlone(stage: Stage): Promise<void> {
   const slug = uniqueSlug();
   const neighbour = await makeNeighbour(slug, {});

@@ -8,39 +8,39 @@ import type { Comment, PullRequests } from "../../providers/pull-requests.ts";
 import { startFaultyProxy } from "./faulty-proxy.ts";
 import { rejected } from "./rejected.ts";
 
-/** A host of pull requests, reached past the adapter. What it is asked for is of the open one. */
+/** Direct access to a host of pull requests, without the adapter. It has one open pull request. */
 export interface PullRequestHost {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   url(): string;
-  /** The adapter, for a token and an address. */
+  /** Creates the adapter for a token and an address. */
   pulls(url: string, token: string): PullRequests;
-  /** May comment, and set a status. */
+  /** A token that may comment and set a status. */
   token(): string;
-  /** May read only. */
+  /** A token that may only read. */
   tokenToRead(): string;
-  /** The variable that an error about a token names. */
+  /** The variable named in errors about the token. */
   readonly credential: string;
   /** Opens another pull request. */
   open(): Promise<void>;
-  /** All of them, the oldest first. */
+  /** All comments, oldest first. */
   comments(): Promise<Comment[]>;
-  /** A comment by another account, which may do nothing but that. */
+  /** Adds a comment by another account, which may only comment. */
   addByOther(body: string): Promise<void>;
   edit(id: number, body: string): Promise<void>;
   remove(id: number): Promise<void>;
-  /** Puts another commit in place of the branch's. The commit. */
+  /** Replaces the branch's commit, and returns the new one. */
   forcePush(): Promise<string>;
-  /** The one status of ours on a commit. */
+  /** Our status on a commit. */
   status(commit: string): Promise<{ readonly state: string; readonly description: string }>;
 }
 
-/** In ms. Long enough for the other of two runs on this machine. */
+/** In ms. Long enough for the other of two concurrent runs. */
 const SETTLE = 150;
 
 const report = (selection: string, stacks: readonly StackPreview[] = []) =>
   makeReport({ stacks, selection, durationMs: 0 });
 
-/** Declares the tests of the one comment against one host. */
+/** Declares the tests of the report's comment for one host. */
 export function itKeepsOneComment(host: PullRequestHost): void {
   let pulls: PullRequests;
   let commit: string;
@@ -60,7 +60,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     commit = await pulls.head();
   });
 
-  it("finds its comment again behind a page of others, edits it, and sets the status", async () => {
+  it("finds its comment on a later page, edits it, and sets the status", async () => {
     for (let index = 0; index < 101; index += 1) await pulls.post(`a word ${index}`);
     const first = run();
     await first.begin();
@@ -79,7 +79,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.equal((await host.comments()).length, 102);
   });
 
-  it("makes it again where it was deleted, and writes over what a person wrote into it", async () => {
+  it("recreates its comment if it was deleted, and overwrites edits by others", async () => {
     const first = run();
     await first.begin();
     await host.remove((await only()).id);
@@ -93,17 +93,18 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.doesNotMatch(after.body, /by hand/);
   });
 
-  it("leaves one comment, of the later of two runs at once", async () => {
+  it("leaves only the comment of the later of two concurrent runs", async () => {
     const runs = [run()];
     const begin = Date.now();
-    while (Date.now() === begin) await new Promise((resolve) => setImmediate(resolve)); // told apart by their ms
+    // The runs are distinguished by their time in ms.
+    while (Date.now() === begin) await new Promise((resolve) => setImmediate(resolve));
     runs.push(run());
     await Promise.all(runs.map((each) => each.begin()));
     await Promise.all(runs.map((each, index) => each.finish(report(`run${index}`))));
     assert.match((await only()).body, /<code>run1<\/code>/);
   });
 
-  it("says that it is outdated after a force-push, until the new commit is previewed", async () => {
+  it("marks it as outdated after a force-push, until the new commit is previewed", async () => {
     const old = run();
     await old.begin();
     const pushed = await host.forcePush();
@@ -117,7 +118,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.doesNotMatch(after.body, /Outdated|old/);
   });
 
-  it("takes no comment of another account for its own, whatever marker is in it", async () => {
+  it("ignores comments of other accounts, even with its marker", async () => {
     const copied = reportBody({ commit, run: "z".repeat(40) }, "mine", commit);
     await host.addByOther(copied);
     const first = run();
@@ -129,7 +130,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.deepEqual(others, []);
   });
 
-  it("says that a token may not comment, and which", async () => {
+  it("names a token that may not comment", async () => {
     const reader = host.pulls(host.url(), host.tokenToRead());
     const { message } = await rejected(run(reader).finish(report("x")), /may|does not let/);
     assert.ok(message.includes(host.credential), message);
@@ -137,7 +138,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.deepEqual(await ours(), []);
   });
 
-  it("says that a token is wrong, without its value", async () => {
+  it("names a wrong token without its value", async () => {
     const wrong = randomBytes(20).toString("hex");
     const failed = run(host.pulls(host.url(), wrong)).finish(report("x"));
     const { name, message } = await rejected(failed, new RegExp(host.credential));
@@ -145,10 +146,10 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.doesNotMatch(message, new RegExp(wrong));
   });
 
-  it("is still one where the host answers 502 now and then, or not at all", async () => {
+  it("leaves one comment if the host sometimes answers 502 or not at all", async () => {
     const proxy = await startFaultyProxy(host.url());
     try {
-      // What is done, but never answered: the comment, made or edited, and the status.
+      // Requests that succeed but are never answered: creating or editing the comment, and the status.
       const toLose = [/^POST .*\/comments$/, /^PATCH /, /^POST .*\/statuses\//];
       let count = 0;
       proxy.decide((request) => {
@@ -169,7 +170,7 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     assert.equal((await host.status(commit)).state, "success");
   });
 
-  it("says what is wrong where the host answers 502 all the time", async () => {
+  it("reports the error if the host always answers 502", async () => {
     const proxy = await startFaultyProxy(host.url());
     try {
       proxy.misbehave({ status: 502 });
@@ -180,8 +181,8 @@ export function itKeepsOneComment(host: PullRequestHost): void {
     }
   });
 
-  it("keeps within the host's limit with 500 stacks, each with a long diff of its own", async () => {
-    const long = "x".repeat(20_000); // 10 MB in all
+  it("stays within the host's limit with 500 stacks that have long diffs", async () => {
+    const long = "x".repeat(20_000); // 10 MB in total
     const stacks = Array.from({ length: 500 }, (_, index) => changed(index, `${index}${long}`));
     await run().finish(report("many", stacks));
     const { body } = await only();

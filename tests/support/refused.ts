@@ -1,6 +1,6 @@
 import { ApiException } from "@kubernetes/client-node";
 
-/** What the API server said to a call that it refused. Throws where it did not refuse. */
+/** The API server's message for a refused call. Throws if the call was not refused. */
 export async function refused(call: Promise<unknown>): Promise<string> {
   const answer = await call.then(
     () => undefined,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 
-/** What a failed operation gives to the engine. */
+/** The error of a failed operation, as the engine gets it. */
 export interface Rejection extends Error {
   readonly id?: string;
   readonly properties?: Record<string, unknown>;
 }
 
-/** The error of a promise that must fail, with a message that matches. */
+/** Returns the error of a promise, which must fail with a matching message. */
 export async function rejected(promise: Promise<unknown>, message: RegExp): Promise<Rejection> {
   const error = await promise.then(
     () => undefined,

@@ -1,11 +1,11 @@
 import Mocha from "mocha";
 import { EndOfRun } from "./end-of-run.ts";
 
-/** Mocha's own reporter, and as the very last line the counts. */
+/** Mocha's spec reporter, with the counts as the very last line. */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
-    // Mocha stops the servers after the last test: only at the exit nothing more is printed.
+    // Stopping the servers prints more lines after the last test, so this waits for the exit.
     process.once("exit", () => {
       const { passes, failures, pending } = this.stats;
       const failed = failures + EndOfRun.failures;

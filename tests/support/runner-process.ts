@@ -1,7 +1,7 @@
 import { Runner } from "../../automation/operations/runner.ts";
 import { Store } from "../../automation/store/store.ts";
 
-// A replica of the service, in so far as it runs operations. DATABASE_URL says on which database.
+// Runs operations like a replica of the service, on the database of DATABASE_URL.
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const program = process.env["RUNNER_PROGRAM"];
 const runner = new Runner({ store: new Store(), log: silent, ...(program && { program }) });

@@ -6,12 +6,12 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { endRun, type RunningSandbox } from "./end-of-run.ts";
 import { startTestSandbox, useSandbox } from "./sandbox.ts";
 
-/** Hands the sandboxes on from Mocha's main process to its workers. */
+/** Passes the sandboxes from Mocha's main process to its workers. */
 const SANDBOXES = "RDEV_TEST_SANDBOXES";
 
 interface WorkerPlace {
   readonly sandbox: RunningSandbox;
-  /** Each worker has its own, because tests look for what is left in the temporary folder. */
+  /** Each worker has its own, because tests check the temporary folder for leftovers. */
   readonly temporary: string;
 }
 
@@ -21,7 +21,7 @@ const places: WorkerPlace[] = [];
 const worker = process.env["MOCHA_WORKER_ID"];
 if (worker !== undefined) {
   const all = JSON.parse(process.env[SANDBOXES] ?? "[]") as WorkerPlace[];
-  // What a test starts must not inherit the other sandboxes' credentials.
+  // A test's processes must not inherit the other sandboxes' credentials.
   delete process.env[SANDBOXES];
   const own = all[Number(worker) % all.length];
   if (own) {

@@ -10,7 +10,7 @@ import type { Stage } from "../../sandbox/proofs/stage.ts";
 import { runningSandbox } from "./sandbox.ts";
 import { uniqueSlug } from "./unique-slug.ts";
 
-/** What an operation that succeeded without changing anything has changed. */
+/** The changes of an operation that changed nothing. */
 const NOTHING = { create: 0, update: 0, replace: 0, delete: 0 };
 
 interface Platform {
@@ -38,12 +38,12 @@ export async function previewPlatform(): Promise<Run> {
   return recorded((onEvent) => preview(PLATFORM, { workDir, onEvent }));
 }
 
-/** An operation that ended, and all that it told on the way. */
+/** A finished operation with its events. */
 export interface Run extends Outcome {
   readonly events: readonly OperationEvent[];
 }
 
-/** A project of one test, on the platform of the run. */
+/** A project of a test, on the platform of the run. */
 export interface Project {
   readonly slug: string;
   readonly name: string;
@@ -53,11 +53,11 @@ export interface Project {
   up(options?: UpOptions): Promise<Run>;
   preview(): Promise<Run>;
   refresh(): Promise<Run>;
-  /** The stack's record goes too. */
+  /** Also removes the stack. */
   destroy(): Promise<Run>;
-  /** For looking at it on the servers. It must be up. */
+  /** For checks on the servers. The project must be up. */
   stage(): Stage;
-  /** What is of it on the servers, a line each. */
+  /** The project's objects on the servers, a line each. */
   onServers(): Promise<string[]>;
 }
 
@@ -68,7 +68,7 @@ async function recorded(
   return { ...(await operation((event) => events.push(event))), events };
 }
 
-/** Gives projects to the tests of a suite, and destroys those that a test left behind. */
+/** Gives projects to the tests of a suite, and destroys those that are left. */
 export function projects(): () => Promise<Project> {
   const left = new Set<string>();
   before(async function () {
@@ -131,14 +131,14 @@ export function projects(): () => Promise<Project> {
   };
 }
 
-/** The outcome itself, when the operation succeeded. */
+/** Returns the outcome. Fails unless the operation succeeded. */
 export function succeeded<T extends Outcome>(outcome: T, stack?: string): T {
   assert.deepEqual(outcome.errors, [], stack);
   assert.equal(outcome.result, "succeeded", stack);
   return outcome;
 }
 
-/** The run itself, when the operation succeeded and changed nothing. */
+/** Returns the run. Fails unless it succeeded without a change. */
 export function unchanged(run: Run): Run {
   const { same, ...changes } = succeeded(run).changes;
   const changed = run.events.filter((event) => "changed" in event);

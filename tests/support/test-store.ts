@@ -8,16 +8,16 @@ import {
 } from "../../sandbox/store-database.ts";
 import { variable } from "./variables.ts";
 
-/** A migrated database of a test's own. */
+/** A test's own migrated database. */
 export interface TestStore extends StoreDatabase {
-  /** As the service's role. */
+  /** Connects as the service's role. */
   readonly store: Store;
-  /** Runs a statement as the administrator of the server, whom nothing holds back. */
+  /** Runs a statement as the administrator of the server. */
   admin(statement: string): Promise<Record<string, unknown>[]>;
-  /** Lets nobody but the administrator connect, and ends all sessions. */
+  /** Permits only the administrator to connect, and ends all sessions. */
   cutOff(): Promise<void>;
   reconnect(): Promise<void>;
-  /** Ends all sessions, and drops database and roles. */
+  /** Ends all sessions, and drops the database and its roles. */
   drop(): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export async function createTestStore({ migrated = true } = {}): Promise<TestSto
     async drop() {
       await store.close();
       await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
-      // Projects that came up meanwhile let these roles in to the server's own databases by name.
+      // Projects that came up meanwhile granted these roles CONNECT on the server's own databases.
       await queryOnce(server, `DROP OWNED BY ${name}, ${name}_owner`);
       await queryOnce(server, `DROP ROLE ${name}, ${name}_owner`);
     },

@@ -1,6 +1,5 @@
 /**
- * Sets environment variables for one test (`undefined` unsets one). What they were before is put
- * back after it.
+ * Sets environment variables for one test (`undefined` unsets one), and restores them afterwards.
  */
 export function testVariables(): (variables: Record<string, string | undefined>) => void {
   let before: NodeJS.ProcessEnv = {};
@@ -13,7 +12,7 @@ function absent(variables: NodeJS.ProcessEnv): Record<string, undefined> {
   return Object.fromEntries(Object.keys(variables).map((name) => [name, undefined]));
 }
 
-/** `undefined` unsets one. */
+/** `undefined` unsets a variable. */
 export function setVariables(variables: Readonly<Record<string, string | undefined>>): void {
   for (const [name, value] of Object.entries(variables)) {
     if (value === undefined) delete process.env[name];

@@ -20,13 +20,13 @@ interface Resource {
   propertyDependencies?: Record<string, string[]>;
 }
 
-/** Makes a project that is up what the version before the owner's marks had made: state and marks. */
+/** Turns a project into one of the version before owner marks: its state and its marks. */
 export async function asVersionBefore(one: Project): Promise<void> {
   await rewriteState(one);
   await rewriteMarks(one);
 }
 
-/** Takes the stack's id out of the state; each resource names its project only. */
+/** Removes the stack's id from the state, so each resource names only its project. */
 async function rewriteState({ stack, slug, workDir }: Project): Promise<void> {
   const text = await runPulumi(["stack", "export", "--stack", stack], { workDir });
   const exported = JSON.parse(text) as { deployment: { resources: Resource[] } };
@@ -36,7 +36,7 @@ async function rewriteState({ stack, slug, workDir }: Project): Promise<void> {
       if (properties?.["owner"] === undefined) continue;
       delete properties["owner"];
       properties["project"] = slug;
-      // All pipelines shared an account of the registry.
+      // All pipelines shared one account of the registry.
       delete properties["accountVersion"];
       delete properties["account"];
     }
@@ -51,7 +51,7 @@ async function rewriteState({ stack, slug, workDir }: Project): Promise<void> {
   await runPulumi(["stack", "import", "--stack", stack, "--file", file], { workDir });
 }
 
-/** Writes on each server the mark that names the project only. */
+/** Writes marks that name only the project, on each server. */
 async function rewriteMarks({ slug, place }: Project): Promise<void> {
   const { domain, organization } = place;
   const mark = `managed-by: rdev-infra, project: ${slug}`;

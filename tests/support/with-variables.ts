@@ -1,6 +1,6 @@
 import { setVariables } from "./variables.ts";
 
-/** Runs `work` with environment variables changed, and puts them back. `undefined` unsets one. */
+/** Runs `work` with changed environment variables, then restores them. `undefined` unsets one. */
 export async function withVariables<T>(
   variables: Readonly<Record<string, string | undefined>>,
   work: () => Promise<T>,

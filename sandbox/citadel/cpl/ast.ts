@@ -1,17 +1,17 @@
 /**
- * CPL, Citadel's query language, as a tree. What each term means:
+ * The syntax tree of CPL, Citadel's query language. The terms:
  *
- * - `field:value`: the field is equal to the value; case counts, and there are no wildcards. The
- *   event's own fields are `level`, `service`, `environment`, `target`, `message` and `timestamp`;
- *   every other one is looked up in the event's `fields`, where `a.b` also finds `{a: {b: …}}`.
- *   Numbers and booleans are equal to their text: `attempt:2`, `dry:true`. An event without the field
- *   does not match.
- * - `field:>5000` (`>=`, `<`, `<=`): the field is a number, or the text of one, and compares so. A
- *   field that is neither does not match. `timestamp` compares with RFC 3339 times.
+ * - `field:value`: the field equals the value. Case matters, and there are no wildcards. The event's
+ *   own fields are `level`, `service`, `environment`, `target`, `message` and `timestamp`. All others
+ *   are in the event's `fields`, where `a.b` also finds `{a: {b: …}}`. Numbers and booleans equal their
+ *   text: `attempt:2`, `dry:true`. An event without the field does not match.
+ * - `field:>5000` (`>=`, `<`, `<=`): compares a field that is a number or the text of one. Any other
+ *   field does not match. `timestamp` is compared with RFC 3339 times.
  * - `time:1h`: the event is not older than that (`s`, `m`, `h`, `d`).
- * - a bare word, or a quoted text: the message contains it; case does not count.
- * - `NOT`, `AND`, `OR` in capitals, binding in this order; terms side by side mean AND; parentheses.
- * - Quotes (`"…"`) around a value, a word or a field's name take every character, with the escapes
+ * - A bare word or a quoted text: the message contains it. Case does not matter.
+ * - `NOT`, `AND` and `OR` in capitals bind in this order. Terms side by side mean AND. Parentheses
+ *   group.
+ * - A value, a word or a field's name in quotes (`"…"`) may contain any character, with the escapes
  *   `\"`, `\\`, `\n`, `\r` and `\t`.
  */
 export type Cpl = Term | Not | Junction;
@@ -38,13 +38,13 @@ export interface Compare {
   /** Not empty. */
   readonly field: string;
   readonly operator: Operator;
-  /** Finite. Of `timestamp`: ms since 1970. */
+  /** Finite. For `timestamp`, ms since 1970. */
   readonly value: number;
 }
 
 export interface Time {
   readonly kind: "time";
-  /** As it was written: `1h`. */
+  /** As in the query: `1h`. */
   readonly range: string;
 }
 

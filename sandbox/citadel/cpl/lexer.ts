@@ -23,7 +23,7 @@ export class CplError extends Error {
 }
 
 export type Token = {
-  /** As it was written; "" at the end. */
+  /** The text in the query; "" at the end. */
   readonly text: string;
   readonly position: number;
 } & (
@@ -32,7 +32,7 @@ export type Token = {
 );
 
 const BLANK = /\s*/y;
-/** What stands without quotes. */
+/** Text without quotes. */
 const RUN = /[^\s()"]*/y;
 const OPERATOR = /[<>]=?/y;
 export const FIELD = /^[A-Za-z_@][\w.@/-]*$/;
@@ -103,7 +103,7 @@ class Lexer {
     return { kind: "term", text: this.#source.slice(position, this.#at), position, term };
   }
 
-  /** What follows `field:`. */
+  /** The term of `field:` and the text after it. */
   #value(field: string): Term {
     const operator = this.#match(OPERATOR);
     const position = this.#at;
@@ -127,14 +127,14 @@ class Lexer {
         const what = field === "timestamp" ? "a time like 2026-01-31T12:00:00Z" : "a number";
         throw fail(`${what} after \`${field}:${operator}\``);
       }
-      // -0 prints as 0, and is equal to it.
+      // -0 becomes 0, which it equals.
       return { kind: "compare", field, operator: operator as Operator, value: number + 0 };
     }
     if (nothing) throw fail(`a value after \`${field}:\``);
     return { kind: "equals", field, value };
   }
 
-  /** The text between quotes, its escapes resolved. */
+  /** The text between quotes, with its escapes replaced. */
   #quoted(): string {
     const start = this.#at;
     let text = "";
@@ -151,11 +151,11 @@ class Lexer {
       at += 1;
       const escaped = this.#source[at];
       if (escaped === undefined) break;
-      const meant = ESCAPES[escaped];
-      if (meant === undefined) {
+      const plain = ESCAPES[escaped];
+      if (plain === undefined) {
         throw new CplError(at - 1, `\\${escaped}`, 'one of the escapes \\" \\\\ \\n \\r \\t');
       }
-      text += meant;
+      text += plain;
     }
     throw new CplError(start, this.#source.slice(start), "a closing quote");
   }
@@ -168,7 +168,7 @@ class Lexer {
   }
 }
 
-/** In ms; NaN where it is none, or has in UTC no year of four digits, as printing needs. */
+/** In ms; NaN for any other text, or if the year in UTC does not have four digits. */
 function timestamp(text: string): number {
   const ms = TIMESTAMP.test(text) ? Date.parse(text) : NaN;
   return ms >= YEAR_0 && ms < YEAR_10000 ? ms : NaN;

@@ -1,14 +1,14 @@
 import type { Cpl } from "./ast.ts";
 import { CplError, type Token, tokens } from "./lexer.ts";
 
-/** Characters of a query. */
+/** The maximum number of characters of a query. */
 export const MAX_LENGTH = 4096;
-/** Parentheses and NOTs in one another. */
+/** The maximum depth of nested parentheses and NOTs. */
 export const MAX_DEPTH = 32;
-/** Terms of a query. */
+/** The maximum number of terms of a query. */
 export const MAX_TERMS = 256;
 
-/** The tree of a query; `ast.ts` says what it means. @throws CplError */
+/** Parses a query; `ast.ts` describes the language. @throws CplError */
 export function parse(source: string): Cpl {
   if (source.length > MAX_LENGTH) {
     const rest = source.slice(MAX_LENGTH);
@@ -65,7 +65,7 @@ class Parser {
     return token.term;
   }
 
-  /** The parser calls itself for what is nested: the limit saves the stack. */
+  /** The parser is recursive, so the limit protects the stack. */
   #deeper(token: Token, read: () => Cpl): Cpl {
     this.#depth += 1;
     if (this.#depth > MAX_DEPTH) {
@@ -91,7 +91,7 @@ class Parser {
     return true;
   }
 
-  /** The last one is `end`, which is never taken. */
+  /** The current token. The last one is `end`, which is never consumed. */
   get #token(): Token {
     return this.#tokens[this.#index] as Token;
   }
