@@ -1,6 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import { jsonText } from "../store/json.ts";
-import type { OperationRow, Schema } from "../store/schema.ts";
+import { jsonText, type OperationRow, type Schema } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
 import { ring } from "./bell.ts";
 import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";

@@ -1,7 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProjectChanges } from "../../core/settings.ts";
-import { jsonText } from "./json.ts";
-import type { Schema } from "./schema.ts";
+import { jsonText, type Schema } from "./schema.ts";
 import type { Store, StoreTransaction } from "./store.ts";
 
 export interface Project {

@@ -29,14 +29,14 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()`.execute(db);
 
-  // No foreign key: its check locks rows of audit_log, for which nobody has the right.
+  // No foreign key: its check would lock rows of audit_log, and no role has the right to do that.
   await sql`
     CREATE TABLE audit_outbox (
       audit_id bigint PRIMARY KEY,
       project_id text NOT NULL,
       queued_at timestamptz NOT NULL DEFAULT now(),
       attempts integer NOT NULL DEFAULT 0,
-      -- Not now(): a shipper's transaction may have begun before, and would see a row that waits.
+      -- now() would make the row wait for a shipper whose transaction began earlier.
       next_at timestamptz NOT NULL DEFAULT '-infinity',
       refused_at timestamptz,
       reason text

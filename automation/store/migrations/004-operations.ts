@@ -30,7 +30,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       fingerprint text
     )`.execute(db);
   await sql`CREATE INDEX operations_by_project ON operations (slug, id)`.execute(db);
-  // One that waits or runs is looked for at every request, among all that ever were.
+  // Each request looks up the open operations of a project.
   await sql`
     CREATE INDEX operations_open ON operations (slug)
     WHERE state IN ('queued', 'running', 'cancelling')`.execute(db);
@@ -43,7 +43,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       operation_id uuid NOT NULL REFERENCES operations ON DELETE CASCADE,
       attempt integer NOT NULL,
       started_at timestamptz NOT NULL DEFAULT now(),
-      -- Which process runs it, or ran: see automation/operations/runner-identity.ts.
+      -- The process that runs it, or ran it: see automation/operations/runner-identity.ts.
       runner jsonb NOT NULL,
       -- The process ids of its engines.
       engines integer[] NOT NULL DEFAULT '{}',

@@ -6,7 +6,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       id text PRIMARY KEY,
       name text NOT NULL,
       role text NOT NULL CHECK (role IN ('viewer', 'operator', 'admin')),
-      -- The only project that it is good for; null: all.
+      -- The only project that the key is valid for; null: all projects.
       project text,
       -- SHA-256 of the secret.
       hash bytea NOT NULL CHECK (length(hash) = 32),
@@ -15,7 +15,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       last_used_at timestamptz,
       revoked_at timestamptz
     )`.execute(db);
-  // The audit trail calls a key by its name.
+  // The audit log identifies a key by its name.
   await sql`CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at IS NULL`.execute(
     db,
   );

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  // Set before the first thing is made, and read by every later attempt: only then may a rollback
-  // delete what it finds.
+  // Set before the operation makes anything, and read by later attempts. A rollback may delete a
+  // project only if this is set.
   await sql`
     ALTER TABLE operations ADD COLUMN found_empty boolean NOT NULL DEFAULT false`.execute(db);
 }

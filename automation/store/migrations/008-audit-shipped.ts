@@ -1,14 +1,14 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  // No foreign key, as in audit_outbox. Events that were shipped before have no row.
+  // No foreign key, for the reason given for audit_outbox. Events shipped before have no row.
   await sql`
     CREATE TABLE audit_shipped (
       audit_id bigint NOT NULL,
       platform text NOT NULL,
       tenant_id text NOT NULL,
       at timestamptz(3) NOT NULL,
-      -- Not now(): the transaction began before Citadel was asked.
+      -- Not now(), which is the start of the transaction, before Citadel was called.
       shipped_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       PRIMARY KEY (audit_id, platform, tenant_id)
     )`.execute(db);

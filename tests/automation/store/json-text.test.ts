@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { jsonText } from "../../../automation/store/json.ts";
+import { jsonText } from "../../../automation/store/schema.ts";
 
 describe("jsonText", () => {
   it("replaces NUL and lone surrogates in values and keys", () => {
