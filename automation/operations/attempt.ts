@@ -1,16 +1,23 @@
-import { sql, type Updateable } from "kysely";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { z } from "zod";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
-import { jsonText, type OperationRow, type Schema } from "../store/schema.ts";
+import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import type { JobResult } from "../worker/messages.ts";
 import type { PastAttempt } from "./lock-owner.ts";
 import type { NumberedEvent } from "../../core/operation.ts";
-import { addEvents, addStateEvent, isOpen, lockedRow } from "./rows.ts";
+import {
+  addAttempt,
+  addEngine,
+  addEvents,
+  changeOperation,
+  isOpen,
+  lockedRow,
+  setFoundEmpty,
+} from "./rows.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";
 
 /** Of a stack, the newest attempts: older ones have left no lock. */
@@ -54,21 +61,15 @@ export class Attempt {
       const found = await lockedRow(transaction, ticket.id);
       if (found && found.state !== "cancelling" && isOpen(found.state)) {
         const attempts = found.attempts + 1;
-        const row = await change(transaction, found.id, {
+        const row = await changeOperation(transaction, found.id, {
           ...{ state: "running", attempts },
           started_at: found.started_at ?? new Date(),
         });
-        await transaction
-          .insertInto("operation_attempts")
-          .values({
-            ...{ operation_id: found.id, attempt: attempts },
-            runner: jsonText(office.runner),
-          })
-          .execute();
+        await addAttempt(transaction, row, office.runner);
         return new Attempt(office, ticket, row);
       }
       if (found?.state === "cancelling") {
-        await change(transaction, found.id, { state: "cancelled", ended_at: new Date() });
+        await changeOperation(transaction, found.id, { state: "cancelled", ended_at: new Date() });
       }
       await office.boss.complete(QUEUE, ticket, null, { db: fromKysely(transaction) });
       return undefined;
@@ -125,26 +126,13 @@ export class Attempt {
 
   /** Throws LostAttempt. */
   async noteEmpty(): Promise<void> {
-    await this.#own(async (transaction) => {
-      await transaction
-        .updateTable("operations")
-        .set({ found_empty: true })
-        .where("id", "=", this.row.id)
-        .execute();
-    });
+    await this.#own((transaction) => setFoundEmpty(transaction, this.row.id));
     this.#foundEmpty = true;
   }
 
   /** By these a lock that has stayed is known as ours. */
   async addEngine(pid: number): Promise<void> {
-    await this.#office.store.run((db) =>
-      db
-        .updateTable("operation_attempts")
-        .set({ engines: sql`engines || ${pid}::integer` })
-        .where("operation_id", "=", this.row.id)
-        .where("attempt", "=", this.row.attempts)
-        .execute(),
-    );
+    await this.#office.store.run((db) => addEngine(db, this.row, pid));
   }
 
   /** The attempts at this and at other operations of the stack that are over, newest first. */
@@ -181,7 +169,7 @@ export class Attempt {
     const { id, slug } = this.row;
     await this.#own(async (transaction) => {
       if (gone) await removeProject(transaction, slug);
-      await change(transaction, id, {
+      await changeOperation(transaction, id, {
         ...{ state: outcome.result, ended_at: new Date() },
         ...{ outcome: jsonText(outcome), remaining: jsonText(remaining) },
       });
@@ -214,21 +202,6 @@ export async function requeue(
   id: string,
 ): Promise<void> {
   const row = await lockedRow(transaction, id);
-  if (row?.state === "running") await change(transaction, id, { state: "queued" });
+  if (row?.state === "running") await changeOperation(transaction, id, { state: "queued" });
   await boss.fail(QUEUE, id, null, { db: fromKysely(transaction) });
-}
-
-async function change(
-  transaction: StoreTransaction,
-  id: string,
-  changes: Updateable<Schema["operations"]>,
-): Promise<OperationRow> {
-  const row = await transaction
-    .updateTable("operations")
-    .set(changes)
-    .where("id", "=", id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
-  await addStateEvent(transaction, row);
-  return row;
 }

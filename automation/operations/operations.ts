@@ -16,7 +16,15 @@ import type {
   OperationRequest,
   OperationState,
 } from "../../core/operation.ts";
-import { addStateEvent, isOpen, lockedRow, OPEN, operationOf } from "./rows.ts";
+import {
+  addOperation,
+  addStateEvent,
+  changeOperation,
+  isOpen,
+  lockedRow,
+  OPEN,
+  operationOf,
+} from "./rows.ts";
 
 /** In ms: how long news may stay unheard when the database's notification was lost. */
 const POLL_MS = 2_000;
@@ -195,13 +203,11 @@ export class Operations {
         return operationOf(row);
       }
       const state = row.state === "queued" ? "cancelled" : "cancelling";
-      const next = await transaction
-        .updateTable("operations")
-        .set({ state, cancelled_by: actor, ...(state === "cancelled" && { ended_at: new Date() }) })
-        .where("id", "=", id)
-        .returningAll()
-        .executeTakeFirstOrThrow();
-      await addStateEvent(transaction, next);
+      const next = await changeOperation(transaction, id, {
+        state,
+        cancelled_by: actor,
+        ...(state === "cancelled" && { ended_at: new Date() }),
+      });
       if (state === "cancelled") {
         await this.#boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
       }
@@ -344,25 +350,19 @@ async function insert(
   { platform, slug, request, actor, idempotency }: SubmitInput,
 ): Promise<OperationRow> {
   const settings = "settings" in request ? request.settings : {};
-  const row = await transaction
-    .insertInto("operations")
-    .values({
-      ...{ id: randomUUIDv7(), platform, slug, kind: request.kind, actor, state: "queued" },
-      request: jsonText(request),
-      settings: jsonText(settings),
-      turn: await turnOf(transaction, actor),
-      idempotency_key: idempotency?.key ?? null,
-      fingerprint: idempotency?.fingerprint ?? null,
-    })
-    // The same key at the same moment, for another project.
-    .onConflict((conflict) =>
-      conflict
-        .columns(["actor", "idempotency_key"])
-        .where("idempotency_key", "is not", null)
-        .doNothing(),
-    )
-    .returningAll()
-    .executeTakeFirst();
+  const row = await addOperation(transaction, {
+    id: randomUUIDv7(),
+    platform,
+    slug,
+    kind: request.kind,
+    actor,
+    state: "queued",
+    request: jsonText(request),
+    settings: jsonText(settings),
+    turn: await turnOf(transaction, actor),
+    idempotency_key: idempotency?.key ?? null,
+    fingerprint: idempotency?.fingerprint ?? null,
+  });
   if (!row) throw usedKey(idempotency!.key);
   return row;
 }

@@ -9,9 +9,8 @@ import { killWorkerProcesses, WORKER_MARK } from "../worker/environment.ts";
 import { Pool } from "../worker/pool.ts";
 import { type Office, requeue } from "./attempt.ts";
 import { Bell } from "./bell.ts";
-import { forgetOld } from "./forget.ts";
 import { Execution } from "./execution.ts";
-import { OPEN } from "./rows.ts";
+import { deleteOldOperations, OPEN } from "./rows.ts";
 import type { RunnerLog } from "./runner-log.ts";
 import { isProvedDead, thisRunner } from "./runner-identity.ts";
 
@@ -149,7 +148,7 @@ export class Runner {
       await this.#takeFromDead().catch(() => undefined); // tried again
       if (performance.now() - forgotten > FORGET_MS) {
         forgotten = performance.now();
-        await forgetOld(this.#office.store).catch(() => undefined);
+        await deleteOldOperations(this.#office.store).catch(() => undefined);
       }
       await sleep(SWEEP_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
