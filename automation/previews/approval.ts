@@ -6,20 +6,20 @@ import { CONTEXT, MAX_DESCRIPTION } from "./comment.ts";
 
 export interface Approved {
   readonly commit: string;
-  /** The branch that the pull request would be merged into. */
+  /** The target branch of the pull request. */
   readonly base: string;
   readonly by: string;
 }
 
 export interface ApprovalOptions {
-  /** Default: the commit that the pull request's branch is at. */
+  /** Default: the head of the pull request's branch. */
   readonly commit?: string | undefined;
   readonly reportUrl?: string | undefined;
 }
 
 /**
- * Asks the host whether a person who may write to the repository approved this very commit, and shows
- * the answer as the commit's status. Throws RDEV_APPROVAL with each reason why not.
+ * Checks with the host that a person with write access approved exactly this commit, and sets the
+ * result as the commit's status. Throws RDEV_APPROVAL with every reason if nobody did.
  */
 export async function requireApproval(
   host: ApprovalHost,
@@ -34,13 +34,13 @@ export async function requireApproval(
     const status: CommitStatus = { state: "pending", context: CONTEXT, description: text, url };
     return host.setStatus(commit, status);
   };
-  const waiting = `waits for an approval of ${short(commit)} by a person with write access`;
+  const waiting = `waiting for a person with write access to approve ${short(commit)}`;
   const self = await show(waiting);
   const { possible, refused: why } = approversOf(pull, commit, await host.reviews(), self);
   const reasons = [...why];
   for (const by of possible) {
     if (await host.mayWrite(by)) {
-      await show(`approved by ${by}, is being previewed`);
+      await show(`approved by ${by}; the preview is running`);
       return { commit, base: pull.base, by };
     }
     reasons.push(`${by} ${MAY_NOT_WRITE}`);
@@ -52,7 +52,7 @@ function refused(commit: string, reasons: readonly string[]) {
   return problems(
     "RDEV_APPROVAL",
     `The commit ${short(commit)} may not be previewed: a person with write access to the repository, ` +
-      "who is not the pull request's author, must approve this very commit. Then run this again.",
+      "who is not the pull request's author, must approve exactly this commit. Then run this again.",
     reasons,
   );
 }

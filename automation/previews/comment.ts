@@ -16,7 +16,7 @@ import { summaryLine } from "../../core/previews/report.ts";
 import { cutMiddle } from "../../core/previews/text.ts";
 import type { Comment, CommitStatus, PullRequests } from "../../providers/pull-requests.ts";
 
-/** What tells our status from others of a commit. */
+/** The name of our commit status. */
 export const CONTEXT = "rdev-infra/preview";
 export const MAX_DESCRIPTION = 140;
 /** In characters. */
@@ -24,30 +24,30 @@ const MAX_CAUSE = 2_000;
 const MAX_TRIES = 6;
 /** In ms; doubles with every try. */
 const FIRST_WAIT = 300;
-/** In ms: how long another run may take from its look at the comments to its change of one. */
+/** In ms: how long another run may take between reading the comments and changing one. */
 const SETTLE = 1_000;
 
 export interface ReportCommentOptions {
-  /** The commit that is previewed, in full. */
+  /** The full SHA of the previewed commit. */
   readonly commit: string;
-  /** Where a person finds the whole report. */
+  /** The URL of the whole report. */
   readonly reportUrl?: string | undefined;
   readonly settle?: number;
 }
 
-/** A comment's new text, from what it held before, and the commit that the branch is at. */
+/** Builds a comment's new text from its previous text and the head of the branch. */
 type Body = (before: string | undefined, head: string) => string;
 
 /**
- * The one comment of a pull request, and the commit's status. Of several runs at once the one on the
- * branch's commit wins, and of those on the same the later one; a run that has lost writes nothing.
- * A comment of another account is never ours, whatever is in it.
+ * Keeps one comment on a pull request, and the commit's status. If several runs work at once, the run on
+ * the branch's head wins, and then the later one; a run that lost writes nothing. A comment of another
+ * account is never treated as ours, whatever it contains.
  */
 export class ReportComment {
   readonly #pulls: PullRequests;
   readonly #marker: Marker;
   readonly #options: ReportCommentOptions;
-  /** Our account; undefined until a status was set. */
+  /** Our account; undefined until a status is set. */
   #account: string | undefined;
 
   constructor(pulls: PullRequests, options: ReportCommentOptions) {
@@ -57,15 +57,15 @@ export class ReportComment {
     this.#marker = { commit: options.commit, run: `${now}-${randomBytes(4).toString("hex")}` };
   }
 
-  /** Says that this commit is being previewed; an older report stays below. */
+  /** Announces the preview of this commit; the previous report stays below. */
   async begin(): Promise<void> {
     const limit = this.#pulls.maxComment;
-    await this.#tell({ state: "pending", description: "previewing…" }, (before) =>
+    await this.#publish({ state: "pending", description: "previewing…" }, (before) =>
       pendingBody(this.#marker, before, limit),
     );
   }
 
-  /** Shows the report. */
+  /** Publishes the report. */
   async finish(report: Report): Promise<void> {
     const { reportUrl } = this.#options;
     const limit = this.#pulls.maxComment - RESERVED;
@@ -75,40 +75,40 @@ export class ReportComment {
       state: bad ? "failure" : "success",
       description: summaryLine(report),
     } as const;
-    await this.#tell(status, (_before, head) => reportBody(this.#marker, text, head));
+    await this.#publish(status, (_before, head) => reportBody(this.#marker, text, head));
   }
 
-  /** Shows why there is no report. */
+  /** Publishes why there is no report. */
   async abandon(cause: string): Promise<void> {
     const text = `## ❌ No preview\n\n${code(cutMiddle(cause, MAX_CAUSE))}\n`;
-    const status = { state: "failure", description: "no preview: it could not begin" } as const;
-    await this.#tell(status, (_before, head) => reportBody(this.#marker, text, head));
+    const status = { state: "failure", description: "the preview could not start" } as const;
+    await this.#publish(status, (_before, head) => reportBody(this.#marker, text, head));
   }
 
-  /** The status first: it says whose comments are ours. Both are tried: a token may be good for one. */
-  async #tell(status: Pick<CommitStatus, "state" | "description">, body: Body): Promise<void> {
-    const [told] = await Promise.allSettled([this.#status(status)]);
+  /** Sets the status first, because its answer names our account. Tries both: a token may allow only one. */
+  async #publish(status: Pick<CommitStatus, "state" | "description">, body: Body): Promise<void> {
+    const [shown] = await Promise.allSettled([this.#status(status)]);
     await this.#write(body);
-    if (told.status === "rejected") throw told.reason;
+    if (shown.status === "rejected") throw shown.reason;
   }
 
   async #status({ state, description }: Pick<CommitStatus, "state" | "description">) {
     const { commit, reportUrl: url } = this.#options;
     const status = { state, description: cutMiddle(description, MAX_DESCRIPTION), url };
-    this.#account = await patiently(() =>
+    this.#account = await withRetries(() =>
       this.#pulls.setStatus(commit, { ...status, context: CONTEXT }),
     );
   }
 
-  /** Each try begins with a look: one that seemed to fail may have been done. */
+  /** Reads the comments before each attempt, because an attempt that failed may have had an effect. */
   async #write(body: Body): Promise<void> {
     for (let round = 0; round < MAX_TRIES; round += 1) {
-      if (await patiently(() => this.#writeOnce(body))) return;
+      if (await withRetries(() => this.#writeOnce(body))) return;
     }
-    throw new InfraError("RDEV_CONFLICT", "The comment is changed by others all the time.");
+    throw new InfraError("RDEV_CONFLICT", "Other runs keep changing the comment.");
   }
 
-  /** True when the comment is as it should be, and another run did not come between. */
+  /** Returns true if the comment is up to date and no other run interfered. */
   async #writeOnce(body: Body): Promise<boolean> {
     const { settle = SETTLE } = this.#options;
     const [head, ours] = await Promise.all([this.#pulls.head(), this.#ours()]);
@@ -121,7 +121,7 @@ export class ReportComment {
     return after.length === 1 && !isNewer(this.#marker, after[0]!.marker, head);
   }
 
-  /** The id of the first that could be edited; others may have made, deleted or copied one. */
+  /** Edits the first comment that still exists, and returns its id. */
   async #editFirst(
     ours: readonly Comment[],
     body: (before: string) => string,
@@ -132,7 +132,7 @@ export class ReportComment {
     return undefined;
   }
 
-  /** Without an account to compare with, only the host stands before the comments of others. */
+  /** If our account is unknown, only the host protects the comments of others. */
   #isOurs({ author }: Comment): boolean {
     return this.#account === undefined || author === this.#account;
   }
@@ -148,8 +148,8 @@ export class ReportComment {
   }
 }
 
-/** Hosts behind a proxy answer 502 now and then. What is done here may be done twice. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
+/** Retries while the host is unreachable, for example behind a proxy that answers 502. All calls are repeatable. */
+async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await work();

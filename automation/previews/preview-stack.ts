@@ -8,7 +8,7 @@ import { cutMiddle } from "../../core/previews/text.ts";
 import type { PreviewOptions } from "../engine/options.ts";
 import { preview } from "../engine/stack.ts";
 
-/** In characters. A diff of 10 MB can be a part of an error's text. */
+/** In characters. An error can contain a diff of 10 MB. */
 const MAX_ERROR = 10_000;
 
 export type PreviewStackOptions = Pick<
@@ -16,7 +16,7 @@ export type PreviewStackOptions = Pick<
   "workDir" | "program" | "env" | "platformIsUp" | "formerly" | "signal" | "kill"
 > & { readonly rules: BlockRules };
 
-/** What an `up` of one stack would change, and what the policies say to it. Never throws. */
+/** Previews one stack and applies the policies. Never throws. */
 export async function previewStack(
   stack: string,
   { rules, ...options }: PreviewStackOptions,

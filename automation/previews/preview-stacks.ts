@@ -8,17 +8,17 @@ import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
 import { OTHER_CONFIG } from "../engine/quirks/plugin-proxy.ts";
 import { startSharedPlugins } from "../engine/quirks/shared-plugins.ts";
 
-/** One more than there are cores: an engine also waits, for files and for its plugins. */
+/** One more than the number of cores, because an engine also waits for files and plugins. */
 export const DEFAULT_CONCURRENCY = availableParallelism() + 1;
 
-/** So many that fail a second time in a row say that the others would, too. */
-const ENOUGH = 3;
+/** After so many retries in a row have failed, the others would fail as well. */
+const MAX_FAILED_RETRIES = 3;
 
 export interface Progress {
   readonly done: number;
   readonly failed: number;
   readonly total: number;
-  /** In ms, as far as can be told; undefined at the beginning. */
+  /** The estimated time left in ms; undefined at the beginning. */
   readonly left: number | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface PreviewStacksOptions extends Omit<
   "env" | "platformIsUp" | "formerly"
 > {
   readonly workDir: string;
-  /** The settings of the projects whose stacks have no record of them yet. */
+  /** Returns the settings of a project whose stack has no record of them yet. */
   readonly formerly?: (stack: string) => ProjectChanges | undefined;
   /** How many at once. Default: DEFAULT_CONCURRENCY. */
   readonly concurrency?: number;
@@ -36,8 +36,8 @@ export interface PreviewStacksOptions extends Omit<
 }
 
 /**
- * Previews many stacks, each in an engine of its own, all by one program and one set of plugins. Takes
- * no lock and changes nothing. Never throws: what fails is in the stack's preview.
+ * Previews many stacks. Each has an engine of its own; all share this process's program and one set of
+ * plugins. Takes no lock and changes nothing. Never throws: a failure is part of the stack's preview.
  */
 export async function previewStacks(
   stacks: readonly string[],
@@ -51,7 +51,7 @@ export async function previewStacks(
   const { workDir, signal } = options;
   const previews = new Map<string, StackPreview>();
   const begin = performance.now();
-  const tell = (preview: StackPreview) => {
+  const report = (preview: StackPreview) => {
     previews.set(preview.stack, preview);
     const done = previews.size;
     const failed = [...previews.values()].filter(({ result }) => result !== "succeeded").length;
@@ -66,40 +66,42 @@ export async function previewStacks(
     await limit.map(stacks, async (stack) => {
       const platformIsUp = await isPlatformUp(stack);
       const { env } = plugins;
-      tell(await previewStack(stack, { ...options, env, platformIsUp, formerly: formerly(stack) }));
+      report(
+        await previewStack(stack, { ...options, env, platformIsUp, formerly: formerly(stack) }),
+      );
     });
   } finally {
     plugins.close();
   }
   const alone = (stack: string) => previewStack(stack, { ...options, formerly: formerly(stack) });
-  await againAlone([...previews.values()], { signal, alone }, tell);
+  await retryAlone([...previews.values()], { signal, alone }, report);
   return stacks.map((stack) => previews.get(stack)!);
 }
 
-interface AgainOptions {
+interface RetryOptions {
   readonly signal: AbortSignal | undefined;
   readonly alone: (stack: string) => Promise<StackPreview>;
 }
 
 /**
- * What failed without a cause of its own may owe it to a neighbour (the SDK gives a stray rejection of
- * one program to all that run) or to a plugin that it shared: that is tried again by itself.
+ * Retries, alone, previews that may have failed because of another stack. The SDK reports an unhandled
+ * rejection of one program to all running ones, and a shared plugin has one configuration.
  */
-async function againAlone(
+async function retryAlone(
   previews: readonly StackPreview[],
-  { signal, alone }: AgainOptions,
-  tell: (preview: StackPreview) => void,
+  { signal, alone }: RetryOptions,
+  report: (preview: StackPreview) => void,
 ): Promise<void> {
-  let inVain = 0;
-  for (const { stack } of previews.filter(mayBeOfOthers)) {
-    if (inVain === ENOUGH || signal?.aborted) return;
-    const again = await alone(stack);
-    inVain = again.result === "succeeded" ? 0 : inVain + 1;
-    tell(again);
+  let failedInARow = 0;
+  for (const { stack } of previews.filter(mayBeCausedByOthers)) {
+    if (failedInARow === MAX_FAILED_RETRIES || signal?.aborted) return;
+    const retried = await alone(stack);
+    failedInARow = retried.result === "succeeded" ? 0 : failedInARow + 1;
+    report(retried);
   }
 }
 
-function mayBeOfOthers({ result, errors }: StackPreview): boolean {
+function mayBeCausedByOthers({ result, errors }: StackPreview): boolean {
   if (result !== "failed") return false;
   return errors.every(
     ({ code, message }) =>
@@ -107,7 +109,7 @@ function mayBeOfOthers({ result, errors }: StackPreview): boolean {
   );
 }
 
-/** Looks once for each platform whether it is up. Where it is not, each project's preview says why. */
+/** Checks once per platform that it is up. If not, each project's preview reports why. */
 function platformChecks(workDir: string, signal: AbortSignal | undefined) {
   const known = new Map<string, Promise<boolean>>();
   const check = async (stack: string) => {

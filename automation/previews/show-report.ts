@@ -5,18 +5,18 @@ import type { PullRequests } from "../../providers/pull-requests.ts";
 import { short } from "../../core/previews/approval.ts";
 import { ReportComment } from "./comment.ts";
 
-/** A report's largest size, in bytes: 500 stacks that all change take a tenth of it. */
+/** In bytes. A report of 500 stacks that all change takes a tenth of it. */
 const MAX_SIZE = 64 * 1024 * 1024;
 
 export interface ShowReportOptions {
-  /** Written by the pull request's own code, and so believed in nothing but its contents. */
+  /** Written by the pull request's own code, so it is untrusted: only its validated contents are used. */
   readonly file: string;
-  /** The commit that was approved, in full. */
+  /** The full SHA of the approved commit. */
   readonly commit: string;
   readonly reportUrl?: string | undefined;
 }
 
-/** Shows a report, or why there is none, as the pull request's comment and the commit's status. */
+/** Publishes a report, or why there is none, as the pull request's comment and commit status. */
 export async function showReport(
   pulls: PullRequests,
   { file, commit, reportUrl }: ShowReportOptions,
@@ -36,19 +36,19 @@ async function readReport(
   commit: string,
 ): Promise<{ readonly report: Report } | { readonly cause: string }> {
   const text = await readLimited(file);
-  if (text === undefined) return { cause: "The preview wrote no report: its log says why." };
+  if (text === undefined)
+    return { cause: "The preview wrote no report. See its log for the cause." };
   const parsed = reportSchema.safeParse(parseJson(text));
-  if (!parsed.success)
-    return { cause: "The preview's report is not of the form that it must have." };
+  if (!parsed.success) return { cause: "The preview's report does not have the expected form." };
   const { commit: of = "", ...said } = parsed.data;
   if (of !== commit) {
     const which = of === "" ? "no commit" : `the commit ${short(of)}`;
     return { cause: `The preview's report names ${which}, not the approved ${short(commit)}.` };
   }
-  return { report: makeReport({ ...said, commit }) }; // verdict and totals are counted here
+  return { report: makeReport({ ...said, commit }) }; // recomputes verdict and totals
 }
 
-/** Undefined for what is no file, as a pipe would keep this waiting, and for one that is too long. */
+/** Undefined for a file that is too large, and for anything but a file: a pipe would block this. */
 async function readLimited(file: string): Promise<string | undefined> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
   try {

@@ -1,68 +1,68 @@
 import { parseStackName } from "../stack-name.ts";
 
-/** What is known of the program, for telling what a change of its files can touch. */
+/** The files of the program, used to determine which stacks a changed file can affect. */
 export interface Program {
-  /** Files that the platform's program is made of. */
+  /** The files of the platform's program. */
   readonly platform: ReadonlySet<string>;
-  /** Files that the projects' program is made of. */
+  /** The files of the projects' program. */
   readonly project: ReadonlySet<string>;
-  /** A project's template; undefined where it cannot be told. */
+  /** Returns a project's template; undefined if it is unknown. */
   templateOf(stack: string): string | undefined;
 }
 
 export interface Affected {
   readonly stacks: readonly string[];
-  /** In words, for the report. */
+  /** The reason, for the report. */
   readonly why: string;
 }
 
-/** Folders and files that no stack's program is made of. */
+/** Folders and files that belong to no stack's program. */
 const BESIDE =
   /^(automation|bench|cli|docs|sandbox|tests|tools|\.ci|\.github|\.woodpecker)\/|\.md$|^\.(woodpecker\.ya?ml|gitignore|dependency-cruiser\.json|mocharc\.json|prettierignore|prettierrc\.json)$|^(eslint\.config\.js|tsconfig\.json)$/;
 
-/** Folders of which a file that the program does not import cannot touch a stack. */
+/** Source files here affect a stack only if its program imports them. */
 const SOURCE = /^(core|components|providers|stacks)\/.*\.ts$/;
 
 const TEMPLATE = /^templates\/([^/]+)\//;
 const STACK_FILE = /^Pulumi\.([^/]+)\.ya?ml$/;
 
 /**
- * The stacks that a change of these files can touch. A file that is gone needs no look: what imported
- * it has changed as well. All of them, where a file is of no known kind.
+ * Returns the stacks that a change of these files can affect. A deleted file needs no special case,
+ * because its importers changed as well. A file of unknown kind means all stacks.
  */
 export function affectedStacks(
   files: readonly string[],
   stacks: readonly string[],
   program: Program,
 ): Affected {
-  const touched = new Set<string>();
+  const affected = new Set<string>();
   const reasons = new Set<string>();
-  const touch = (why: string, which: (stack: string) => boolean) => {
+  const add = (why: string, which: (stack: string) => boolean) => {
     reasons.add(why);
-    for (const stack of stacks) if (which(stack)) touched.add(stack);
+    for (const stack of stacks) if (which(stack)) affected.add(stack);
   };
   for (const file of files) {
     const [, template] = TEMPLATE.exec(file) ?? [];
     const [, stack] = STACK_FILE.exec(file) ?? [];
     const isSource = SOURCE.test(file) || file === "index.ts";
     if (template !== undefined) {
-      touch(
+      add(
         `template ${template}`,
         (name) => !isPlatform(name) && usesTemplate(program, name, template),
       );
     } else if (stack !== undefined) {
-      // A platform's settings are its projects' as well.
-      touch(`config of ${stack}`, (name) => name === stack || name.startsWith(`${stack}.`));
+      // Projects read the platform's settings.
+      add(`config of ${stack}`, (name) => name === stack || name.startsWith(`${stack}.`));
     } else if (isSource) {
-      if (program.platform.has(file)) touch("the platform's program", isPlatform);
-      if (program.project.has(file)) touch("the projects' program", (name) => !isPlatform(name));
+      if (program.platform.has(file)) add("the platform's program", isPlatform);
+      if (program.project.has(file)) add("the projects' program", (name) => !isPlatform(name));
     } else if (!BESIDE.test(file)) {
-      return { stacks, why: `all: ${file} may touch any` };
+      return { stacks, why: `all: ${file} may affect any stack` };
     }
   }
   const why =
-    reasons.size > 0 ? [...reasons].toSorted().join(", ") : "nothing that a stack is made of";
-  return { stacks: stacks.filter((stack) => touched.has(stack)), why: `changed: ${why}` };
+    reasons.size > 0 ? [...reasons].toSorted().join(", ") : "no file of a stack's program";
+  return { stacks: stacks.filter((stack) => affected.has(stack)), why: `changed: ${why}` };
 }
 
 function usesTemplate(program: Program, stack: string, template: string): boolean {

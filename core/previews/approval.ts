@@ -1,38 +1,38 @@
-/** A pull request, as far as its approval depends on it. */
+/** The fields of a pull request that its approval depends on. */
 export interface Candidate {
   readonly isOpen: boolean;
-  /** The commit that its branch is at, in full. */
+  /** The full SHA of the commit at the head of its branch. */
   readonly head: string;
-  /** The branch that it would be merged into. */
+  /** The target branch. */
   readonly base: string;
-  /** The account that opened it; undefined where that is gone. */
+  /** The account that opened it; undefined if the account was deleted. */
   readonly author: string | undefined;
 }
 
 export interface Review {
-  /** Rises with time. */
+  /** Later reviews have higher ids. */
   readonly id: number;
-  /** Undefined where the account is gone. */
+  /** Undefined if the account was deleted. */
   readonly reviewer: string | undefined;
-  /** False for accounts of machines, where the host knows them. */
+  /** False for machine accounts, if the host knows them. */
   readonly isPerson: boolean;
-  /** `other` decides nothing: a comment, a request for a review, a draft. */
+  /** `other` has no effect: a comment, a review request, a draft. */
   readonly verdict: "approved" | "rejected" | "other";
-  /** The commit that was reviewed, in full. */
+  /** The full SHA of the reviewed commit. */
   readonly commit: string | undefined;
   readonly isDismissed: boolean;
-  /** The host counts it by its own rules, as of the moment of the review. */
+  /** Whether the host counted the review by its own rules when it was given. */
   readonly isOfficial: boolean;
 }
 
-/** The approvals that may count, and why the others do not. */
+/** The reviewers whose approval may count, and why the others' does not. */
 export interface Approvers {
-  /** They must be able to write to the repository now, which the host is asked. */
+  /** The caller must still ask the host whether they can write to the repository now. */
   readonly possible: readonly string[];
   readonly refused: readonly string[];
 }
 
-/** Why the pull request cannot be approved at all; undefined where it can. */
+/** Returns why the pull request cannot be approved at all; undefined if it can. */
 export function unfit({ isOpen, head }: Candidate, commit: string): string | undefined {
   if (!isOpen) return "the pull request is not open";
   if (head === commit) return undefined;
@@ -40,8 +40,8 @@ export function unfit({ isOpen, head }: Candidate, commit: string): string | und
 }
 
 /**
- * Sorts the reviewers of a pull request. The latest verdict of each of them counts, and only for the
- * very commit that it was given for. `self` is the account that asks: it could approve by its own token.
+ * Sorts the reviewers of a pull request. Each reviewer's latest verdict counts, and only for the commit
+ * that it was given for. `self` is our own account: its token could approve anything, so it never counts.
  */
 export function approversOf(
   { author }: Candidate,
@@ -73,8 +73,8 @@ function refusal(
 ): string | undefined {
   const name = reviewer.toLowerCase();
   if (name === author?.toLowerCase()) return "is its author";
-  if (name === self?.toLowerCase()) return "is the account that asks";
-  if (!isPerson) return "is no person";
+  if (name === self?.toLowerCase()) return "is the account that runs this check";
+  if (!isPerson) return "is not a person";
   if (isDismissed) return "has a review that was dismissed";
   if (verdict === "rejected") return "asks for changes";
   if (commit !== wanted) return `approved another commit (${commit ? short(commit) : "unknown"})`;
@@ -83,7 +83,7 @@ function refusal(
 
 export const MAY_NOT_WRITE = "may not write to the repository";
 
-/** Enough of a commit for people. */
+/** The start of a commit's SHA, for messages. */
 export function short(commit: string): string {
   return commit.slice(0, 10);
 }

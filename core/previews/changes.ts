@@ -4,13 +4,13 @@ import { propertyChanges } from "./property-changes.ts";
 import { safeText } from "./sensitive.ts";
 import { nameOf, type Step } from "./step.ts";
 
-/** What a preview of one stack would do, and how many resources it would leave as they are. */
+/** The changes of one stack's preview, and the number of resources that stay unchanged. */
 export interface StackChanges {
   readonly changes: Change[];
   readonly unchanged: number;
 }
 
-/** A replacement is told in up to three steps, of which `replace` is the whole. */
+/** The engine reports a replacement in up to three steps; `replace` has both states. */
 const OPERATION: Readonly<Partial<Record<string, Operation>>> = {
   create: "create",
   update: "update",
@@ -22,10 +22,10 @@ const OPERATION: Readonly<Partial<Record<string, Operation>>> = {
   "import-replacement": "replace",
 };
 
-/** Sorted by what it means: replacements and deletions first. */
+/** The order in a report: replacements and deletions first. */
 const ORDER: readonly Operation[] = ["replace", "delete", "create", "import", "update"];
 
-/** The changes of one stack, from the steps of its preview, without secrets and without noise. */
+/** Derives the changes of one stack from its preview's steps, without secrets and noise. */
 export function stackChanges(steps: readonly Step[], secrets: readonly string[]): StackChanges {
   const objects = realSteps(steps);
   const images = runningImages(objects);
@@ -40,7 +40,7 @@ export function stackChanges(steps: readonly Step[], secrets: readonly string[])
   return { changes, unchanged: objects.length - changes.length };
 }
 
-/** One step a resource; neither components nor the engine's own resources. */
+/** Keeps one step per resource, without components and the engine's own resources. */
 export function realSteps(steps: readonly Step[]): Step[] {
   const byUrn = new Map<string, Step>();
   for (const step of steps) {
@@ -62,7 +62,7 @@ function changeOf(step: Step, op: Operation, secrets: readonly string[]): Change
   return { op, urn, type, name: nameOf(urn), properties, moreProperties };
 }
 
-/** By code units: the same on every machine. */
+/** Compares by code units, so the order is the same on every machine. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,26 +1,26 @@
 import { problems, type InfraError } from "../errors.ts";
 
-/** A pull request, and where it is. */
+/** A pull request and its location. */
 export interface PullRequestTarget {
   readonly forge: "gitea" | "github";
-  /** The API's address, without a trailing slash. */
+  /** The API's URL, without a trailing slash. */
   readonly url: string;
   readonly owner: string;
   readonly repository: string;
-  /** Where git reaches the repository over HTTP, without credentials. */
+  /** The URL for git over HTTP, without credentials. */
   readonly cloneUrl: string;
   readonly number: number;
-  /** The run's page. */
+  /** The URL of the CI run. */
   readonly runUrl?: string | undefined;
 }
 
-/** Where a report is to be told. */
+/** The pull request and commit that a report is published on. */
 export interface CommentTarget extends PullRequestTarget {
-  /** In full. */
+  /** The full SHA. */
   readonly commit: string;
 }
 
-/** What a person or a pipeline says instead of the CI's variables. */
+/** Options that take precedence over CI's variables. */
 export interface Overrides {
   readonly forge?: string | undefined;
   readonly forgeUrl?: string | undefined;
@@ -34,35 +34,35 @@ export interface Overrides {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The pull request of this run, from the variables of Woodpecker, GitHub Actions or Gitea Actions.
- * `headOfEvent` is the branch's commit in GitHub's event: GITHUB_SHA is a merge. Throws RDEV_SETTINGS
- * with all that is missing.
+ * Finds the pull request of this run in the variables of Woodpecker, GitHub Actions or Gitea Actions.
+ * `headOfEvent` is the branch's commit from GitHub's event, because GITHUB_SHA is a merge commit. Throws
+ * RDEV_SETTINGS with everything that is missing.
  */
 export function commentTarget(
   env: Environment,
   overrides: Overrides = {},
   headOfEvent?: string,
 ): CommentTarget {
-  const said = sayings(env, overrides, headOfEvent);
-  const { target, wrong } = targetOf(said);
-  const { commit = "" } = said;
-  if (!COMMIT.test(commit)) wrong.push(`--commit: "${commit}" is no commit in full`);
+  const values = collected(env, overrides, headOfEvent);
+  const { target, wrong } = targetOf(values);
+  const { commit = "" } = values;
+  if (!COMMIT.test(commit)) wrong.push(`--commit: "${commit}" is not a full commit SHA`);
   if (wrong.length > 0 || !target) throw unknown(wrong);
   return { ...target, commit };
 }
 
 /**
- * The same for a run that is on another commit than the pull request's, such as one of the default
- * branch: CI's variables say where, and only the options say which commit.
+ * The same for a run on another commit than the pull request's, such as a run of the default branch.
+ * CI's variables name the repository, and only the options name the commit.
  */
 export function pullRequestTarget(
   env: Environment,
   overrides: Overrides = {},
 ): PullRequestTarget & { readonly commit?: string } {
-  const { target, wrong } = targetOf(sayings(env, overrides, undefined));
+  const { target, wrong } = targetOf(collected(env, overrides, undefined));
   const { commit } = overrides;
   if (commit !== undefined && !COMMIT.test(commit)) {
-    wrong.push(`--commit: "${commit}" is no commit in full`);
+    wrong.push(`--commit: "${commit}" is not a full commit SHA`);
   }
   if (wrong.length > 0 || !target) throw unknown(wrong);
   return { ...target, ...(commit !== undefined && { commit }) };
@@ -70,26 +70,29 @@ export function pullRequestTarget(
 
 const COMMIT = /^[0-9a-f]{40,64}$/;
 
-function sayings(env: Environment, overrides: Overrides, head: string | undefined): Overrides {
-  const ci = env["GITHUB_ACTIONS"] === "true" ? ofActions(env, head) : ofWoodpecker(env);
-  const said = Object.entries(overrides).filter(([, value]) => value !== undefined && value !== "");
-  return { ...ci, ...Object.fromEntries(said) };
+function collected(env: Environment, overrides: Overrides, head: string | undefined): Overrides {
+  const ci =
+    env["GITHUB_ACTIONS"] === "true" ? actionsVariables(env, head) : woodpeckerVariables(env);
+  const filled = Object.entries(overrides).filter(
+    ([, value]) => value !== undefined && value !== "",
+  );
+  return { ...ci, ...Object.fromEntries(filled) };
 }
 
-function targetOf(said: Overrides): {
+function targetOf(values: Overrides): {
   readonly target: PullRequestTarget | undefined;
   readonly wrong: string[];
 } {
-  const { forge: kind, forgeUrl = "", repository = "", pullRequest = "", reportUrl } = said;
+  const { forge: kind, forgeUrl = "", repository = "", pullRequest = "", reportUrl } = values;
   const forge = kind === "forgejo" ? "gitea" : kind;
   const [, owner = "", name = ""] = /^([^/\s]+)\/([^/\s]+)$/.exec(repository) ?? [];
   const wrong = [
     ...(forge === "gitea" || forge === "github"
       ? []
       : [`--forge: "${forge ?? ""}" is neither gitea nor github`]),
-    ...(/^https?:\/\/\S+$/.test(forgeUrl) ? [] : [`--forge-url: "${forgeUrl}" is no URL`]),
+    ...(/^https?:\/\/\S+$/.test(forgeUrl) ? [] : [`--forge-url: "${forgeUrl}" is not a URL`]),
     ...(owner === "" ? [`--repository: "${repository}" is not of the form owner/name`] : []),
-    ...(/^[1-9]\d*$/.test(pullRequest) ? [] : [`--pull-request: "${pullRequest}" is no number`]),
+    ...(/^[1-9]\d*$/.test(pullRequest) ? [] : [`--pull-request: "${pullRequest}" is not a number`]),
   ];
   if (wrong.length > 0 || (forge !== "gitea" && forge !== "github")) {
     return { target: undefined, wrong };
@@ -109,12 +112,12 @@ function targetOf(said: Overrides): {
 }
 
 function unknown(wrong: readonly string[]): InfraError {
-  const head = "The pull request is not known; CI's variables, or these options, say it:";
+  const head = "The pull request is unknown. Set it by CI's variables or these options:";
   return problems("RDEV_SETTINGS", head, wrong);
 }
 
 /** https://woodpecker-ci.org/docs/usage/environment */
-function ofWoodpecker(env: Environment): Overrides {
+function woodpeckerVariables(env: Environment): Overrides {
   return {
     forge: env["CI_FORGE_TYPE"],
     forgeUrl: env["CI_FORGE_URL"],
@@ -126,7 +129,7 @@ function ofWoodpecker(env: Environment): Overrides {
 }
 
 /** https://docs.github.com/actions/reference/workflows-and-actions/variables; Gitea has the same. */
-function ofActions(env: Environment, head: string | undefined): Overrides {
+function actionsVariables(env: Environment, head: string | undefined): Overrides {
   const { GITHUB_REPOSITORY: repository, GITHUB_SERVER_URL: forgeUrl, GITHUB_RUN_ID: run } = env;
   return {
     forge: env["GITEA_ACTIONS"] === "true" ? "gitea" : "github",
@@ -138,13 +141,13 @@ function ofActions(env: Environment, head: string | undefined): Overrides {
   };
 }
 
-/** The API of github.com, or of an enterprise server. */
+/** The API's URL of github.com or of an enterprise server. */
 function githubApi(url: string): string {
   if (url === "https://github.com") return "https://api.github.com";
   return /^https?:\/\/api\.|\/api\/v3$/.test(url) ? url : `${url}/api/v3`;
 }
 
-/** Where people, and git, reach it. */
+/** The URL for browsers and git. */
 function githubWeb(url: string): string {
   if (url === "https://api.github.com") return "https://github.com";
   return url.replace(/\/api\/v3$/, "");

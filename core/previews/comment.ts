@@ -1,6 +1,6 @@
 import { code } from "./markdown.ts";
 
-/** A comment of ours: whose report it holds. It is the first line, where no reader sees it. */
+/** Identifies our comment and its report. It is the hidden first line of the comment. */
 export interface Marker {
   readonly commit: string;
   /** Later runs sort after earlier ones. */
@@ -9,19 +9,19 @@ export interface Marker {
 
 const MARKER = /^<!-- rdev-infra:preview commit=([0-9a-f]{4,64}) run=([0-9a-z-]{1,80}) -->$/m;
 
-/** A word above the report, on a line of its own. */
+/** The notice above the report. */
 const BANNER = /^> (⏳|⚠️) .*\n\n/;
 
-/** What marker and banner take at most, in characters. */
+/** The maximum length of marker and banner, in characters. */
 export const RESERVED = 1_000;
 
-/** Whose comment it is; undefined where it is none of ours. */
+/** Reads the marker of a comment; undefined if the comment has none. */
 export function readMarker(body: string): Marker | undefined {
   const [, commit, run] = MARKER.exec(body.replaceAll("\r\n", "\n")) ?? [];
   return commit !== undefined && run !== undefined ? { commit, run } : undefined;
 }
 
-/** A comment with a report. Where the branch has gone on to another commit, it says so itself. */
+/** A comment with a report, and a notice if the branch has moved to another commit. */
 export function reportBody(marker: Marker, report: string, head: string): string {
   const outdated =
     head === marker.commit
@@ -31,12 +31,12 @@ export function reportBody(marker: Marker, report: string, head: string): string
   return `${markerLine(marker)}\n${outdated}${report}`;
 }
 
-/** A comment while its report is being made: above what it held before, if it held something. */
+/** A comment while its report is being made. The previous report stays below the notice if it fits. */
 export function pendingBody(marker: Marker, before: string | undefined, limit: number): string {
   const old = before === undefined ? undefined : readMarker(before);
   const report = old ? contentOf(before ?? "") : "";
-  const whose = old && report !== "" ? `; below is the preview of ${code(short(old.commit))}` : "";
-  const banner = `> ⏳ ${code(short(marker.commit))} **is being previewed**${whose}.\n\n`;
+  const below = old && report !== "" ? `; below is the preview of ${code(short(old.commit))}` : "";
+  const banner = `> ⏳ ${code(short(marker.commit))} **is being previewed**${below}.\n\n`;
   const head = `${markerLine(marker)}\n${banner}`;
   return head.length + report.length <= limit ? head + report : head;
 }
@@ -53,7 +53,7 @@ function short(commit: string): string {
   return commit.slice(0, 12);
 }
 
-/** Which of two runs a reader wants to see: that of the branch's commit, and then the later one. */
+/** True if `a` takes precedence: a run on the branch's head does, and then the later run. */
 export function isNewer(a: Marker, b: Marker, head: string): boolean {
   const [ofHead, otherOfHead] = [a.commit === head, b.commit === head];
   return ofHead === otherOfHead ? a.run > b.run : ofHead;

@@ -2,37 +2,37 @@ import { databaseName } from "../slug.ts";
 import type { Change, Finding, PreviewError, Report, StackPreview } from "./model.ts";
 import { compareText } from "./changes.ts";
 
-/** Stacks in which the same happens. */
+/** Stacks with the same changes. */
 export interface Group {
   /** Sorted. */
   readonly stacks: readonly string[];
-  /** Of each of the stacks. Where they differ only by their slugs, `<slug>` stands for it. */
+  /** The changes of each stack. `<slug>` replaces the slug if the stacks differ only by it. */
   readonly changes: readonly Change[];
   readonly findings: readonly Finding[];
   readonly errors: readonly PreviewError[];
 }
 
 export interface Groups {
-  /** With a replacement, a deletion, or something that blocks. The gravest first. */
+  /** Groups with a replacement, a deletion or a blocking finding; blocking ones first. */
   readonly grave: readonly Group[];
-  /** Failed or cancelled. */
+  /** Stacks that failed or were cancelled. */
   readonly failed: readonly Group[];
-  /** All other changes. The most stacks first. */
+  /** All other changes, largest group first. */
   readonly changed: readonly Group[];
   readonly unchanged: readonly string[];
 }
 
-/** Shows each change once. Every stack of the report is in exactly one group, or unchanged. */
+/** Groups the stacks so that each change is shown once. Every stack is in one group, or unchanged. */
 export function groupStacks({ stacks }: Pick<Report, "stacks">): Groups {
   const ended = stacks.filter(({ result }) => result === "succeeded");
-  const told = ended.filter(({ changes, findings }) => changes.length + findings.length > 0);
-  const groups = alike(told);
+  const withContent = ended.filter(({ changes, findings }) => changes.length + findings.length > 0);
+  const groups = groupAlike(withContent);
   return {
     grave: groups.filter(isGrave).toSorted((a, b) => gravity(b) - gravity(a) || bySize(a, b)),
-    failed: alike(stacks.filter(({ result }) => result !== "succeeded")).toSorted(bySize),
+    failed: groupAlike(stacks.filter(({ result }) => result !== "succeeded")).toSorted(bySize),
     changed: groups.filter((group) => !isGrave(group)).toSorted(bySize),
     unchanged: ended
-      .filter((stack) => !told.includes(stack))
+      .filter((stack) => !withContent.includes(stack))
       .map(({ stack }) => stack)
       .toSorted(compareText),
   };
@@ -55,10 +55,10 @@ function bySize(a: Group, b: Group): number {
 }
 
 /**
- * Two stacks are alike when what happens is the same to the letter, or the same but for their slugs.
- * To ask for one alone would part them: a slug may be a word that stands in all of them, as `app`.
+ * Groups stacks whose changes are identical, or identical except for their slugs. Both keys are needed: a
+ * slug such as `app` may also be a word in the changes of every stack.
  */
-function alike(stacks: readonly StackPreview[]): Group[] {
+function groupAlike(stacks: readonly StackPreview[]): Group[] {
   const groups: { members: string[]; first: Content; neutral: Content; exact: Set<string> }[] = [];
   const byKey = new Map<string, (typeof groups)[number]>();
   for (const preview of stacks) {
@@ -81,7 +81,7 @@ function alike(stacks: readonly StackPreview[]): Group[] {
 
 type Content = Omit<Group, "stacks">;
 
-/** What happens to a stack, without its own name, which every URN begins with. */
+/** A stack's changes without its own name, which every URN begins with. */
 function contentOf({ stack, changes, findings, errors }: StackPreview): Content {
   const own = `urn:pulumi:${stack}::`;
   return mapTexts({ changes, findings, errors }, (text) =>
@@ -89,7 +89,7 @@ function contentOf({ stack, changes, findings, errors }: StackPreview): Content 
   );
 }
 
-/** Maps every text that comes from a stack. */
+/** Maps every text of a stack's changes. */
 function mapTexts({ changes, findings, errors }: Content, map: (text: string) => string): Content {
   const withUrn = ({ urn }: { urn?: string | undefined }) =>
     urn === undefined ? {} : { urn: map(urn) };
@@ -114,7 +114,7 @@ function mapTexts({ changes, findings, errors }: Content, map: (text: string) =>
   };
 }
 
-/** Replaces the slug where it stands as a word of its own, and the database's name as well. */
+/** Replaces the slug, and the database name derived from it, where they are whole words. */
 function neutralFor(stack: string): (text: string) => string {
   const [, slug = ""] = stack.split(".");
   if (!/^[a-z0-9-]+$/.test(slug)) return (text) => text;

@@ -1,14 +1,14 @@
-/** Anything else may mean something in Markdown or HTML, or to a host, in some place. */
+/** Any other character may have a meaning in Markdown, in HTML or for a host. */
 const PLAIN = /^[A-Za-z0-9 .,/=()+-]$/;
 
-/** What changes how the text around it is read: https://trojansource.codes */
+/** Characters that change the reading direction of the text around them: https://trojansource.codes */
 const DIRECTION = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
 
 /**
- * A text from outside as it may stand anywhere in Markdown or HTML. Every character that could mean
- * something is an entity: entities are never structure (https://spec.commonmark.org/0.31.2/#entity-
- * and-numeric-character-references). Inside of `<code>` hosts look neither for mentions nor for
- * references to issues; Gitea looks for mentions in the source, where there is no `@` either.
+ * Escapes a text from outside for any position in Markdown or HTML. Every character with a possible
+ * meaning becomes an entity, and entities are never structure (https://spec.commonmark.org/0.31.2/#entity-
+ * and-numeric-character-references). Hosts ignore mentions and issue references inside `<code>`. Gitea
+ * looks for mentions in the source, which has no `@` either.
  */
 export function code(text: string): string {
   const visible = text
@@ -19,11 +19,11 @@ export function code(text: string): string {
   const escaped = visible.replace(/[\u0000-\u007f]/g, (sign) =>
     PLAIN.test(sign) ? sign : `&#${sign.charCodeAt(0)};`,
   );
-  // An element without content is dropped by some renderers, and an empty value is worth showing.
+  // Some renderers drop an empty element, and an empty value should be visible.
   return `<code>${escaped === "" ? "&quot;&quot;" : escaped}</code>`;
 }
 
-/** A link, or nothing where the address is none of http or https. */
+/** A link; undefined if the URL is neither http nor https. */
 export function link(text: string, url: string): string | undefined {
   if (!URL.canParse(url)) return undefined;
   const { protocol, href } = new URL(url);

@@ -1,14 +1,14 @@
 import { z } from "zod";
 
-/** What an `up` would do to a resource. */
+/** What `up` would do to a resource. */
 export const OPERATIONS = ["replace", "delete", "create", "update", "import"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** Text of a property's value: a secret is `[secret]`, what only the update tells is `computed`. */
-const value = z.string().meta({ description: "as text, cut in its middle where it is long" });
+/** A property's value as text. A secret is `[secret]`; a value known only after the update is `computed`. */
+const value = z.string().meta({ description: "as text; a long value is cut in its middle" });
 
 const property = z.object({
-  path: z.string().meta({ description: "as spec.template.spec.containers[0].image" }),
+  path: z.string().meta({ description: "such as spec.template.spec.containers[0].image" }),
   kind: z.enum(["add", "update", "delete"]),
   replaces: z.boolean().meta({ description: "this change is why the resource is replaced" }),
   old: value.optional(),
@@ -20,12 +20,15 @@ const change = z.object({
   urn: z.string(),
   type: z.string(),
   name: z.string(),
-  properties: z.array(property).meta({ description: "of an update or a replacement" }),
-  moreProperties: z.int().min(0).meta({ description: "how many more differ than are listed" }),
+  properties: z.array(property).meta({ description: "for an update or a replacement" }),
+  moreProperties: z
+    .int()
+    .min(0)
+    .meta({ description: "how many differing properties are not listed" }),
 });
 
 const error = z.object({
-  code: z.string().optional().meta({ description: "RDEV_…, where it is one of rdev-infra's own" }),
+  code: z.string().optional().meta({ description: "RDEV_…, for errors of rdev-infra itself" }),
   urn: z.string().optional(),
   message: z.string(),
 });
@@ -41,10 +44,10 @@ const stack = z.object({
   stack: z.string(),
   result: z.enum(["succeeded", "failed", "cancelled"]),
   durationMs: z.number(),
-  unchanged: z.int().min(0).meta({ description: "resources that stay as they are" }),
+  unchanged: z.int().min(0).meta({ description: "the number of unchanged resources" }),
   changes: z.array(change),
   findings: z.array(finding),
-  errors: z.array(error).meta({ description: "why it failed; changes may then be in part" }),
+  errors: z.array(error).meta({ description: "why it failed; the changes may then be incomplete" }),
 });
 
 const totals = z.object({

@@ -2,7 +2,7 @@ import type { Change } from "./model.ts";
 import { isRecord, type Path } from "../engine-values.ts";
 import type { Step } from "./step.ts";
 
-/** What servers write into Kubernetes objects, and no program does. */
+/** Metadata of Kubernetes objects that only servers write. */
 const SERVER_SIDE = [
   "creationTimestamp",
   "generation",
@@ -13,7 +13,7 @@ const SERVER_SIDE = [
 ];
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
-/** A property that is generated, and says nothing to a reader. */
+/** True for a generated property, which means nothing to a reader. */
 export function isNoise(type: string, path: Path): boolean {
   const [first, second, third] = path;
   if (typeof first === "string" && first.startsWith("__")) return true; // Pulumi's own
@@ -28,7 +28,7 @@ export function isNoise(type: string, path: Path): boolean {
 const RUNNING_IMAGE = "pulumi-nodejs:dynamic/kubernetes:RunningImage";
 const IMAGE = /^spec\.template\.spec\.containers\[\d+\]\.image$/;
 
-/** The images that CI has set since the last `up`: it sends the one that runs (docs/decisions.md). */
+/** The images that CI has set since the last `up`. The program keeps the running one (docs/decisions.md). */
 export function runningImages(steps: readonly Step[]): Set<string> {
   const images = steps
     .filter(({ type, op }) => type === RUNNING_IMAGE && op === "update")
@@ -37,8 +37,8 @@ export function runningImages(steps: readonly Step[]): Set<string> {
 }
 
 /**
- * The change without what no `up` would change: the look-up of the running image, and that image.
- * Undefined where nothing is left.
+ * Removes what no `up` would change: the look-up of the running image, and that image itself. Returns
+ * undefined if nothing is left of the change.
  */
 export function withoutRunningImage(
   change: Change,

@@ -1,13 +1,14 @@
 import { isRecord, isUnknown, typeText } from "../engine-values.ts";
 import { InfraError } from "../errors.ts";
 import { ENVIRONMENT_LABEL, SERVICE_LABEL } from "../labels.ts";
+import { differenceText, SETTINGS_RECORD, settingsDifferences } from "../recorded-settings.ts";
+import { projectChanges, type ProjectChanges } from "../settings.ts";
 import { realSteps } from "./changes.ts";
 import type { Finding } from "./model.ts";
 import { plainSecrets, safeText } from "./sensitive.ts";
-import { settingsChanged } from "./settings-changed.ts";
 import { nameOf, type Properties, type Step } from "./step.ts";
 
-/** What must never happen by accident. The names are for `--block`; docs/previews.md lists them. */
+/** Checks for changes that should not happen by accident. `--block` takes their names. */
 export const POLICIES = {
   "database-lost": "A Database is deleted or replaced, and its data with it.",
   "repository-lost": "A GitRepo is deleted or replaced, and its history with it.",
@@ -19,10 +20,10 @@ export const POLICIES = {
 
 export type PolicyName = keyof typeof POLICIES;
 
-/** What blocks where nothing else is said. */
+/** The default of `--block`. */
 export const DEFAULT_BLOCK = "database-lost,repository-lost,plain-secret";
 
-/** A policy's name, or an operation on a type as `replace:Database`. */
+/** Policy names, and operations on types such as `replace:Database`. */
 export interface BlockRules {
   readonly policies: ReadonlySet<PolicyName>;
   readonly operations: readonly { readonly op: string; readonly type: string }[];
@@ -31,7 +32,7 @@ export interface BlockRules {
 const BLOCKING_OPERATIONS = ["replace", "delete", "create", "update"];
 
 /**
- * Reads `database-lost,delete:Ingress`; `none` is none. A type is named in full
+ * Parses `database-lost,delete:Ingress`; `none` means no rule. A type is given in full
  * (`kubernetes:networking.k8s.io/v1:Ingress`), short (`kubernetes:Ingress`) or by its last part.
  * Throws RDEV_SETTINGS.
  */
@@ -46,8 +47,8 @@ export function parseBlockRules(text: string): BlockRules {
     else if (parts.length > 1 || part !== "none") {
       throw new InfraError(
         "RDEV_SETTINGS",
-        `"${part}" is nothing that can block. It is one of ${Object.keys(POLICIES).join(", ")}, ` +
-          `or an operation (${BLOCKING_OPERATIONS.join(", ")}) on a type, as replace:Database; ` +
+        `"${part}" is not a rule of --block. Rules are ${Object.keys(POLICIES).join(", ")}, ` +
+          `an operation (${BLOCKING_OPERATIONS.join(", ")}) on a type such as replace:Database, ` +
           'or "none" alone.',
       );
     }
@@ -57,12 +58,12 @@ export function parseBlockRules(text: string): BlockRules {
 
 interface Context {
   readonly secrets: readonly string[];
-  /** A project's pods bear labels; the platform's own need none. */
+  /** A project's pods must have labels; the platform's own need none. */
   readonly isProject: boolean;
   readonly rules: BlockRules;
 }
 
-/** What the policies say to the steps of one stack's preview. Only of what would change. */
+/** Applies the policies to the steps of one stack's preview that would change something. */
 export function findings(steps: readonly Step[], context: Context): Finding[] {
   const { secrets, rules } = context;
   const finding = ({ urn }: Step, [rule, message]: Judgement): Finding => ({
@@ -116,7 +117,7 @@ function judge(step: Step, { secrets, isProject }: Context): Judgement[] {
   return found;
 }
 
-/** Types whose loss is the loss of data. */
+/** Types that hold data. */
 const DATA: Readonly<Partial<Record<string, Judgement>>> = {
   "pulumi-nodejs:dynamic/postgres:Database": ["database-lost", "its data is lost."],
   "pulumi-nodejs:dynamic/gitea:Repository": ["repository-lost", "its history is lost."],
@@ -124,7 +125,7 @@ const DATA: Readonly<Partial<Record<string, Judgement>>> = {
 
 function lost(step: Step, op: string, what: string): Judgement[] {
   const data = DATA[step.type];
-  // Retained, the data is kept: the change is told all the same, as every deletion is.
+  // A retained resource keeps its data. The report still lists the deletion.
   if (!data || step.old?.inputs["retain"] === true) return [];
   return [[data[0], `${what} would be ${op}d: ${data[1]}`]];
 }
@@ -142,7 +143,7 @@ interface Pod {
   readonly spec: unknown;
 }
 
-/** Where a pod's template is in the workloads of Kubernetes; undefined in what is none. */
+/** The pod template of a Kubernetes workload; undefined for other types. */
 function podOf(type: string, inputs: Properties): Pod | undefined {
   const [, kind] = /^kubernetes:(?:apps|batch|core)\/v1:(\w+)$/.exec(type) ?? [];
   if (kind === "Pod") return { metadata: inputs["metadata"], spec: inputs["spec"] };
@@ -176,4 +177,18 @@ function unlimited(spec: unknown): (readonly [name: string, limits: string[]])[]
 
 function inside(value: unknown, key: string): unknown {
   return isRecord(value) ? value[key] : undefined;
+}
+
+/** Names the settings that `up` would change; undefined for any other step. */
+function settingsChanged({ type, op, urn, ...step }: Step): string | undefined {
+  if (type !== SETTINGS_RECORD || op !== "update") return undefined;
+  const [before, after] = [settingsOf(step.old?.inputs), settingsOf(step.new?.inputs)];
+  if (!before || !after) return undefined;
+  const differences = settingsDifferences(before, after).map(differenceText);
+  if (differences.length === 0) return undefined;
+  return `${nameOf(urn)} differs from its last up: ${differences.join(", ")}.`;
+}
+
+function settingsOf(inputs: Properties | undefined): ProjectChanges | undefined {
+  return projectChanges.safeParse(inputs?.["settings"]).data;
 }

@@ -13,13 +13,13 @@ import { safeText, safeValue } from "./sensitive.ts";
 import type { Properties, Step } from "./step.ts";
 import { cutMiddle, cutPair, MAX_VALUE } from "./text.ts";
 
-/** How many properties of one resource a report lists. */
+/** The maximum number of listed properties per resource. */
 const MAX_PROPERTIES = 200;
 const MAX_PATH = 300;
 
 export interface PropertyChanges {
   readonly properties: PropertyChange[];
-  /** How many more there are. */
+  /** How many are not listed. */
   readonly moreProperties: number;
 }
 
@@ -30,7 +30,7 @@ interface Difference extends Pick<PropertyChange, "kind"> {
   readonly new: unknown;
 }
 
-/** What differs in a resource, with values that may be shown. */
+/** The properties that differ in a resource, with values that are safe to show. */
 export function propertyChanges(step: Step, secrets: readonly string[]): PropertyChanges {
   const all = differences(step).filter(({ path }) => !isNoise(step.type, path));
   return {
@@ -86,8 +86,8 @@ function compare(path: Path, before: unknown, after: unknown): Compared[] {
 }
 
 /**
- * The engine's events hold no secret, not even a sign of which one differs. Where nothing else does,
- * it is one of these.
+ * The engine's events do not say which secret differs. If nothing else differs, one of these secrets
+ * does.
  */
 function secretsOf(before: Properties, after: Properties): Compared[] {
   return Object.keys(after)
@@ -111,7 +111,7 @@ function propertyChange(
   };
 }
 
-/** Texts stand without quotes, unless they would then look like the other value. */
+/** Strings have no quotes, unless they would then look the same as the other value. */
 function texts(a: unknown, b: unknown): readonly [string, string] {
   const bare = [a, b].map((value) => (typeof value === "string" ? value : json(value)));
   const [first = "", second = ""] = bare;
@@ -123,7 +123,7 @@ function json(value: unknown): string {
   return value === undefined ? "" : JSON.stringify(value);
 }
 
-/** What is inside of a secret is that secret. */
+/** Anything inside a secret is that secret. */
 function at(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((inner, part) => {
     if (isSecret(inner)) return inner;
@@ -137,7 +137,7 @@ function kindOf(diffKind: string): PropertyChange["kind"] {
   return diffKind.startsWith("delete") ? "delete" : "update";
 }
 
-/** A path that cannot be read is shown as it is. */
+/** Parses a path. A text that is not a path is kept as one part. */
 function parsed(text: string): Path {
   try {
     return parsePath(text);

@@ -5,7 +5,7 @@ import type { Change, Finding, PropertyChange, Report, Verdict } from "./model.t
 import { summaryLine } from "./report.ts";
 import { count, cutMiddle } from "./text.ts";
 
-/** How much of a group is shown in full; docs/previews.md says what the JSON has beyond it. */
+/** How much of a group the Markdown shows; the JSON report has everything. */
 const MAX = {
   stacks: 20,
   changes: 30,
@@ -17,19 +17,19 @@ const MAX = {
 const MAX_VALUE = 200;
 const MAX_ERROR = 1_000;
 
-/** In characters: the least that a report needs, whatever is in it. */
+/** The smallest limit that any report fits in, in characters. */
 export const MIN_LIMIT = 4_000;
 
 export interface RenderOptions {
-  /** In characters (UTF-16). Default: none. At least MIN_LIMIT. */
+  /** In UTF-16 characters, at least MIN_LIMIT. Default: no limit. */
   readonly limit?: number;
-  /** Where the whole report is. */
+  /** The URL of the whole report. */
   readonly reportUrl?: string | undefined;
 }
 
 /**
- * The report as Markdown for a comment: the summary first, then what is grave, what failed, and what
- * else changes. Never longer than `limit`: whole groups are left out, and counted.
+ * Renders the report as Markdown for a comment: the summary, then destructive and blocking groups,
+ * failures, and other changes. To stay within `limit`, it leaves out whole groups and counts them.
  */
 export function renderReport(report: Report, options: RenderOptions = {}): string {
   const { limit = Infinity, reportUrl } = options;
@@ -96,7 +96,7 @@ function footer(
   return `\n${lines.filter((line) => line !== "").join("\n\n")}\n`;
 }
 
-/** A group with all that a reader may want, folded but for what is grave. */
+/** A group in full. Destructive and failed groups are unfolded. */
 function groupText(group: Group, open: boolean): string {
   const summary = `<summary>${headline(group)}</summary>`;
   const body = [
@@ -112,14 +112,14 @@ function groupText(group: Group, open: boolean): string {
   return `<details${open ? " open" : ""}>${summary}\n\n${body.join("\n")}\n\n</details>\n`;
 }
 
-/** A group in one line. */
+/** A group on one line. */
 function briefText(group: Group): string {
   const grave = group.changes.filter(isDestructive).slice(0, 3).map(changeTitle);
   const told = grave.length > 0 ? ` (${grave.join(", ")})` : "";
   return `- ${headline(group)}${told}\n`;
 }
 
-/** `37 stacks: 1 replaced, 2 updated`. HTML, as Markdown is not read inside of a summary. */
+/** `37 stacks: 1 replaced, 2 updated`. HTML, because Markdown is not parsed inside a summary. */
 function headline(group: Group): string {
   const [first = ""] = group.stacks;
   const who =

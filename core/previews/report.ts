@@ -7,11 +7,11 @@ interface Run {
   readonly stacks: readonly StackPreview[];
   readonly selection: string;
   readonly durationMs: number;
-  /** The commit that was previewed. */
+  /** The previewed commit. */
   readonly commit?: string | undefined;
 }
 
-/** Puts the previews of many stacks together. */
+/** Combines the previews of many stacks. */
 export function makeReport({ stacks, selection, durationMs, commit }: Run): Report {
   const totals = totalsOf(stacks);
   return {
@@ -54,17 +54,17 @@ function verdictOf(totals: Totals): Verdict {
   return totals.changed > 0 ? "changed" : "unchanged";
 }
 
-/** How a preview of one stack went, for a line of progress. */
+/** The result of one stack's preview, for a line of progress. */
 export function stackLine({ result, changes, errors }: StackPreview): string {
   if (result === "failed")
-    return `failed: ${errors[0]?.message.split("\n")[0] ?? "nobody says why"}`;
+    return `failed: ${errors[0]?.message.split("\n")[0] ?? "no cause was reported"}`;
   if (result === "cancelled") return "cancelled";
   if (changes.length === 0) return "no changes";
   const grave = changes.filter(isDestructive).length;
   return count(changes.length, "change") + (grave > 0 ? `, ${grave} of them destructive` : "");
 }
 
-/** `1 failed, 37 updated; 37 of 500 stacks would change`: the gravest first. */
+/** `1 failed, 37 updated; 37 of 500 stacks would change`: the most severe first. */
 export function summaryLine({ totals }: Pick<Report, "totals">): string {
   const parts: readonly [number, string][] = [
     [totals.blocking, "blocking"],

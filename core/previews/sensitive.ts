@@ -8,20 +8,20 @@ import {
 } from "../engine-values.ts";
 import { redact } from "../errors.ts";
 
-/** Names whose texts are secrets, whether the program says so or not. */
+/** Property names whose text is always treated as a secret. */
 const SENSITIVE =
   /(password|passwd|passphrase|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credential)s?$/i;
 
 /** What a Kubernetes Secret holds, by its type's own properties. */
 const SECRET_PROPERTIES = ["data", "stringData"];
 
-/** The password of a URL. */
+/** The password in a URL. */
 const URL_PASSWORD = /\b([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi;
 
-/** What a value that is known only after the update is shown as. */
+/** Shown for a value that is known only after the update. */
 export const COMPUTED_TEXT = "computed";
 
-/** A value as it may be shown: no secret, nor what looks like one; secrets of connections neither. */
+/** Removes secrets from a value: marked ones, those that look like one, and those of connections. */
 export function safeValue(
   type: string,
   path: Path,
@@ -48,19 +48,19 @@ export function safeValue(
   return Object.fromEntries(entries);
 }
 
-/** A text from elsewhere without the secrets of connections and the passwords in its URLs. */
+/** Removes the secrets of connections, and passwords in URLs, from a text. */
 export function safeText(text: string, secrets: readonly string[]): string {
   return redact(text, secrets).replace(URL_PASSWORD, `$1${SECRET_TEXT}`);
 }
 
-/** Where secrets stand in plain text, as paths. */
+/** The paths of secrets in plain text. */
 export function plainSecrets(
   type: string,
   inputs: Readonly<Record<string, unknown>>,
   secrets: readonly string[],
 ): string[] {
   const found: string[] = [];
-  const look = (path: Path, value: unknown, named = false): void => {
+  const visit = (path: Path, value: unknown, named = false): void => {
     if (isSecret(value) || isUnknown(value)) return;
     if (typeof value === "string") {
       const name = path.findLast((part) => typeof part === "string") ?? "";
@@ -68,15 +68,15 @@ export function plainSecrets(
       const leaks = value !== "" && (sensitive || safeText(value, secrets) !== value);
       if (leaks && value !== SECRET_TEXT) found.push(formatPath(path));
     } else if (Array.isArray(value)) {
-      value.forEach((item, index) => look([...path, index], item));
+      value.forEach((item, index) => visit([...path, index], item));
     } else if (isRecord(value)) {
       for (const [key, inner] of Object.entries(value)) {
-        look([...path, key], inner, isNamedSecret(value, key));
+        visit([...path, key], inner, isNamedSecret(value, key));
       }
     }
   };
   for (const [key, value] of Object.entries(inputs)) {
-    if (!key.startsWith("__")) look([key], value);
+    if (!key.startsWith("__")) visit([key], value);
   }
   return found;
 }
@@ -87,7 +87,7 @@ function isSecretProperty(type: string, path: Path): boolean {
   );
 }
 
-/** The value of a pair as `{ name: "DB_PASSWORD", value: "…" }`. */
+/** True for the value of a pair such as `{ name: "DB_PASSWORD", value: "…" }`. */
 function isNamedSecret(pair: Readonly<Record<string, unknown>>, key: string): boolean {
   return key === "value" && typeof pair["name"] === "string" && SENSITIVE.test(pair["name"]);
 }

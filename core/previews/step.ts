@@ -1,16 +1,16 @@
-/** What the engine tells of a resource in a preview. Values bear Pulumi's own marks. */
+/** What the engine plans for a resource. Values carry Pulumi's marks for secrets and unknowns. */
 export interface Step {
-  /** The engine's word, as `create-replacement`. */
+  /** The engine's operation, such as `create-replacement`. */
   readonly op: string;
   readonly urn: string;
   readonly type: string;
-  /** False for a component: a group of others, without an object of its own. */
+  /** False for a component, which only groups other resources. */
   readonly custom: boolean;
   readonly old?: State;
   readonly new?: State;
-  /** Top-level properties that replace. */
+  /** Top-level properties whose change requires a replacement. */
   readonly replaceKeys: readonly string[];
-  /** By path. Not every provider tells it. */
+  /** By path. Not every provider reports it. */
   readonly detailedDiff?: Readonly<Record<string, PathDiff>>;
 }
 
@@ -22,13 +22,13 @@ export interface State {
 export type Properties = Readonly<Record<string, unknown>>;
 
 export interface PathDiff {
-  /** `add`, `delete` or `update`, with `-replace` where it replaces. */
+  /** `add`, `delete` or `update`, with `-replace` if it requires a replacement. */
   readonly diffKind: string;
-  /** The old value is among the inputs, not the outputs. */
+  /** Whether the old value is in the inputs instead of the outputs. */
   readonly inputDiff: boolean;
 }
 
-/** The logical name: the last part of a URN. */
+/** The logical name, which is the last part of a URN. */
 export function nameOf(urn: string): string {
   return urn.split("::").slice(3).join("::");
 }

@@ -1,19 +1,19 @@
-/** In characters; what is longer is cut in the middle. */
+/** In characters. Longer values are cut in the middle. */
 export const MAX_VALUE = 2_000;
 
-/** How much of what two texts have in common is left before their first difference. */
+/** How many common characters are kept before the first difference of two texts. */
 const CONTEXT = 40;
 
-/** Leaves the beginning and the end. The result is never longer than `limit`, where that is 40 or more. */
+/** Keeps the beginning and the end. The result fits in `limit` if that is 40 or more. */
 export function cutMiddle(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const mark = ` … ${text.length} characters … `;
   const room = Math.max(0, limit - mark.length);
   const head = Math.ceil(room / 2);
-  return whole(text.slice(0, head)) + mark + wholeEnd(text.slice(text.length - (room - head)));
+  return trimEnd(text.slice(0, head)) + mark + trimStart(text.slice(text.length - (room - head)));
 }
 
-/** Cuts both so that where they begin to differ is still to be seen. */
+/** Cuts both texts so that their first difference stays visible. */
 export function cutPair(
   before: string,
   after: string,
@@ -24,17 +24,17 @@ export function cutPair(
   while (same < before.length && before[same] === after[same]) same += 1;
   const from = Math.max(0, same - CONTEXT);
   if (from === 0) return [cutMiddle(before, limit), cutMiddle(after, limit)];
-  const cut = (text: string) => `… ${cutMiddle(wholeEnd(text.slice(from)), limit - 2)}`;
+  const cut = (text: string) => `… ${cutMiddle(trimStart(text.slice(from)), limit - 2)}`;
   return [cut(before), cut(after)];
 }
 
-/** Without half of a surrogate pair at its end. */
-function whole(text: string): string {
+/** Removes half a surrogate pair at the end. */
+function trimEnd(text: string): string {
   return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
 }
 
-/** Without half of a surrogate pair at its beginning. */
-function wholeEnd(text: string): string {
+/** Removes half a surrogate pair at the beginning. */
+function trimStart(text: string): string {
   return /^[\uDC00-\uDFFF]/.test(text) ? text.slice(1) : text;
 }
 

@@ -101,7 +101,10 @@ describe("a preview of a pull request's code with production credentials", funct
     await refusedFor(/nobody has reviewed it/);
     const { status: state, description } = (await status()) ?? {};
     assert.equal(state, "pending");
-    assert.match(description ?? "", /waits for an approval of [0-9a-f]{10} by a person with write/);
+    assert.match(
+      description ?? "",
+      /waiting for a person with write access to approve [0-9a-f]{10}/,
+    );
   });
 
   it("is refused after an approval by a reader", async () => {
@@ -168,7 +171,7 @@ describe("a preview of a pull request's code with production credentials", funct
 
   it("is refused after an approval by the pipeline's own account", async () => {
     assert.equal((await approve(admin!)).status, 200);
-    await refusedFor(/is the account that asks/);
+    await refusedFor(/is the account that runs this check/);
   });
 
   it("is refused for a closed pull request", async () => {

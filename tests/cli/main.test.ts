@@ -56,7 +56,7 @@ describe("rdev-infra", () => {
       /^error: name exactly one of: <stack>, --all, --changed <base> or --stacks <names>/,
     ],
     [["preview", "staging", "--all"], /^error: name exactly one of/],
-    [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is nothing that can block/],
+    [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is not a rule of --block/],
     [["preview", "--stacks", "Bad_Name"], /^RDEV_STACK_NAME/],
     [["preview", "--all", "--comment", "--commit", "x"], /^RDEV_SETTINGS: [\s\S]*--commit: "x"/],
     [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no valid slug/],

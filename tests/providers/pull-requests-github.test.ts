@@ -73,7 +73,7 @@ describe("a pull request on GitHub", function () {
       ],
       [[review(1, "ada", "DISMISSED")], /ada has a review that was dismissed/],
       [[review(2, "ada", "CHANGES_REQUESTED"), review(1, "ada", "APPROVED")], /asks for changes/],
-      [[{ ...review(1, "ada", "APPROVED"), user: user("ada", "Bot") }], /ada is no person/],
+      [[{ ...review(1, "ada", "APPROVED"), user: user("ada", "Bot") }], /ada is not a person/],
       [[{ ...review(1, "ada", "APPROVED"), user: null }], /nobody has reviewed it/],
     ] satisfies [GithubReview[], RegExp][]) {
       github.reviews = reviews;

@@ -116,7 +116,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     await commit();
     const { stacks, why } = await stacksChangedSince("base", STACKS, { root, workDir: root });
     assert.deepEqual(stacks, STACKS);
-    assert.equal(why, "all: package-lock.json may touch any");
+    assert.equal(why, "all: package-lock.json may affect any stack");
   });
 
   it("are all where both have nothing in common, and where there is no repository", async () => {

@@ -43,7 +43,7 @@ describe("affectedStacks", () => {
     for (const file of ["package-lock.json", "Pulumi.yaml", "new-folder/x.ts", "core/data.json"]) {
       const { stacks, why } = affectedStacks(["docs/a.md", file], STACKS, program);
       assert.deepEqual(stacks, STACKS);
-      assert.equal(why, `all: ${file} may touch any`);
+      assert.equal(why, `all: ${file} may affect any stack`);
     }
   });
 });

@@ -29,8 +29,8 @@ describe("an approval of a pull request", () => {
   it("does not count of the author, the asking account, a machine, or one without rights", () => {
     for (const [more, why] of [
       [{ reviewer: "mallory" }, "mallory is its author"],
-      [{ reviewer: "CI-Bot" }, "CI-Bot is the account that asks"],
-      [{ isPerson: false }, "ada is no person"],
+      [{ reviewer: "CI-Bot" }, "CI-Bot is the account that runs this check"],
+      [{ isPerson: false }, "ada is not a person"],
       [{ isOfficial: false }, "ada may not write to the repository"],
       [{ isDismissed: true }, "ada has a review that was dismissed"],
       [{ verdict: "rejected" }, "ada asks for changes"],
