@@ -72,12 +72,17 @@ function differences(
 /**
  * Stores the ids that Citadel has, and returns the repaired findings. Citadel is not changed: the stack
  * creates a missing environment, and an orphan may hold the only copy of its logs.
+ *
+ * Before an id is removed, `assertVisible` has to prove that the key sees the environments of the
+ * project's platform. A key of another organization gets a list in which every environment is missing.
  */
 export async function repairIds(
   projects: Projects,
   findings: readonly Finding[],
+  assertVisible: (project: Project) => Promise<void>,
 ): Promise<Finding[]> {
   const repaired: Finding[] = [];
+  for (const project of await onePerPlatform(projects, findings)) await assertVisible(project);
   for (const finding of findings) {
     if (finding.kind === "orphan" || finding.kind === "unrecorded") continue;
     if (finding.kind === "missing" && finding.stored === null) continue;
@@ -86,6 +91,19 @@ export async function repairIds(
     repaired.push(finding);
   }
   return repaired;
+}
+
+/** One project of each platform that has a stored id without an environment. */
+async function onePerPlatform(
+  projects: Projects,
+  findings: readonly Finding[],
+): Promise<Project[]> {
+  const slugs = findings.flatMap((finding) =>
+    finding.kind === "missing" && finding.stored !== null ? [finding.slug] : [],
+  );
+  if (slugs.length === 0) return [];
+  const missing = (await projects.list()).filter(({ slug }) => slugs.includes(slug));
+  return [...new Map(missing.map((project) => [project.platform, project])).values()];
 }
 
 /** Deletes an environment with its logs. Rejects with RDEV_NOT_OURS if it is not an orphan. */

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { Finding } from "../../automation/citadel/check.ts";
 import { PACKAGE } from "../../automation/engine/folders.ts";
+import type { Project } from "../../automation/store/projects.ts";
+import { PROJECTS_GROUP } from "../../core/citadel.ts";
 import { withStore } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { workFolder } from "../operation.ts";
@@ -45,7 +47,7 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
   const { checkCitadel, deleteOrphan, repairIds } =
     await import("../../automation/citadel/check.ts");
   const { Projects } = await import("../../automation/store/projects.ts");
-  const { Citadel } = await import("../../providers/citadel/client.ts");
+  const { assertSees, Citadel } = await import("../../providers/citadel/client.ts");
   await withStore(async (store) => {
     const stacks = async () => {
       // Pulumi's SDK loads slowly, and is only needed if there may be an orphan.
@@ -53,9 +55,16 @@ async function check({ mend, deleteOrphan: slugs, json }: CheckOptions): Promise
       return backendStacks(workFolder(undefined) ?? PACKAGE);
     };
     const options = { citadel: new Citadel(), projects: new Projects(store), stacks };
+    const assertVisible = async ({ platform, slug }: Project) => {
+      const { platformSettingsOf } = await import("../../automation/engine/requirements.ts");
+      const name = { kind: "project", platform, slug } as const;
+      const { citadelOrganization } = await platformSettingsOf(name, workFolder(undefined));
+      const proof = { organization: citadelOrganization, group: PROJECTS_GROUP };
+      await assertSees(options.citadel, proof);
+    };
     for (const slug of slugs) await deleteOrphan(options, slug);
     const findings = await checkCitadel(options);
-    const mended = new Set(mend ? await repairIds(options.projects, findings) : []);
+    const mended = new Set(mend ? await repairIds(options.projects, findings, assertVisible) : []);
     for (const finding of findings) {
       const line = { ...finding, mended: mended.has(finding) };
       console.log(json ? JSON.stringify(line) : findingText(finding, line.mended));

@@ -9,17 +9,19 @@ import type {
   PatchStrategy,
   V1Namespace,
 } from "@kubernetes/client-node";
+import pRetry from "p-retry";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
-import { connectionCode, kubernetesError, refusal } from "./errors.ts";
+import { unless404 } from "../answers.ts";
+import { connectionCode, errorAnswer, kubernetesError } from "./errors.ts";
 import { managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
 
-/** For one request, in ms. */
+/** In ms, for one request. */
 const REQUEST_DEADLINE = 30_000;
-const TRIES = 5;
+const RETRIES = 4;
 
-/** What is asked of a namespace. */
+/** The labels and annotations of a namespace. */
 export interface NamespaceSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -28,22 +30,22 @@ export interface NamespaceSettings {
 /** A namespace on the server. */
 export interface LiveNamespace extends NamespaceSettings {
   readonly uid: string;
-  /** It was deleted, and is waiting for what is in it to go. */
+  /** It was deleted and waits until its content is gone. */
   readonly isTerminating: boolean;
-  /** Why it is still there, in the server's words. */
+  /** Why it still exists, in the server's words. */
   readonly remains: string;
 }
 
 /** A Deployment on the server. */
 export interface LiveDeployment {
   readonly annotations: Readonly<Record<string, string>>;
-  /** Counts the changes of its spec. */
+  /** The server increases it with every change of the spec. */
   readonly generation: number;
   readonly replicas: number;
   readonly managedFields: readonly ManagedFields[];
 }
 
-/** An object of any kind, named. */
+/** The name of an object of any kind. */
 export interface ObjectName {
   readonly apiVersion: string;
   readonly kind: string;
@@ -51,7 +53,7 @@ export interface ObjectName {
   readonly name: string;
 }
 
-/** The Kubernetes API, as far as it is used here, as the kubeconfig's user. */
+/** The calls of the Kubernetes API that are used here, as the kubeconfig's user. */
 export class Kubernetes {
   readonly #api: CoreV1Api;
   readonly #apps: AppsV1Api;
@@ -84,16 +86,16 @@ export class Kubernetes {
     this.#secrets = [user?.token, user?.password].filter((text) => text !== undefined);
   }
 
-  /** Errors: RDEV_CONNECTION where the kubeconfig cannot be read or names no cluster. */
+  /** Throws RDEV_CONNECTION if the kubeconfig cannot be read or names no cluster. */
   static async connect(): Promise<Kubernetes> {
     const { kubeconfig } = connection("kubernetes");
-    // Loads slowly, and is not needed for a preview.
+    // The library loads slowly, and most previews do not need it.
     const library = await import("@kubernetes/client-node");
     const config = new library.KubeConfig();
     try {
       config.loadFromDefault();
     } catch (error) {
-      throw unusable(kubeconfig, (error as NodeJS.ErrnoException).code ?? "it is no kubeconfig");
+      throw unusable(kubeconfig, (error as NodeJS.ErrnoException).code ?? "it is not a kubeconfig");
     }
     const server = config.getCurrentCluster()?.server;
     if (!server) throw unusable(kubeconfig, "its current context names no cluster");
@@ -124,13 +126,13 @@ export class Kubernetes {
   }
 
   async namespace(name: string): Promise<LiveNamespace | undefined> {
-    const found = await this.#unless404(() =>
+    const found = await unless404(
       this.#call(`get namespace ${name}`, () => this.#api.readNamespace({ name })),
     );
     return found && live(found);
   }
 
-  /** Fails where one exists: what somebody made in between is never taken. */
+  /** Fails if the namespace exists, so one that somebody created meanwhile is never adopted. */
   async createNamespace(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
     await this.#call(
       `create namespace ${name}`,
@@ -139,11 +141,14 @@ export class Kubernetes {
           body: { metadata: { name, labels: { ...labels } } },
           fieldManager: MANAGED_BY,
         }),
-      { isSafe: false },
+      { isIdempotent: false },
     );
   }
 
-  /** By server-side apply: labels and annotations of others stay. Makes none where there is none. */
+  /**
+   * Sets labels and annotations by server-side apply, which keeps those of others. The uid prevents
+   * that it creates a namespace.
+   */
   async applyNamespace(
     name: string,
     uid: string,
@@ -164,31 +169,23 @@ export class Kubernetes {
     return live(applied);
   }
 
-  /** Begins the deletion of a namespace with everything in it; of one that is gone it is a success. */
+  /** Starts the deletion of a namespace with its content. Succeeds if the namespace is gone. */
   async deleteNamespace(name: string, uid: string): Promise<void> {
-    await this.#unless404(() =>
+    await unless404(
       this.#call(`delete namespace ${name}`, () =>
         this.#api.deleteNamespace({ name, body: { preconditions: { uid } } }),
       ),
     );
   }
 
-  /** The image of a container in a Deployment; undefined where there is none. */
+  /** The image of a container in a Deployment, or undefined if there is none. */
   async image(namespace: string, deployment: string, container: string) {
-    const found = await this.#unless404(() =>
-      this.#call(`get deployment ${namespace}/${deployment}`, () =>
-        this.#apps.readNamespacedDeployment({ namespace, name: deployment }),
-      ),
-    );
+    const found = await this.#readDeployment(namespace, deployment);
     return found?.spec?.template.spec?.containers.find(({ name }) => name === container)?.image;
   }
 
   async deployment(namespace: string, name: string): Promise<LiveDeployment | undefined> {
-    const found = await this.#unless404(() =>
-      this.#call(`get deployment ${namespace}/${name}`, () =>
-        this.#apps.readNamespacedDeployment({ namespace, name }),
-      ),
-    );
+    const found = await this.#readDeployment(namespace, name);
     return (
       found && {
         annotations: found.metadata?.annotations ?? {},
@@ -199,7 +196,15 @@ export class Kubernetes {
     );
   }
 
-  /** Whether a HorizontalPodAutoscaler, or what makes one, decides a Deployment's replicas. */
+  #readDeployment(namespace: string, name: string) {
+    return unless404(
+      this.#call(`get deployment ${namespace}/${name}`, () =>
+        this.#apps.readNamespacedDeployment({ namespace, name }),
+      ),
+    );
+  }
+
+  /** Whether a HorizontalPodAutoscaler decides a Deployment's replicas. */
   async isAutoscaled(namespace: string, deployment: string): Promise<boolean> {
     const { items } = await this.#call(`list autoscalers in ${namespace}`, () =>
       this.#autoscaling.listNamespacedHorizontalPodAutoscaler({ namespace }),
@@ -211,8 +216,8 @@ export class Kubernetes {
   }
 
   /**
-   * Says anew who manages which field of a Deployment. `change` answers undefined where nothing is to
-   * be done. Does nothing where there is no such Deployment.
+   * Replaces the managed fields of a Deployment by what `change` returns. Changes nothing if that is
+   * undefined or there is no such Deployment.
    */
   async changeManagedFields(
     namespace: string,
@@ -220,36 +225,30 @@ export class Kubernetes {
     change: (all: readonly ManagedFields[]) => Promise<ManagedFields[] | undefined>,
   ): Promise<void> {
     const action = `change the managed fields of deployment ${namespace}/${name}`;
-    for (let left = TRIES - 1; ; left--) {
-      const found = await this.#unless404(() =>
-        this.#call(action, () => this.#apps.readNamespacedDeployment({ namespace, name })),
-      );
+    const changeOnce = async () => {
+      const found = await this.#readDeployment(namespace, name);
       const value = found && (await change(managedFieldsOf(asJson(found.metadata?.managedFields))));
       if (!value) return;
+      const version = found.metadata?.resourceVersion;
       const body = [
-        // Refused where somebody changed the object meanwhile.
-        {
-          op: "replace",
-          path: "/metadata/resourceVersion",
-          value: found.metadata?.resourceVersion,
-        },
+        // The server refuses this with 409 if somebody changed the object meanwhile.
+        { op: "replace", path: "/metadata/resourceVersion", value: version },
         { op: "replace", path: "/metadata/managedFields", value },
       ];
-      try {
-        await this.#call(action, () =>
-          this.#apps.patchNamespacedDeployment({ namespace, name, body }),
-        );
-        return;
-      } catch (error) {
-        const isRace = error instanceof InfraError && error.status === 409;
-        if (!isRace || left === 0) throw error;
-      }
-    }
+      await this.#call(action, () =>
+        this.#apps.patchNamespacedDeployment({ namespace, name, body }),
+      );
+    };
+    await pRetry(changeOnce, {
+      retries: RETRIES,
+      minTimeout: 0,
+      shouldRetry: ({ error }) => error instanceof InfraError && error.status === 409,
+    });
   }
 
-  /** An object of any kind; undefined where there is none. */
+  /** An object of any kind, or undefined if there is none. */
   async find({ apiVersion, kind, namespace, name }: ObjectName) {
-    return this.#unless404(() =>
+    return unless404(
       this.#call(`get ${kind} ${name}`, () =>
         this.#objects.read<KubernetesObject>({
           apiVersion,
@@ -268,45 +267,52 @@ export class Kubernetes {
     return found.items;
   }
 
-  /** Begins the deletion of an object and of what it made. Of one that is gone it is a success. */
+  /** Starts the deletion of an object and its dependents. Succeeds if the object is gone. */
   async delete({ apiVersion, kind, namespace = "", name }: ObjectName): Promise<void> {
-    await this.#unless404(() =>
+    await unless404(
       this.#call(`delete ${kind} ${namespace}/${name}`, () =>
         this.#objects.delete(
           { apiVersion, kind, metadata: { name, namespace } },
-          ...[undefined, undefined, undefined, undefined],
+          undefined, // pretty
+          undefined, // dryRun
+          undefined, // gracePeriodSeconds
+          undefined, // orphanDependents
           "Foreground",
         ),
       ),
     );
   }
 
-  /** Takes finalizers off an object, so that it goes without what they stand for being done. */
+  /** Replaces an object's finalizers. Without them it is deleted before their work is done. */
   async setFinalizers(
     { apiVersion, kind, namespace = "", name }: ObjectName,
     finalizers: readonly string[],
   ): Promise<void> {
-    await this.#unless404(() =>
-      this.#call(`take finalizers off ${kind} ${namespace}/${name}`, () =>
+    await unless404(
+      this.#call(`set finalizers of ${kind} ${namespace}/${name}`, () =>
         this.#objects.patch(
           { apiVersion, kind, metadata: { name, namespace, finalizers: [...finalizers] } },
-          ...[undefined, undefined, MANAGED_BY, undefined],
+          undefined, // pretty
+          undefined, // dryRun
+          MANAGED_BY,
+          undefined, // force
           this.#mergePatch,
         ),
       ),
     );
   }
 
+  /** The retry loop is our own because p-retry cannot wait for what a Retry-After header asks. */
   async #call<T>(
     action: string,
     work: () => Promise<T>,
-    { isSafe = true }: { isSafe?: boolean } = {},
+    { isIdempotent = true }: { isIdempotent?: boolean } = {},
   ): Promise<T> {
-    for (let left = TRIES - 1; ; left--) {
+    for (let tries = 1; ; tries++) {
       try {
         return await work();
       } catch (error) {
-        const wait = left > 0 ? waitBefore(error, isSafe, TRIES - left) : undefined;
+        const wait = tries > RETRIES ? undefined : waitBeforeRetry(error, isIdempotent, tries);
         if (wait === undefined) {
           throw kubernetesError(error, action, { server: this.#server, secrets: this.#secrets });
         }
@@ -314,31 +320,22 @@ export class Kubernetes {
       }
     }
   }
-
-  async #unless404<T>(work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof InfraError && error.status === 404) return undefined;
-      throw error;
-    }
-  }
 }
 
-/** As the server sent it: the library makes dates of times. */
+/** Undoes the library's conversion of times to dates. */
 function asJson(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-/** In ms, before the same is tried again; undefined where it must not be. */
-function waitBefore(error: unknown, isSafe: boolean, tries: number): number | undefined {
+/** In ms. Undefined if the call must not be retried. */
+function waitBeforeRetry(error: unknown, isIdempotent: boolean, tries: number): number | undefined {
   const backoff = 100 * 2 ** tries;
-  const answer = refusal(error);
+  const answer = errorAnswer(error);
   if (answer) {
-    const statuses = isSafe ? [429, 502, 503, 504] : [429];
+    const statuses = isIdempotent ? [429, 502, 503, 504] : [429];
     return statuses.includes(answer.status) ? (answer.retryAfter ?? backoff) : undefined;
   }
-  const codes = isSafe ? ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"] : ["ECONNREFUSED"];
+  const codes = isIdempotent ? ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"] : ["ECONNREFUSED"];
   return codes.includes(connectionCode(error) ?? "") ? backoff : undefined;
 }
 

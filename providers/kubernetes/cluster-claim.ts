@@ -12,7 +12,7 @@ import { Kubernetes, type ObjectName } from "./client.ts";
 const POLICIES = "admissionregistration.k8s.io/v1";
 const BINDING = "ValidatingAdmissionPolicyBinding";
 
-/** Before anybody has seen what the policies would refuse. */
+/** A new policy does not deny yet, so that its effect can be seen first. */
 const FIRST_ACTIONS = ["Warn", "Audit"] as const;
 
 const definition = define({
@@ -27,11 +27,11 @@ const definition = define({
     /** The names of the platform's cluster-scoped objects. */
     policies: z.array(z.string()).default([]),
     clusterRoles: z.array(z.string()).default([]),
-    /** The policy whose binding says what is in force. */
+    /** The policy whose binding shows the actions in force. */
     leading: z.string().optional(),
-    /** What the platform's settings say; without it, what is in force stays so. */
+    /** The actions in the platform's settings. Default: the actions in force. */
     wanted: policyActions.optional(),
-    /** Looked up; not for a program to give. */
+    /** Read from the cluster. A program must not set it. */
     actions: policyActions.optional(),
   }),
   attributes: z.object({}),
@@ -45,7 +45,7 @@ const definition = define({
     return { actions: inputs.wanted ?? (await actionsInForce(kubernetes, inputs.leading)) };
   },
 
-  // It makes nothing, so nothing stands in its way, and nothing is there to delete.
+  // This resource creates nothing on the server, so there is nothing to find, read or delete.
   find: () => Promise.resolve(undefined),
   create: (_kubernetes, { platform }) => Promise.resolve(platform),
   apply: () => Promise.resolve({}),
@@ -55,7 +55,7 @@ const definition = define({
 
 type Inputs = z.output<typeof definition.inputs>;
 
-/** Errors: RDEV_NOT_OURS, which names every object that is in the way. */
+/** Throws RDEV_NOT_OURS, which names every object of somebody else. */
 async function refuseForeign(kubernetes: Kubernetes, inputs: Inputs): Promise<void> {
   const { namespace, policies, clusterRoles } = inputs;
   const wanted: ObjectName[] = [
@@ -84,16 +84,16 @@ async function refuseForeign(kubernetes: Kubernetes, inputs: Inputs): Promise<vo
   if (found.length === 0) return;
   throw new InfraError(
     "RDEV_NOT_OURS",
-    `The cluster already has ${found.join(", ")}, and it was not made by this stack, so nothing is ` +
-      "made. A cluster has one platform that collects its logs. Choose another namespace " +
-      "(rdev:agentNamespace) or another cluster, or remove what is in the way yourself.",
+    `The cluster already has ${found.join(", ")}, which this stack did not make, so nothing is ` +
+      "made. Only one platform can collect the logs of a cluster. Choose another namespace " +
+      "(rdev:agentNamespace) or another cluster, or remove those objects yourself.",
   );
 }
 
-/** What a version before made is claimed by the resource itself, which knows its state. */
+/** An object of an earlier version passes: its own resource knows from its state whose it is. */
 const MAY_CLAIM: readonly Ownership[] = ["ours", "before"];
 
-/** In the preview of a new stack the owner is not known, and nothing can be its own yet. */
+/** In the preview of a new stack the owner is unknown, and nothing can belong to it yet. */
 function ownershipIn(labels: Readonly<Record<string, string>>, { owner, platform }: Inputs) {
   const mark = markInLabels(labels);
   if (!hasUnknown(owner)) return ownershipOf(mark, owner);
@@ -116,9 +116,9 @@ async function actionsInForce(kubernetes: Kubernetes, leading: string | undefine
 export const provider = dynamicProvider(definition);
 
 /**
- * Looks, before a platform makes anything in its cluster, in every preview and up: whether
- * somebody else has an object of a name that the platform wants, and what the policies that cover the
- * whole cluster do now. Makes nothing.
+ * Checks the cluster in every preview and up, before a platform creates anything there: whether
+ * somebody else has an object with a name that the platform needs, and which actions its cluster-wide
+ * policies have now. Creates nothing.
  */
 export class ClusterClaim extends DynamicResource<typeof definition> {
   declare readonly actions: pulumi.Output<string[]>;

@@ -1,10 +1,10 @@
 import { type ErrorCode, InfraError, redact } from "../../core/errors.ts";
 
-/** What the API server answers in place of an object: https://kubernetes.io/docs/reference/generated/kubernetes-api (Status). */
-export interface Refusal {
+/** An error answer of the API server (https://kubernetes.io/docs/reference/generated/kubernetes-api, Status). */
+export interface ErrorAnswer {
   readonly status: number;
   readonly text: string;
-  /** In ms, where it says when to come again. */
+  /** How long the server asks to wait, in ms. */
   readonly retryAfter: number | undefined;
 }
 
@@ -14,8 +14,8 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   429: "RDEV_RATE_LIMITED",
 };
 
-/** The answer in an error of @kubernetes/client-node; undefined where there was none. */
-export function refusal(error: unknown): Refusal | undefined {
+/** The answer in an error of @kubernetes/client-node, or undefined if there was no answer. */
+export function errorAnswer(error: unknown): ErrorAnswer | undefined {
   const { code, body, headers } = error as {
     code?: unknown;
     body?: unknown;
@@ -25,26 +25,26 @@ export function refusal(error: unknown): Refusal | undefined {
   const seconds = Number(headers?.["retry-after"] ?? Number.NaN);
   return {
     status: code,
-    text: words(body),
+    text: messageIn(body),
     retryAfter: Number.isFinite(seconds) ? seconds * 1000 : undefined,
   };
 }
 
-/** The code of a failed connection, as ECONNREFUSED. */
+/** The code of a failed connection, such as ECONNREFUSED. */
 export function connectionCode(error: unknown): string | undefined {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   if (typeof code === "string") return code;
   return cause === undefined || cause === error ? undefined : connectionCode(cause);
 }
 
-/** What @kubernetes/client-node throws, as an InfraError. `action` is as `get namespace my-app`. */
+/** Turns an error of @kubernetes/client-node into an InfraError. `action`: `get namespace my-app`. */
 export function kubernetesError(
   error: unknown,
   action: string,
   { server, secrets }: { server: string; secrets: readonly string[] },
 ): InfraError {
   const clean = (text: string) => redact(text, secrets);
-  const answer = refusal(error);
+  const answer = errorAnswer(error);
   if (answer) {
     const { status, text } = answer;
     const code = BY_STATUS[status] ?? (status >= 500 ? "RDEV_UNREACHABLE" : "RDEV_REFUSED");
@@ -66,8 +66,8 @@ export function kubernetesError(
   );
 }
 
-/** A Status says it in `message`; what stands before the server may answer anything. */
-function words(body: unknown): string {
+/** A Status has a `message`. A proxy in front of the server may answer anything. */
+function messageIn(body: unknown): string {
   let status = body;
   if (typeof body === "string") {
     try {

@@ -7,13 +7,13 @@ import { type Args, DynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
 import { type Foreign, foreignFields, type ManagedFields, takenOver } from "./managed-fields.ts";
 
-/** On a Deployment: what its last correction took back. It changes with the next one. */
+/** The annotation of a Deployment that says what its last correction took back. */
 export const TAKEN_BACK = "rdev.io/taken-back";
 
-/** An annotation may be long, but a person should be able to read it. */
-const LONGEST = 2000;
+/** In characters. An annotation may be longer, but a person has to read it. */
+const MAX_LENGTH = 2000;
 
-/** As whom Kubernetes' own controllers write, its autoscaler among them. */
+/** The field manager of Kubernetes' own controllers, including its autoscaler. */
 const AUTOSCALER = "kube-controller-manager";
 
 const definition = define({
@@ -25,9 +25,9 @@ const definition = define({
     deployment: z.string().min(1),
     /** The container whose image others may set. */
     container: z.string().min(1),
-    /** Looked up: who held which field against the program, or did at the last correction. */
+    /** Read from the cluster: who holds which foreign field, or held it at the last correction. */
     takenBack: z.string().default(""),
-    /** How many pods there should be. Looked up: as many as an autoscaler wants, where there is one. */
+    /** The number of pods. If there is an autoscaler, its number is read from the cluster. */
     replicas: z.int(),
   }),
   attributes: z.object({}),
@@ -43,12 +43,14 @@ const definition = define({
     const foreign = foreignFields(live.managedFields, claims(container, isScaled));
     return {
       takenBack:
-        foreign.length > 0 ? told(live.generation, foreign) : (live.annotations[TAKEN_BACK] ?? ""),
+        foreign.length > 0
+          ? describe(live.generation, foreign)
+          : (live.annotations[TAKEN_BACK] ?? ""),
       replicas: isScaled ? live.replicas : replicas,
     };
   },
 
-  // It makes nothing, so nothing stands in its way, and nothing is there to delete.
+  // This resource creates nothing on the server, so there is nothing to find, read or delete.
   find: () => Promise.resolve(undefined),
   create: (_kubernetes, { namespace, deployment }) => Promise.resolve(`${namespace}/${deployment}`),
 
@@ -66,9 +68,9 @@ const definition = define({
 });
 
 /**
- * What of a Deployment the program decides: its whole spec, but not the image, which CI sets, not
- * the time of a restart, and not the replicas where an autoscaler does. And that no finalizer holds
- * its deletion up.
+ * The fields of a Deployment that the program decides: its finalizers, which could block its deletion,
+ * and its whole spec except the image, which CI sets, the time of a restart, and the replicas if there
+ * is an autoscaler.
  */
 function claims(container: string, isAutoscaled: boolean): (path: string) => boolean {
   const app = `spec.template.spec.containers[${container}]`;
@@ -83,7 +85,7 @@ function claims(container: string, isAutoscaled: boolean): (path: string) => boo
     (path.startsWith("spec.") && !free.has(path)) || path.startsWith("metadata.finalizers");
 }
 
-/** Where autoscalers may not be listed, one that has scaled the Deployment shows in its records. */
+/** Without the right to list autoscalers, the managed fields show one that has scaled already. */
 async function isAutoscaled(
   kubernetes: Kubernetes,
   namespace: string,
@@ -100,8 +102,8 @@ async function isAutoscaled(
   }
 }
 
-/** Names the generation, so that the same change made again is another text. */
-function told(generation: number, foreign: readonly Foreign[]): string {
+/** Contains the generation, so that the same change leads to another text when it is made again. */
+function describe(generation: number, foreign: readonly Foreign[]): string {
   const managers = foreign
     .map(({ entry, paths }) => {
       const since = entry.time === undefined ? "" : ` (${entry.time})`;
@@ -109,18 +111,18 @@ function told(generation: number, foreign: readonly Foreign[]): string {
     })
     .toSorted();
   const text = `in generation ${generation}, ${managers.join("; ")}`;
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
 }
 
 export const provider = dynamicProvider(definition);
 
 /**
- * The fields of a Deployment that others hold against the program, looked up in every preview and
- * up, and handed over to Pulumi's field manager. Then the Deployment's own update, which the changed
- * text of `takenBack` causes, puts back what was changed and takes away what was added. Makes nothing.
+ * Finds, in every preview and up, the fields of a Deployment that others set although the program
+ * decides them, and makes Pulumi their field manager. The text of `takenBack` changes with them, which
+ * updates the Deployment: that restores changed fields and removes added ones. Creates nothing.
  *
- * A refresh alone does not do it: the official plugin sees no field that the program does not name,
- * and server-side apply removes none that another manager owns.
+ * A refresh alone is not enough. The official plugin ignores fields that the program does not name, and
+ * server-side apply does not remove a field that another manager owns.
  */
 export class ForeignFields extends DynamicResource<typeof definition> {
   declare readonly takenBack: pulumi.Output<string>;

@@ -1,4 +1,4 @@
-/** The manager of each field of an object, by the API server's records (metadata.managedFields). */
+/** Reads and changes metadata.managedFields, the API server's record of who manages which field. */
 import { z } from "zod";
 
 type Fields = { readonly [key: string]: Fields };
@@ -9,7 +9,7 @@ const entries = z.array(
     manager: z.string().default(""),
     operation: z.string().default(""),
     subresource: z.string().default(""),
-    /** Not there for a change through the subresource `scale`. */
+    /** Missing after a change through the subresource `scale`. */
     time: z.string().optional(),
     fieldsV1: fields.default({}),
   }),
@@ -17,20 +17,20 @@ const entries = z.array(
 
 export type ManagedFields = z.output<typeof entries>[number];
 
-/** The records of an object as the API server answers them, in JSON. */
+/** Parses the records of an object from the API server's JSON. */
 export function managedFieldsOf(records: unknown): ManagedFields[] {
   return entries.parse(records ?? []);
 }
 
 /**
- * As whom the official Pulumi plugin creates objects. Its next update takes over what stands under
- * this name, as if it were its own (pulumi-kubernetes, provider/pkg/await/await.go).
+ * The field manager of the official Pulumi plugin when it creates an object. Its next update adopts
+ * every field of this manager (pulumi-kubernetes, provider/pkg/await/await.go).
  */
 const PULUMI = "pulumi-kubernetes";
 
-const isPulumis = ({ manager }: ManagedFields): boolean => manager.startsWith(PULUMI);
+const isPulumi = ({ manager }: ManagedFields): boolean => manager.startsWith(PULUMI);
 
-/** The fields that an entry holds, as paths such as `spec.template.spec.containers[app].image`. */
+/** The fields of an entry as paths: `spec.template.spec.containers[app].image`. */
 export function pathsIn(held: Fields, prefix = ""): string[] {
   return Object.entries(held).flatMap(([key, below]) => {
     if (key === ".") return [];
@@ -42,31 +42,31 @@ export function pathsIn(held: Fields, prefix = ""): string[] {
   });
 }
 
-/** An item of a list is written `k:{"name":"app"}`, `v:"value"` or `i:0`. */
+/** A list item is encoded as `k:{"name":"app"}`, `v:"value"` or `i:0`. */
 function itemName(key: string): string {
   const text = key.slice(2);
   if (!key.startsWith("k:")) return text.replace(/^"(.*)"$/, "$1");
   return Object.values(JSON.parse(text) as Record<string, unknown>).join(",");
 }
 
-/** What somebody else than Pulumi manages of an object. */
+/** Fields that another manager than Pulumi holds. */
 export interface Foreign {
   readonly entry: ManagedFields;
   readonly paths: readonly string[];
 }
 
-/** What others hold among the fields that `isOurs` claims. What controllers report is nobody's claim. */
+/** The fields for which `isOurs` is true and that others hold, except the status of controllers. */
 export function foreignFields(
   all: readonly ManagedFields[],
   isOurs: (path: string) => boolean,
 ): Foreign[] {
   return all
-    .filter((entry) => !isPulumis(entry) && entry.subresource !== "status")
+    .filter((entry) => !isPulumi(entry) && entry.subresource !== "status")
     .map((entry) => ({ entry, paths: pathsIn(entry.fieldsV1).filter(isOurs) }))
     .filter(({ paths }) => paths.length > 0);
 }
 
-/** The records after Pulumi took over what `foreign` held. */
+/** The records after Pulumi has become the manager of the foreign fields. */
 export function takenOver(
   all: readonly ManagedFields[],
   foreign: readonly Foreign[],

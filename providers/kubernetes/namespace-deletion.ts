@@ -3,21 +3,21 @@ import { InfraError } from "../../core/errors.ts";
 import type { Kubernetes, ObjectName } from "./client.ts";
 
 /** In ms. */
-export interface EndingTimes {
-  /** How long pods may take to stop before their namespace is deleted under them. */
+export interface DeletionTimes {
+  /** How long pods may take to stop before the namespace is deleted. */
   readonly pods: number;
-  /** How long finalizers are left to those who put them on. */
+  /** How long controllers may take to remove their finalizers. */
   readonly finalizers: number;
-  /** How long a deletion may take after that. */
+  /** How long the deletion may take after that. */
   readonly gone: number;
 }
 
-const TIMES: EndingTimes = { pods: 35_000, finalizers: 30_000, gone: 120_000 };
+const TIMES: DeletionTimes = { pods: 35_000, finalizers: 30_000, gone: 120_000 };
 const POLL = 250;
 
 /**
- * Kinds that stand for nothing outside the cluster: whatever a finalizer on one of them waits for, it
- * goes with its namespace. Taking it off cannot lose a disk or leave a load balancer behind.
+ * Kinds without a counterpart outside the cluster. Removing a finalizer from one of them cannot lose a
+ * disk or leave a load balancer behind.
  */
 const INSIDE: readonly (readonly [apiVersion: string, kind: string])[] = [
   ["v1", "Pod"],
@@ -38,31 +38,31 @@ const INSIDE: readonly (readonly [apiVersion: string, kind: string])[] = [
   ["rbac.authorization.k8s.io/v1", "RoleBinding"],
 ];
 
-/** Kinds whose finalizers guard disks, load balancers and records outside: named, never touched. */
+/** Kinds whose finalizers protect disks, load balancers or records outside. Only reported. */
 const OUTSIDE: typeof INSIDE = [
   ["v1", "PersistentVolumeClaim"],
   ["v1", "Service"],
   ["networking.k8s.io/v1", "Ingress"],
 ];
 
-/** The garbage collector's, which takes them off by itself. */
+/** Finalizers of the garbage collector, which removes them itself. */
 const COLLECTOR = ["foregroundDeletion", "orphan"];
 
-interface Held extends ObjectName {
+interface BlockedObject extends ObjectName {
   readonly finalizers: readonly string[];
 }
 
 /**
- * Deletes a namespace with everything in it, and returns when it is gone. Whoever may write an
- * object in it can put a finalizer on it, which would hold the deletion for ever: after a while these
- * are taken off the kinds that stand for nothing outside the cluster.
+ * Deletes a namespace with everything in it, and returns when it is gone. Everybody who can write
+ * objects there can add a finalizer that blocks the deletion forever. So after a while finalizers are
+ * removed from the kinds that have no counterpart outside the cluster.
  *
- * Errors: RDEV_DEADLINE, which names what remains.
+ * Throws RDEV_DEADLINE, which names what remains.
  */
 export async function deleteNamespace(
   kubernetes: Kubernetes,
   name: string,
-  times: EndingTimes = TIMES,
+  times: DeletionTimes = TIMES,
 ): Promise<void> {
   const found = await kubernetes.namespace(name);
   if (!found) return;
@@ -71,14 +71,14 @@ export async function deleteNamespace(
     await kubernetes.deleteNamespace(name, found.uid);
   }
   if (await isGone(kubernetes, name, found.uid, times.finalizers)) return;
-  for (const object of await heldObjects(kubernetes, name, INSIDE)) {
+  for (const object of await blockedObjects(kubernetes, name, INSIDE)) {
     const left = object.finalizers.filter((finalizer) => COLLECTOR.includes(finalizer));
     await kubernetes.setFinalizers(object, left);
   }
   await untilNamespaceGone(kubernetes, name, found.uid, times.gone);
 }
 
-/** Waits until the namespace with this uid is gone. Errors: RDEV_DEADLINE, which names what remains. */
+/** Waits until the namespace with this uid is gone. Throws RDEV_DEADLINE, which names what remains. */
 export async function untilNamespaceGone(
   kubernetes: Kubernetes,
   name: string,
@@ -86,36 +86,39 @@ export async function untilNamespaceGone(
   limit: number = TIMES.gone,
 ): Promise<void> {
   if (await isGone(kubernetes, name, uid, limit)) return;
-  const held = await heldObjects(kubernetes, name, [...INSIDE, ...OUTSIDE]);
-  const objects = held.map(
+  const blocked = await blockedObjects(kubernetes, name, [...INSIDE, ...OUTSIDE]);
+  const objects = blocked.map(
     ({ kind, name: object, finalizers }) => `${kind} ${object} (${finalizers.join(", ")})`,
   );
   const remains = (await kubernetes.namespace(name))?.remains ?? "";
   throw new InfraError(
     "RDEV_DEADLINE",
     `The namespace ${name} is still being deleted after ${limit / 1000} s. ${remains} ` +
-      (objects.length > 0 ? `Finalizers hold: ${objects.join(", ")}. ` : "") +
-      "Let their controllers finish, or take the finalizers off by hand; then destroy again.",
+      (objects.length > 0 ? `Finalizers block: ${objects.join(", ")}. ` : "") +
+      "Let their controllers finish, or remove the finalizers by hand. Then destroy again.",
   );
 }
 
 /**
- * Ends the pods before their namespace: its controller waits half of the time that pods may take to
- * stop, whether they need it or not.
+ * Stops the pods before the namespace is deleted. The namespace controller would wait half of their
+ * grace period, even if they stop earlier.
  */
 async function stopPods(kubernetes: Kubernetes, namespace: string, limit: number): Promise<void> {
   for (const { metadata } of await kubernetes.list("apps/v1", "Deployment", namespace)) {
     const { name = "" } = metadata ?? {};
     await kubernetes.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace, name });
   }
-  await within(limit, async () => (await kubernetes.list("v1", "Pod", namespace)).length === 0);
+  await becomesTrue(
+    limit,
+    async () => (await kubernetes.list("v1", "Pod", namespace)).length === 0,
+  );
 }
 
 function isGone(kubernetes: Kubernetes, name: string, uid: string, limit: number) {
-  return within(limit, async () => (await kubernetes.namespace(name))?.uid !== uid);
+  return becomesTrue(limit, async () => (await kubernetes.namespace(name))?.uid !== uid);
 }
 
-async function within(limit: number, check: () => Promise<boolean>): Promise<boolean> {
+async function becomesTrue(limit: number, check: () => Promise<boolean>): Promise<boolean> {
   const end = Date.now() + limit;
   for (;;) {
     if (await check()) return true;
@@ -124,11 +127,11 @@ async function within(limit: number, check: () => Promise<boolean>): Promise<boo
   }
 }
 
-async function heldObjects(
+async function blockedObjects(
   kubernetes: Kubernetes,
   namespace: string,
   kinds: typeof INSIDE,
-): Promise<Held[]> {
+): Promise<BlockedObject[]> {
   const lists = await Promise.all(
     kinds.map(async ([apiVersion, kind]) => {
       const objects = await kubernetes.list(apiVersion, kind, namespace);

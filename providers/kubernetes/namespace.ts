@@ -14,23 +14,24 @@ const definition = define({
   type: "kubernetes:Namespace",
   noun: "Kubernetes namespace",
   inputs: z.object({
-    name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is no DNS label"),
+    name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a DNS label"),
     owner: ownerSchema,
-    /** Beside the mark, which is put on always. */
+    /** Added to the mark, which is always set. */
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z.record(z.string(), z.string()).default({}),
   }),
   attributes: z.object({ uid: z.string() }),
   replaceOn: ["name"],
   secrets: [],
-  // Above what the deletion of a namespace may take, which a create may have to wait for.
+  // A create may have to wait for the deletion of the namespace before it.
   deadline: 6 * 60_000,
 
   connect: () => Kubernetes.connect(),
 
   async find(kubernetes, { name, owner }) {
-    const found = await kubernetes.namespace(name);
-    return found && { id: name, ownership: ownershipOf(markInLabels(found.labels), owner) };
+    const object = await kubernetes.namespace(name);
+    if (!object) return undefined;
+    return { id: name, ownership: ownershipOf(markInLabels(object.labels), owner), object };
   },
 
   async create(kubernetes, { name, owner }) {
@@ -38,9 +39,9 @@ const definition = define({
     return name;
   },
 
-  async apply(kubernetes, name, { owner, labels, annotations }, last) {
+  async apply(kubernetes, name, { owner, labels, annotations }, last, object) {
     const gone = new InfraError("RDEV_GONE", `There is no namespace ${name}.`);
-    let found = await kubernetes.namespace(name);
+    let found = object ?? (await kubernetes.namespace(name));
     if (found?.isTerminating && !last?.uid) {
       await untilNamespaceGone(kubernetes, name, found.uid);
       await kubernetes.createNamespace(name, markLabels(owner));
@@ -60,10 +61,10 @@ const definition = define({
     const ownership = ownershipOf(markInLabels(found.labels), owner);
     if (ownership === "others") return undefined;
     return {
-      // Without its mark it is nobody's, until the next `up` puts the mark back.
+      // A missing mark is drift, which the next `up` repairs.
       owner: ownership === "ours" ? owner : NO_OWNER,
-      labels: asOn(found.labels, labels),
-      annotations: asOn(found.annotations, annotations),
+      labels: wantedKeysOf(found.labels, labels),
+      annotations: wantedKeysOf(found.annotations, annotations),
       uid: found.uid,
     };
   },
@@ -73,19 +74,19 @@ const definition = define({
   },
 });
 
-/** Those that were asked for, as they are on the server; what others added is no drift. */
-function asOn(live: Labels, wanted: Labels): Record<string, string> {
+/** The live values of the wanted keys. A key that others added is not drift. */
+function wantedKeysOf(live: Labels, wanted: Labels): Record<string, string> {
   return Object.fromEntries(Object.entries(live).filter(([key]) => Object.hasOwn(wanted, key)));
 }
 
 export const provider = dynamicProvider(definition);
 
 /**
- * A namespace that carries this project's mark. Delete deletes it with everything in it, and waits
- * until it is gone. Its id is its name.
+ * A namespace with this project's mark. Its id is its name. Delete deletes it with everything in it,
+ * and waits until it is gone.
  *
- * Not k8s.core.v1.Namespace: that refuses every namespace that exists, also our own after a run that
- * was killed, or takes any (PULUMI_K8S_UPSERT_EXISTING_OBJECTS), also somebody else's.
+ * Not k8s.core.v1.Namespace: that refuses every existing namespace, even our own after a killed run.
+ * With PULUMI_K8S_UPSERT_EXISTING_OBJECTS it adopts every namespace, even somebody else's.
  */
 export class Namespace extends DynamicResource<typeof definition> {
   declare readonly uid: pulumi.Output<string>;

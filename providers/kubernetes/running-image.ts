@@ -13,9 +13,9 @@ const definition = define({
     namespace: z.string().min(1),
     deployment: z.string().min(1),
     container: z.string().min(1),
-    /** The image where there is no such Deployment yet. */
+    /** The image if there is no such Deployment yet. */
     fallback: z.string().min(1),
-    /** Looked up; not for a program to give. */
+    /** Read from the cluster. A program must not set it. */
     image: z.string().optional(),
   }),
   attributes: z.object({}),
@@ -28,7 +28,7 @@ const definition = define({
     return { image: (await kubernetes.image(namespace, deployment, container)) ?? fallback };
   },
 
-  // It makes nothing, so nothing stands in its way, and nothing is there to delete.
+  // This resource creates nothing on the server, so there is nothing to find, read or delete.
   find: () => Promise.resolve(undefined),
   create: (_kubernetes, { namespace, deployment, container }) =>
     Promise.resolve(`${namespace}/${deployment}/${container}`),
@@ -40,10 +40,10 @@ const definition = define({
 export const provider = dynamicProvider(definition);
 
 /**
- * The image that a Deployment's container runs now, looked up in every preview and up. Makes nothing.
+ * Reads, in every preview and up, the image that a Deployment's container runs now. Creates nothing.
  *
- * Not `ignoreChanges` on the image: the engine then sends the image of the last `up` with every other
- * change, and the official Kubernetes provider takes it back from kubectl with it.
+ * Not `ignoreChanges` on the image: then the engine sends the image of the last `up` with every other
+ * change, which undoes an image that kubectl set.
  */
 export class RunningImage extends DynamicResource<typeof definition> {
   declare readonly image: pulumi.Output<string>;

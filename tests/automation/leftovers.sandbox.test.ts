@@ -27,7 +27,7 @@ describe("leftovers", function () {
 
   before(async () => {
     settings = await sandboxPlatform();
-    // As the platform's stack leaves it: without it nothing shows whose environments the key sees.
+    // The platform's stack creates it. Without it nothing proves which environments the key sees.
     await new Citadel().groups.put("projects");
   });
   beforeEach(() => {
@@ -41,7 +41,7 @@ describe("leftovers", function () {
   const of = (options = {}) =>
     findLeftovers({ slug, owner: testOwner(slug), settings, ...options });
 
-  /** Makes all of them, and sees to it that they go again. */
+  /** Creates one object on every system, and registers its removal. */
   async function byHand(owner?: Owner) {
     const { env, dns } = runningSandbox();
     const { domain, gitOrganization: organization } = settings;
@@ -58,11 +58,11 @@ describe("leftovers", function () {
     return client.call(...words).finally(() => client.disconnect());
   }
 
-  it("are none of a project that never was", async () => {
+  it("are empty for a project that never existed", async () => {
     assert.deepEqual(await of(), []);
   });
 
-  it("are found on every system, with what a person finds them by", async () => {
+  it("are found on every system, with a name that a person can search for", async () => {
     const { tenant, ci } = await byHand(testOwner(slug));
     await redis("SET", `${slug}:key`, "1");
     undo.push(() => redis("DEL", `${slug}:key`));
@@ -86,7 +86,7 @@ describe("leftovers", function () {
     assert.deepEqual([...new Set(found.map(({ system }) => system))], probedSystems());
   });
 
-  it("tell what carries no mark, or another's, as left alone on every system", async () => {
+  it("are reported as left alone if they have no mark or another owner's", async () => {
     const others: readonly (() => Owner | undefined)[] = [
       () => undefined,
       () => testOwner(uniqueSlug()),
@@ -106,7 +106,7 @@ describe("leftovers", function () {
     }
   });
 
-  it("are in Woodpecker also when the repository has gone from Gitea", async () => {
+  it("include Woodpecker's repository after Gitea's is gone", async () => {
     const { repository, ci } = await byHand(testOwner(slug));
     const { id } = await ci.look();
     await repository.remove();
@@ -123,13 +123,13 @@ describe("leftovers", function () {
     );
   });
 
-  it("are keys alone when their user has gone", async () => {
+  it("are only keys if their user is gone", async () => {
     await redis("SET", `${slug}:key`, "1");
     undo.push(() => redis("DEL", `${slug}:key`));
     assert.deepEqual(await of(), [{ system: "redis", what: `keys ${slug}:*`, why: "left" }]);
   });
 
-  it("are as unreachable as their system, and never none: down, wrong credentials, no answer", async () => {
+  it("are unreachable, never empty, if a system is down or refuses the credentials", async () => {
     const nowhere = "127.0.0.1:1";
     const system = (names: readonly string[], value: string) =>
       Object.fromEntries(names.map((name) => [name, value]));
@@ -165,7 +165,7 @@ describe("leftovers", function () {
     }
   });
 
-  it("are never none in Citadel where the key is another organization's", async () => {
+  it("are never empty in Citadel if the key belongs to another organization", async () => {
     const elsewhere = await startCitadel({ organization: "acme" });
     try {
       const variables = { CITADEL_URL: elsewhere.url, CITADEL_API_KEY: elsewhere.apiKey };
@@ -180,7 +180,7 @@ describe("leftovers", function () {
     }
   });
 
-  it("wait for no system that never answers, and the others are told all the same", async () => {
+  it("are reported for the other systems if one never answers", async () => {
     await byHand(testOwner(slug));
     const silent = await listenSilently();
     undo.push(() => new Promise((resolve) => silent.server.close(resolve)));
@@ -197,7 +197,7 @@ describe("leftovers", function () {
     const why = Object.fromEntries(found.map((each) => [each.system, each.why]));
     assert.deepEqual(why, {
       gitea: "unreachable",
-      woodpecker: "unreachable", // whose it is, Gitea would say
+      woodpecker: "unreachable", // Gitea decides whose it is
       dns: "left",
       registry: "left",
       postgres: "unreachable",
@@ -208,7 +208,7 @@ describe("leftovers", function () {
     assert.match(found[0]?.what ?? "", /^repository \S+ \(RDEV_DEADLINE: .* within 2 s\.\)$/);
   });
 
-  it("are retained only when that was asked for and done", async () => {
+  it("are retained only if that was requested and done", async () => {
     await byHand(testOwner(slug));
     const keep = { retainData: true, retainRepository: true };
     const kept = async () => (await of(keep)).filter(({ why }) => why === "retained");
@@ -232,7 +232,7 @@ describe("leftovers", function () {
     );
   });
 
-  it("leave Citadel out where it is not in use", async () => {
+  it("do not include Citadel if it is switched off", async () => {
     const off = { CITADEL_ENABLED: "false", CITADEL_URL: undefined, CITADEL_API_KEY: undefined };
     assert.deepEqual(await withVariables(off, () => of()), []);
   });

@@ -1,4 +1,4 @@
-/** Run by `npm run test:citadel`, against the Citadel that the variables name. */
+/** `npm run test:citadel` runs this against the Citadel that the environment variables name. */
 import { connection } from "../../core/connections.ts";
 import { itKeepsTheContract } from "./citadel.ts";
 

@@ -17,21 +17,21 @@ import { testOwner } from "../support/owner.ts";
 
 export interface Target {
   readonly url: string;
-  /** May do everything. */
+  /** A key with all rights. */
   readonly apiKey: string;
-  /** May ingest, and nothing else. Without one, what it may not do is not tested. */
+  /** A key that may only ingest. Without it, its missing rights are not tested. */
   readonly agentKey?: string | undefined;
   readonly organization: string;
-  /** What Citadel's API cannot take back, as a webhook, may be left there. */
+  /** Allows tests that leave something behind, because Citadel's API cannot delete a webhook. */
   readonly throwaway: boolean;
 }
 
-/** Stays on a real Citadel, empty: its API deletes no group. */
+/** Remains on a real Citadel, empty, because its API cannot delete a group. */
 const GROUP = "rdev-contract-test";
-/** A real Citadel may take a while to find what it was given. In ms. */
+/** In ms. A real Citadel may need a while until a query finds new events. */
 const PATIENCE = 60_000;
 
-/** Declares the tests of what this project takes Citadel to do. They make their own tenants, and remove them. */
+/** Declares the tests of this project's assumptions about Citadel. They delete the tenants they create. */
 export function itKeepsTheContract(target: () => Target): void {
   const made: string[] = [];
   let citadel: Citadel;
@@ -59,7 +59,7 @@ export function itKeepsTheContract(target: () => Target): void {
     ...more,
   });
 
-  /** Asks until it finds so many, or patience ends. */
+  /** Repeats the query until it finds `count` entries or the time is up. */
   const eventually = async (count: number, ask: () => Promise<QueryResult>) => {
     for (const end = Date.now() + PATIENCE; ; await sleep(1000)) {
       const result = await ask();
@@ -79,7 +79,7 @@ export function itKeepsTheContract(target: () => Target): void {
   });
 
   describe("environments", () => {
-    it("are made, found, listed, renamed and deleted", async () => {
+    it("can be created, found, listed, renamed and deleted", async () => {
       const tenant = await make();
       const { slug, id } = tenant;
       assert.deepEqual(tenant.metadata, markOf(testOwner(slug)));
@@ -99,7 +99,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.equal(await citadel.environments.find(slug), undefined);
     });
 
-    it("have one slug each: RDEV_CONFLICT", async () => {
+    it("refuses a second environment with the same slug: RDEV_CONFLICT", async () => {
       const { slug } = await make();
       await rejects(make(slug), "RDEV_CONFLICT", 409);
     });
@@ -108,13 +108,13 @@ export function itKeepsTheContract(target: () => Target): void {
       await rejects(make("Bad_Slug!"), "RDEV_REFUSED", 422);
     });
 
-    it("that are unknown cannot be renamed: RDEV_TENANT", async () => {
+    it("refuses to rename an unknown environment: RDEV_TENANT", async () => {
       await rejects(citadel.environments.rename(randomUUID(), "x"), "RDEV_TENANT", 404);
     });
   });
 
   describe("groups", () => {
-    it("are made and joined, and left, any number of times", async () => {
+    it("can be created, joined and left any number of times", async () => {
       const { id } = await make();
       for (let twice = 2; twice > 0; twice -= 1) await citadel.groups.put(GROUP);
       for (let twice = 2; twice > 0; twice -= 1) await citadel.groups.add(GROUP, id);
@@ -126,7 +126,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.equal((await citadel.groups.members(GROUP))?.includes(id), false);
     });
 
-    it("lose a tenant that is deleted", async () => {
+    it("removes a deleted tenant from its groups", async () => {
       const { id } = await make();
       await citadel.groups.put(GROUP);
       await citadel.groups.add(GROUP, id);
@@ -134,14 +134,14 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.equal((await citadel.groups.members(GROUP))?.includes(id), false);
     });
 
-    it("that are unknown are told", async () => {
+    it("reports unknown groups", async () => {
       assert.equal(await citadel.groups.members(uniqueSlug()), undefined);
       await rejects(citadel.query({ group: uniqueSlug() }, "level:error"), "RDEV_TENANT", 404);
     });
   });
 
   describe("ingest", () => {
-    it("takes events, and a query gives them back whole, newest first", async () => {
+    it("stores events, and a query returns them complete, newest first", async () => {
       const { id } = await make();
       const now = Date.now();
       const first = event('first: ünïcode 😀 \u0001 "quoted"\nsecond line', {
@@ -168,7 +168,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.deepEqual(entry, { message, level, timestamp, service, metadata });
     });
 
-    it("takes more than a batch, in order, each once", async () => {
+    it("stores more than one batch, in order, each event once", async () => {
       const { id } = await make();
       const start = Date.now() - 10_000;
       const events = Array.from({ length: 250 }, (_, at) =>
@@ -187,14 +187,14 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.deepEqual([few.entries.length, few.total], [3, 250]);
     });
 
-    it("takes events of a MiB, and ships more than 4 MiB in parts", async () => {
+    it("stores events of one MiB, and sends more than 4 MiB in parts", async () => {
       const { id } = await make();
       const events = Array.from({ length: 40 }, () => event("€".repeat(1024 * 1024)));
       const { accepted } = await citadel.ingest(id, events, { deadline: 60_000 });
       assert.equal(accepted, 40);
     });
 
-    it("loses of a batch only the event that is bad, and says which", async () => {
+    it("loses only the bad event of a batch, and names it", async () => {
       const { id } = await make();
       const bad = [
         event("in the year 0", { timestamp: "0000-01-01T00:00:00.000Z" }),
@@ -213,7 +213,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.deepEqual(entries.map(({ message }) => message).sort(), ["a", "b", "c"]);
     });
 
-    it("into an unknown tenant is RDEV_TENANT", async () => {
+    it("refuses an unknown tenant: RDEV_TENANT", async () => {
       await rejects(citadel.ingest(randomUUID(), [event("lost")]), "RDEV_TENANT", 404);
     });
   });
@@ -229,7 +229,7 @@ export function itKeepsTheContract(target: () => Target): void {
         const events = planEvents(whose);
         for (const { message } of events) everything.add(message);
         assert.equal((await citadel.ingest(id, events)).accepted, events.length);
-        // Of the last of a batch it is known that the others are there, too.
+        // Once the last event of a batch is found, all others are stored too.
         const last = events.at(-1)?.message ?? "";
         const quoted = `"${last}"`;
         await eventually(1, () => citadel.query({ tenant: id }, quoted, { range: "24h" }));
@@ -248,13 +248,13 @@ export function itKeepsTheContract(target: () => Target): void {
         };
         const range = last && { range: last };
         const { entries } = await citadel.query(scopes[scope], cpl, { limit: 500, ...range });
-        // A real organization has logs of its own.
+        // A real organization has other logs too.
         const found = entries.map(({ message }) => message).filter((each) => everything.has(each));
         assert.deepEqual(found.sort(), [...finds].sort());
       });
     }
 
-    it("that is no CPL is RDEV_QUERY, with the place", async () => {
+    it("refuses invalid CPL with its position: RDEV_QUERY", async () => {
       const tenant = ids.get("platform") ?? "";
       const error = await rejects(
         citadel.query({ tenant }, "level:error AND (component:"),
@@ -265,7 +265,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert.match(error.message, /\n {2}level:error AND \(component:\n {2} *\^$/);
     });
 
-    it("is not cut at a limit or a range that Citadel does not have", async () => {
+    it("refuses a limit or a range that Citadel does not have", async () => {
       const scope = { tenant: ids.get("platform") ?? "" };
       await rejects(citadel.query(scope, "level:error", { range: "1 hour" }), "RDEV_QUERY", 400);
       await rejects(citadel.query(scope, "level:error", { limit: 501 }), "RDEV_QUERY", 400);
@@ -273,7 +273,7 @@ export function itKeepsTheContract(target: () => Target): void {
   });
 
   describe("the live tail", () => {
-    it("gives what matches as it comes, and goes on after an id", async () => {
+    it("yields matching entries as they arrive, and continues after an id", async () => {
       const { id } = await make();
       const stop = new AbortController();
       const scope = { tenant: id };
@@ -300,7 +300,7 @@ export function itKeepsTheContract(target: () => Target): void {
       again.abort();
     });
 
-    it("refuses a query that is no CPL", async () => {
+    it("refuses invalid CPL", async () => {
       await rejects(citadel.tail("organization", "level:"), "RDEV_QUERY", 400);
     });
   });
@@ -321,7 +321,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert(Array.isArray(await citadel.webhooks.list()));
     });
 
-    it("puts a note on a log entry", async () => {
+    it("adds a note to a log entry", async () => {
       const { id } = await make();
       await citadel.ingest(id, [event("to be noted")]);
       const { entries } = await eventually(1, () =>
@@ -332,7 +332,7 @@ export function itKeepsTheContract(target: () => Target): void {
   });
 
   describe("keys", () => {
-    it("that are wrong are RDEV_UNAUTHORIZED, and appear in no error", async () => {
+    it("refuses a wrong key without showing it: RDEV_UNAUTHORIZED", async () => {
       const apiKey = `ck_live_${randomUUID()}`;
       const error = await rejects(
         new Citadel({ ...target(), apiKey }).environments.list(),
@@ -342,7 +342,7 @@ export function itKeepsTheContract(target: () => Target): void {
       assert(!`${error.stack}`.includes(apiKey));
     });
 
-    it("that may only ingest do that, and else are RDEV_FORBIDDEN", async function () {
+    it("allows an ingest-only key nothing else: RDEV_FORBIDDEN", async function () {
       const { agentKey } = target();
       if (agentKey === undefined) return this.skip();
       const agent = new Citadel({ ...target(), apiKey: agentKey });

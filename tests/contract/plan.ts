@@ -1,6 +1,6 @@
 import type { CitadelEvent, QueryOptions } from "../../providers/citadel/port.ts";
 
-/** Whose logs an event is among; `outsider` is a member of no group. */
+/** The tenant of an event. `outsider` is in no group. */
 export type Whose = "platform" | "project" | "outsider";
 
 const MINUTE = 60_000;
@@ -13,7 +13,7 @@ interface Told extends Partial<Pick<CitadelEvent, "level" | "service">> {
   readonly ago?: number;
 }
 
-/** Each query of the plan has here what it must find, and beside it what only looks like that. */
+/** For each query of the plan, events that it must find and similar ones that it must not find. */
 const TOLD: Readonly<Record<Whose, readonly Told[]>> = {
   platform: [
     { message: "build broke", level: "error", fields: { component: "build" } },
@@ -59,16 +59,16 @@ export function planEvents(whose: Whose): CitadelEvent[] {
 }
 
 interface PlanQuery {
-  /** In the plan's words. */
+  /** The query in the words of the plan. */
   readonly cpl: string;
   readonly scope: "platform" | "project" | "group" | "organization";
-  /** The plan's `--last`; where it has none, Citadel's default or ours. */
+  /** The plan's `--last`. Default: Citadel's or ours. */
   readonly last?: NonNullable<QueryOptions["range"]>;
-  /** The messages. */
+  /** The messages of the expected entries. */
   readonly finds: readonly string[];
 }
 
-/** The plan's queries, word for word, in its order. */
+/** The plan's queries, literally and in its order. */
 export const PLAN_QUERIES: readonly PlanQuery[] = [
   { cpl: "level:error", scope: "platform", last: "1h", finds: ["build broke", "api broke"] },
   {

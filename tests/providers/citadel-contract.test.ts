@@ -1,7 +1,7 @@
 import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
 import { itKeepsTheContract } from "../contract/citadel.ts";
 
-describe("the stand-in for Citadel keeps the contract, as the adapter reads it", () => {
+describe("the stand-in for Citadel", () => {
   const organization = "orchard9";
   let server: Citadel;
 
@@ -11,6 +11,6 @@ describe("the stand-in for Citadel keeps the contract, as the adapter reads it",
 
   itKeepsTheContract(() => ({ ...server, organization, throwaway: true }));
 
-  // After the suite's own, which removes its tenants.
+  // Runs after the hooks of the suite, which delete its tenants.
   after(() => server.close());
 });

@@ -13,7 +13,7 @@ import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;
 
-/** With a server of its own: only one in this process can be told to fail. */
+/** Uses a server in this process, because only that can be told to fail. */
 describe("Citadel", () => {
   const set = testVariables();
   let server: Citadel;
@@ -62,7 +62,7 @@ describe("Citadel", () => {
   afterEach(() => server.misbehave(undefined));
 
   describe("citadel:Environment", () => {
-    it("makes a marked tenant that is a member of its group", async () => {
+    it("creates a marked tenant that is a member of its group", async () => {
       const { id, outs } = await make();
       assert.deepEqual(outs, { ...inputs(), tenantId: id, adopted: false });
       const tenant = await citadel.environments.get(id);
@@ -71,13 +71,13 @@ describe("Citadel", () => {
       assert((await citadel.groups.members("projects"))?.includes(id));
     });
 
-    it("takes up what a killed run left, by its mark", async () => {
+    it("adopts the tenant that a killed run left, by its mark", async () => {
       const { id } = await byHand(markOf(testOwner(slug)));
       assert.equal((await make()).id, id);
       assert.equal((await citadel.environments.get(id))?.name, `The ${slug}`);
     });
 
-    it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
+    it("refuses an object made by hand or of another project, and leaves it untouched", async () => {
       for (const mark of [{}, { team: "payroll" }, markOf(testOwner(uniqueSlug()))]) {
         slug = uniqueSlug();
         const before = await byHand(mark);
@@ -87,7 +87,7 @@ describe("Citadel", () => {
       }
     });
 
-    it("takes over the mark of the version before by an update of its own state, and by nothing else", async () => {
+    it("replaces an earlier version's mark only in an update of its own state", async () => {
       const former = { "managed-by": "rdev-infra", project: slug };
       const { id } = await byHand({ ...former, team: "payroll" });
       await fails(provider.create(inputs()), "RDEV_NOT_OURS");
@@ -101,7 +101,7 @@ describe("Citadel", () => {
       assert.equal((await make()).id, id);
     });
 
-    it("puts back its mark, and does not forget it where the mark was edited", async () => {
+    it("restores its mark after the mark was edited", async () => {
       const { id, outs } = await make();
       await citadel.environments.mark(id, { project: "edited" });
       const { props = {} } = await provider.read(id, outs);
@@ -110,7 +110,7 @@ describe("Citadel", () => {
       assert.deepEqual((await citadel.environments.get(id))?.metadata, markOf(testOwner(slug)));
     });
 
-    it("is no other platform's, nor another stack's of the same name", async () => {
+    it("refuses an environment of another platform or stack with the same name", async () => {
       const { id } = await make();
       const owner = testOwner(slug);
       for (const other of [
@@ -125,7 +125,7 @@ describe("Citadel", () => {
       }
     });
 
-    it("decides by the mark also when another run made it in between", async () => {
+    it("checks the mark even if another run created the tenant meanwhile", async () => {
       const firstLookIsTooEarly = () =>
         server.misbehave({
           match: { method: "GET", path: /\/tenants$/ },
@@ -145,7 +145,7 @@ describe("Citadel", () => {
       assert.deepEqual(await citadel.environments.get(theirs.id), theirs);
     });
 
-    it("renames it and moves it to another group in place", async () => {
+    it("renames the tenant and moves it to another group in place", async () => {
       const { id, outs } = await make();
       const next = inputs({ name: "Another name", group: "archive" });
       const { replaces } = await provider.diff(id, outs, next);
@@ -157,7 +157,7 @@ describe("Citadel", () => {
       assert(!(await citadel.groups.members("projects"))?.includes(id));
     });
 
-    it("finds drift of name and membership, and puts them back", async () => {
+    it("finds drift of name and membership, and corrects it", async () => {
       const { id, outs } = await make();
       assert.deepEqual(await provider.read(id, outs), { id, props: outs, inputs: inputs() });
       await citadel.environments.rename(id, "Renamed");
@@ -168,14 +168,14 @@ describe("Citadel", () => {
       assert.deepEqual((await provider.read(id, outs)).props, outs);
     });
 
-    it("sees that it is gone", async () => {
+    it("notices that the object is gone", async () => {
       const { id, outs } = await make();
       await citadel.environments.delete(id);
       assert.deepEqual(await provider.read(id, outs), { id: "", props: {} });
       await fails(provider.update(id, outs, inputs({ name: "Another" })), "RDEV_GONE");
     });
 
-    it("deletes membership and tenant, and does so twice", async () => {
+    it("deletes membership and tenant, also twice", async () => {
       const { id, outs } = await make();
       await provider.delete(id, outs);
       assert.equal(await citadel.environments.get(id), undefined);
@@ -183,18 +183,18 @@ describe("Citadel", () => {
       await provider.delete(id, outs);
     });
 
-    describe("with a key that cannot see it", () => {
+    describe("with a key that cannot see the tenant", () => {
       let elsewhere: Citadel;
       before(async () => {
         elsewhere = await startCitadel({ organization: "acme" });
       });
       after(() => elsewhere.close());
 
-      /** Citadel's answer to a key of another organization is that of another Citadel. */
+      /** Citadel answers a key of another organization like an empty Citadel would. */
       const foreign = async (work: () => Promise<unknown>) =>
         withVariables({ CITADEL_URL: elsewhere.url, CITADEL_API_KEY: elsewhere.apiKey }, work);
 
-      it("forgets nothing, whether the other organization has environments or not", async () => {
+      it("does not count a tenant as gone if the key belongs to another organization", async () => {
         const { id, outs } = await make();
         const refused = async (instead: RegExp) => {
           for (const attempt of [
@@ -221,7 +221,7 @@ describe("Citadel", () => {
         assert.ok(await citadel.environments.get(id));
       });
 
-      it("forgets nothing where the key may not manage environments", async () => {
+      it("does not count a tenant as gone if the key may not manage environments", async () => {
         const { id, outs } = await make();
         await withVariables({ CITADEL_API_KEY: server.agentKey }, async () => {
           for (const attempt of [
@@ -236,7 +236,7 @@ describe("Citadel", () => {
       });
     });
 
-    it("is gone also when it was the last of its organization", async () => {
+    it("counts the last tenant of an organization as gone", async () => {
       const alone = await startCitadel({ organization: "orchard9" });
       const own = { CITADEL_URL: alone.url, CITADEL_API_KEY: alone.apiKey };
       await withVariables(own, async () => {
@@ -247,7 +247,7 @@ describe("Citadel", () => {
       }).finally(() => alone.close());
     });
 
-    it("leaves another tenant that has the slug now", async () => {
+    it("keeps another tenant that has the slug now", async () => {
       const { id, outs } = await make();
       await citadel.environments.delete(id);
       const other = await byHand(markOf(testOwner(slug)));
@@ -255,7 +255,7 @@ describe("Citadel", () => {
       assert.deepEqual(await citadel.environments.get(other.id), other);
     });
 
-    it("keeps what a create made that failed half way, and an update finishes it", async () => {
+    it("records a create that failed half way, and an update finishes it", async () => {
       server.misbehave({ match: { method: "PUT", path: /tenant-groups/ }, status: 400 });
       const half = await fails(provider.create(inputs()), "RDEV_REFUSED", [server.apiKey]);
       assert.equal(half.id, (await citadel.environments.find(slug, "orchard9"))?.id);
@@ -267,7 +267,7 @@ describe("Citadel", () => {
       assert((await citadel.groups.members("projects"))?.includes(id));
     });
 
-    it("tries again where that is safe", async () => {
+    it("retries only requests that are safe to repeat", async () => {
       server.misbehave({ status: 503, times: 1 });
       await make();
       const { id, outs } = await make();
@@ -276,7 +276,7 @@ describe("Citadel", () => {
       assert.equal(await citadel.environments.get(id), undefined);
     });
 
-    it("says that the key was refused, may not do this, or the server is down", async () => {
+    it("reports a refused key, a missing right and a server that is down", async () => {
       await withVariables({ CITADEL_API_KEY: "ck_live_wrong" }, async () => {
         const error = await fails(provider.create(inputs()), "RDEV_UNAUTHORIZED", [
           "ck_live_wrong",
@@ -295,7 +295,7 @@ describe("Citadel", () => {
   describe("citadel:Environment without Citadel", () => {
     const off = { CITADEL_URL: undefined, CITADEL_API_KEY: undefined };
 
-    it("makes, reads, changes and deletes nothing, and needs no variable", async () => {
+    it("creates, reads, changes and deletes nothing, and needs no variable", async () => {
       await withVariables(off, async () => {
         const { id, outs } = await make({ enabled: false });
         assert.equal(id, "disabled");
@@ -306,7 +306,7 @@ describe("Citadel", () => {
       });
     });
 
-    it("is made when Citadel is switched on", async () => {
+    it("is created when Citadel is switched on", async () => {
       const { id, outs } = await make({ enabled: false });
       const { failures } = await provider.check(inputs({ enabled: false }), inputs());
       assert.deepEqual(failures, []);
@@ -326,7 +326,7 @@ describe("Citadel", () => {
   });
 
   describe("citadel:Environment with CITADEL_TENANT_ID", () => {
-    it("uses that tenant as it is, and leaves it on delete", async () => {
+    it("adopts that tenant unchanged, and keeps it on delete", async () => {
       const tenant = await byHand({ team: "operations" });
       set({ CITADEL_TENANT_ID: tenant.id });
       const { id, outs } = await make({ usePlatformTenant: true, group: "platform" });
@@ -340,7 +340,7 @@ describe("Citadel", () => {
       );
       assert((await citadel.groups.members("platform"))?.includes(id));
 
-      // What was adopted stays so, whatever the variable says later.
+      // An adopted tenant stays adopted, whatever the variable says later.
       set({ CITADEL_TENANT_ID: undefined });
       const { outs: updated = {} } = await provider.update(
         id,
@@ -354,14 +354,14 @@ describe("Citadel", () => {
       assert(!(await citadel.groups.members("platform"))?.includes(id));
     });
 
-    it("does not concern other environments", async () => {
+    it("does not affect other environments", async () => {
       const tenant = await byHand();
       set({ CITADEL_TENANT_ID: tenant.id });
       slug = uniqueSlug();
       assert.notEqual((await make()).id, tenant.id);
     });
 
-    it("refuses one that does not exist", async () => {
+    it("refuses a tenant that does not exist", async () => {
       const missing = randomUUID();
       set({ CITADEL_TENANT_ID: missing });
       const error = await fails(
@@ -373,7 +373,7 @@ describe("Citadel", () => {
   });
 
   describe("citadel:Group", () => {
-    it("makes it, finds it, and leaves it on delete", async () => {
+    it("creates and finds a group, and keeps it on delete", async () => {
       const props = { name: slug, enabled: true };
       assert.deepEqual(await groups.read(slug, props), { id: "", props: {} });
       assert.deepEqual(await groups.create(props), { id: slug, outs: props });
@@ -383,7 +383,7 @@ describe("Citadel", () => {
       assert.deepEqual(await citadel.groups.members(slug), []);
     });
 
-    it("makes nothing without Citadel, and needs no variable", async () => {
+    it("creates nothing without Citadel, and needs no variable", async () => {
       const props = { name: slug, enabled: false };
       await withVariables({ CITADEL_URL: undefined, CITADEL_API_KEY: undefined }, async () => {
         assert.deepEqual(await groups.create(props), { id: "disabled", outs: props });

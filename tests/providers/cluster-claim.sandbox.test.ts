@@ -62,13 +62,13 @@ describe("kubernetes:ClusterClaim", function () {
   const refusal = (more: Props = {}) =>
     fails(provider.check(undefined, inputs(more)), "RDEV_NOT_OURS");
 
-  it("lets the policies of a cluster that has none warn first", async () => {
+  it("starts with warnings in a cluster without policies", async () => {
     const { inputs: found, failures } = await provider.check(undefined, inputs());
     assert.deepEqual(failures, []);
     assert.deepEqual(found["actions"], ["Warn", "Audit"]);
   });
 
-  it("leaves policies that deny as they are, and does what the settings say", async () => {
+  it("keeps policies that deny, unless the settings say otherwise", async () => {
     await binding(markLabels({ ...testOwner(platform), platform }), ["Deny"]);
     const kept = await provider.check(undefined, inputs());
     assert.deepEqual(kept.inputs["actions"], ["Deny"]);
@@ -76,14 +76,14 @@ describe("kubernetes:ClusterClaim", function () {
     assert.deepEqual(told.inputs["actions"], ["Warn", "Audit"]);
   });
 
-  it("passes over its own objects, and those that an older version made for it", async () => {
+  it("ignores its own objects, also those of an earlier version", async () => {
     await namespace(markLabels({ ...testOwner(platform), platform }));
     await binding(ownershipLabels(platform), ["Deny"]);
     const { inputs: found } = await provider.check(undefined, inputs());
     assert.deepEqual(found["actions"], ["Deny"]);
   });
 
-  it("refuses all that is a stranger's or another platform's at once, before anything is made", async () => {
+  it("names every object of others in one error, before anything is created", async () => {
     await namespace();
     await binding(markLabels(testOwner("prod")), ["Deny"]);
     await make(
@@ -107,7 +107,7 @@ describe("kubernetes:ClusterClaim", function () {
     }
   });
 
-  it("refuses in the preview of a new stack too, whose id is not known yet", async () => {
+  it("refuses also in the preview of a new stack, whose id is unknown", async () => {
     await namespace(markLabels({ ...testOwner(platform), platform }));
     await refusal({ owner: UNKNOWN });
   });

@@ -1,4 +1,4 @@
-// Against a small local server that answers as Cloudflare's documentation says: see its file.
+// Uses a small local server that follows Cloudflare's documentation.
 import assert from "node:assert/strict";
 import { provider } from "../../providers/dns/record.ts";
 import { type FakeCloudflare, startCloudflare } from "../support/cloudflare.ts";
@@ -61,16 +61,16 @@ describe("dns:Record on Cloudflare", () => {
     owner: testOwner("my-app"),
   });
 
-  it("looks for the zone above where the domain is none itself", async () => {
+  it("uses the parent zone if the domain is not a zone", async () => {
     const name = "my-app.apps.example.org";
     await provider.create({ ...inputs(name), zone: "apps.example.org" });
     assert.equal(named(name).length, 1);
   });
 
-  it("takes no record for gone that lies in a zone which the token may not see", async () => {
+  it("does not count a record as gone if its zone is hidden from the token", async () => {
     const props = { ...inputs("my-app.apps.example.org"), zone: "apps.example.org" };
     const { id, outs } = await provider.create(props);
-    // From here on the zone is one of its own, which another token may see, and the record lies there.
+    // From here on the name is a zone of its own, which only another token can see.
     for (const record of named(props.name)) cloudflare.records.delete(record.id);
     await add("apps.example.org", {
       type: "NS",
@@ -90,7 +90,7 @@ describe("dns:Record on Cloudflare", () => {
     );
   });
 
-  it("takes no record for gone where the token sees no zone at all", async () => {
+  it("does not count a record as gone if the token sees no zone at all", async () => {
     const { id, outs } = await provider.create(inputs("hidden.example.org"));
     cloudflare.misbehave({
       match: { method: "GET", path: /\/zones$/ },
@@ -112,7 +112,7 @@ describe("dns:Record on Cloudflare", () => {
     assert.equal(named("hidden.example.org").length, 1);
   });
 
-  it("deletes of several records of its name and type only the one with its mark", async () => {
+  it("deletes only the record with its mark among several of its name and type", async () => {
     const name = "shared.example.org";
     const { id, outs } = await provider.create(inputs(name));
     await add(name, { type: "A", content: "192.0.2.99", ttl: 60, comment: "by hand" });
@@ -123,7 +123,7 @@ describe("dns:Record on Cloudflare", () => {
     );
   });
 
-  it("makes one of several records with its mark", async () => {
+  it("replaces several records with its mark by one", async () => {
     const name = "twice.example.org";
     const { id, outs } = await provider.create(inputs(name));
     const comment = named(name)[0]?.comment ?? "";
@@ -137,7 +137,7 @@ describe("dns:Record on Cloudflare", () => {
     );
   });
 
-  it("takes Cloudflare's proxy off its record", async () => {
+  it("removes Cloudflare's proxy from its record", async () => {
     const { id, outs } = await provider.create(inputs("proxied.example.org"));
     const [record] = named("proxied.example.org");
     assert.ok(record);
@@ -148,7 +148,7 @@ describe("dns:Record on Cloudflare", () => {
     assert.equal(named("proxied.example.org")[0]?.proxied, false);
   });
 
-  it("knows a malformed token as a wrong one", async () => {
+  it("reports a malformed token as refused", async () => {
     set({ CLOUDFLARE_API_TOKEN: "malformed-token" });
     const reading = provider.read("x.example.org/A", inputs("x.example.org"));
     const { message } = await rejected(reading, /^RDEV_UNAUTHORIZED: /);

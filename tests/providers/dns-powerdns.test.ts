@@ -3,7 +3,7 @@ import { createStandIn, listen } from "../../sandbox/stand-in.ts";
 import { rejected } from "../support/rejected.ts";
 
 describe("PowerDNS", () => {
-  // A server of today is asked in dns-powerdns.sandbox.test.ts.
+  // The current version is tested in dns-powerdns.sandbox.test.ts.
   for (const [status, error] of [
     [404, "Not Found"],
     [422, "Could not find domain 'gone.example.'"],

@@ -19,7 +19,7 @@ interface Thing {
   tags: string[];
 }
 
-/** A server in memory, and what is done to it. */
+/** A server in memory with a log of its calls. */
 class Server {
   readonly things = new Map<string, Thing>();
   readonly calls: string[] = [];
@@ -115,7 +115,7 @@ describe("dynamicProvider", () => {
   };
 
   describe("check", () => {
-    it("fills in defaults, and drops what is no input", async () => {
+    it("fills in defaults, and drops unknown properties", async () => {
       const { inputs, failures } = await provider.check(
         {},
         { name: "one", project: "my-app", password: "long enough", other: 1 },
@@ -130,7 +130,7 @@ describe("dynamicProvider", () => {
       });
     });
 
-    it("names everything that is wrong, by property, and no secret's value", async () => {
+    it("names every wrong property, without the value of a secret", async () => {
       const { failures } = await provider.check(
         {},
         { name: "x", size: 1.5, tags: ["a", 7], password: "hunter2" },
@@ -144,7 +144,7 @@ describe("dynamicProvider", () => {
       ]);
     });
 
-    it("lets unknown values pass, also inside of others, and still checks the rest", async () => {
+    it("accepts unknown values at any depth, and still checks the rest", async () => {
       const news = { ...INPUTS, name: UNKNOWN, tags: ["a", UNKNOWN], size: "big" };
       const { inputs, failures } = await provider.check({}, news);
       assert.deepEqual(inputs, news);
@@ -154,7 +154,7 @@ describe("dynamicProvider", () => {
       );
     });
 
-    it("holds inputs against each other and against the last, once all are known", async () => {
+    it("applies rules across inputs and against the last inputs, once all are known", async () => {
       const news = { ...INPUTS, size: 1, tags: ["a", "b"] };
       const { failures } = await provider.check({ ...INPUTS, size: 2 }, news);
       assert.deepEqual(failures, [
@@ -165,7 +165,7 @@ describe("dynamicProvider", () => {
       assert.deepEqual((await provider.check({}, { ...INPUTS, size: 1 })).failures, []);
     });
 
-    it("gives back what it gave: it changes nothing twice", async () => {
+    it("is idempotent", async () => {
       await fc.assert(
         fc.asyncProperty(anyProps, async (news) => {
           const { inputs: once = {} } = await provider.check({}, news);
@@ -195,7 +195,7 @@ describe("dynamicProvider", () => {
   });
 
   describe("diff", () => {
-    it("sees no change where the inputs are the same, whatever the attributes", async () => {
+    it("sees no change if the inputs are the same, whatever the attributes", async () => {
       await fc.assert(
         fc.asyncProperty(anyProps, async (props) => {
           const { inputs = {} } = await provider.check({}, props);
@@ -206,7 +206,7 @@ describe("dynamicProvider", () => {
       );
     });
 
-    it("sees each input that changed, is new, or is gone", async () => {
+    it("sees every input that was changed, added or removed", async () => {
       for (const news of [
         { ...INPUTS, size: 4 },
         { ...INPUTS, tags: ["b"] },
@@ -220,7 +220,7 @@ describe("dynamicProvider", () => {
       assert.equal(changes, true);
     });
 
-    it("replaces what cannot be changed in place, the old one first", async () => {
+    it("replaces the object if an input cannot change in place, and deletes the old one first", async () => {
       const news = { ...INPUTS, name: "two", project: "other", size: 9 };
       assert.deepEqual(await provider.diff("one", STATE, news), {
         changes: true,
@@ -229,12 +229,12 @@ describe("dynamicProvider", () => {
       });
     });
 
-    it("takes an unknown value for a change, but announces no replacement for it", async () => {
+    it("counts an unknown value as a change, but not as a replacement", async () => {
       const { changes, replaces } = await provider.diff("one", STATE, { ...INPUTS, name: UNKNOWN });
       assert.deepEqual({ changes, replaces }, { changes: true, replaces: [] });
     });
 
-    it("sees a change where a delete had begun, and makes anew what it took whole", async () => {
+    it("sees a change after an interrupted delete, and replaces an object that it deleted", async () => {
       await provider.create(INPUTS);
       const begun = { ...STATE, deleteBegun: true };
       assert.deepEqual(await provider.diff("one", begun, INPUTS), {
@@ -250,7 +250,7 @@ describe("dynamicProvider", () => {
       assert.deepEqual({ changes, replaces }, { changes: true, replaces: ["name"] });
     });
 
-    it("asks no server", async () => {
+    it("calls no server", async () => {
       await provider.check({}, INPUTS);
       await provider.diff("one", STATE, INPUTS);
       assert.deepEqual(server.calls, []);
@@ -258,7 +258,7 @@ describe("dynamicProvider", () => {
   });
 
   describe("create", () => {
-    it("makes the object, and gives inputs and attributes", async () => {
+    it("creates the object, and returns inputs and attributes", async () => {
       assert.deepEqual(await provider.create({ ...INPUTS, __provider: "text" }), {
         id: "one",
         outs: STATE,
@@ -266,7 +266,7 @@ describe("dynamicProvider", () => {
       assert.deepEqual(server.calls, ["connect", "find", "create", "apply", "close"]);
     });
 
-    it("takes up an object of this project in place of making one", async () => {
+    it("adopts an object of this project instead of creating one", async () => {
       server.things.set("one", { owner: "my-app", size: 0, tags: [] });
       const { id, outs } = await provider.create(INPUTS);
       assert.deepEqual({ id, outs }, { id: "one", outs: STATE });
@@ -274,7 +274,7 @@ describe("dynamicProvider", () => {
       assert(!server.calls.includes("create"));
     });
 
-    it("refuses an object of anybody else, and leaves it as it is", async () => {
+    it("refuses an object of anybody else, and does not change it", async () => {
       const theirs = { owner: "other", size: 0, tags: [] };
       server.things.set("one", theirs);
       const error = await fails(provider.create(INPUTS), "RDEV_NOT_OURS");
@@ -283,7 +283,7 @@ describe("dynamicProvider", () => {
       assert.deepEqual(server.things.get("one"), { owner: "other", size: 0, tags: [] });
     });
 
-    it("keeps id and inputs of what it made when it fails after that; update finishes", async () => {
+    it("reports id and inputs if it fails after the creation, and an update finishes it", async () => {
       server.failing.apply = failsWith("RDEV_REFUSED", "no room");
       const half = await fails(provider.create(INPUTS), "RDEV_REFUSED");
       const { id, properties, reasons } = half as typeof half & { reasons?: string[] };
@@ -296,13 +296,13 @@ describe("dynamicProvider", () => {
       assert.deepEqual(outs, STATE);
     });
 
-    it("keeps the id also when the deadline cut it off", async () => {
+    it("reports the id also if the deadline passed", async () => {
       server.failing.apply = () => new Promise(() => undefined);
       const half = await fails(provider.create(INPUTS), "RDEV_DEADLINE");
       assert.equal(half.id, "one");
     });
 
-    it("has no id to keep when nothing was made", async () => {
+    it("reports no id if nothing was created", async () => {
       server.failing.find = failsWith("RDEV_UNREACHABLE", "down");
       const error = await fails(provider.create(INPUTS), "RDEV_UNREACHABLE");
       assert(!("id" in error));
@@ -310,7 +310,7 @@ describe("dynamicProvider", () => {
   });
 
   describe("update", () => {
-    it("brings the object to its inputs, and gives a complete state", async () => {
+    it("changes the object to match its inputs, and returns a complete state", async () => {
       await provider.create(INPUTS);
       const news = { ...INPUTS, size: 9 };
       const { outs } = await provider.update("one", { ...STATE, note: "gone" }, news);
@@ -318,14 +318,14 @@ describe("dynamicProvider", () => {
       assert.equal(server.things.get("one")?.size, 9);
     });
 
-    it("says what to do when the object is no longer there", async () => {
+    it("says what to do if the object no longer exists", async () => {
       const error = await fails(provider.update("one", STATE, INPUTS), "RDEV_GONE");
       assert.match(error.message, /thing one .*Run a refresh, then up again/);
     });
   });
 
   describe("read", () => {
-    it("gives the state back where nothing changed", async () => {
+    it("returns the state if nothing changed", async () => {
       await provider.create(INPUTS);
       assert.deepEqual(await provider.read("one", STATE), {
         id: "one",
@@ -334,7 +334,7 @@ describe("dynamicProvider", () => {
       });
     });
 
-    it("finds drift, which the next diff then sees", async () => {
+    it("returns drift, which the next diff sees", async () => {
       await provider.create(INPUTS);
       server.things.set("one", { owner: "my-app", size: 8, tags: [] });
       const { props = {}, inputs } = await provider.read("one", STATE);
@@ -343,13 +343,13 @@ describe("dynamicProvider", () => {
       assert.equal((await provider.diff("one", props, INPUTS)).changes, true);
     });
 
-    it("finds that the object is gone", async () => {
+    it("notices that the object no longer exists", async () => {
       assert.deepEqual(await provider.read("one", STATE), { id: "", props: {} });
     });
   });
 
   describe("delete", () => {
-    it("deletes, and is done where there is nothing", async () => {
+    it("deletes, and succeeds if there is nothing to delete", async () => {
       await provider.create(INPUTS);
       await provider.delete("one", STATE);
       assert.equal(server.things.size, 0);
@@ -357,7 +357,7 @@ describe("dynamicProvider", () => {
       assert.equal(server.calls.filter((call) => call === "delete").length, 1);
     });
 
-    it("leaves what is no longer ours, and another object of the name", async () => {
+    it("keeps an object that is no longer ours, and another object with the name", async () => {
       server.things.set("one", { owner: "other", size: 0, tags: [] });
       await provider.delete("one", STATE);
       server.things.set("one", { owner: "my-app", size: 0, tags: [] });
@@ -373,14 +373,14 @@ describe("dynamicProvider", () => {
 
     beforeEach(() => {
       set({
-        // A part of the next: taken out first it would leave the rest.
+        // Part of the next secret. Removed first, it would leave the rest of it.
         OTHER_TOKEN: TOKEN.slice(0, 6),
         GITEA_TOKEN: TOKEN,
         POSTGRES_ADMIN_URL: `postgres://admin:${encodeURIComponent(URL_PASSWORD)}@localhost/db`,
       });
     });
 
-    it("hold no secret of variables, inputs or attributes, and no stack", async () => {
+    it("contain no stack and no secret of variables, inputs or attributes", async () => {
       await provider.create(INPUTS);
       const olds = { ...STATE, password: OLD_PASSWORD };
       const operations: readonly {
@@ -421,7 +421,7 @@ describe("dynamicProvider", () => {
       }
     });
 
-    it("close the connection, and a close that fails hides nothing", async () => {
+    it("close the connection, and a failing close does not hide them", async () => {
       server.failing.close = failsWith("RDEV_INTERNAL", "close");
       server.failing.find = failsWith("RDEV_UNREACHABLE", "down");
       await fails(provider.create(INPUTS), "RDEV_UNREACHABLE");
@@ -429,7 +429,7 @@ describe("dynamicProvider", () => {
       await provider.create(INPUTS);
     });
 
-    it("say that a deadline passed, also of a connection that hangs", async () => {
+    it("report a passed deadline, also if the connection hangs", async () => {
       server.failing.find = () => new Promise(() => undefined);
       await fails(provider.create(INPUTS), "RDEV_DEADLINE");
       server.failing = { connect: () => new Promise(() => undefined) };
@@ -439,8 +439,8 @@ describe("dynamicProvider", () => {
 });
 
 describe("providerReference", () => {
-  it("is the text that every state holds", () => {
-    // Never change it: what exists could no longer be read, changed or deleted.
+  it("is the text that every state contains", () => {
+    // Never change it. Existing objects could no longer be read, changed or deleted.
     assert.equal(
       providerReference("gitea/repository"),
       'exports.handler = () => require("node:module")' +
@@ -467,7 +467,7 @@ describe("providerReference", () => {
   }).timeout(30_000);
 });
 
-/** Every module that a state may name: a name that is missing here one day breaks old states. */
+/** Every module that a state may name. Removing one breaks old states. */
 const MODULES = [
   "citadel/environment",
   "citadel/group",
@@ -493,7 +493,7 @@ const anyValue = fc.oneof(
   fc.constant(UNKNOWN),
 );
 
-/** Inputs that are often, and not always, as they should be; none where the schema's word is not the base's. */
+/** Inputs that are often, but not always, valid. */
 const anyProps: fc.Arbitrary<Props> = fc.record(
   {
     name: fc.oneof(fc.string(), anyValue),

@@ -71,19 +71,19 @@ describe("seeding a repository", () => {
     );
   });
 
-  it("is known to Gitea when it is done", async () => {
+  it("returns only after Gitea has processed the push", async () => {
     await seed(environment());
     assert.equal((await gitea().repository(organization, slug))?.empty, false);
   });
 
-  it("leaves a repository with commits as it is", async () => {
+  it("does not change a repository with commits", async () => {
     await seed(environment());
     const again = await seed(environment({ SEED_TEMPLATE: "skeleton" }));
     assert.equal(again, "The repository has commits: not seeded.");
     assert.equal((await (await clone()).git("rev-list", "--count", "HEAD")).stdout, "1");
   });
 
-  it("leaves no file behind, also when it fails", async () => {
+  it("leaves no file behind, even if it fails", async () => {
     const seeds = async () =>
       (await readdir(tmpdir())).filter((name) => name.startsWith("rdev-seed-"));
     const before = await seeds();
@@ -95,14 +95,14 @@ describe("seeding a repository", () => {
     assert.deepEqual(await seeds(), before);
   });
 
-  it("names a wrong token, and does not repeat it", async () => {
+  it("reports a wrong token without showing it", async () => {
     const token = "planted-wrong-token";
     const error = await rejected(seed(environment({ GITEA_TOKEN: token })), /git ls-remote/);
     assert.equal(error.name, "RDEV_UNAUTHORIZED");
     assert.ok(!error.message.includes(token));
   });
 
-  it("refuses a template that does not exist before it does anything", async () => {
+  it("refuses a missing template before it does anything", async () => {
     await rejected(seed(environment({ SEED_TEMPLATE: "nothing" })), /"nothing"/);
     assert.equal((await gitea().repository(organization, slug))?.empty, true);
   });

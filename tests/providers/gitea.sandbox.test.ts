@@ -16,7 +16,7 @@ describe("gitea:Repository", () => {
   let slug: string;
   let gitea: Gitea;
   const repository = () => gitea.repository(organization, slug);
-  /** As the engine gives them: checked, with defaults. */
+  /** Checked inputs with defaults, like those from the engine. */
   const inputs = async (changes: object = {}) => {
     const args = {
       organization,
@@ -43,7 +43,7 @@ describe("gitea:Repository", () => {
   });
   afterEach(() => gitea.deleteRepository(organization, slug));
 
-  it("makes an empty, private repository with its mark", async () => {
+  it("creates an empty, private repository with its mark", async () => {
     const { id, outs } = await provider.create(await inputs());
     assert.equal(id, `${organization}/${slug}`);
     const made = await repository();
@@ -56,24 +56,24 @@ describe("gitea:Repository", () => {
     assert.deepEqual((await provider.read(id, outs)).props, outs);
   });
 
-  it("adopts its own, and brings it to its inputs", async () => {
+  it("adopts its own repository, and changes it to match the inputs", async () => {
     await provider.create(await inputs());
     await provider.create(await inputs({ description: "Still mine" }));
     assert.match((await repository())?.description ?? "", /^Still mine /);
   });
 
-  it("refuses one made by hand, untouched", async () => {
+  it("refuses an object made by hand, and leaves it untouched", async () => {
     await byHand();
     await rejected(provider.create(await inputs()), /^RDEV_NOT_OURS: .*untouched/);
     assert.equal((await repository())?.description, "not yours");
   });
 
-  it("refuses another project's, even where its name begins with this one's", async () => {
+  it("refuses a repository of another project, even if that name begins with this one", async () => {
     await byHand(`(${markText(testOwner(`${slug}-2`))})`);
     await rejected(provider.create(await inputs()), /^RDEV_NOT_OURS: /);
   });
 
-  it("changes in place what can be changed, and keeps all outputs", async () => {
+  it("changes other inputs in place, and keeps all outputs", async () => {
     const { id, outs } = await provider.create(await inputs());
     const news = await inputs({ description: "New words" });
     const diff = await provider.diff(id, outs, news);
@@ -97,7 +97,7 @@ describe("gitea:Repository", () => {
     }
   });
 
-  it("finds what was changed by hand, and that it is gone", async () => {
+  it("finds drift, and notices that the repository is gone", async () => {
     const { id, outs } = await provider.create(await inputs());
     await gitea.editRepository(organization, slug, { private: false });
     assert.equal((await provider.read(id, outs)).inputs?.["private"], false);
@@ -106,14 +106,14 @@ describe("gitea:Repository", () => {
     await rejected(provider.update(id, outs, await inputs()), /^RDEV_GONE: .*refresh/);
   });
 
-  it("deletes it, and again without an error", async () => {
+  it("deletes it, also twice", async () => {
     const { id, outs } = await provider.create(await inputs());
     await provider.delete(id, outs);
     assert.equal(await repository(), undefined);
     await provider.delete(id, outs);
   });
 
-  it("archives it where it is retained, and a later create brings it back to life", async () => {
+  it("archives a retained repository, and a later create restores it", async () => {
     const { id, outs } = await provider.create(await inputs({ retain: true }));
     await provider.delete(id, outs);
     assert.equal((await repository())?.archived, true);
@@ -121,14 +121,14 @@ describe("gitea:Repository", () => {
     assert.equal((await repository())?.archived, false);
   });
 
-  it("deletes by its number one whose mark was edited out", async () => {
+  it("deletes a repository by its number if its mark was removed", async () => {
     const { id, outs } = await provider.create(await inputs());
     await gitea.editRepository(organization, slug, { description: "taken over" });
     await provider.delete(id, outs);
     assert.equal(await repository(), undefined);
   });
 
-  it("leaves one that another stack has marked since", async () => {
+  it("keeps a repository that another stack has marked since", async () => {
     const { id, outs } = await provider.create(await inputs());
     const other = { ...testOwner(slug), stack: "fedcba9876543210" };
     await gitea.editRepository(organization, slug, { description: `(${markText(other)})` });
@@ -137,7 +137,7 @@ describe("gitea:Repository", () => {
     await rejected(provider.update(id, outs, await inputs()), /^RDEV_NOT_OURS: /);
   });
 
-  describe("with a state of the version before, which names a project only", () => {
+  describe("with a state of an earlier version, which names only a project", () => {
     const stateBefore = async () => {
       const made = await byHand(`Mine (managed-by: rdev-infra, project: ${slug})`);
       const { owner: _, ...rest } = await inputs();
@@ -146,21 +146,21 @@ describe("gitea:Repository", () => {
     };
     const id = () => `${organization}/${slug}`;
 
-    it("is marked anew by its next update, and stays the same repository", async () => {
+    it("gets a new mark in the next update, and stays the same repository", async () => {
       const state = await stateBefore();
       const { outs } = await provider.update(id(), state, await inputs());
       assert.equal(outs["repositoryId"], state.repositoryId);
       assert.equal((await repository())?.description, `Mine (${markText(testOwner(slug))})`);
     });
 
-    it("is found by a refresh, and deleted without an update", async () => {
+    it("is found by a refresh, and can be deleted without an update", async () => {
       const state = await stateBefore();
       assert.equal((await provider.read(id(), state)).id, id());
       await provider.delete(id(), state);
       assert.equal(await repository(), undefined);
     });
 
-    it("is left alone where another stack took it over first", async () => {
+    it("is left alone if another stack has adopted it first", async () => {
       const state = await stateBefore();
       const other = { ...testOwner(slug), platform: "prod" };
       await provider.update(id(), state, await inputs({ owner: other }));
@@ -178,7 +178,7 @@ describe("gitea:Repository", () => {
     });
     afterEach(() => proxy.close());
 
-    it("keeps what was made, and the next update finishes it", async () => {
+    it("records what was created, and the next update finishes it", async () => {
       proxy.misbehave({ match: { method: "PUT", path: /topics/ }, status: 400, times: 1 });
       const error = await rejected(provider.create(await inputs()), /^RDEV_REFUSED: /);
       assert.equal(error.id, `${organization}/${slug}`);

@@ -6,7 +6,7 @@ import { provider as credentials } from "../../providers/woodpecker/registry-cre
 import { provider as secrets } from "../../providers/woodpecker/secret.ts";
 import { testOwner } from "../support/owner.ts";
 
-describe("what the providers say of their inputs", () => {
+describe("the input checks of providers", () => {
   describe("dns:Record", () => {
     const record = {
       zone: "example.org",
@@ -17,7 +17,7 @@ describe("what the providers say of their inputs", () => {
     const failures = async (changes: object) =>
       (await records.check({}, { ...record, content: "192.0.2.1", ...changes })).failures ?? [];
 
-    it("takes addresses and host names, each with its type", async () => {
+    it("accepts addresses and host names with the right type", async () => {
       assert.deepEqual(await failures({}), []);
       assert.deepEqual(await failures({ type: "AAAA", content: "2001:db8::1" }), []);
       assert.deepEqual(await failures({ type: "CNAME", content: "ingress.example.org" }), []);
@@ -38,7 +38,7 @@ describe("what the providers say of their inputs", () => {
       });
     }
 
-    it("refuses a name outside its zone, also one that only ends alike", async () => {
+    it("refuses a name outside its zone, even if the text ends the same way", async () => {
       for (const name of ["my-app.example.com", "my-appexample.org", "example.org"]) {
         const [failure] = await failures({ name });
         assert.equal(failure?.property, "name");
@@ -46,7 +46,7 @@ describe("what the providers say of their inputs", () => {
       }
     });
 
-    it("waits for a content that is not known yet", async () => {
+    it("accepts a content that is not known yet", async () => {
       assert.deepEqual(await failures({ content: UNKNOWN }), []);
     });
 
@@ -67,7 +67,7 @@ describe("what the providers say of their inputs", () => {
       owner: testOwner("my-app"),
     };
 
-    it("refuses to give it to pull requests", async () => {
+    it("refuses pull request events", async () => {
       for (const event of ["pull_request", "pull_request_closed"]) {
         const { failures } = await secrets.check({}, { ...secret, events: ["push", event] });
         assert.equal(failures?.[0]?.property, "events.1");
@@ -75,12 +75,12 @@ describe("what the providers say of their inputs", () => {
       }
     });
 
-    it("takes events in any order for the same", async () => {
+    it("ignores the order of events", async () => {
       const { inputs } = await secrets.check({}, { ...secret, events: ["tag", "push", "tag"] });
       assert.deepEqual(inputs.events, ["push", "tag"]);
     });
 
-    it("repeats no value that it refuses", async () => {
+    it("does not show a value that it refuses", async () => {
       const { failures } = await secrets.check({}, { ...secret, value: 4711 });
       assert.equal(failures?.length, 1);
       assert.doesNotMatch(JSON.stringify(failures), /4711/);
@@ -103,13 +103,13 @@ describe("what the providers say of their inputs", () => {
     const failures = async (path: string) =>
       (await paths.check({}, { path, owner: testOwner("my-app") })).failures;
 
-    it("takes the names that the distribution specification allows", async () => {
+    it("accepts the names that the distribution specification allows", async () => {
       for (const path of ["my-app", "rdev/my-app", "a/b/c", "a.b__c--d"]) {
         assert.deepEqual(await failures(path), []);
       }
     });
 
-    it("refuses others", async () => {
+    it("refuses other names", async () => {
       for (const path of ["", "My-App", "/my-app", "my-app/", "my-app:1", "../my-app", "a?b"]) {
         assert.equal((await failures(path))?.[0]?.property, "path", path);
       }

@@ -18,7 +18,7 @@ import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;
 
-/** In ms. Long enough for a namespace without anything in its way. */
+/** In ms. Long enough for a namespace that nothing blocks. */
 const QUICK = { pods: 1_000, finalizers: 1_000, gone: 20_000 };
 
 describe("kubernetes:Namespace", () => {
@@ -61,7 +61,7 @@ describe("kubernetes:Namespace", () => {
     await rm(folder, { recursive: true });
   });
 
-  it("makes a namespace with the mark and the labels", async () => {
+  it("creates a namespace with the mark and the labels", async () => {
     const outs = await make();
     const made = await api.readNamespace({ name: slug });
     assert.deepEqual(outs, { ...inputs(), uid: made.metadata?.uid });
@@ -72,13 +72,13 @@ describe("kubernetes:Namespace", () => {
     });
   });
 
-  it("takes up what a killed run left: a marked namespace", async () => {
+  it("adopts the marked namespace that a killed run left", async () => {
     await byHand(markLabels(testOwner(slug)));
     await make();
     assert.equal((await labels())["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
-  it("refuses one made by hand, or another project's, and leaves it untouched", async () => {
+  it("refuses an object made by hand or of another project, and leaves it untouched", async () => {
     for (const given of [{}, { team: "payroll" }, markLabels(testOwner(uniqueSlug()))]) {
       slug = uniqueSlug();
       used.push(slug);
@@ -91,7 +91,7 @@ describe("kubernetes:Namespace", () => {
     }
   });
 
-  it("changes labels in place, takes away its own and leaves those of others", async () => {
+  it("changes labels in place, removes its own and keeps those of others", async () => {
     const outs = await make({ labels: { one: "1", two: "2" } });
     await api.patchNamespace({
       name: slug,
@@ -110,7 +110,7 @@ describe("kubernetes:Namespace", () => {
     assert.deepEqual(metadata?.annotations, { note: "text" });
   });
 
-  it("finds drift of labels and mark, and puts them back", async () => {
+  it("finds drift of labels and mark, and corrects it", async () => {
     const outs = await make();
     assert.deepEqual(await provider.read(slug, outs), { id: slug, props: outs, inputs: inputs() });
     await api.patchNamespace({
@@ -126,7 +126,7 @@ describe("kubernetes:Namespace", () => {
     assert.deepEqual((await provider.read(slug, outs)).props, outs);
   });
 
-  it("sees that it is gone, or another one of its name", async () => {
+  it("notices that the namespace is gone, or was replaced", async () => {
     const outs = await make();
     await provider.delete(slug, outs);
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
@@ -136,7 +136,7 @@ describe("kubernetes:Namespace", () => {
     await fails(provider.update(slug, outs, inputs({ annotations: { a: "b" } })), "RDEV_GONE");
   });
 
-  it("deletes it with what is in it, returns when it is gone, and does so twice", async () => {
+  it("deletes the namespace with its content, returns when it is gone, also twice", async () => {
     const outs = await make();
     await api.createNamespacedConfigMap({ namespace: slug, body: { metadata: { name: "one" } } });
     await provider.delete(slug, outs);
@@ -144,14 +144,14 @@ describe("kubernetes:Namespace", () => {
     await provider.delete(slug, outs);
   });
 
-  it("ends in bounded time, whatever finalizer is on what is in it", async () => {
+  it("deletes the namespace in bounded time, whatever finalizers its objects have", async () => {
     await make();
     await held("ConfigMap");
     await deleteNamespace(await Kubernetes.connect(), slug, { ...QUICK, finalizers: 500 });
     await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
   });
 
-  it("leaves finalizers on what stands for something outside, and names them", async () => {
+  it("keeps finalizers of objects with a counterpart outside the cluster, and names them", async () => {
     await make();
     await held("Service");
     const ending = deleteNamespace(await Kubernetes.connect(), slug, QUICK);
@@ -161,7 +161,7 @@ describe("kubernetes:Namespace", () => {
     );
     assert.equal(error.code, "RDEV_DEADLINE");
     assert.match(error.message, /Service held \(example\.test\/held\)/);
-    assert.match(error.message, /take the finalizers off by hand/);
+    assert.match(error.message, /remove the finalizers by hand/);
     const released = {
       ...{ apiVersion: "v1", kind: "Service" },
       metadata: { name: "held", namespace: slug, finalizers: [] },
@@ -175,7 +175,7 @@ describe("kubernetes:Namespace", () => {
     await rejected(api.readNamespace({ name: slug }), /HTTP-Code: 404/);
   });
 
-  it("waits for one that is still going before it makes its own", async () => {
+  it("waits for the deletion of the old namespace before it creates its own", async () => {
     const first = await make();
     const finalizers = ["rdev.io/test"];
     const namespace = slug;
@@ -204,7 +204,7 @@ describe("kubernetes:Namespace", () => {
     assert.equal(status?.phase, "Active");
   });
 
-  it("keeps what a create made that failed half way, and an update finishes it", async () => {
+  it("records a create that failed half way, and an update finishes it", async () => {
     const half = await fails(
       provider.create(inputs({ labels: { "no label": "?" } })),
       "RDEV_REFUSED",
@@ -216,7 +216,7 @@ describe("kubernetes:Namespace", () => {
     assert.equal((await labels())["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
-  it("says that the credentials were refused, or may not do this", async () => {
+  it("reports refused credentials and missing rights", async () => {
     await withToken("wrong-t0ken-of-nobody", () =>
       fails(provider.create(inputs()), "RDEV_UNAUTHORIZED", ["wrong-t0ken-of-nobody"]),
     );
@@ -237,7 +237,7 @@ describe("kubernetes:Namespace", () => {
     });
   });
 
-  it("says that a server is down, or the kubeconfig cannot be used", async () => {
+  it("reports a server that is down and an unusable kubeconfig", async () => {
     await withKubeconfig(
       (changed) => {
         changed.clusters = changed.clusters.map((c) => ({ ...c, server: "https://127.0.0.1:1" }));
@@ -250,7 +250,7 @@ describe("kubernetes:Namespace", () => {
     });
   });
 
-  /** An object that somebody put a finalizer on. */
+  /** Creates an object with a finalizer. */
   async function held(kind: string): Promise<void> {
     await objects.create({
       apiVersion: "v1",

@@ -15,7 +15,7 @@ const entry = (manager: string, operation: string, fieldsV1: object, more: objec
 const all = () => true;
 
 describe("the managed fields of an object", () => {
-  it("are told as paths, with items of lists by their names", () => {
+  it("are listed as paths, with names for list items", () => {
     assert.deepEqual(
       pathsIn({
         "f:metadata": { "f:finalizers": { ".": {}, 'v:"example.test/held"': {} } },
@@ -28,7 +28,7 @@ describe("the managed fields of an object", () => {
     );
   });
 
-  it("are foreign where somebody else than Pulumi holds what is ours", () => {
+  it("are foreign if another manager than Pulumi holds a field of ours", () => {
     const records = managedFieldsOf([
       entry("pulumi-kubernetes-0a1b2c3d", "Apply", spec({ "f:replicas": {} })),
       entry("pulumi-kubernetes", "Update", spec({ "f:template": {} })),
@@ -46,7 +46,7 @@ describe("the managed fields of an object", () => {
     );
   });
 
-  it("go over to Pulumi as one entry, and everybody else's stay", () => {
+  it("move to Pulumi as one entry, and all others stay", () => {
     const status = entry("kubelet", "Update", { "f:status": {} }, { subresource: "status" });
     const records = managedFieldsOf([
       entry("pulumi-kubernetes", "Update", spec({ "f:template": { "f:a": {} } })),
@@ -69,7 +69,7 @@ describe("the managed fields of an object", () => {
     ]);
   });
 
-  it("are left as they are where nothing is foreign", () => {
+  it("are unchanged if nothing is foreign", () => {
     const records = managedFieldsOf([entry("pulumi-kubernetes-0a1b2c3d", "Apply", spec({}))]);
     assert.deepEqual(takenOver(records, foreignFields(records, all)), records);
     assert.deepEqual(managedFieldsOf(undefined), []);

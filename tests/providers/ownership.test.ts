@@ -14,7 +14,7 @@ import { dynamicProvider, UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { fails } from "../support/failure.ts";
 import { testOwner } from "../support/owner.ts";
 
-/** A server in memory: the mark on each thing. */
+/** A server in memory that stores the mark of each thing. */
 const marks = new Map<string, string>();
 let maySee = true;
 
@@ -83,7 +83,7 @@ describe("the owner of an object", () => {
     });
   }
 
-  it("takes over a mark of before by an update of its own state, and by nothing else", async () => {
+  it("replaces an earlier version's mark only in an update of its own state", async () => {
     const before = markText(ownerBefore("my-app"));
     marks.set("one", before);
     const error = await fails(provider.create(INPUTS), "RDEV_NOT_OURS");
@@ -95,19 +95,19 @@ describe("the owner of an object", () => {
     assert.equal(marks.get("one"), markText(owner));
   });
 
-  it("deletes by a state of before what only that version marked", async () => {
+  it("deletes an object of an earlier version with that version's state", async () => {
     marks.set("one", markText(ownerBefore("my-app")));
     await provider.delete("one", STATE_BEFORE);
     assert.equal(marks.size, 0);
   });
 
-  it("finishes a take-over that was interrupted after it had marked the object", async () => {
+  it("finishes an adoption that was interrupted after the mark was written", async () => {
     marks.set("one", markText(owner));
     await provider.update("one", STATE_BEFORE, INPUTS);
     assert.equal(marks.get("one"), markText(owner));
   });
 
-  it("takes up what a stack of the same project retained", async () => {
+  it("adopts an object that a stack of the same project retained", async () => {
     marks.set("one", retainedMarkText({ ...owner, stack: "f".repeat(16) }));
     await provider.create(INPUTS);
     assert.equal(marks.get("one"), markText(owner));
@@ -115,19 +115,19 @@ describe("the owner of an object", () => {
     await fails(provider.create(INPUTS), "RDEV_NOT_OURS");
   });
 
-  it("puts its mark back where somebody took it off", async () => {
+  it("restores a mark that somebody removed", async () => {
     marks.set("one", "");
     await provider.update("one", INPUTS, INPUTS);
     assert.equal(marks.get("one"), markText(owner));
   });
 
-  it("is unknown in the preview of a new stack, whose inputs are checked all the same", async () => {
+  it("is unknown in the preview of a new stack, whose other inputs are checked", async () => {
     const news = { name: "one", owner: UNKNOWN, size: 10 };
     const { failures } = await provider.check({}, news);
     assert.deepEqual(failures, [{ property: "size", reason: "is too large" }]);
   });
 
-  it("is forgotten by no credential that cannot see the object", async () => {
+  it("is kept if the credential cannot see the object", async () => {
     marks.set("one", markText(owner));
     maySee = false;
     await fails(provider.read("one", INPUTS), "RDEV_FORBIDDEN");

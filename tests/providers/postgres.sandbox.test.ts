@@ -41,7 +41,7 @@ describe("postgres:Database", () => {
     }
   });
 
-  it("makes a role with few rights and a marked database of the administrator's", async () => {
+  it("creates a role with few rights and a marked database that the administrator owns", async () => {
     const { id, outs } = await provider.create(inputs());
     assert.equal(id, name);
     const { hostname, port } = new URL(variable("POSTGRES_ADMIN_URL"));
@@ -84,7 +84,7 @@ describe("postgres:Database", () => {
     assert.deepEqual(rows, [{ text: "kept" }]);
   });
 
-  it("refuses a project's role in its neighbour's database", async () => {
+  it("refuses a project's role in another project's database", async () => {
     await provider.create(inputs());
     const neighbour = uniqueSlug();
     const other = databaseName(neighbour);
@@ -93,14 +93,14 @@ describe("postgres:Database", () => {
     await rejected(as(name, PASSWORD, ["SELECT 1"], other), /permission denied for database/);
   });
 
-  it("takes up what a killed run left: a marked role without a database", async () => {
+  it("adopts the marked role without a database that a killed run left", async () => {
     await admin(`CREATE ROLE ${name} NOLOGIN`);
     await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await provider.create(inputs());
     assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
-  it("takes up a database that was made but not yet marked", async () => {
+  it("adopts a database that was created but not yet marked", async () => {
     await admin(`CREATE ROLE ${name} NOLOGIN`);
     await admin(`COMMENT ON ROLE ${name} IS '${markText(testOwner(slug))}'`);
     await admin(`CREATE DATABASE ${name} OWNER ${name}`);
@@ -119,7 +119,7 @@ describe("postgres:Database", () => {
     assert.deepEqual(await roles(name), before);
   });
 
-  it("refuses a database made by hand, also beside a role of ours", async () => {
+  it("refuses a database made by hand, even if the role is ours", async () => {
     await admin(`CREATE DATABASE ${name}`);
     await fails(provider.create(inputs()), "RDEV_NOT_OURS");
     assert.deepEqual(await roles(name), []);
@@ -130,12 +130,12 @@ describe("postgres:Database", () => {
     assert.equal((await admin(`SELECT 1 FROM pg_database WHERE datname = '${name}'`)).length, 1);
   });
 
-  it("refuses another project's", async () => {
+  it("refuses an object of another project", async () => {
     await provider.create(inputs());
     await fails(provider.create(inputs({ owner: testOwner(uniqueSlug()) })), "RDEV_NOT_OURS");
   });
 
-  it("rotates the password, with the new one at once and the old one refused", async () => {
+  it("rotates the password: the new one works at once, the old one is refused", async () => {
     const { outs } = await provider.create(inputs());
     const next = inputs({ password: "second-Passw0rd~!", connectionLimit: 3 });
     const updated = await provider.update(name, outs ?? {}, next);
@@ -160,7 +160,7 @@ describe("postgres:Database", () => {
     });
   });
 
-  it("finds drift of the limit and of both marks, and puts them back", async () => {
+  it("finds drift of the limit and of both marks, and corrects it", async () => {
     const { outs = {} } = await provider.create(inputs());
     assert.deepEqual(await provider.read(name, outs), { id: name, props: outs, inputs: inputs() });
     await admin(`ALTER ROLE ${name} CONNECTION LIMIT 99`);
@@ -173,7 +173,7 @@ describe("postgres:Database", () => {
     assert.deepEqual((await provider.read(name, outs)).props, outs);
   });
 
-  it("sees that it is gone, or has become somebody else's", async () => {
+  it("notices that the object is gone, or belongs to somebody else", async () => {
     const { outs = {} } = await provider.create(inputs());
     await admin(`COMMENT ON ROLE ${name} IS 'the payroll'`);
     assert.deepEqual(await provider.read(name, outs), { id: "", props: {} });
@@ -190,7 +190,7 @@ describe("postgres:Database", () => {
     await fails(provider.update(name, outs, inputs({ connectionLimit: 2 })), "RDEV_GONE");
   });
 
-  it("deletes it under open sessions, and twice", async () => {
+  it("deletes role and database despite open sessions, also twice", async () => {
     const { outs = {} } = await provider.create(inputs());
     const session = new pg.Client(login(name, PASSWORD));
     const ended = new Promise<Error>((resolve) => session.on("error", resolve));
@@ -202,7 +202,7 @@ describe("postgres:Database", () => {
     await provider.delete(name, outs);
   });
 
-  it("keeps the data where told, locks the role out, and takes both up again", async () => {
+  it("retains the data, locks the role, and adopts both again later", async () => {
     const { outs = {} } = await provider.create(inputs({ retain: true }));
     await as(name, PASSWORD, ["CREATE TABLE notes AS SELECT 'kept' AS text"]);
     await provider.delete(name, outs);
@@ -214,7 +214,7 @@ describe("postgres:Database", () => {
     assert.deepEqual(rows, [{ text: "kept" }]);
   });
 
-  it("makes again what a delete took away that failed half way", async () => {
+  it("creates again what a delete removed before it failed", async () => {
     const { outs } = await provider.create(inputs());
     const begun = { ...outs, deleteBegun: true };
     await admin(`ALTER ROLE ${name} NOLOGIN PASSWORD NULL`);
@@ -225,7 +225,7 @@ describe("postgres:Database", () => {
     assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
-  it("is made anew where a delete took all and was not heard of", async () => {
+  it("is created again after a delete whose answer was lost", async () => {
     const { outs } = await provider.create(inputs());
     await provider.delete(name, outs);
     const { changes, replaces } = await provider.diff(
@@ -236,7 +236,7 @@ describe("postgres:Database", () => {
     assert.deepEqual({ changes, replaces }, { changes: true, replaces: ["name"] });
   });
 
-  it("tells a refresh that a role was left without a database or a login, and an up mends it", async () => {
+  it("reports a role without database or login as drift, and an up repairs it", async () => {
     const { outs } = await provider.create(inputs());
     await admin(`ALTER ROLE ${name} NOLOGIN`);
     await admin(`DROP DATABASE ${name}`);
@@ -249,7 +249,7 @@ describe("postgres:Database", () => {
     assert.deepEqual(await as(name, PASSWORD, ["SELECT 1 AS one"]), [{ one: 1 }]);
   });
 
-  it("keeps what a create made that failed half way, and an update finishes it", async () => {
+  it("records a create that failed half way, and an update finishes it", async () => {
     const half = await asLesserAdmin("CREATEROLE", () =>
       fails(provider.create(inputs()), "RDEV_FORBIDDEN", [PASSWORD]),
     );
@@ -275,7 +275,7 @@ describe("postgres:Database", () => {
     });
   });
 
-  it("says which credentials were refused", async () => {
+  it("reports which credentials were refused", async () => {
     const url = new URL(variable("POSTGRES_ADMIN_URL"));
     url.password = "wrong-Passw0rd";
     await withVariables({ POSTGRES_ADMIN_URL: url.href }, async () => {
@@ -285,7 +285,7 @@ describe("postgres:Database", () => {
     });
   });
 
-  it("says that a server is down", async () => {
+  it("reports a server that is down", async () => {
     const url = new URL(variable("POSTGRES_ADMIN_URL"));
     url.port = "1";
     await withVariables({ POSTGRES_ADMIN_URL: url.href }, () =>
@@ -293,7 +293,7 @@ describe("postgres:Database", () => {
     );
   });
 
-  it("names every input that is wrong", async () => {
+  it("names every wrong input", async () => {
     const { failures } = await provider.check(
       {},
       inputs({ name: 'x"; DROP ROLE y', password: "lücke é", connectionLimit: 0 }),
@@ -319,7 +319,7 @@ async function admin(statement: string) {
   return query({ connectionString: variable("POSTGRES_ADMIN_URL") }, [statement]);
 }
 
-/** Runs `work` with an administrator's URL that leads through a recorder of all that is sent. */
+/** Runs `work` with a URL that leads through a proxy, which records everything that is sent. */
 async function recorded(
   port: number,
   work: (url: string, sent: () => string) => Promise<void>,
@@ -362,11 +362,11 @@ async function roles(name: string) {
   );
 }
 
-/** Runs `work` with an administrator in POSTGRES_ADMIN_URL that has only these rights. */
+/** Runs `work` with POSTGRES_ADMIN_URL set to an administrator with only these rights. */
 async function asLesserAdmin<T>(rights: string, work: () => Promise<T>): Promise<T> {
   const user = databaseName(uniqueSlug());
   await admin(`CREATE ROLE ${user} LOGIN ${rights} PASSWORD 'lesser-Passw0rd'`);
-  // Which is closed to all but those who are let in by name.
+  // Only roles with their own right may connect to this database.
   await admin(`GRANT CONNECT ON DATABASE postgres TO ${user}`);
   const url = new URL(variable("POSTGRES_ADMIN_URL"));
   url.username = user;

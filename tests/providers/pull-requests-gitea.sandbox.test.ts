@@ -19,7 +19,7 @@ describe("a pull request on Gitea", function () {
 
   const suffix = randomBytes(4).toString("hex");
   const password = randomBytes(12).toString("hex");
-  /** The last has said nothing anywhere: who has, hears of every comment there. */
+  /** The last one must not comment, because Gitea notifies commenters of every later comment. */
   const [bot, other, silent] = [`bot-${suffix}`, `other-${suffix}`, `silent-${suffix}`];
   const authorization = () => `token ${variable("GITEA_TOKEN")}`;
   const tokens: Record<"write" | "read" | "other" | "inbox", string> = {
@@ -60,7 +60,7 @@ describe("a pull request on Gitea", function () {
 
   before(async () => {
     await Promise.all([bot, other, silent].map(makeAccount));
-    tokens.write = await makeToken(bot, "write:issue", "write:repository"); // as docs/previews.md says
+    tokens.write = await makeToken(bot, "write:issue", "write:repository"); // the scopes in docs/previews.md
     tokens.read = await makeToken(bot, "read:issue", "read:repository");
     tokens.other = await makeToken(other, "write:issue");
     tokens.inbox = await makeToken(silent, "read:notification");
@@ -122,7 +122,7 @@ describe("a pull request on Gitea", function () {
     },
   });
 
-  it("shows names with Markdown, HTML and mentions as they are, and pings nobody", async () => {
+  it("shows Markdown, HTML and mentions in names literally, and notifies nobody", async () => {
     await open();
     const adapter = pulls(variable("GITEA_URL"), tokens.write);
     const nasty = `@${silent} <img src=x> [a](http://b.test) #1 **bold** ${"a".repeat(40)} :tada:`;
@@ -147,7 +147,7 @@ describe("a pull request on Gitea", function () {
     );
     assert.doesNotMatch(html, /<(a|img|strong|script)\b/);
 
-    // The same name said outright does ping: then everything before it was looked at as well.
+    // A real mention does notify, which proves that Gitea has processed the earlier comments.
     const said = number;
     await open();
     await pulls(variable("GITEA_URL"), tokens.write).post(`@${silent}, look here`);

@@ -1,4 +1,4 @@
-// Against a small local server that answers as GitHub's documentation says: see its file.
+// Uses a small local server that follows GitHub's documentation.
 import assert from "node:assert/strict";
 import { requireApproval } from "../../automation/previews/approval.ts";
 import { GithubPullRequests } from "../../providers/github/pull-requests.ts";
@@ -85,7 +85,7 @@ describe("a pull request on GitHub", function () {
     assert.match(github.statuses.at(-1)?.description ?? "", /approved by root/);
   });
 
-  it("does not take a 403 that asks to slow down for a refusal, and waits", async () => {
+  it("waits after a 403 that asks to slow down", async () => {
     const headers = { "retry-after": "1" };
     const { id } = await pulls().post("mine");
     github.misbehave({ match: { method: "PATCH" }, status: 403, headers, times: 1 });
@@ -93,7 +93,7 @@ describe("a pull request on GitHub", function () {
     assert.equal(github.comments.length, 1);
   });
 
-  it("says so where its limit is used up for long", async () => {
+  it("reports a rate limit that lasts too long", async () => {
     const reset = Math.ceil(Date.now() / 1000) + 1_800;
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(reset) };
     github.misbehave({ status: 403, headers });
@@ -101,7 +101,7 @@ describe("a pull request on GitHub", function () {
     assert.equal(name, "RDEV_RATE_LIMITED");
   });
 
-  it("has comments without a text, and of accounts that are gone", async () => {
+  it("reads comments without a text, and of deleted accounts", async () => {
     const body = JSON.stringify([{ id: 1, body: null, user: null }]);
     github.misbehave({ status: 200, body, headers: { "content-type": "application/json" } });
     assert.deepEqual(await pulls().comments(), [{ id: 1, body: "", author: undefined }]);

@@ -17,7 +17,7 @@ describe("redis:User", () => {
   let admin: Redis;
   let slug: string;
 
-  /** As the engine hands them over: checked, so with defaults. */
+  /** Checked inputs with defaults, like those from the engine. */
   const inputs = async (more: Record<string, unknown> = {}) => {
     const given = {
       name: slug,
@@ -56,7 +56,7 @@ describe("redis:User", () => {
     admin.disconnect();
   });
 
-  it("makes a marked user that has its own keys and channels", async () => {
+  it("creates a marked user with its own keys and channels", async () => {
     const outs = await make();
     const { hostname, port } = new URL(variable("REDIS_ADMIN_URL"));
     const { rule, ...rest } = outs;
@@ -79,7 +79,7 @@ describe("redis:User", () => {
     assert.deepEqual(answers.slice(0, 3), ["OK", "value", 0]);
   });
 
-  it("is refused another prefix, others' names and what is for administrators", async () => {
+  it("refuses the user other prefixes, other names and administrators' commands", async () => {
     await make();
     const neighbour = uniqueSlug();
     used.push(neighbour);
@@ -109,7 +109,7 @@ describe("redis:User", () => {
     }
   });
 
-  it("takes a prefix by the letter, also with characters of a pattern", async () => {
+  it("matches the prefix literally, even if it contains pattern characters", async () => {
     const prefix = `${slug}[*?]\\:`;
     const outs = await make({ prefix });
     await as(slug, PASSWORD, [["SET", `${prefix}key`, "1"]]);
@@ -120,14 +120,14 @@ describe("redis:User", () => {
     await admin.unlink(`${slug}*x:`);
   });
 
-  it("takes up what a killed run left: a marked user that cannot log in", async () => {
+  it("adopts the marked user without a login that a killed run left", async () => {
     await admin.hset(OWNERS, slug, markText(testOwner(slug)));
     await admin.call("ACL", "SETUSER", slug, "reset");
     await make();
     assert.deepEqual(await as(slug, PASSWORD, [["PING"]]), ["PONG"]);
   });
 
-  it("makes one where only a mark was left", async () => {
+  it("creates the user if only a mark was left", async () => {
     await admin.hset(OWNERS, slug, markText(testOwner(uniqueSlug())));
     await make();
     assert.equal(await admin.hget(OWNERS, slug), markText(testOwner(slug)));
@@ -143,12 +143,12 @@ describe("redis:User", () => {
     assert.equal(await admin.get(`${slug}:key`), "theirs");
   });
 
-  it("refuses another project's", async () => {
+  it("refuses an object of another project", async () => {
     await make();
     await fails(provider.create(await inputs({ owner: testOwner(uniqueSlug()) })), "RDEV_NOT_OURS");
   });
 
-  it("rotates the password, with the new one at once and the old one refused", async () => {
+  it("rotates the password: the new one works at once, the old one is refused", async () => {
     const outs = await make();
     const next = await inputs({ password: "second-Passw0rd~!" });
     const updated = await provider.update(slug, outs, next);
@@ -165,13 +165,13 @@ describe("redis:User", () => {
     await admin.ping("the end");
     while (!seen.some((command) => command.includes("the end"))) await pause();
     monitor.disconnect();
-    // ACL commands are kept from monitors; all that is seen must be without it too.
+    // Monitors do not see ACL commands. Nothing else may contain the password.
     assert(!seen.join().includes(PASSWORD));
     const log = JSON.stringify(await admin.call("ACL", "LIST"));
     assert(!log.includes(PASSWORD));
   });
 
-  it("finds drift of keys, channels, commands, password and mark, and puts them back", async () => {
+  it("finds drift of keys, channels, commands, password and mark, and corrects it", async () => {
     const outs = await make();
     assert.deepEqual(await provider.read(slug, outs), {
       id: slug,
@@ -194,7 +194,7 @@ describe("redis:User", () => {
     assert.deepEqual((await provider.read(slug, outs)).props, outs);
   });
 
-  it("sees that it is gone, or has become somebody else's", async () => {
+  it("notices that the object is gone, or belongs to somebody else", async () => {
     const outs = await make();
     await admin.hset(OWNERS, slug, markText(testOwner(uniqueSlug())));
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
@@ -202,7 +202,7 @@ describe("redis:User", () => {
     assert.deepEqual(await provider.read(slug, outs), { id: "", props: {} });
   });
 
-  it("deletes user, mark and every key, under an open connection, and twice", async () => {
+  it("deletes user, mark and every key despite an open connection, also twice", async () => {
     const outs = await make();
     const session = connectAs(slug, PASSWORD);
     const closed = new Promise((resolve) => session.on("close", resolve));
@@ -219,7 +219,7 @@ describe("redis:User", () => {
     await provider.delete(slug, outs);
   });
 
-  it("leaves a delete that failed half way to be taken up again", async () => {
+  it("continues a delete that failed half way", async () => {
     const outs = await make();
     await admin.set(`${slug}:key`, "1");
     await asLesserAdmin(["+@all", "-unlink"], () =>
@@ -231,7 +231,7 @@ describe("redis:User", () => {
     assert.equal(await admin.exists(`${slug}:key`), 0);
   });
 
-  it("works again after a delete that failed half way, by the next up", async () => {
+  it("works again after the next up if a delete failed half way", async () => {
     const outs = await make();
     await asLesserAdmin(["+@all", "-unlink"], async () => {
       await admin.set(`${slug}:key`, "1");
@@ -244,7 +244,7 @@ describe("redis:User", () => {
     assert.deepEqual(await as(slug, PASSWORD, [["PING"]]), ["PONG"]);
   });
 
-  it("deletes keys and mark also where the server lost its users", async () => {
+  it("deletes keys and mark even if the server lost its users", async () => {
     const outs = await make();
     await admin.set(`${slug}:key`, "1");
     await admin.call("ACL", "DELUSER", slug);
@@ -254,14 +254,14 @@ describe("redis:User", () => {
     assert.equal(await acl(slug), null);
   });
 
-  it("says which right is missing", async () => {
+  it("reports which right is missing", async () => {
     await asLesserAdmin(["+@all", "-hset"], async () => {
       await fails(provider.create(await inputs()), "RDEV_FORBIDDEN", [PASSWORD]);
     });
     assert.equal(await acl(slug), null);
   });
 
-  it("says which credentials were refused", async () => {
+  it("reports which credentials were refused", async () => {
     const url = new URL(variable("REDIS_ADMIN_URL"));
     url.password = "wrong-Passw0rd";
     await withVariables({ REDIS_ADMIN_URL: url.href }, async () => {
@@ -272,7 +272,7 @@ describe("redis:User", () => {
     });
   });
 
-  it("says that a server is down", async () => {
+  it("reports a server that is down", async () => {
     const url = new URL(variable("REDIS_ADMIN_URL"));
     url.port = "1";
     await withVariables({ REDIS_ADMIN_URL: url.href }, async () => {
@@ -280,7 +280,7 @@ describe("redis:User", () => {
     });
   });
 
-  it("names every input that is wrong", async () => {
+  it("names every wrong input", async () => {
     const { failures } = await provider.check(
       {},
       {
@@ -313,7 +313,7 @@ describe("redis:User", () => {
     return redis;
   }
 
-  /** What each command answers. */
+  /** The answer to each command. */
   async function as(username: string, password: string, commands: readonly string[][]) {
     const redis = connectAs(username, password);
     let reason: Error | undefined;
@@ -334,7 +334,7 @@ describe("redis:User", () => {
     return admin.call("ACL", "GETUSER", name);
   }
 
-  /** Runs `work` with an administrator in REDIS_ADMIN_URL that has only these rights. */
+  /** Runs `work` with REDIS_ADMIN_URL set to an administrator with only these rights. */
   async function asLesserAdmin<T>(rights: string[], work: () => Promise<T>): Promise<T> {
     const user = uniqueSlug();
     used.push(user);

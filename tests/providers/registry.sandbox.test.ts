@@ -29,7 +29,7 @@ describe("registry:Repository", () => {
     ...changes,
   });
   const repository = () => (prefix === undefined ? path : `${prefix}/${path}`);
-  /** An image, as CI would push one. */
+  /** Pushes an image like CI does. */
   const push = (tag: string, where = repository()) =>
     direct.pushEmpty(where, tag, IMAGE, { built: tag });
   const tags = async (where = repository()) => (await direct.tags(where)).sort();
@@ -54,7 +54,7 @@ describe("registry:Repository", () => {
     }
   });
 
-  /** What the version before left: a mark among the images, and a state without an owner. */
+  /** Creates what an earlier version left: a mark among the images, and a state without an owner. */
   async function before(project = path) {
     await direct.pushEmpty(path, MARK, "application/vnd.rdev-infra.mark.v1", {
       ...{ "managed-by": "rdev-infra", project },
@@ -62,7 +62,7 @@ describe("registry:Repository", () => {
     return { path, project };
   }
 
-  it("makes a path with its mark, where no pipeline can write", async () => {
+  it("creates a path with a mark where no pipeline can write", async () => {
     const { id, outs } = await provider.create(inputs());
     assert.equal(id, path);
     assert.deepEqual(outs, inputs());
@@ -72,14 +72,14 @@ describe("registry:Repository", () => {
     assert.deepEqual((await provider.read(id, outs)).props, inputs());
   });
 
-  it("adopts its own path, with what CI has pushed", async () => {
+  it("adopts its own path with the images that CI has pushed", async () => {
     await provider.create(inputs());
     await push("1");
     await provider.create(inputs());
     assert.deepEqual(await tags(), ["1"]);
   });
 
-  it("refuses a path that holds images of somebody else, untouched", async () => {
+  it("refuses a path with somebody else's images, and leaves it untouched", async () => {
     await push("1");
     await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: /);
     assert.deepEqual(await tags(), ["1"]);
@@ -97,7 +97,7 @@ describe("registry:Repository", () => {
     }
   });
 
-  it("believes no mark that a pipeline can write", async () => {
+  it("ignores a mark that a pipeline can write", async () => {
     await direct.pushEmpty(path, MARK, "application/vnd.rdev-infra.mark.v1", markOf(owner()));
     await push("1");
     await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: /);
@@ -105,14 +105,14 @@ describe("registry:Repository", () => {
     assert.deepEqual(await tags(), ["1", MARK]);
   });
 
-  it("finds that its path is gone", async () => {
+  it("notices that its path is gone", async () => {
     const { id, outs } = await provider.create(inputs());
     const digest = await direct.digest(markPath(path), MARK);
     await direct.deleteManifest(markPath(path), digest ?? "");
     assert.equal((await provider.read(id, outs)).id, "");
   });
 
-  it("deletes all that is tagged in it, and again without an error", async () => {
+  it("deletes everything that is tagged, also twice", async () => {
     const { id, outs } = await provider.create(inputs());
     for (const tag of ["1", "2", "latest"]) await push(tag);
     await provider.delete(id, outs);
@@ -121,13 +121,13 @@ describe("registry:Repository", () => {
     await provider.delete(id, outs);
   });
 
-  it("deletes nothing of a path that is not its own", async () => {
+  it("deletes nothing of another owner's path", async () => {
     await push("1");
     await provider.delete(path, inputs());
     assert.deepEqual(await tags(), ["1"]);
   });
 
-  it("goes on with a delete that failed half way", async () => {
+  it("continues a delete that failed half way", async () => {
     const { id, outs } = await provider.create(inputs());
     for (const tag of ["1", "zz"]) await push(tag);
     const last = await direct.digest(path, "zz");
@@ -141,7 +141,7 @@ describe("registry:Repository", () => {
     assert.equal(await mark(), undefined);
   });
 
-  it("finds the tags of every page", async () => {
+  it("finds the tags on every page", async () => {
     const { id, outs } = await provider.create(inputs());
     for (const tag of ["a", "b", "c"]) await push(tag);
     viaProxy();
@@ -156,7 +156,7 @@ describe("registry:Repository", () => {
     assert.deepEqual(await tags(), []);
   });
 
-  it("says that the registry must allow deletes", async () => {
+  it("reports a registry that does not allow deletes", async () => {
     const { id, outs } = await provider.create(inputs());
     viaProxy();
     proxy.misbehave({ match: { method: "DELETE" }, status: 405 });
@@ -164,7 +164,7 @@ describe("registry:Repository", () => {
     assert.ok(await mark());
   });
 
-  it("is finished by the next try where a create fails half way", async () => {
+  it("finishes a create that failed half way on the next try", async () => {
     viaProxy();
     proxy.misbehave({ match: { method: "PUT", path: /manifests/ }, status: 500, times: 1 });
     await rejected(provider.create(inputs()), /^RDEV_UNREACHABLE: /);
@@ -172,18 +172,18 @@ describe("registry:Repository", () => {
     assert.ok(await mark());
   });
 
-  it("does not start an upload again that may have begun", async () => {
-    // Its blob is there already where another test has marked this path.
+  it("does not retry the start of an upload that may have begun", async () => {
+    // If another test has marked this path, its blob already exists.
     viaProxy();
     proxy.misbehave({ match: { method: "POST" }, reset: true, times: 1 });
     await rejected(provider.create(inputs()), /^RDEV_UNREACHABLE: /);
     assert.equal(proxy.requests.filter((text) => text.startsWith("POST")).length, 1);
   });
 
-  describe("below a path in the registry", () => {
+  describe("with a parent path in the registry", () => {
     beforeEach(() => void (prefix = `team-${run}`));
 
-    it("marks, finds and deletes where the images are", async () => {
+    it("marks, finds and deletes the path of the images", async () => {
       const { id, outs } = await provider.create(inputs());
       await push("1");
       assert.deepEqual(await direct.annotations(markPath(`${prefix}/${path}`), MARK), {
@@ -194,7 +194,7 @@ describe("registry:Repository", () => {
       assert.deepEqual([await tags(), await mark()], [[], undefined]);
     });
 
-    it("refuses images of somebody else there, and leaves alone what is beside it", async () => {
+    it("refuses somebody else's images there, and keeps neighbouring paths", async () => {
       await push("theirs", path);
       await push("1");
       await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: /);
@@ -202,7 +202,7 @@ describe("registry:Repository", () => {
       assert.deepEqual([await tags(), await tags(path)], [["1"], ["theirs"]]);
     });
 
-    it("takes over what the version before marked beside it, with the images that are there", async () => {
+    it("adopts a path that an earlier version marked elsewhere, with its images", async () => {
       const state = await before();
       await push("1");
       const { outs } = await provider.update(path, state, inputs());
@@ -212,7 +212,7 @@ describe("registry:Repository", () => {
       assert.deepEqual([await tags(), await mark()], [[], undefined]);
     });
 
-    it("is not moved to another path, which would leave images behind", async () => {
+    it("refuses to move to another path, which would leave images behind", async () => {
       const { outs } = await provider.create(inputs());
       for (const moved of [inputs({ prefix: "crew" }), inputs({ prefix: undefined })]) {
         const { failures } = await provider.check(outs, moved);
@@ -225,8 +225,8 @@ describe("registry:Repository", () => {
     });
   });
 
-  describe("with a mark of the version before", () => {
-    it("is read as what it is, until the next up takes the mark over", async () => {
+  describe("with a mark of an earlier version", () => {
+    it("is read as an old mark until the next up replaces it", async () => {
       const state = await before();
       await push("1");
       assert.equal((await provider.read(path, state)).id, path);
@@ -236,7 +236,7 @@ describe("registry:Repository", () => {
       await provider.update(path, inputs(), inputs());
     });
 
-    it("keeps the old mark where the registry allows no deletes, and comes through", async () => {
+    it("keeps the old mark if the registry allows no deletes, and succeeds", async () => {
       const state = await before();
       viaProxy();
       proxy.misbehave({ match: { method: "DELETE" }, status: 405 });
@@ -245,14 +245,14 @@ describe("registry:Repository", () => {
       assert.deepEqual(await tags(), [MARK]);
     });
 
-    it("is deleted by a destroy that no up came before", async () => {
+    it("is deleted by a destroy without an up before it", async () => {
       const state = await before();
       await push("1");
       await provider.delete(path, state);
       assert.deepEqual(await tags(), []);
     });
 
-    it("is nobody's to a stack whose state does not know it, and to another project's", async () => {
+    it("is refused for a stack whose state does not know it, and for another project", async () => {
       await before();
       await rejected(provider.create(inputs()), /^RDEV_NOT_OURS: .*earlier version/);
       const other = { path, project: "neighbour" };
@@ -261,7 +261,7 @@ describe("registry:Repository", () => {
       assert.deepEqual(await tags(), [MARK]);
     });
 
-    it("does not count beside the mark of another stack", async () => {
+    it("does not count if there is the mark of another stack", async () => {
       const state = await before();
       const theirs: Owner = { platform: "prod", project: path, stack: "f".repeat(16) };
       await direct.pushEmpty(markPath(path), MARK, IMAGE, markOf(theirs));
@@ -272,14 +272,14 @@ describe("registry:Repository", () => {
     });
   });
 
-  describe("as an account that may not see the mark", () => {
+  describe("with an account that may not see the mark", () => {
     const asPodsDo = () => {
       const name = { platform: "staging", slug: path, kind: "pull" as const, version: 1 };
       const account = registryAccount(variable("REGISTRY_TOKEN_SECRET"), name);
       set({ REGISTRY_USERNAME: account.username, REGISTRY_PASSWORD: account.password });
     };
 
-    it("forgets nothing and deletes nothing: RDEV_FORBIDDEN", async () => {
+    it("does not count the path as gone and deletes nothing: RDEV_FORBIDDEN", async () => {
       const { id, outs } = await provider.create(inputs());
       await push("1");
       asPodsDo();
@@ -291,7 +291,7 @@ describe("registry:Repository", () => {
       assert.ok(await mark());
     });
 
-    it("does not take 404 for gone where the registry hides what an account may not see", async () => {
+    it("does not count 404 as gone if the registry hides paths from the account", async () => {
       const { id, outs } = await provider.create(inputs());
       viaProxy();
       proxy.misbehave({ match: { path: /^\/v2\/.+/ }, status: 404, body: "{}" });
@@ -300,12 +300,12 @@ describe("registry:Repository", () => {
     });
   });
 
-  describe("with accounts of the project's own", () => {
+  describe("with the project's own accounts", () => {
     it("proves that the project's pipeline can push", async () => {
       await provider.create(inputs({ accountVersion: 1 }));
     });
 
-    it("keeps them where a run knows no secret, unless the platform's setting says otherwise", async () => {
+    it("keeps them if the secret is missing, unless the platform's setting says otherwise", async () => {
       const last = inputs({ accountVersion: 1 });
       const { failures } = await provider.check(last, inputs());
       assert.match(failures[0]?.reason ?? "", /REGISTRY_TOKEN_SECRET.*is not set/);
@@ -313,7 +313,7 @@ describe("registry:Repository", () => {
       assert.deepEqual((await provider.check(inputs(), last)).failures, []);
     });
 
-    it("says so where the token service derives from another secret", async () => {
+    it("reports a token service that derives accounts from another secret", async () => {
       set({ REGISTRY_TOKEN_SECRET: "another-secret-of-thirty-two-characters" });
       const { message, id } = await rejected(
         provider.create(inputs({ accountVersion: 1 })),
@@ -323,7 +323,7 @@ describe("registry:Repository", () => {
       assert.equal(id, path, "what was made is kept, and finished by the next up");
     });
 
-    it("says so where the registry takes no tokens", async () => {
+    it("reports a registry that uses no tokens", async () => {
       const basic = await startBasicRegistry();
       try {
         await useBasic(basic);
@@ -337,7 +337,7 @@ describe("registry:Repository", () => {
     });
   });
 
-  it("works on a registry that takes no tokens, as every registry of the version before", async () => {
+  it("works with a registry that uses no tokens, as with earlier versions", async () => {
     const basic = await startBasicRegistry();
     try {
       await useBasic(basic);

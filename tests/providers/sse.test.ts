@@ -13,7 +13,7 @@ async function read(text: string, size = 1024): Promise<ServerSentEvent[]> {
 }
 
 describe("serverSentEvents", () => {
-  it("reads fields, comments, many lines of data and every end of a line", async () => {
+  it("reads fields, comments, data of several lines and every line ending", async () => {
     const text =
       "\ufeff: hello\n\nid: 1\ndata: one\ndata:two\n\nevent: ping\r\ndata\r\n\r\n" +
       "data:  spaced\rretry: 10\rignored\r\r" +
@@ -26,7 +26,7 @@ describe("serverSentEvents", () => {
     ]);
   });
 
-  it("reads the same however the bytes are cut", async () => {
+  it("reads the same however the bytes are split", async () => {
     const data = fc.string({ unit: "grapheme" }).map((text) => text.replaceAll(/[\r\n]/g, ""));
     const end = fc.constantFrom("\n", "\r\n", "\r");
     await fc.assert(
@@ -36,7 +36,7 @@ describe("serverSentEvents", () => {
         fc.integer({ min: 1, max: 9 }),
         async (all, nl, size) => {
           const text = all.map((each, id) => `id: ${id}${nl}data: ${each}${nl}${nl}`).join("");
-          // A CR at the very end waits for a LF that might come.
+          // A CR at the very end could be followed by an LF, so more text follows.
           const events = await read(`${text}: end${nl}: end`, size);
           assert.deepEqual(
             events,

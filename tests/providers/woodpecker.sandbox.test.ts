@@ -32,10 +32,10 @@ describe("providers/woodpecker", () => {
   const set = testVariables();
   const organization = `t${randomBytes(4).toString("hex")}`;
   const made: string[] = [];
-  /** Woodpecker itself, past any proxy that a test puts in front of it. */
+  /** Calls Woodpecker directly, past the proxies that tests use. */
   let woodpecker: (method: Method, path: string, json?: object) => Promise<unknown>;
   let proxy: FaultyProxy;
-  /** A repository on Gitea, new for each test. */
+  /** A new repository on Gitea for each test. */
   let forgeRemoteId: number;
   let fullName: string;
 
@@ -71,7 +71,7 @@ describe("providers/woodpecker", () => {
   const posts = () => proxy.requests.filter((text) => text.startsWith("POST")).length;
 
   describe("woodpecker:Repository", () => {
-    it("activates a repository of the forge", async () => {
+    it("activates a repository of Gitea", async () => {
       const { id, outs } = await repositories.create(inputs());
       const url = `${variable("WOODPECKER_URL")}/repos/${id}`;
       assert.deepEqual(outs, { ...inputs(), repositoryId: Number(id), url });
@@ -79,19 +79,19 @@ describe("providers/woodpecker", () => {
       assert.deepEqual((await repositories.read(id, outs)).props, outs);
     });
 
-    it("adopts one that is active already", async () => {
+    it("adopts a repository that is already active", async () => {
       const { id } = await repositories.create(inputs());
       assert.equal((await repositories.create(inputs())).id, id);
     });
 
-    it("refuses what Woodpecker knows by that name, but is another on the forge", async () => {
+    it("refuses a repository with the name that is another one on Gitea", async () => {
       await activated();
       const other = repositories.create({ ...inputs(), forgeRemoteId: forgeRemoteId + 10_000 });
       await rejected(other, /^RDEV_NOT_OURS: /);
       assert.equal((await live()).active, true);
     });
 
-    it("takes one that was deactivated by hand for gone, and then activates it", async () => {
+    it("counts a repository that was deactivated by hand as gone, and activates it again", async () => {
       const { id, outs } = await repositories.create(inputs());
       await woodpecker("DELETE", `/repos/${id}`);
       assert.equal((await repositories.read(id, outs)).id, "");
@@ -99,7 +99,7 @@ describe("providers/woodpecker", () => {
       assert.equal((await live()).active, true);
     });
 
-    it("removes it, and again without an error", async () => {
+    it("removes it, also twice", async () => {
       const { id, outs } = await repositories.create(inputs());
       await repositories.delete(id, outs);
       await rejected(live(), /404/);
@@ -107,7 +107,7 @@ describe("providers/woodpecker", () => {
       await repositories.delete(id, outs);
     });
 
-    it("adopts on the next try what a create made whose answer was lost", async () => {
+    it("adopts on the next try an object whose create lost its answer", async () => {
       viaProxy();
       proxy.loseAnswers("POST");
       await rejected(repositories.create(inputs()), /^RDEV_UNREACHABLE: /);
@@ -116,14 +116,14 @@ describe("providers/woodpecker", () => {
       assert.equal(posts(), 1);
     });
 
-    it("does not send a request again that may have been done", async () => {
+    it("does not retry a request that may have had an effect", async () => {
       viaProxy();
       proxy.misbehave({ match: { method: "POST" }, status: 502, times: 1 });
       await rejected(repositories.create(inputs()), /^RDEV_UNREACHABLE: .* 502/);
       assert.equal(posts(), 1);
     });
 
-    it("sends a request again that was turned away with 429", async () => {
+    it("retries a request that was refused with 429", async () => {
       viaProxy();
       const headers = { "retry-after": "0" };
       proxy.misbehave({ match: { method: "POST" }, status: 429, headers, times: 1 });
@@ -131,7 +131,7 @@ describe("providers/woodpecker", () => {
       assert.equal(posts(), 2);
     });
 
-    it("says what Woodpecker said", async () => {
+    it("repeats Woodpecker's error message", async () => {
       const missing = { ...inputs(), fullName: `${organization}/none`, forgeRemoteId: 987_654 };
       await rejected(repositories.create(missing), /Could not fetch repository from forge/);
     });
@@ -156,7 +156,7 @@ describe("providers/woodpecker", () => {
       secret = (await secrets.check({}, news)).inputs;
     });
 
-    it("sets a secret with its mark, for no pull request", async () => {
+    it("sets a secret with its mark, and never for pull requests", async () => {
       const { id, outs } = await secrets.create(secret);
       assert.equal(id, `${repositoryId}/kube_token`);
       const { events, note } = await named("kube_token");
@@ -165,7 +165,7 @@ describe("providers/woodpecker", () => {
       assert.deepEqual((await secrets.read(id, outs)).props, outs);
     });
 
-    it("adopts its own, and refuses one made by hand untouched", async () => {
+    it("adopts its own secret, and refuses one made by hand", async () => {
       await secrets.create(secret);
       await secrets.create(secret);
       await byHand("other");
@@ -173,13 +173,13 @@ describe("providers/woodpecker", () => {
       assert.deepEqual((await named("other")).events, ["pull_request"]);
     });
 
-    it("changes it in place", async () => {
+    it("changes the secret in place", async () => {
       const { id, outs } = await secrets.create(secret);
       await secrets.update(id, outs, { ...secret, value: "new", events: ["push"] });
       assert.deepEqual((await named("kube_token")).events, ["push"]);
     });
 
-    it("finds that it was opened to pull requests, replaced or removed", async () => {
+    it("notices that it was opened to pull requests, replaced or removed", async () => {
       const { id, outs } = await secrets.create(secret);
       const path = `/repos/${repositoryId}/secrets/kube_token`;
       await woodpecker("PATCH", path, { events: ["push", "pull_request"] });
@@ -194,7 +194,7 @@ describe("providers/woodpecker", () => {
       assert.equal((await named("kube_token")).note, "");
     });
 
-    it("deletes it, and again without an error, and without the repository", async () => {
+    it("deletes it, also twice and without the repository", async () => {
       const { id, outs } = await secrets.create(secret);
       await secrets.delete(id, outs);
       await rejected(named("kube_token"), /404/);
@@ -203,7 +203,7 @@ describe("providers/woodpecker", () => {
       await secrets.delete(id, outs);
     });
 
-    it("gives id and inputs to the engine when it fails half way, and no value in the text", async () => {
+    it("reports id and inputs to the engine if it fails half way, without the value", async () => {
       viaProxy();
       proxy.misbehave({ match: { method: "PATCH" }, status: 500, body: `bad value ${value}` });
       const { id, properties, message } = await rejected(
@@ -215,7 +215,7 @@ describe("providers/woodpecker", () => {
       assert.doesNotMatch(message, new RegExp(value));
     });
 
-    it("says on update that it is gone", async () => {
+    it("reports on update that it is gone", async () => {
       const { id, outs } = await secrets.create(secret);
       await woodpecker("DELETE", `/repos/${repositoryId}/secrets/kube_token`);
       await rejected(secrets.update(id, outs, { ...secret, value: "new" }), /^RDEV_GONE: /);
@@ -236,7 +236,7 @@ describe("providers/woodpecker", () => {
       set({ REGISTRY_CI_USERNAME: "ci", REGISTRY_CI_PASSWORD: "ci-password-of-the-tests" });
     });
 
-    it("sets both secrets to the project's own account, and again when that changes", async () => {
+    it("sets both secrets to the project's own account, and again if that changes", async () => {
       const own = { username: "staging.my-app.push.1", password: "planted-one" };
       const { id, outs } = await credentials.create({ ...account, account: own });
       assert.deepEqual(await names(), both);
@@ -246,12 +246,12 @@ describe("providers/woodpecker", () => {
       await credentials.update(id, outs, renewed);
       const written = proxy.requests.filter((text) => text.startsWith("PATCH"));
       assert.equal(written.length, 2);
-      // A project of the version before, whose pipeline had the shared account.
+      // A project of an earlier version, whose pipeline has the shared account.
       const shared = await credentials.diff(id, account, renewed);
       assert.deepEqual([shared.changes, shared.replaces], [true, []]);
     });
 
-    it("sets both secrets from the connection, and keeps neither in the state", async () => {
+    it("sets both secrets from the connection, and stores neither in the state", async () => {
       const { id, outs } = await credentials.create(account);
       assert.deepEqual(await names(), both);
       for (const { note, events } of await all()) {
@@ -262,7 +262,7 @@ describe("providers/woodpecker", () => {
       assert.deepEqual((await credentials.read(id, outs)).props, account);
     });
 
-    it("writes both again when the version is raised", async () => {
+    it("writes both again if the version is raised", async () => {
       const { id, outs } = await credentials.create(account);
       const raised = { ...account, credentialsVersion: 2 };
       assert.equal((await credentials.diff(id, outs, raised)).changes, true);
@@ -271,7 +271,7 @@ describe("providers/woodpecker", () => {
       assert.equal(proxy.requests.filter((text) => text.startsWith("PATCH")).length, 2);
     });
 
-    it("finds that one of them is missing, and makes it again", async () => {
+    it("notices that one of them is missing, and creates it again", async () => {
       const { id, outs } = await credentials.create(account);
       await woodpecker("DELETE", path("registry_password"));
       const { props } = await credentials.read(id, outs);
@@ -282,7 +282,7 @@ describe("providers/woodpecker", () => {
       assert.equal((await credentials.read(id, outs)).id, "");
     });
 
-    it("finishes what failed half way", async () => {
+    it("finishes a create that failed half way", async () => {
       viaProxy();
       proxy.loseAnswers("POST");
       const { id, properties } = await rejected(credentials.create(account), /^RDEV_UNREACHABLE/);
@@ -291,14 +291,14 @@ describe("providers/woodpecker", () => {
       assert.deepEqual(await names(), both);
     });
 
-    it("refuses one made by hand, untouched", async () => {
+    it("refuses an object made by hand, and leaves it untouched", async () => {
       const name = "registry_password";
       await woodpecker("POST", path(), { name, value: "x", events: ["push"] });
       await rejected(credentials.create(account), /^RDEV_NOT_OURS: /);
       assert.deepEqual(await names(), [name]);
     });
 
-    it("deletes both without the registry's variables, and again without an error", async () => {
+    it("deletes both without the registry's variables, also twice", async () => {
       const { id, outs } = await credentials.create(account);
       set({ REGISTRY_URL: undefined, REGISTRY_CI_PASSWORD: undefined });
       await credentials.delete(id, outs);
@@ -321,7 +321,7 @@ describe("providers/woodpecker", () => {
       run = { repositoryId, branch: "main" };
     });
 
-    it("starts one run, once", async () => {
+    it("starts exactly one run", async () => {
       const { id, outs } = await pipelines.create(run);
       const url = `${variable("WOODPECKER_URL")}/repos/${repositoryId}/pipeline/1`;
       assert.deepEqual(outs, { ...run, number: 1, url });

@@ -140,7 +140,7 @@ export function itKeepsRecords(server: DnsServer): void {
     await provider.delete(id, outs);
   });
 
-  it("deletes no record that is not ours", async () => {
+  it("keeps a record that is not ours", async () => {
     const { id, outs } = await provider.create(inputs());
     await server.removeAll(name);
     await server.add(name, BY_HAND);

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { checkCitadel, deleteOrphan, repairIds } from "../../../automation/citadel/check.ts";
+import {
+  checkCitadel,
+  deleteOrphan,
+  type Finding,
+  repairIds,
+} from "../../../automation/citadel/check.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { InfraError } from "../../../core/errors.ts";
 import { parseStackName } from "../../../core/stack-name.ts";
 import { markOf } from "../../../core/ownership.ts";
-import { Citadel } from "../../../providers/citadel/client.ts";
+import { assertSees, Citadel } from "../../../providers/citadel/client.ts";
 import { type Citadel as StandIn, startCitadel } from "../../../sandbox/citadel/server.ts";
 import { rejected } from "../../support/rejected.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
@@ -43,6 +48,10 @@ describe("the Citadel check", () => {
 
   const noStacks = () => Promise.resolve([]);
   const check = () => checkCitadel({ citadel, projects, stacks: noStacks });
+  const repair = (findings: Finding[], client = citadel) =>
+    repairIds(projects, findings, () =>
+      assertSees(client, { organization: "orchard9", group: "projects" }),
+    );
 
   it("finds nothing if both agree, and ignores foreign environments and the platform's", async () => {
     await project("shop", await environment("shop"));
@@ -71,7 +80,7 @@ describe("the Citadel check", () => {
       { kind: "unlinked", slug: "shop", tenantId: shop, stored: other },
     ]);
     assert.deepEqual(
-      (await repairIds(projects, findings)).map(({ slug }) => slug),
+      (await repair(findings)).map(({ slug }) => slug),
       ["blog", "gone", "shop"],
     );
     assert.equal((await projects.find("blog"))?.citadelTenantId, blog);
@@ -85,6 +94,21 @@ describe("the Citadel check", () => {
       ],
     );
     assert.equal((await citadel.environments.get(orphan))?.slug, "old");
+  });
+
+  it("removes no stored id if the key belongs to another organization", async () => {
+    const stored = randomUUID();
+    await project("shop", stored);
+    const elsewhere = await startCitadel({ organization: "acme" });
+    try {
+      const client = new Citadel({ url: elsewhere.url, apiKey: elsewhere.apiKey });
+      const findings = await checkCitadel({ citadel: client, projects, stacks: noStacks });
+      assert.deepEqual(findings, [{ kind: "missing", slug: "shop", stored }]);
+      await rejected(repair(findings, client), /no environment of the organization orchard9/);
+      assert.equal((await projects.find("shop"))?.citadelTenantId, stored);
+    } finally {
+      await elsewhere.close();
+    }
   });
 
   it("deletes only the named orphan", async () => {

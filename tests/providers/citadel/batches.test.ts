@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { batchesOf, bodyOf, MAX_BODY } from "../../../providers/citadel/ingest.ts";
 
 describe("batchesOf", () => {
-  it("keeps order and every event, under both limits, and fills batches", () => {
+  it("keeps the order and every event, respects both limits, and fills batches", () => {
     const events = fc.array(fc.string({ unit: "grapheme", maxLength: 40 }));
     fc.assert(
       fc.property(events, fc.integer({ min: 1, max: 10 }), (texts, maxCount) => {

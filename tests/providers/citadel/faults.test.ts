@@ -16,11 +16,11 @@ const EVENT: CitadelEvent = {
   target: "t",
 };
 
-/** What is between two tries is less than this, in ms. */
+/** In ms. The pauses between retries are shorter than this. */
 const DEADLINE = 300;
 const SLOW = 20_000;
 
-/** Of these only the status matters: 2xx says that it is done. */
+/** The calls for which only the status of the answer counts. */
 const ONLY_STATUS = {
   "environments.rename": "done",
   "environments.delete": "done",
@@ -31,7 +31,7 @@ const ONLY_STATUS = {
   annotate: "done",
 } as const;
 
-describe("what Citadel's adapter says when Citadel does not answer well", () => {
+describe("Citadel's adapter with a failing server", () => {
   const organization = "orchard9";
   let server: Server;
   let citadel: Citadel;
@@ -64,7 +64,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
       citadel.environments.create({ slug: "new", name: "New", organization, metadata: {} }),
     "environments.rename": () => citadel.environments.rename(id, "Renamed"),
     "environments.mark": () => citadel.environments.mark(id, { project: "another" }),
-    // Another: a fault may come after the deed.
+    // A new one, because the request may have had its effect before the fault.
     "environments.delete": () => citadel.environments.delete(randomUUID()),
     "groups.put": () => citadel.groups.put("projects"),
     "groups.members": () => citadel.groups.members("projects"),
@@ -80,7 +80,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
   };
 
   const json = { "content-type": "application/json" };
-  /** What is done to every call, and what it must then say. */
+  /** The fault of every call, and the error that it must lead to. */
   const faults: readonly (Misbehaviour & {
     readonly name: string;
     readonly code: ErrorCode;
@@ -168,7 +168,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
 
   describe("an answer cut in half", () => {
     for (const [call, run] of Object.entries(calls)) {
-      // Those have an answer without a body: there is nothing to cut.
+      // Their answer has no body that could be cut.
       const empty = /groups\.(add|remove)|environments\.delete/.test(call);
       if (empty) continue;
       it(`${call}: RDEV_UNREACHABLE`, async () => {
@@ -181,10 +181,10 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
     }
   });
 
-  describe("a fault that passes", () => {
+  describe("a temporary fault", () => {
     const patient = () => new Citadel(server);
 
-    it("waits as long as Retry-After says, or the body", async () => {
+    it("waits as long as Retry-After or the body says", async () => {
       for (const fault of [
         { headers: { "retry-after": "1" } },
         { headers: json, body: '{"error":"slow down","retry_after":1}' },
@@ -209,7 +209,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
     }
   });
 
-  it("refuses a key with a line break, white space or another system's, without showing it", async () => {
+  it("refuses a key with a line break, with white space or of another system, without showing it", async () => {
     for (const apiKey of [
       "ck_live_planted\n",
       "ck_live_planted\r\nX-Tenant-ID: a",
@@ -228,7 +228,7 @@ describe("what Citadel's adapter says when Citadel does not answer well", () => 
     }
   });
 
-  it("refuses a tenant id that is no UUID, and a group's name that ends a header, before any request", async () => {
+  it("refuses an invalid tenant id or group name before any request", async () => {
     server.misbehave({ reset: true });
     for (const bad of ["", "there", "../tenants", `${id}\r\nX: y`, `${id}0`, "*"]) {
       for (const call of [

@@ -17,7 +17,7 @@ const events = (count: number): CitadelEvent[] =>
     target: "t",
   }));
 
-/** Against a server whose every answer the test decides. */
+/** Uses a server whose answers each test sets. */
 describe("ingest", () => {
   let app: FastifyInstance;
   let citadel: Citadel;
@@ -56,7 +56,7 @@ describe("ingest", () => {
 
   const taken = () => bodies.flat();
 
-  it("sends at most 100 events at once, in order, and nothing for none", async () => {
+  it("sends at most 100 events at once, in order, and nothing for an empty list", async () => {
     assert.deepEqual(await citadel.ingest(TENANT, events(250)), { accepted: 250, refused: [] });
     assert.deepEqual(
       bodies.map(({ length }) => length),
@@ -109,7 +109,7 @@ describe("ingest", () => {
     });
   }
 
-  it("says how far it came when a batch is not taken", async () => {
+  it("reports what was delivered before a batch failed", async () => {
     answer = (messages) => (messages.includes("150") ? 500 : 202);
     const error: unknown = await citadel
       .ingest(TENANT, events(300))

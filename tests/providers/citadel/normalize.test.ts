@@ -34,7 +34,7 @@ function refused(event: unknown): string {
 }
 
 describe("normalizeEvent", () => {
-  it("leaves a good event as it is", () => {
+  it("does not change a valid event", () => {
     assert.deepEqual(sent({}), GOOD);
   });
 
@@ -48,7 +48,7 @@ describe("normalizeEvent", () => {
     }
   });
 
-  it("refuses what is no time of ours, and says which", () => {
+  it("refuses a time that is invalid or out of range", () => {
     const wrong = [
       "0000-01-01T00:00:00.000Z",
       "0001-01-01T00:00:00Z",
@@ -70,7 +70,7 @@ describe("normalizeEvent", () => {
     }
   });
 
-  it("names all that is missing or wrong at once", () => {
+  it("names everything that is missing or wrong at once", () => {
     assert.equal(
       refused({ ...GOOD, message: null, level: "loud", service: "" }),
       'level: "loud" is not one of error, warn, info, debug, trace; message: null is not a text; ' +
@@ -81,13 +81,13 @@ describe("normalizeEvent", () => {
     }
   });
 
-  it("takes nulls for nothing where nothing is allowed", () => {
+  it("treats null as absent for optional fields", () => {
     const { environment, target, fields } = sent({ environment: null, target: null, fields: null });
     assert.deepEqual([environment, target, fields], ["", "", {}]);
     assert.equal(field(null), null);
   });
 
-  it("mends text that is no UTF-8", () => {
+  it("repairs text that is not valid UTF-8", () => {
     assert.equal(sent({ message: "a\ud800b\udc00" }).message, "a\ufffdb\ufffd");
     assert.deepEqual(sent({ fields: { "k\ud800": "v\udfff" } }).fields, { "k\ufffd": "v\ufffd" });
     const bytes = Uint8Array.of(0x61, 0xff, 0x62);
@@ -95,7 +95,7 @@ describe("normalizeEvent", () => {
     assert.equal(field(bytes), "a\ufffdb");
   });
 
-  it("cuts a long message at a character's end, with a marker", () => {
+  it("cuts a long message between characters, with a marker", () => {
     for (const character of ["a", "é", "€", "😀"]) {
       const { message } = sent({ message: character.repeat(1024 * 1024) });
       assert(Buffer.byteLength(message) <= 256 * 1024);
@@ -106,7 +106,7 @@ describe("normalizeEvent", () => {
     }
   });
 
-  it("makes JSON of what is none", () => {
+  it("converts values that JSON does not have", () => {
     const symbol = Symbol("s");
     assert.deepEqual(
       sent({
@@ -139,7 +139,7 @@ describe("normalizeEvent", () => {
     );
   });
 
-  it("ends at a cycle, in the deep, and where reading fails", () => {
+  it("stops at cycles, at the maximum depth, and at unreadable values", () => {
     const cycle: Record<string, unknown> = { a: 1 };
     cycle["self"] = { cycle };
     assert.deepEqual(field(cycle), { a: 1, self: { cycle: "[circular]" } });
@@ -162,7 +162,7 @@ describe("normalizeEvent", () => {
     assert.equal(refused(hostile), "cannot be read: hands off");
   });
 
-  it("cuts fields that are huge, and says so", () => {
+  it("cuts huge fields, with a marker", () => {
     const many = Array.from({ length: 1_000_000 }, () => "x".repeat(100));
     const cases = [
       { many },
@@ -176,7 +176,7 @@ describe("normalizeEvent", () => {
     }
   });
 
-  it("gives, of anything at all, JSON of a bounded size or a reason", () => {
+  it("turns any value into JSON of a bounded size, or names a reason", () => {
     const anything = fc.anything({
       withBigInt: true,
       withDate: true,

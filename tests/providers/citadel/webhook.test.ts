@@ -48,7 +48,7 @@ describe("citadel:Webhook", () => {
     }),
   );
 
-  /** Makes Citadel see an error that it never saw, and gives what it tells of it. */
+  /** Sends Citadel a new error, and returns the webhook request about it. */
   async function alert(slug: string) {
     const citadel = new Citadel();
     const metadata = {};
@@ -61,7 +61,7 @@ describe("citadel:Webhook", () => {
     return delivery;
   }
 
-  it("is registered once, and what it sends can be verified; a raised version renews the secret", async () => {
+  it("is registered once and verifiable, and a raised version renews the secret", async () => {
     assert.deepEqual(await provider.read(inputs.url, inputs), { id: "", props: {} });
     const { id, outs } = await provider.create(inputs);
     assert.deepEqual([id, outs], [inputs.url, inputs]);
@@ -86,7 +86,7 @@ describe("citadel:Webhook", () => {
     const second = await alert("second-error");
     assert(verifyCitadelSignature(second.body, second.signature, NEXT_SECRET));
 
-    // Citadel's API deletes none.
+    // Citadel's API cannot delete a webhook.
     await provider.delete(id, outs);
     assert((await new Citadel().webhooks.list()).some(({ url }) => url === inputs.url));
   });
@@ -100,7 +100,7 @@ describe("citadel:Webhook", () => {
     await fails(provider.create(inputs), "RDEV_UNREACHABLE", [SECRET, server.apiKey]);
   }).timeout(20_000);
 
-  it("is another one at another address", async () => {
+  it("registers another webhook for another address", async () => {
     const moved = { ...inputs, url: "https://alerts.example.test/" };
     assert.deepEqual((await provider.diff(inputs.url, inputs, moved)).replaces, ["url"]);
   });
