@@ -39,7 +39,7 @@ export class Differences {
     return steps.flatMap((step) => {
       const op = step.op === "replace" ? "create-replacement" : step.op;
       const name = nameOf(step.urn);
-      const doing = verb(op as Parameters<typeof verb>[0], "would") ?? op;
+      const doing = verb(op, "would") ?? op;
       return [
         `${plannedSign(op)} ${doing} ${resourceWithPurpose({ ...step, name })}`,
         ...linesOf(step),
