@@ -1,7 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { Option } from "commander";
 import type { Outcome } from "../core/operation.ts";
-import type { Recording } from "../automation/operations/recorded.ts";
+import type { Recording } from "../automation/operations/record-operation.ts";
 import type { Store } from "../automation/store/store.ts";
 import { connection, hasDatabase } from "../core/connections.ts";
 import { userMessage } from "../core/errors.ts";
@@ -94,8 +94,8 @@ export function recorder({ actor }: RecorderOptions): Recorder {
   connection("database");
   return (what, run) =>
     withStore(async (store) => {
-      const { recorded } = await import("../automation/operations/recorded.ts");
-      return recorded({ ...what, store, actor }, run);
+      const { recordOperation } = await import("../automation/operations/record-operation.ts");
+      return recordOperation({ ...what, store, actor }, run);
     });
 }
 

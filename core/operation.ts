@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { InfraError } from "./errors.ts";
 import { projectChanges } from "./settings.ts";
 
 // The one vocabulary of operations. The engine, the worker's messages, the database's rows and the
@@ -113,6 +114,17 @@ export const outcome = z.object({
 });
 
 export type Outcome = z.output<typeof outcome>;
+
+/** The outcome of an operation that was refused before it changed anything. */
+export function notBegun({ code, message }: InfraError): Outcome {
+  return {
+    result: "failed",
+    changes: NO_CHANGES,
+    outputs: {},
+    durationMs: 0,
+    errors: [{ code, message: `Nothing was done. ${message}` }],
+  };
+}
 
 export const remaining = z
   .object({

@@ -1,29 +1,29 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
 import type { Citadel, Entry, QueryOptions, Scope } from "../../providers/citadel/port.ts";
-import { Seen } from "./seen.ts";
 
 export interface FollowOptions extends QueryOptions {
   readonly signal: AbortSignal;
-  /** A word for the person who waits: the connection is gone, or lines may be missing. */
+  /** Called with a text for the person who waits: the connection is lost, or lines may be missing. */
   readonly note: (text: string) => void;
-  /** In ms, before the first try to connect again; doubles up to 5 s. Default: 500. */
+  /** In ms, before the first reconnect; doubles up to 5 s. Default: 500. */
   readonly firstWait?: number;
 }
 
-/** Waiting mends these. */
-const PASSING = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
-const LONGEST_WAIT = 5000;
+/** After these errors a new connection may succeed. */
+const TRANSIENT = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
+const MAX_WAIT = 5000;
 /** Citadel's own limit for a query. */
 const MAX_LIMIT = 500;
-/** In ms. What is sent some time after it happened has an older timestamp. */
-const SLACK = 5 * 60_000;
+/** In ms. A line can arrive some time after its timestamp. */
+const LATE_LINES = 5 * 60_000;
+const REMEMBERED_IDS = 20_000;
 
 /**
- * The lines that match, oldest first, then those that come, each once. After a lost connection it asks
- * the tail to go on after the last id, and the query for what came meanwhile: either is enough, and
- * what both give is known by its id. Every stream is open before the query, so that nothing falls
- * between. Rejects for what waiting does not mend.
+ * Yields the lines that match, oldest first, and then new ones, each once. After a lost connection it
+ * reopens the live tail after the last id and queries for the lines in between; duplicates are
+ * recognized by id. The tail is always opened before the query, so no line is missed between the two.
+ * Rejects if a reconnect cannot help.
  */
 export async function* follow(
   citadel: Pick<Citadel, "query" | "tail">,
@@ -31,38 +31,40 @@ export async function* follow(
   cpl: string,
   { range = "1h", limit = 100, signal, note, firstWait = 500 }: FollowOptions,
 ): AsyncGenerator<Entry> {
-  const seen = new Seen(20_000);
+  const seen = new RecentIds(REMEMBERED_IDS);
   let lastEventId: string | undefined;
-  /** Older lines were left out on purpose. */
+  /** The first query had more lines than `limit`: lines before this timestamp are left out on purpose. */
   let oldest: string | undefined;
-  /** By the clock that does not jump: when the stream was last known to be whole. */
-  let alive: number | undefined;
+  /** On the monotonic clock: when the tail last worked. Undefined before the first connection. */
+  let connectedAt: number | undefined;
   let wait = firstWait;
 
   while (!signal.aborted) {
     const connection = new AbortController();
     try {
-      const stream = await citadel.tail(scope, cpl, {
+      const tail = await citadel.tail(scope, cpl, {
         signal: AbortSignal.any([signal, connection.signal]),
         ...(lastEventId !== undefined && { lastEventId }),
       });
-      const missed =
-        alive === undefined ? { range, limit } : { range: since(alive), limit: MAX_LIMIT };
-      const { entries, total } = await citadel.query(scope, cpl, missed);
-      const first = alive === undefined;
-      alive = performance.now();
-      if (first && total > entries.length) oldest = entries.at(-1)?.timestamp;
-      if (!first && total > entries.length && !entries.some(({ id }) => seen.has(id))) {
-        note(`More than ${entries.length} lines came meanwhile; some may be missing.`);
+      const isFirst = connectedAt === undefined;
+      const query =
+        connectedAt === undefined
+          ? { range, limit }
+          : { range: rangeSince(connectedAt), limit: MAX_LIMIT };
+      const { entries, total } = await citadel.query(scope, cpl, query);
+      connectedAt = performance.now();
+      if (isFirst && total > entries.length) oldest = entries.at(-1)?.timestamp;
+      if (!isFirst && total > entries.length && !entries.some(({ id }) => seen.has(id))) {
+        note(`More than ${entries.length} lines arrived meanwhile; some may be missing.`);
       }
       for (const entry of entries.toReversed()) {
-        const leftOut = oldest !== undefined && entry.timestamp < oldest;
-        if (leftOut || !seen.add(entry.id)) continue;
+        const isLeftOut = oldest !== undefined && entry.timestamp < oldest;
+        if (isLeftOut || !seen.add(entry.id)) continue;
         lastEventId = entry.id;
         yield entry;
       }
-      for await (const entry of stream) {
-        alive = performance.now();
+      for await (const entry of tail) {
+        connectedAt = performance.now();
         wait = firstWait;
         lastEventId = entry.id;
         if (seen.add(entry.id)) yield entry;
@@ -70,18 +72,43 @@ export async function* follow(
       if (!signal.aborted) note("Citadel ended the live tail; connecting again.");
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof InfraError) || !PASSING.has(error.code)) throw error;
+      if (!(error instanceof InfraError) || !TRANSIENT.has(error.code)) throw error;
       note(`${error.message} Trying again.`);
       wait = Math.max(wait, error.retryAfter ?? 0);
     } finally {
       connection.abort();
     }
     await sleep(wait, undefined, { signal }).catch(() => undefined);
-    wait = Math.min(wait * 2, LONGEST_WAIT);
+    wait = Math.min(wait * 2, MAX_WAIT);
   }
 }
 
-/** A range that begins some time before. */
-function since(alive: number): string {
-  return `${Math.ceil((performance.now() - alive + SLACK) / 60_000)}m`;
+/** A query range that includes the lines that arrived late. */
+function rangeSince(time: number): string {
+  return `${Math.ceil((performance.now() - time + LATE_LINES) / 60_000)}m`;
+}
+
+/** The ids of the last lines, which bounds memory in a stream without an end. */
+class RecentIds {
+  readonly #capacity: number;
+  readonly #ids = new Set<string>();
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** True if the id is new. */
+  add(id: string): boolean {
+    if (this.#ids.has(id)) return false;
+    this.#ids.add(id);
+    if (this.#ids.size > this.#capacity) {
+      const [oldest] = this.#ids; // a Set iterates in insertion order
+      this.#ids.delete(oldest!);
+    }
+    return true;
+  }
 }

@@ -1,13 +1,22 @@
+import { problems } from "../../core/errors.ts";
+import { slugProblems } from "../../core/slug.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
-import type { Entry, QueryOptions, QueryResult } from "../../providers/citadel/port.ts";
+import type { Entry, QueryOptions, QueryResult, Scope } from "../../providers/citadel/port.ts";
+import { platformTenant, tenantOf } from "../citadel/tenants.ts";
 import { follow, type FollowOptions } from "./follow.ts";
-import { scopeOf, type Subject } from "./scope.ts";
 
-export type { Entry, Subject };
+export type { Entry };
 
-/** The lines that match a CPL query, newest first. Citadel's connection is in the variables. */
+/** Whose logs to read. */
+export type LogSubject =
+  | { readonly project: string }
+  | { readonly platform: true }
+  | { readonly group: string }
+  | { readonly all: true };
+
+/** The lines that match a CPL query, newest first. */
 export async function searchLogs(
-  subject: Subject,
+  subject: LogSubject,
   cpl: string,
   options?: QueryOptions,
 ): Promise<QueryResult> {
@@ -15,13 +24,26 @@ export async function searchLogs(
   return citadel.query(await scopeOf(citadel, subject), cpl, options);
 }
 
-/** The lines that match, oldest first, and then those that come. Ends with `options.signal` only. */
+/** Yields the lines that match, oldest first, and then new ones until `options.signal` is aborted. */
 export async function* followLogs(
-  subject: Subject,
+  subject: LogSubject,
   cpl: string,
   options: FollowOptions,
 ): AsyncGenerator<Entry> {
   const citadel = new Citadel();
   const scope = await scopeOf(citadel, subject);
   yield* follow(citadel, scope, cpl, options);
+}
+
+/** Throws RDEV_SLUG for an invalid slug, and RDEV_TENANT if Citadel has no such tenant. */
+async function scopeOf(citadel: Citadel, subject: LogSubject): Promise<Scope> {
+  if ("all" in subject) return "organization";
+  if ("group" in subject) return { group: subject.group };
+  if ("platform" in subject) return { tenant: await platformTenant(citadel) };
+  const { project: slug } = subject;
+  const wrong = slugProblems(slug);
+  if (wrong.length > 0) {
+    throw problems("RDEV_SLUG", `${JSON.stringify(slug)} is not a valid slug:`, wrong);
+  }
+  return { tenant: await tenantOf(citadel, slug) };
 }

@@ -4,55 +4,55 @@ import { isTransient } from "../store/errors.ts";
 import { LostAttempt } from "./attempt.ts";
 
 const FLUSH_MS = 250;
-/** Of one attempt. A project's stack gives some hundred. */
+/** Per attempt. A project's stack produces a few hundred. */
 const MAX_EVENTS = 5_000;
 const MAX_MESSAGE = 8_000;
 
 type Entry = Omit<NumberedEvent, "number">;
 
-/** Writes an attempt's events as they come, many at once, in order. */
+/** Writes an attempt's events in order, in batches. */
 export class EventLog {
   readonly #write: (events: readonly Entry[]) => Promise<void>;
   readonly #timer: NodeJS.Timeout;
-  #waiting: Entry[] = [];
+  #pending: Entry[] = [];
   #count = 0;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(write: (events: readonly Entry[]) => Promise<void>) {
     this.#write = write;
-    // What cannot be written now is written with the next ones.
+    // Events that cannot be written now are written with the next batch.
     this.#timer = setInterval(() => void this.flush().catch(() => undefined), FLUSH_MS);
   }
 
   add(event: OperationEvent): void {
     this.#count++;
     if (this.#count > MAX_EVENTS) return;
-    const told = this.#count < MAX_EVENTS ? bounded(event) : TOO_MANY;
-    this.#waiting.push({ at: new Date(), event: told });
+    const kept = this.#count < MAX_EVENTS ? truncated(event) : TOO_MANY;
+    this.#pending.push({ at: new Date(), event: kept });
   }
 
-  /** Resolves when all that was added is written, or was refused for good. */
+  /** Resolves once every added event is written, or replaced because the database refused it for good. */
   flush(): Promise<void> {
     this.#writing = this.#writing
       .catch(() => undefined)
       .then(async () => {
-        const events = this.#waiting;
+        const events = this.#pending;
         if (events.length === 0) return;
-        this.#waiting = [];
+        this.#pending = [];
         try {
           await this.#write(events);
         } catch (error) {
           if (error instanceof LostAttempt || isTransient(error)) {
-            this.#waiting = [...events, ...this.#waiting];
+            this.#pending = [...events, ...this.#pending];
             throw error;
           }
-          await this.#write([{ at: new Date(), event: left(events.length, error) }]);
+          await this.#write([{ at: new Date(), event: notRecorded(events.length, error) }]);
         }
       });
     return this.#writing;
   }
 
-  /** No more are written. */
+  /** Stops the timer. Events that are still pending are dropped. */
   end(): void {
     clearInterval(this.#timer);
   }
@@ -61,15 +61,15 @@ export class EventLog {
 const TOO_MANY: OperationEvent = {
   event: "diagnostic",
   severity: "warning",
-  message: `There are more than ${MAX_EVENTS} events: the rest is left out.`,
+  message: `The operation has more than ${MAX_EVENTS} events: the rest is left out.`,
 };
 
-function left(count: number, error: unknown): OperationEvent {
-  const message = `Events that could not be recorded: ${count}. ${userMessage(error)}`;
+function notRecorded(count: number, error: unknown): OperationEvent {
+  const message = `${count} events could not be recorded. ${userMessage(error)}`;
   return { event: "diagnostic", severity: "warning", message };
 }
 
-function bounded(event: OperationEvent): OperationEvent {
+function truncated(event: OperationEvent): OperationEvent {
   if (event.event !== "diagnostic" || event.message.length <= MAX_MESSAGE) return event;
   return { ...event, message: `${event.message.slice(0, MAX_MESSAGE)} …` };
 }

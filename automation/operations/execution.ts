@@ -1,75 +1,82 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import pRetry from "p-retry";
 import { asInfraError, type ErrorCode, userMessage } from "../../core/errors.ts";
 import { NO_CHANGES, type OperationKind, type Outcome } from "../../core/operation.ts";
 import { isTransient } from "../store/errors.ts";
-import type { Job } from "../worker/job.ts";
-import type { JobResult } from "../worker/messages.ts";
+import type { Job, JobResult } from "../worker/messages.ts";
 import type { Worker, WorkerCrash } from "../worker/worker.ts";
-import { Attempt, LostAttempt, type Office, type Ticket } from "./attempt.ts";
+import { Attempt, type AttemptContext, type FetchedJob, LostAttempt } from "./attempt.ts";
 import { EventLog } from "./event-log.ts";
 import { Lease } from "./lease.ts";
 import { isHolderDead } from "./lock-owner.ts";
-import { recorded } from "./recorded.ts";
-import type { RunnerLog } from "./runner-log.ts";
+import { recordOperation } from "./record-operation.ts";
+import { rolledBack, shouldRollBack } from "./rollback.ts";
 
-/** In ms: how long what is under way may take after a cancel, before it is killed. */
+/** In ms: time for the step under way after a cancel or the deadline, before the worker is killed. */
 const CANCEL_GRACE = 120_000;
+/** In ms: the same after a shutdown. */
 const HAND_BACK_GRACE = 10_000;
 const RETRY_MS = 500;
-/** In ms: how long the database may refuse what it may take later, while the lease holds. */
-const PATIENCE = 600_000;
+/** In ms: how long a write is retried while the database is away and the lease holds. */
+const MAX_RETRY_TIME = 600_000;
+
+/** The part of a pino logger that a runner uses. */
+export interface RunnerLog {
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
 
 export interface ExecutionOptions {
-  readonly office: Office;
+  readonly context: AttemptContext;
   readonly worker: () => Worker;
   readonly log: RunnerLog;
   readonly maxAttempts: number;
+  /** In ms. */
   readonly deadline: number;
   readonly leaseSeconds: number;
 }
 
-/** A job of the queue, from its beginning here to its end, or until another runner has it. */
+/** Runs a job of the queue to its end, or until another runner owns it. */
 export class Execution {
-  /** Resolves when nothing of it runs here any more. */
+  /** Resolves when no process of it runs here any more. */
   readonly ended: Promise<void>;
-  readonly #ticket: Ticket;
+  readonly #job: FetchedJob;
   readonly #options: ExecutionOptions;
   #worker: Worker | undefined;
   #lease: Lease | undefined;
   #isHandingBack = false;
-  #isLate = false;
-  #grace: NodeJS.Timeout | undefined;
+  #isPastDeadline = false;
+  #killTimer: NodeJS.Timeout | undefined;
 
-  constructor(ticket: Ticket, options: ExecutionOptions) {
-    this.#ticket = ticket;
+  constructor(job: FetchedJob, options: ExecutionOptions) {
+    this.#job = job;
     this.#options = options;
     this.ended = this.#run().catch((error: unknown) => {
-      // The database is gone: the queue gives the job to whoever is there when it is back.
-      this.#tell("warn", { error: userMessage(error) }, "operation left");
+      // The database is away: the queue gives the job to a runner once the lease has expired.
+      this.#log("warn", { error: userMessage(error) }, "operation left");
     });
   }
 
   get id(): string {
-    return this.#ticket.id;
+    return this.#job.id;
   }
 
-  /** It may have been asked to stop. */
-  look(): void {
-    void this.#lease?.look().catch(() => undefined); // asked again at the next heartbeat
+  checkCancelled(): void {
+    void this.#lease?.checkCancelled().catch(() => undefined); // repeated at the next renewal
   }
 
-  /** Stops it where it can go on from, and gives it back to the queue. */
+  /** Stops after the step under way, and returns the operation to the queue. */
   handBack(): void {
     this.#isHandingBack = true;
     this.#cancel(HAND_BACK_GRACE);
   }
 
   async #run(): Promise<void> {
-    const attempt = await Attempt.begin(this.#options.office, this.#ticket);
+    const attempt = await Attempt.begin(this.#options.context, this.#job);
     if (!attempt) return;
     const { log, maxAttempts, leaseSeconds, deadline } = this.#options;
     const { attempts, kind } = attempt.row;
-    this.#tell("info", { kind, attempts, project_id: attempt.row.slug }, "operation begun");
+    this.#log("info", { kind, attempts, project_id: attempt.row.slug }, "operation begun");
     this.#worker = this.#options.worker();
     const events = new EventLog((each) => attempt.addEvents(each));
     const lease = new Lease(attempt, {
@@ -79,64 +86,67 @@ export class Execution {
       onCancelling: () => this.#cancel(CANCEL_GRACE),
     });
     this.#lease = lease;
-    const late = setTimeout(() => {
-      this.#isLate = true;
+    const deadlineTimer = setTimeout(() => {
+      this.#isPastDeadline = true;
       this.#cancel(CANCEL_GRACE);
     }, deadline);
     try {
-      const ending = await this.#ending(attempt, events);
-      await this.#persist(() => events.flush()).catch(unlessLost);
-      const again = ending.killed && attempts < maxAttempts;
-      if (again || (this.#isHandingBack && ending.outcome.result === "cancelled")) {
+      const done = await this.#perform(attempt, events);
+      await this.#persist(() => events.flush()).catch(rethrowLost);
+      const isRetry = done.killed && attempts < maxAttempts;
+      if (isRetry || (this.#isHandingBack && done.outcome.result === "cancelled")) {
         await this.#persist(() => attempt.handBack());
-        this.#tell("warn", { attempts, ...whyOf(ending.outcome) }, "operation given back");
+        this.#log("warn", { attempts, ...errorField(done.outcome) }, "operation given back");
         return;
       }
-      logEnd(log, attempt, await this.#end(attempt, ending));
+      logEnd(log, attempt, await this.#end(attempt, done));
     } catch (error) {
       if (!(error instanceof LostAttempt)) throw error;
-      this.#tell("warn", { attempts }, "operation lost to another runner");
+      this.#log("warn", { attempts }, "operation lost to another runner");
     } finally {
-      clearTimeout(late);
-      clearTimeout(this.#grace);
+      clearTimeout(deadlineTimer);
+      clearTimeout(this.#killTimer);
       events.end();
       lease.end();
       await this.#worker.kill();
     }
   }
 
-  /** Does it, and where that is asked for and safe, undoes it. Rejects with LostAttempt only. */
-  async #ending(attempt: Attempt, events: EventLog): Promise<JobResult> {
+  /** Runs the operation and, if `shouldRollBack` says so, its rollback. Rejects with LostAttempt only. */
+  async #perform(attempt: Attempt, events: EventLog): Promise<JobResult> {
     try {
-      const { kind } = attempt.row;
+      const { kind, request } = attempt.row;
       const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
-      return this.#isToUndo(attempt, done) ? await this.#undone(attempt, events, done) : done;
+      const isHandingBack = this.#isHandingBack;
+      return shouldRollBack(request, done, { foundEmpty: attempt.foundEmpty, isHandingBack })
+        ? await this.#rollBack(attempt, events, done)
+        : done;
     } catch (error) {
-      unlessLost(error);
+      rethrowLost(error);
       const { code, message } = asInfraError(error);
-      return dead(failed(code, message));
+      return withoutReport(failed(code, message));
     }
   }
 
   /**
-   * Records how it ended, and answers with what is on record: an outcome that the database refuses for
-   * its content would be refused for ever, so one that says that takes its place.
+   * Records the end and returns the outcome on record. If the database refuses an outcome for its
+   * content, it would refuse it forever: an outcome that reports this is recorded in its place.
    */
-  async #end(attempt: Attempt, ending: JobResult): Promise<Outcome> {
+  async #end(attempt: Attempt, done: JobResult): Promise<Outcome> {
     try {
-      await this.#persist(() => attempt.end(ending));
-      return ending.outcome;
+      await this.#persist(() => attempt.end(done));
+      return done.outcome;
     } catch (error) {
-      unlessLost(error);
-      const { result, changes, durationMs } = ending.outcome;
-      const message = `It ended as ${result}, but that could not be recorded: ${userMessage(error)}`;
-      const outcome = failed("RDEV_STORE", message, { ...STOPPED, changes, durationMs });
-      await this.#persist(() => attempt.end(dead(outcome)));
+      rethrowLost(error);
+      const { result, changes, durationMs } = done.outcome;
+      const message = `The operation ${result}, but this could not be recorded: ${userMessage(error)}`;
+      const outcome = failed("RDEV_STORE", message, { ...CANCELLED, changes, durationMs });
+      await this.#persist(() => attempt.end(withoutReport(outcome)));
       return outcome;
     }
   }
 
-  /** With its intent and its end in the audit trail, where it changes something. */
+  /** Records the intent and the end of anything but a preview in the audit trail. */
   async #recorded(
     attempt: Attempt,
     operation: OperationKind | "rollback",
@@ -146,167 +156,160 @@ export class Execution {
     const { actor, id, request } = attempt.row;
     let done: JobResult | undefined;
     const recording = {
-      ...{ store: this.#options.office.store, actor, stack: attempt.stack, operation, id },
-      ...{ remove: true, details: { request } },
-      ...("settings" in request && { asked: request.settings }),
-    } as const;
-    const outcome = await recorded(recording, async () => {
+      store: this.#options.context.store,
+      actor,
+      stack: attempt.stack,
+      operation,
+      id,
+      remove: true,
+      details: { request },
+      ...("settings" in request && { requested: request.settings }),
+    };
+    const outcome = await recordOperation(recording, async () => {
       done = await work();
-      // The end is to be recorded: a database that is gone for a moment is no reason to fail.
+      // Waits until the database answers, because recording the end fails without it.
       await this.#persist(() => attempt.isCancelling()).catch(() => undefined);
       return done.outcome;
     });
-    return { ...(done ?? dead(outcome)), outcome, killed: done?.killed ?? false };
+    return { ...(done ?? withoutReport(outcome)), outcome, killed: done?.killed ?? false };
   }
 
-  #isToUndo({ row, foundEmpty }: Attempt, { outcome, killed, mayUndo }: JobResult): boolean {
-    const { request } = row;
-    const isAsked = request.kind === "up" && request.onFailure === "rollback";
-    // One that is handed back fails again elsewhere, and is undone there.
-    const isFailure = outcome.result === "failed" && !killed && !this.#isHandingBack;
-    return isAsked && isFailure && foundEmpty && mayUndo;
-  }
-
-  /** Deletes again what the failed `up` made, with a worker and a record of its own. */
-  async #undone(attempt: Attempt, events: EventLog, failure: JobResult): Promise<JobResult> {
+  /** Deletes what the failed `up` created, with a worker and an audit record of its own. */
+  async #rollBack(attempt: Attempt, events: EventLog, failure: JobResult): Promise<JobResult> {
     if (this.#lease?.isLost !== false) throw new LostAttempt();
-    this.#tell("info", { project_id: attempt.row.slug }, "rollback begun");
+    this.#log("info", { project_id: attempt.row.slug }, "rollback begun");
     this.#worker = this.#options.worker();
     this.#worker.renew(this.#lease.remaining);
     const task = { kind: "rollback" } as const;
-    const undone = await this.#recorded(attempt, "rollback", () =>
-      this.#work(attempt, events, task),
-    );
-    const { outcome } = undone;
-    if (outcome.result === "cancelled" && this.#isHandingBack) return undone;
-    const { changes, durationMs, errors } = failure.outcome;
-    return {
-      ...undone,
-      outcome: {
-        ...{ result: "failed", outputs: {}, durationMs: durationMs + outcome.durationMs },
-        changes: { ...changes, delete: changes.delete + outcome.changes.delete },
-        errors: [...errors, ...outcome.errors],
-      },
-    };
+    const done = await this.#recorded(attempt, "rollback", () => this.#work(attempt, events, task));
+    if (done.outcome.result === "cancelled" && this.#isHandingBack) return done;
+    return { ...done, outcome: rolledBack(failure.outcome, done.outcome) };
   }
 
   async #work(attempt: Attempt, events: EventLog, task?: Job["task"]): Promise<JobResult> {
-    const job = { ...(await this.#job(attempt)), ...(task && { task }) };
-    const ending = await this.#worker!.run(job, {
+    const settings = await this.#persist(() => attempt.projectSettings());
+    const job = jobOf(attempt, settings);
+    const exit = await this.#worker!.run(task ? { ...job, task } : job, {
       onEvent: (event) => events.add(event),
       onEngine: (pid) => void this.#persist(() => attempt.addEngine(pid)).catch(() => undefined),
-      onFoundEmpty: () => this.#persist(() => attempt.noteEmpty()),
+      onFoundEmpty: () => this.#persist(() => attempt.recordFoundEmpty()),
       mayBreakLocks: async (holders) => {
         const past = await attempt.past().catch(() => []);
         return holders.length > 0 && holders.every((holder) => isHolderDead(holder, past));
       },
     });
-    return this.#judged(ending);
+    return this.#toResult(exit);
   }
 
-  async #job(attempt: Attempt): Promise<Job> {
-    const { platform, slug, request } = attempt.row;
-    const formerly = await this.#persist(() => attempt.settings());
-    const about = { platform, slug, formerly };
-    if (request.kind === "up") {
-      const needsEmpty = request.onFailure === "rollback" && !attempt.foundEmpty;
-      return { ...about, settings: request.settings, task: { kind: "up", needsEmpty } };
+  /** What the worker's exit means for the operation. */
+  #toResult(exit: JobResult | WorkerCrash): JobResult {
+    if (exit.type === "done") {
+      if (!this.#isPastDeadline || exit.outcome.result !== "cancelled") return exit;
+      const hours = (this.#options.deadline / 3_600_000).toFixed(1);
+      const message = `It was stopped after ${hours} hours; the same request continues from there.`;
+      return { ...exit, outcome: failed("RDEV_DEADLINE", message, exit.outcome) };
     }
-    const isKnown = await this.#persist(() => attempt.hasProject());
-    return { ...about, ...jobOf(request, isKnown) };
-  }
-
-  /** What its end means for the operation. */
-  #judged(ending: JobResult | WorkerCrash): JobResult {
-    if (ending.type === "done") {
-      if (!this.#isLate || ending.outcome.result !== "cancelled") return ending;
-      const hours = this.#options.deadline / 3_600_000;
-      const message = `It was stopped after ${hours.toFixed(1)} hours; the same again goes on from there.`;
-      return { ...ending, outcome: failed("RDEV_DEADLINE", message, ending.outcome) };
-    }
-    if (this.#grace !== undefined && !this.#isLate) return dead(STOPPED);
-    const { reason, isFinal } = ending;
+    if (this.#killTimer !== undefined && !this.#isPastDeadline) return withoutReport(CANCELLED);
+    const { reason, isFinal } = exit;
     const message =
-      `The process that did it died (${reason}). What was made is known, or is found by its mark: ` +
-      "the same again goes on from there.";
-    return { ...dead(failed("RDEV_ENGINE", message)), killed: !isFinal };
+      `The worker's process died (${reason}). What it created is recorded, or is found by its ownership ` +
+      "mark: the same request continues from there.";
+    return { ...withoutReport(failed("RDEV_ENGINE", message)), killed: !isFinal };
   }
 
   #cancel(grace: number): void {
     this.#worker?.cancel();
-    clearTimeout(this.#grace);
-    this.#grace = setTimeout(() => void this.#worker?.kill(), grace);
+    clearTimeout(this.#killTimer);
+    this.#killTimer = setTimeout(() => void this.#worker?.kill(), grace);
   }
 
-  /**
-   * Tries until it is done, or until the operation is not this one's any more. Rejects with what the
-   * database will not take later either.
-   */
-  async #persist<T>(work: () => Promise<T>): Promise<T> {
-    const end = performance.now() + PATIENCE;
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (error instanceof LostAttempt) throw error;
-        if (!isTransient(error) || performance.now() > end) throw error;
+  /** Retries while the database is away and the lease holds. Rejects with LostAttempt if it does not. */
+  #persist<T>(work: () => Promise<T>): Promise<T> {
+    return pRetry(work, {
+      retries: Infinity,
+      minTimeout: RETRY_MS,
+      factor: 1,
+      maxRetryTime: MAX_RETRY_TIME,
+      shouldRetry: ({ error }) => {
+        if (error instanceof LostAttempt || !isTransient(error)) return false;
         if (this.#lease?.isLost !== false) throw new LostAttempt();
-      }
-      await sleep(RETRY_MS);
-    }
+        return true;
+      },
+    });
   }
 
-  #tell(level: "info" | "warn", fields: object, text: string): void {
+  #log(level: "info" | "warn", fields: object, text: string): void {
     this.#options.log[level]({ component: "saga", operation_id: this.id, ...fields }, text);
   }
 }
 
+/** `projectSettings` is undefined if the project does not exist. */
 function jobOf(
-  request: Exclude<Attempt["row"]["request"], { kind: "up" }>,
-  isKnown: boolean,
-): Pick<Job, "task" | "settings"> {
-  if (request.kind === "preview") {
-    const { settings, of } = request;
-    return { settings, task: { kind: "preview", of, ofNothing: !isKnown } };
+  { row: { platform, slug, request }, foundEmpty }: Attempt,
+  projectSettings: Job["formerly"] | undefined,
+): Job {
+  const common = { platform, slug, formerly: projectSettings ?? {} };
+  switch (request.kind) {
+    case "up": {
+      const needsEmpty = request.onFailure === "rollback" && !foundEmpty;
+      return { ...common, settings: request.settings, task: { kind: "up", needsEmpty } };
+    }
+    case "preview": {
+      const { settings, of } = request;
+      const isNewProject = projectSettings === undefined;
+      return { ...common, settings, task: { kind: "preview", of, isNewProject } };
+    }
+    case "refresh":
+      return { ...common, settings: {}, task: { kind: "refresh" } };
+    case "destroy": {
+      const { retainData, retainRepository } = request;
+      const settings = {
+        ...(retainData !== undefined && { retainData }),
+        ...(retainRepository !== undefined && { retainRepository }),
+      };
+      return { ...common, settings, task: { kind: "destroy" } };
+    }
   }
-  if (request.kind === "refresh") return { settings: {}, task: { kind: "refresh" } };
-  const { retainData, retainRepository } = request;
-  const settings = {
-    ...(retainData !== undefined && { retainData }),
-    ...(retainRepository !== undefined && { retainRepository }),
-  };
-  return { settings, task: { kind: "destroy" } };
 }
 
-const STOPPED: Outcome = {
-  ...{ result: "cancelled", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors: [] },
+const CANCELLED: Outcome = {
+  result: "cancelled",
+  changes: NO_CHANGES,
+  outputs: {},
+  durationMs: 0,
+  errors: [],
 };
 
-function failed(code: ErrorCode, message: string, outcome: Outcome = STOPPED): Outcome {
+function failed(code: ErrorCode, message: string, outcome: Outcome = CANCELLED): Outcome {
   return { ...outcome, result: "failed", errors: [...outcome.errors, { code, message }] };
 }
 
-function dead(outcome: Outcome): JobResult {
-  return { type: "done", outcome, remaining: [], gone: false, mayUndo: false, killed: false };
+/** For a worker that did not report: nothing is known to be left, and nothing may be rolled back. */
+function withoutReport(outcome: Outcome): JobResult {
+  return { type: "done", outcome, remaining: [], gone: false, mayRollBack: false, killed: false };
 }
 
-function unlessLost(error: unknown): void {
+function rethrowLost(error: unknown): void {
   if (error instanceof LostAttempt) throw error;
 }
 
-function whyOf({ errors }: Outcome): object {
+function errorField({ errors }: Outcome): object {
   return errors.length > 0 ? { error: errors.map(({ message }) => message).join("\n") } : {};
 }
 
-/** In the fields that the platform's queries use: `component:saga result:failure`. */
+/** Uses the fields of the platform's log queries: `component:saga result:failure`. */
 function logEnd(log: RunnerLog, { row }: Attempt, outcome: Outcome): void {
   const { result, durationMs } = outcome;
   const fields = {
-    ...{ component: "saga", project_id: row.slug, operation_id: row.id, kind: row.kind },
-    ...{ duration_ms: Math.round(durationMs), attempts: row.attempts },
+    component: "saga",
+    project_id: row.slug,
+    operation_id: row.id,
+    kind: row.kind,
+    duration_ms: Math.round(durationMs),
+    attempts: row.attempts,
   };
   if (result === "failed") {
-    log.error({ ...fields, result: "failure", ...whyOf(outcome) }, "operation failed");
+    log.error({ ...fields, result: "failure", ...errorField(outcome) }, "operation failed");
   } else {
     const word = result === "succeeded" ? "success" : "cancelled";
     log.info({ ...fields, result: word }, `operation ${result}`);

@@ -1,34 +1,36 @@
 import { type Attempt, LostAttempt } from "./attempt.ts";
 
 export interface LeaseOptions {
-  /** After which silence the queue gives the job to another. */
+  /** The queue gives the job to another runner after this time without a renewal. */
   readonly seconds: number;
-  /** For so long, in ms, nobody else takes the operation. */
+  /** Called with the time in ms during which no other runner takes the operation. */
   readonly onRenewed: (ms: number) => void;
-  /** It may have been given to another: nothing of it may go on. */
+  /** Another runner may have the operation: everything that works on it must stop. */
   readonly onLost: () => void;
   readonly onCancelling: () => void;
 }
 
-/** Holds an attempt's operation by telling the queue that it goes on, and knows when it holds it no more. */
+const EXPIRY_CHECK_MS = 500;
+
+/** Keeps the ownership of an attempt's operation by renewals, and reports when it is lost. */
 export class Lease {
   readonly #attempt: Attempt;
   readonly #options: LeaseOptions;
   readonly #timers: NodeJS.Timeout[];
-  /** Of this machine's steady clock, in ms. */
-  #until: number;
+  /** On the monotonic clock, in ms. */
+  #expiresAt: number;
   #isLost = false;
 
   constructor(attempt: Attempt, options: LeaseOptions) {
     this.#attempt = attempt;
     this.#options = options;
-    this.#until = performance.now();
-    this.#renewed(performance.now());
+    this.#expiresAt = performance.now();
+    this.#extend(performance.now());
     this.#timers = [
       setInterval(() => void this.#renew(), (options.seconds * 1000) / 6),
       setInterval(() => {
-        if (performance.now() > this.#until) this.#lose();
-      }, 500),
+        if (performance.now() > this.#expiresAt) this.#lose();
+      }, EXPIRY_CHECK_MS),
     ];
   }
 
@@ -36,13 +38,13 @@ export class Lease {
     return this.#isLost;
   }
 
-  /** For so long, in ms, nobody else takes the operation. */
+  /** In ms: how long no other runner takes the operation. */
   get remaining(): number {
-    return this.#until - performance.now();
+    return this.#expiresAt - performance.now();
   }
 
-  /** Looks at once whether the operation is to be stopped. */
-  async look(): Promise<void> {
+  /** Checks at once whether the operation was cancelled. */
+  async checkCancelled(): Promise<void> {
     if (await this.#attempt.isCancelling()) this.#options.onCancelling();
   }
 
@@ -51,24 +53,24 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    // Before the database was asked: it counts from when it hears of it.
-    const asked = performance.now();
+    // Taken before the query, because the database counts from a later moment.
+    const sentAt = performance.now();
     try {
       await this.#attempt.touch();
-      this.#renewed(asked);
-      await this.look();
+      this.#extend(sentAt);
+      await this.checkCancelled();
     } catch (error) {
       if (error instanceof LostAttempt) this.#lose();
-      // Else the database does not answer: that may be over in time.
+      // Any other error means that the database does not answer: the next renewal may succeed in time.
     }
   }
 
-  #renewed(asked: number): void {
+  #extend(from: number): void {
     if (this.#isLost) return;
-    // A quarter is left for ending all of it.
+    // The lease ends here after three quarters of the queue's time: the rest is for ending all processes.
     const ms = this.#options.seconds * 750;
-    this.#until = asked + ms;
-    this.#options.onRenewed(this.#until - performance.now());
+    this.#expiresAt = from + ms;
+    this.#options.onRenewed(this.#expiresAt - performance.now());
   }
 
   #lose(): void {

@@ -1,48 +1,25 @@
-import { randomUUIDv7 } from "node:crypto";
-import { sql } from "kysely";
 import { fromKysely, type PgBoss } from "pg-boss";
+import pLimit, { type LimitFunction } from "p-limit";
 import { InfraError } from "../../core/errors.ts";
+import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
 import { projectStackName } from "../../core/stack-name.ts";
-import { auditLog, type AuditLog } from "../audit/log.ts";
-import { jsonText, type OperationRow } from "../store/schema.ts";
-import { addProject } from "../store/projects.ts";
+import { type AuditLog, auditLog } from "../audit/log.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
+import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { Bell } from "./bell.ts";
-import { InTurn } from "./in-turn.ts";
-import type {
-  NumberedEvent,
-  Operation,
-  OperationRequest,
-  OperationState,
-} from "../../core/operation.ts";
+import { OperationNotifier } from "./notifier.ts";
 import {
-  addOperation,
-  addStateEvent,
-  changeOperation,
-  isOpen,
-  lockedRow,
-  OPEN,
-  operationOf,
-} from "./rows.ts";
+  addSubmission,
+  checkProject,
+  findReplayed,
+  refuseIfBusy,
+  type Submission,
+} from "./submission.ts";
+import { changeState, isOpen, lockedRow, operationOf } from "./tables.ts";
 
-/** In ms: how long news may stay unheard when the database's notification was lost. */
+/** In ms: how often `follow` reads the events without a notification, because one can get lost. */
 const POLL_MS = 2_000;
-const PAGE = 500;
-
-export interface SubmitInput {
-  readonly platform: string;
-  readonly slug: string;
-  readonly request: OperationRequest;
-  /** Who asks: a key's name, or a person. */
-  readonly actor: string;
-  /** When another operation of the project runs or waits: wait in order, or be refused. */
-  readonly ifBusy: "wait" | "refuse";
-  /** Refuse with RDEV_CONFLICT where the project is known already. Default: false. */
-  readonly mustBeNew?: boolean;
-  /** A key of the actor's own, and what it stands for: the same again gives the first operation. */
-  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
-}
+const PAGE_SIZE = 500;
 
 export interface ListOptions {
   readonly slug?: string;
@@ -50,23 +27,23 @@ export interface ListOptions {
   readonly state?: OperationState;
   /** 1 to 1000. */
   readonly limit: number;
-  /** Only operations older than that of this id. */
+  /** Only operations older than the one with this id. */
   readonly before?: string;
 }
 
 export interface OperationsOptions {
   /** Default: the store's. */
   readonly audit?: AuditLog;
-  /** Operations of one project that may run and wait. Default: 20. */
+  /** How many operations of one project may run and wait. Default: 20. */
   readonly maxOpen?: number;
 }
 
-/** What is asked for, and what has become of it. Any number of processes may work on one database. */
+/** Submits, lists, follows and cancels operations. Any number of processes may share a database. */
 export class Operations {
   readonly #store: Store;
   readonly #boss: PgBoss;
-  readonly #bell: Bell;
-  readonly #inTurn = new InTurn();
+  readonly #notifier: OperationNotifier;
+  readonly #submissions = new Map<string, LimitFunction>();
   readonly #audit: AuditLog;
   readonly #maxOpen: number;
 
@@ -74,31 +51,29 @@ export class Operations {
     this.#store = store;
     this.#audit = audit;
     this.#maxOpen = maxOpen;
-    this.#bell = new Bell(store);
+    this.#notifier = new OperationNotifier(store);
     this.#boss = openQueue(store);
   }
 
   /**
-   * Queues an operation. An `up` makes the project known. The operation carries the settings that it
-   * names, and no others: what the project's are then is known when it begins. What changes something
-   * is in the audit trail once it is queued, in one transaction. Rejects with RDEV_BUSY, which names
-   * the operation that is waited for; RDEV_IDEMPOTENCY;
-   * RDEV_NOT_FOUND for a refresh or destroy of a project that is not known; RDEV_CONFLICT for one
-   * that is on another platform.
+   * Queues an operation, and adds the project of an `up` if it does not exist. The operation carries
+   * only the settings that the request names; the project's other settings are read when it begins.
+   * An operation that changes something and its audit event are written in one transaction.
+   *
+   * Rejects with RDEV_BUSY, which names the operation in the way; with RDEV_IDEMPOTENCY; with
+   * RDEV_NOT_FOUND for a refresh or destroy of a project that does not exist; and with RDEV_CONFLICT
+   * for a project of another platform.
    */
-  async submit(input: SubmitInput): Promise<{ operation: Operation; replayed: boolean }> {
-    const stack = projectStackName(input.platform, input.slug);
+  async submit(submission: Submission): Promise<{ operation: Operation; replayed: boolean }> {
+    const stack = projectStackName(submission.platform, submission.slug);
     await this.#boss.start();
-    // One connection a project: a thousand requests at once do not use up the pool.
-    return this.#inTurn.run(stack, () =>
+    return this.#oneAtATime(stack, () =>
       this.#store.exclusively(`operations of ${stack}`, async (transaction) => {
-        const replayed = await replay(transaction, input);
+        const replayed = await findReplayed(transaction, submission);
         if (replayed) return { operation: operationOf(replayed), replayed: true };
-        if (input.ifBusy === "refuse") await refuseIfBusy(transaction, input);
-        await refuseIfFull(transaction, input, this.#maxOpen);
-        await demandKnown(transaction, input);
-        const row = await insert(transaction, input);
-        await addStateEvent(transaction, row);
+        await refuseIfBusy(transaction, submission, this.#maxOpen);
+        await checkProject(transaction, submission);
+        const row = await addSubmission(transaction, submission);
         await this.#boss.send(
           QUEUE,
           {},
@@ -109,7 +84,9 @@ export class Operations {
             db: fromKysely(transaction),
           },
         );
-        if (input.request.kind !== "preview") await this.#recordSubmit(transaction, row);
+        if (row.kind !== "preview") {
+          await this.#record(transaction, "operation.submit", row, row.actor, { ...row.request });
+        }
         return { operation: operationOf(row), replayed: false };
       }),
     );
@@ -135,14 +112,9 @@ export class Operations {
     return rows.map(operationOf);
   }
 
-  /** The project's newest one. */
-  async latest(slug: string): Promise<Operation | undefined> {
-    return (await this.list({ slug, limit: 1 }))[0];
-  }
-
-  /** Those that come after event number `after`; 0 for all. */
+  /** The events after number `after`; 0 returns them from the first. */
   async events(id: string, after: number, limit: number): Promise<NumberedEvent[]> {
-    const rows = await this.#store.run((db) =>
+    return this.#store.run((db) =>
       db
         .selectFrom("operation_events")
         .select(["number", "at", "event"])
@@ -152,235 +124,106 @@ export class Operations {
         .limit(limit)
         .execute(),
     );
-    return rows;
   }
 
   /**
-   * Events as they come, until that of the operation's end. Rejects with RDEV_NOT_FOUND; ends when
-   * the signal is aborted.
+   * Yields events as they are written, up to the operation's last one. Ends early if the signal is
+   * aborted. Rejects with RDEV_NOT_FOUND.
    */
   async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
     let last = after;
-    let isNew = true;
-    let wake = () => undefined as void;
-    const stop = this.#bell.onNews((news) => {
-      if (news.id !== id) return;
-      isNew = true;
+    let hasChange = true;
+    let wake: () => void = () => undefined;
+    const unsubscribe = this.#notifier.subscribe((change) => {
+      if (change.id !== id) return;
+      hasChange = true;
       wake();
     });
     try {
       while (!signal.aborted) {
-        isNew = false;
-        // Before the events: one that ended by then has all of its events.
-        const now = await this.find(id);
-        if (!now) throw notFound(id);
-        const page = await this.events(id, last, PAGE);
+        hasChange = false;
+        // The state is read before the events: if the operation has ended, all its events are there.
+        const operation = await this.find(id);
+        if (!operation) throw notFound(id);
+        const page = await this.events(id, last, PAGE_SIZE);
         for (const event of page) {
           if (signal.aborted) return;
           yield event;
           last = event.number;
         }
-        if (page.length === PAGE) continue;
-        if (!isOpen(now.state)) return;
-        if (!isNew) await waitFor(signal, (resolve) => (wake = resolve));
+        if (page.length === PAGE_SIZE) continue;
+        if (!isOpen(operation.state)) return;
+        if (!hasChange) await nextChange(signal, (resolve) => (wake = resolve));
       }
     } finally {
-      stop();
+      unsubscribe();
     }
   }
 
   /**
-   * Ends an operation that waits, and asks the worker of one that runs, wherever it is, to stop. Of
-   * one that has ended nothing changes. Rejects with RDEV_NOT_FOUND.
+   * Ends an operation that waits, and asks the worker of a running one to stop. An operation that has
+   * ended stays as it is. Rejects with RDEV_NOT_FOUND.
    */
   async cancel(id: string, actor: string): Promise<Operation> {
     await this.#boss.start();
     return this.#store.transaction(async (transaction) => {
-      const row = await lockedRow(transaction, id);
+      let row = await lockedRow(transaction, id);
       if (!row) throw notFound(id);
-      if (row.state !== "queued" && row.state !== "running") {
-        await this.#recordCancel(transaction, row, actor);
-        return operationOf(row);
-      }
-      const state = row.state === "queued" ? "cancelled" : "cancelling";
-      const next = await changeOperation(transaction, id, {
-        state,
-        cancelled_by: actor,
-        ...(state === "cancelled" && { ended_at: new Date() }),
-      });
-      if (state === "cancelled") {
+      if (row.state === "queued") {
+        row = await changeState(transaction, id, {
+          state: "cancelled",
+          cancelled_by: actor,
+          ended_at: new Date(),
+        });
         await this.#boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
+      } else if (row.state === "running") {
+        row = await changeState(transaction, id, { state: "cancelling", cancelled_by: actor });
       }
-      await this.#recordCancel(transaction, next, actor);
-      return operationOf(next);
-    });
-  }
-
-  // Both as the last of their transaction: it holds the audit log's lock until its end.
-
-  #recordSubmit(transaction: StoreTransaction, row: OperationRow): Promise<void> {
-    const { id: asked, slug: projectId, actor, request } = row;
-    return this.#audit.recordIn(transaction, {
-      ...{ action: "operation.submit", projectId, actor, component: "http" },
-      ...{ result: "success", operation: asked, details: { ...request } },
-    });
-  }
-
-  #recordCancel(transaction: StoreTransaction, row: OperationRow, actor: string): Promise<void> {
-    const { id: asked, slug: projectId, state } = row;
-    return this.#audit.recordIn(transaction, {
-      ...{ action: "operation.cancel", projectId, actor, component: "http" },
-      ...{ result: "success", operation: asked, details: { state } },
+      await this.#record(transaction, "operation.cancel", row, actor, { state: row.state });
+      return operationOf(row);
     });
   }
 
   async close(): Promise<void> {
-    await this.#bell.close();
+    await this.#notifier.close();
     await this.#boss.stop({ graceful: false });
   }
-}
 
-async function replay(
-  transaction: StoreTransaction,
-  { actor, idempotency }: SubmitInput,
-): Promise<OperationRow | undefined> {
-  if (!idempotency) return undefined;
-  const row = await transaction
-    .selectFrom("operations")
-    .selectAll()
-    .where("actor", "=", actor)
-    .where("idempotency_key", "=", idempotency.key)
-    .executeTakeFirst();
-  if (row && row.fingerprint !== idempotency.fingerprint) throw usedKey(idempotency.key, row.id);
-  return row;
-}
-
-async function refuseIfBusy(
-  transaction: StoreTransaction,
-  { slug, platform }: SubmitInput,
-): Promise<void> {
-  const holder = await transaction
-    .selectFrom("operations")
-    .selectAll()
-    .where("slug", "=", slug)
-    .where("platform", "=", platform)
-    .where("state", "in", OPEN)
-    .orderBy("id")
-    .limit(1)
-    .executeTakeFirst();
-  if (!holder) return;
-  throw new InfraError(
-    "RDEV_BUSY",
-    `Operation ${holder.id} (${holder.kind}, by ${holder.actor}, ${holder.state} since ` +
-      `${(holder.started_at ?? holder.created_at).toISOString()}) works on "${slug}". Wait until it ` +
-      "has ended, or ask to wait in order.",
-  );
-}
-
-/** What a project may have open is bounded: each waits in the queue, and holds up what comes after. */
-async function refuseIfFull(
-  transaction: StoreTransaction,
-  { slug, platform }: SubmitInput,
-  max: number,
-): Promise<void> {
-  const open = await transaction
-    .selectFrom("operations")
-    .select("id")
-    .where("slug", "=", slug)
-    .where("platform", "=", platform)
-    .where("state", "in", OPEN)
-    .orderBy("id")
-    .limit(max)
-    .execute();
-  if (open.length < max) return;
-  throw new InfraError(
-    "RDEV_BUSY",
-    `${max} operations of "${slug}" run or wait already, and no more may. Wait until operation ` +
-      `${open[0]?.id} has ended, or cancel some.`,
-  );
-}
-
-/**
- * When an operation has its turn among those of all keys: start-time fair queueing. Each operation of a
- * key comes one turn after the one before, and none before those that run. So a key with many
- * operations leaves every other turn to a key with few.
- */
-async function turnOf(transaction: StoreTransaction, actor: string): Promise<number> {
-  const { rows } = await sql<{ turn: number }>`
-    SELECT greatest(
-      (SELECT max(turn) FROM operations WHERE started_at IS NOT NULL),
-      (SELECT max(turn) + 1 FROM operations
-       WHERE actor = ${actor} AND (started_at IS NOT NULL OR state <> 'cancelled')),
-      0) AS turn`.execute(transaction);
-  return rows[0]!.turn;
-}
-
-/** Refuses what does not fit to the projects that are known. An `up` makes its project known. */
-async function demandKnown(
-  transaction: StoreTransaction,
-  { platform, slug, request, mustBeNew }: SubmitInput,
-): Promise<void> {
-  const project = await transaction
-    .selectFrom("projects")
-    .select("platform")
-    .where("slug", "=", slug)
-    .executeTakeFirst();
-  if (project && project.platform !== platform) {
-    throw new InfraError(
-      "RDEV_CONFLICT",
-      `"${slug}" is a project of the platform "${project.platform}", not of "${platform}".`,
-    );
+  /** A stack's submissions use one database connection, so many at once do not exhaust the pool. */
+  #oneAtATime<T>(stack: string, work: () => Promise<T>): Promise<T> {
+    const limit = this.#submissions.get(stack) ?? pLimit(1);
+    this.#submissions.set(stack, limit);
+    return limit(work).finally(() => {
+      if (limit.activeCount + limit.pendingCount === 0) this.#submissions.delete(stack);
+    });
   }
-  if (project && mustBeNew) {
-    throw new InfraError(
-      "RDEV_CONFLICT",
-      `There is a project "${slug}" already. Choose another name, or change that one.`,
-    );
-  }
-  if (!project && (request.kind === "refresh" || request.kind === "destroy")) {
-    throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);
-  }
-  if (project || request.kind !== "up") return;
-  const name = request.settings.name ?? slug;
-  await addProject(transaction, { slug, platform, name, citadelTenantId: null });
-}
 
-async function insert(
-  transaction: StoreTransaction,
-  { platform, slug, request, actor, idempotency }: SubmitInput,
-): Promise<OperationRow> {
-  const settings = "settings" in request ? request.settings : {};
-  const row = await addOperation(transaction, {
-    id: randomUUIDv7(),
-    platform,
-    slug,
-    kind: request.kind,
-    actor,
-    state: "queued",
-    request: jsonText(request),
-    settings: jsonText(settings),
-    turn: await turnOf(transaction, actor),
-    idempotency_key: idempotency?.key ?? null,
-    fingerprint: idempotency?.fingerprint ?? null,
-  });
-  if (!row) throw usedKey(idempotency!.key);
-  return row;
-}
-
-function usedKey(key: string, id?: string): InfraError {
-  return new InfraError(
-    "RDEV_IDEMPOTENCY",
-    `The Idempotency-Key "${key}" was used for another request${id ? ` (operation ${id})` : ""}. ` +
-      "Use a new one for a new request.",
-  );
+  /** Must be the transaction's last write, because it holds the audit log's lock until the end. */
+  #record(
+    transaction: StoreTransaction,
+    action: "operation.submit" | "operation.cancel",
+    { id: operation, slug: projectId }: OperationRow,
+    actor: string,
+    details: Record<string, unknown>,
+  ): Promise<void> {
+    return this.#audit.recordIn(transaction, {
+      action,
+      projectId,
+      actor,
+      component: "http",
+      result: "success",
+      operation,
+      details,
+    });
+  }
 }
 
 function notFound(id: string): InfraError {
   return new InfraError("RDEV_NOT_FOUND", `There is no operation ${id}.`);
 }
 
-/** Until it is woken, for a while at most. */
-async function waitFor(signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
+/** Resolves on a wake-up, on abort, or after POLL_MS. */
+async function nextChange(signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(done, POLL_MS);
     function done() {

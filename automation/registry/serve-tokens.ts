@@ -3,8 +3,8 @@ import rateLimit from "@fastify/rate-limit";
 import fastify, { type FastifyBaseLogger, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { InfraError } from "../../core/errors.ts";
-import { logRequests } from "../service/access-log.ts";
-import { LIMITS } from "../service/parts.ts";
+import { logRequests } from "../service/log.ts";
+import { DEFAULT_LIMITS } from "../service/options.ts";
 import { problemOf } from "../service/problem.ts";
 import { PROBLEM_TYPE } from "../service/schemas/problem.ts";
 import { refuseWrongMethods } from "../service/wrong-methods.ts";
@@ -29,7 +29,7 @@ export interface TokenServer {
 
 /** Serves the registry's token routes, for a platform that runs without the service. */
 export async function serveTokens(options: ServeTokensOptions): Promise<TokenServer> {
-  const { issuer, host, port, logger, limits = LIMITS } = options;
+  const { issuer, host, port, logger, limits = DEFAULT_LIMITS } = options;
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -37,8 +37,8 @@ export async function serveTokens(options: ServeTokensOptions): Promise<TokenSer
       requestIdLogLabel: "request_id",
     }),
     genReqId: () => randomUUID(),
-    bodyLimit: LIMITS.body,
-    requestTimeout: LIMITS.arrival,
+    bodyLimit: DEFAULT_LIMITS.bodyBytes,
+    requestTimeout: DEFAULT_LIMITS.requestTimeoutMs,
     forceCloseConnections: true,
   });
   app.setValidatorCompiler(validatorCompiler);

@@ -4,15 +4,11 @@ import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { type Account, type Holder, parseScopes } from "../../core/registry.ts";
 import { addressOf, type Limiter, limiter } from "../service/limiter.ts";
+import type { ServiceLimits } from "../service/options.ts";
 import { problemResponse } from "../service/schemas/problem.ts";
 import { SERVICE, type TokenIssuer } from "./token-issuer.ts";
 
-export interface TokenLimits {
-  /** Tokens per account and minute. */
-  readonly tokens: number;
-  /** Wrong passwords per address and minute. */
-  readonly strangers: number;
-}
+export type TokenLimits = Pick<ServiceLimits, "tokensPerMinute" | "unauthenticatedPerMinute">;
 
 const tags = ["registry"];
 
@@ -117,9 +113,13 @@ class Authenticator {
   readonly #perAccount: Limiter;
   readonly #wrongPasswords: Limiter;
 
-  constructor(app: FastifyInstance, { tokens, strangers }: TokenLimits) {
-    this.#perAccount = limiter(app, tokens, (request) => accountOf(request)?.username ?? "");
-    this.#wrongPasswords = limiter(app, strangers, addressOf);
+  constructor(app: FastifyInstance, { tokensPerMinute, unauthenticatedPerMinute }: TokenLimits) {
+    this.#perAccount = limiter(
+      app,
+      tokensPerMinute,
+      (request) => accountOf(request)?.username ?? "",
+    );
+    this.#wrongPasswords = limiter(app, unauthenticatedPerMinute, addressOf);
   }
 
   async authenticate(
@@ -153,7 +153,7 @@ class Authenticator {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<Holder | undefined> {
-    const { isExceeded, retryAfter } = await this.#wrongPasswords.look(request);
+    const { isExceeded, retryAfter } = await this.#wrongPasswords.peek(request);
     if (isExceeded) throw tooMany(reply, retryAfter, "from this address with a wrong password");
     return issuer.operator(account);
   }

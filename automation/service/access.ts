@@ -3,10 +3,10 @@ import { InfraError } from "../../core/errors.ts";
 import { type Key, mayActAs, type Role } from "../keys/key.ts";
 import { KeyCache } from "../keys/keys.ts";
 import { addressOf, type Limiter, limiter } from "./limiter.ts";
-import type { Limits, ServiceParts } from "./parts.ts";
-import { Refusals } from "./refusals.ts";
+import type { ServiceLimits, ServiceOptions } from "./options.ts";
+import { RefusalAudit } from "./refusal-audit.ts";
 
-/** Who may use a route: everybody, or keys of that role and above. */
+/** Who may use a route: everybody, or keys with at least this role. */
 export type Access = "open" | Role;
 
 declare module "fastify" {
@@ -20,95 +20,99 @@ declare module "fastify" {
 }
 
 /**
- * Lets in whom a route's `access` names: by key, role and project, and not more often than the limits
- * say. Everything before a request's body is read. Refusals are in the audit trail.
+ * Checks the key, rate limits, role and project of every request, before its body is read. Refusals
+ * are written to the audit trail.
  */
-export function guard(app: FastifyInstance, parts: ServiceParts, limits: Limits): void {
-  const keys = new KeyCache(parts.keys);
-  const strangers = limiter(app, limits.strangers, addressOf);
-  const requests = limiter(app, limits.requests, ({ key }) => key?.id ?? "");
-  const refusals = new Refusals(parts);
+export function requireAccess(
+  app: FastifyInstance,
+  options: ServiceOptions,
+  limits: ServiceLimits,
+): void {
+  const keys = new KeyCache(options.keys);
+  const unauthenticated = limiter(app, limits.unauthenticatedPerMinute, addressOf);
+  const requests = limiter(app, limits.requestsPerMinute, ({ key }) => key?.id ?? "");
+  const refusals = new RefusalAudit(options);
   app.addHook("onClose", () => refusals.close());
 
   app.decorateRequest("key", null);
   app.addHook("onRoute", ({ url, config }) => {
-    if (!config?.access) throw new Error(`${url} does not say who may use it`);
+    if (!config?.access) throw new Error(`the route ${url} has no "access" in its config`);
   });
   app.addHook("onRequest", async (request, reply) => {
     const { access = "open" } = request.routeOptions.config;
     if (access === "open") return;
     try {
-      request.key = await authenticated(request, reply, keys, strangers);
-      await demandQuota(request, reply, requests);
-      demandRole(request.key, access);
-      demandProject(request, (request.params as { slug?: string }).slug);
+      request.key = await authenticate(request, reply, keys, unauthenticated);
+      await requireQuota(request, reply, requests);
+      requireRole(request.key, access);
+      requireProject(request, (request.params as { slug?: string }).slug);
     } catch (error) {
-      if (error instanceof InfraError) await refusals.note(error.code, request);
+      if (error instanceof InfraError) await refusals.record(error.code, request);
       throw error;
     }
   });
 }
 
-/** The key of a request of a route that is not open. */
+/** The key of a request on a route that is not open. */
 export function keyOf({ key }: FastifyRequest): Key {
   if (key) return key;
-  throw new InfraError("RDEV_INTERNAL", "An open route asked for the request's key.");
+  throw new InfraError("RDEV_INTERNAL", "A handler of an open route asked for the request's key.");
 }
 
-/** Throws RDEV_ROLE where the key is good for another project only. */
-export function demandProject(request: FastifyRequest, slug: string | undefined): void {
+/** Throws RDEV_ROLE if the key is bound to another project. */
+export function requireProject(request: FastifyRequest, slug: string | undefined): void {
   const { name, project } = keyOf(request);
   if (project === null || slug === undefined || slug === project) return;
   throw new InfraError(
     "RDEV_ROLE",
-    `The key "${name}" is good for the project "${project}" only. Use a key of the other project, ` +
-      "or one of none.",
+    `The key "${name}" is bound to the project "${project}". Use a key of the other project, or one ` +
+      "that is bound to none.",
   );
 }
 
-/** Throws RDEV_ROLE where the key is good for one project only: what is asked for is of all. */
-export function demandPlatform(request: FastifyRequest): void {
+/** Throws RDEV_ROLE if the key is bound to a project, for routes that show all projects. */
+export function requireUnboundKey(request: FastifyRequest): void {
   const { name, project } = keyOf(request);
   if (project === null) return;
-  throw new InfraError("RDEV_ROLE", `The key "${name}" is good for the project "${project}" only.`);
+  throw new InfraError("RDEV_ROLE", `The key "${name}" is bound to the project "${project}".`);
 }
 
-function demandRole(key: Key, needed: Role): void {
+function requireRole(key: Key, needed: Role): void {
   if (mayActAs(key, needed)) return;
   throw new InfraError(
     "RDEV_ROLE",
-    `The key "${key.name}" is a ${key.role}'s; this needs the role ${needed}.`,
+    `The key "${key.name}" has the role ${key.role}; this route needs the role ${needed}.`,
   );
 }
 
 /**
- * Who knocks too often without a good key is not even looked up. A key that was good a moment ago
- * goes on, whoever knocks beside it from the same address.
+ * An address with too many failed attempts is refused without a look-up of its key. A key that was
+ * valid a moment ago is still let in, so that others at the same address cannot lock it out.
  */
-async function authenticated(
+async function authenticate(
   request: FastifyRequest,
   reply: FastifyReply,
   keys: KeyCache,
-  strangers: Limiter,
+  unauthenticated: Limiter,
 ): Promise<Key> {
   const [, text] = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
   if (text === undefined || !keys.has(text)) {
-    const { isExceeded, retryAfter } = await strangers.look(request);
-    if (isExceeded) throw tooMany(reply, retryAfter, "from this address without a good key");
+    const { isExceeded, retryAfter } = await unauthenticated.peek(request);
+    if (isExceeded) throw tooMany(reply, retryAfter, "from this address without a valid key");
   }
   const key = text === undefined ? undefined : await keys.authenticate(text);
   if (key) return key;
-  await strangers.count(request);
+  await unauthenticated.count(request);
   reply.header("www-authenticate", 'Bearer realm="rdev-infra"');
   throw new InfraError(
     "RDEV_KEY",
     text === undefined
-      ? "Send a key: authorization: Bearer rdk_…. rdev-infra keys create makes one."
-      : "The key is unknown, expired or revoked. rdev-infra keys list shows which are good.",
+      ? 'The request has no key. Send "authorization: Bearer rdk_…"; rdev-infra keys create makes one.'
+      : "The key is unknown, expired or revoked. rdev-infra keys list shows the valid ones.",
   );
 }
 
-async function demandQuota(
+async function requireQuota(
   request: FastifyRequest,
   reply: FastifyReply,
   requests: Limiter,

@@ -1,34 +1,35 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { InfraError } from "../../core/errors.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import { eventView, operationView } from "./schemas/operation.ts";
 
-export interface StreamOptions {
+// Not @fastify/sse: its heartbeats ignore back pressure, so a client that reads nothing fills memory.
+
+export interface EventStreamOptions {
   readonly events: AsyncIterable<NumberedEvent>;
-  /** The operation as it is when its events have ended. */
-  readonly last: () => Promise<Operation | undefined>;
-  /** In ms, between signs of life. */
-  readonly heartbeat: number;
-  /** Ends the stream with a hint to connect again: the service goes. */
-  readonly leaving: AbortSignal;
+  /** Reads the operation once its events have ended. */
+  readonly operation: () => Promise<Operation | undefined>;
+  readonly heartbeatMs: number;
+  /** Aborted on shutdown: the stream ends, and the client reconnects. */
+  readonly shutdown: AbortSignal;
 }
 
-/** In ms: how soon a client connects again. */
-const RETRY = 1_000;
+const RECONNECT_MS = 1_000;
 
 /**
- * Events as server-sent ones (https://html.spec.whatwg.org/multipage/server-sent-events.html): each
- * with its number as id, and at the end `event: end` with the operation. It takes the next event only
- * when the one before was read, so that it holds one at a time.
+ * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each has
+ * its number as id; the last one is `event: end` with the operation. The next event is read only after
+ * the client took the one before, so one event is in memory at a time.
  */
-export async function* eventStream(options: StreamOptions): AsyncGenerator<string> {
-  const { events, last, heartbeat, leaving } = options;
-  yield `retry: ${RETRY}\n\n`;
+export async function* eventStream(options: EventStreamOptions): AsyncGenerator<string> {
+  const { events, operation, heartbeatMs, shutdown } = options;
+  yield `retry: ${RECONNECT_MS}\n\n`;
   const source = events[Symbol.asyncIterator]();
   let next = source.next();
   try {
     for (;;) {
-      const result = await firstOf(next, heartbeat, leaving);
-      if (leaving.aborted) {
+      const result = await withHeartbeat(next, heartbeatMs, shutdown);
+      if (shutdown.aborted) {
         yield ": the service restarts; connect again\n\n";
         return;
       }
@@ -41,27 +42,54 @@ export async function* eventStream(options: StreamOptions): AsyncGenerator<strin
       yield frame(event.event, eventView(result.value), number);
       next = source.next();
     }
-    const operation = await last();
-    if (operation) yield frame("end", operationView(operation));
+    const ended = await operation();
+    if (ended) yield frame("end", operationView(ended));
   } finally {
     next.catch(() => undefined);
     await source.return?.();
   }
 }
 
-/** Undefined where there was nothing for so long, or the service goes. */
-async function firstOf<T>(next: Promise<T>, ms: number, leaving: AbortSignal) {
-  const waited = new AbortController();
-  const signal = AbortSignal.any([waited.signal, leaving]);
-  const nothing = sleep(ms, undefined, { signal }).catch(() => undefined);
+/** Undefined if `next` is still pending after `ms`, or on shutdown. */
+async function withHeartbeat<T>(next: Promise<T>, ms: number, shutdown: AbortSignal) {
+  const settled = new AbortController();
+  const signal = AbortSignal.any([settled.signal, shutdown]);
+  const heartbeat = sleep(ms, undefined, { signal }).catch(() => undefined);
   try {
-    return await Promise.race([next, nothing]);
+    return await Promise.race([next, heartbeat]);
   } finally {
-    waited.abort();
+    settled.abort();
   }
 }
 
-/** JSON has no line break outside of its texts, and none unescaped inside. */
+/** JSON.stringify escapes line breaks, so the data is one line. */
 function frame(type: string, data: object, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+/** Limits the streams that each key has open, because each stream polls the database. */
+export class StreamSlots {
+  readonly #max: number;
+  readonly #open = new Map<string, number>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Returns the function that frees the slot; call it once. Throws RDEV_RATE_LIMITED. */
+  acquire(key: string): () => void {
+    const open = this.#open.get(key) ?? 0;
+    if (open >= this.#max) {
+      throw new InfraError(
+        "RDEV_RATE_LIMITED",
+        `The key has ${open} streams open, which is the limit. End one of them first.`,
+      );
+    }
+    this.#open.set(key, open + 1);
+    return () => {
+      const rest = (this.#open.get(key) ?? 1) - 1;
+      if (rest > 0) this.#open.set(key, rest);
+      else this.#open.delete(key);
+    };
+  }
 }

@@ -6,19 +6,19 @@ const MINUTE = 60_000;
 export interface Usage {
   readonly isExceeded: boolean;
   readonly remaining: number;
-  /** Whole seconds until the count begins anew. */
+  /** In whole seconds. */
   readonly retryAfter: number;
 }
 
-/** Counts requests a minute, apart by what `keyOf` tells of them. */
+/** Counts requests per minute and per key. */
 export interface Limiter {
-  /** Counts this one, too. */
+  /** Counts this request. */
   count(request: FastifyRequest): Promise<Usage>;
-  /** Whether one more would be too many. */
-  look(request: FastifyRequest): Promise<Usage>;
+  /** Whether one more request would exceed the limit. */
+  peek(request: FastifyRequest): Promise<Usage>;
 }
 
-/** A client's address. Of IPv6 the first 64 bits: whoever has one such address has all that begin so. */
+/** A client's address. For IPv6 its /64 network, because one client usually has all of it. */
 export function addressOf({ ip }: Pick<FastifyRequest, "ip">): string {
   return normalizeIP(ip, 64);
 }
@@ -28,7 +28,7 @@ export function limiter(
   max: number,
   keyOf: (request: FastifyRequest) => string,
 ): Limiter {
-  // It counts in memory, and forgets whom it has not seen for longest: a flood cannot fill it.
+  // Counts are in an LRU cache, so a flood of keys cannot fill memory.
   const check = app.createRateLimit({ max, timeWindow: MINUTE, keyGenerator: keyOf });
   const usage = async (request: FastifyRequest, increment: boolean): Promise<Usage> => {
     const found = await check(request, { increment });
@@ -37,5 +37,5 @@ export function limiter(
     const full = increment ? isExceeded : remaining === 0;
     return { isExceeded: full, remaining, retryAfter: Math.max(1, ttlInSeconds) };
   };
-  return { count: (request) => usage(request, true), look: (request) => usage(request, false) };
+  return { count: (request) => usage(request, true), peek: (request) => usage(request, false) };
 }

@@ -1,17 +1,17 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
-import { tidyDocument } from "./tidy-document.ts";
 
-const DESCRIPTION = `Creates and destroys the infrastructure of projects, and tells how they stand.
+const DESCRIPTION = `Creates and destroys the infrastructure of projects, and reports their status.
 
-What takes time is an operation: a request is answered at once with 202, and the operation is followed
-at its Location, live as a stream of events. One operation of a project runs at a time.
+Work that takes time is an operation: the service answers a request at once with 202, and the client
+follows the operation at its Location, live as a stream of events. A project has one running operation
+at a time.
 
 Every problem is answered as application/problem+json (RFC 9457) with a stable code.`;
 
-/** The document of the API, made from the schemas that requests are checked with. */
-export async function describeApi(app: FastifyInstance): Promise<void> {
+/** Serves the OpenAPI document, which is generated from the schemas that validate requests. */
+export async function serveOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -21,26 +21,26 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         description: DESCRIPTION,
         license: { name: "Proprietary", identifier: "LicenseRef-Proprietary" },
       },
-      servers: [{ url: "http://127.0.0.1:8080", description: "As npm run service starts it." }],
+      servers: [{ url: "http://127.0.0.1:8080", description: "The address of npm run service." }],
       tags: [
-        { name: "projects", description: "What is wanted, and what is there." },
-        { name: "operations", description: "What was asked for, and what has become of it." },
+        { name: "projects", description: "Projects: their settings, status and outputs." },
+        { name: "operations", description: "Operations: their progress and outcome." },
         { name: "registry", description: "Tokens for the image registry, by Docker's scheme." },
-        { name: "audit", description: "The record of all that was done." },
-        { name: "health", description: "Of the service itself." },
-        { name: "problems", description: "What the codes of problems mean." },
+        { name: "audit", description: "The audit trail." },
+        { name: "health", description: "Health and metrics of the service." },
+        { name: "problems", description: "The meaning of problem codes." },
       ],
       components: {
         securitySchemes: {
           key: {
             type: "http",
             scheme: "bearer",
-            description: "A key of `rdev-infra keys create`, as rdk_….",
+            description: "A key from `rdev-infra keys create`: rdk_….",
           },
           registryAccount: {
             type: "http",
             scheme: "basic",
-            description: "An account of the image registry, as a project's pipeline has one.",
+            description: "An account of the image registry. Each project's pipeline has one.",
           },
         },
       },
@@ -51,5 +51,78 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   });
   app.get("/openapi.json", { config: { access: "open" }, schema: { hide: true } }, async () =>
     app.swagger(),
+  );
+}
+
+type Json = Record<string, unknown>;
+
+const REF = "#/components/schemas/";
+const SAFE_INTEGERS = new Set<unknown>([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]);
+
+/** Makes the generated document readable: unused components and redundant keywords are removed. */
+function tidyDocument<T extends object>(document: T): T {
+  const tidy = withoutRedundancy(document) as Json;
+  const components = tidy["components"] as Json;
+  const schemas = components["schemas"] as Record<string, unknown>;
+  const used = usedNames(tidy["paths"], schemas);
+  // The plugin appends "Input" to every schema of a request, also if no schema of a response differs.
+  const nameOf = (name: string) => {
+    const short = name.replace(/Input$/, "");
+    return used.has(short) ? name : short;
+  };
+  const kept = [...used].sort().map((name) => [nameOf(name), schemas[name]]);
+  return withNames(
+    { ...tidy, components: { ...components, schemas: Object.fromEntries(kept) as Json } },
+    nameOf,
+  ) as T;
+}
+
+function usedNames(paths: unknown, schemas: Record<string, unknown>): Set<string> {
+  const used = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value as Json)) {
+      if (key !== "$ref" || typeof inner !== "string") visit(inner);
+      else if (inner.startsWith(REF)) {
+        const name = inner.slice(REF.length);
+        if (!used.has(name)) {
+          used.add(name);
+          visit(schemas[name]);
+        }
+      }
+    }
+  };
+  visit(paths);
+  return used;
+}
+
+function withNames(value: unknown, nameOf: (name: string) => string): unknown {
+  return mapMembers(value, (key, inner) =>
+    key === "$ref" && typeof inner === "string" && inner.startsWith(REF)
+      ? REF + nameOf(inner.slice(REF.length))
+      : withNames(inner, nameOf),
+  );
+}
+
+function withoutRedundancy(value: unknown): unknown {
+  const { format, type } = (value ?? {}) as Json;
+  const isRedundant = (key: string, inner: unknown) =>
+    (key === "pattern" && (format === "date-time" || format === "uuid")) ||
+    ((key === "minimum" || key === "maximum") && type === "integer" && SAFE_INTEGERS.has(inner)) ||
+    (key === "propertyNames" && type === "object");
+  return mapMembers(value, (key, inner) =>
+    isRedundant(key, inner) ? undefined : withoutRedundancy(inner),
+  );
+}
+
+/** Replaces every member by the result of `change`; undefined removes it. */
+function mapMembers(value: unknown, change: (key: string, inner: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((inner, index) => change(String(index), inner));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => {
+      const changed = change(key, inner);
+      return changed === undefined ? [] : [[key, changed]];
+    }),
   );
 }

@@ -3,14 +3,14 @@ import type { FastifyError, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { ERROR_CODES, type ErrorCode, HTTP_STATUS, InfraError } from "../../core/errors.ts";
-import { IllFormedRequest, illFormedPaths } from "./ill-formed.ts";
+import { InvalidTextError, invalidTextPaths } from "./invalid-text.ts";
 import type { Problem, ProblemItem } from "./schemas/problem.ts";
 
-/** What a problem is told of. */
-type Asked = Pick<FastifyRequest, "id"> &
+/** The parts of a request that a problem can name. A request that Node could not parse has an id only. */
+type RequestParts = Pick<FastifyRequest, "id"> &
   Partial<Pick<FastifyRequest, "body" | "query" | "params" | "headers" | "routeOptions">>;
 
-/** What Fastify's own statuses mean in ours; a status that is not here is RDEV_REQUEST. */
+/** The codes for Fastify's own statuses. Any other status is RDEV_REQUEST. */
 const BY_STATUS: Readonly<Partial<Record<number, ErrorCode>>> = {
   404: "RDEV_NOT_FOUND",
   405: "RDEV_METHOD",
@@ -19,22 +19,22 @@ const BY_STATUS: Readonly<Partial<Record<number, ErrorCode>>> = {
   429: "RDEV_RATE_LIMITED",
 };
 
-/** The way out, for what Fastify says in words of its own. */
+/** Replacements for Fastify's messages. */
 const DETAILS: Readonly<Record<string, string>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: "The body is larger than the service takes.",
+  FST_ERR_CTP_BODY_TOO_LARGE: "The body is larger than the service accepts.",
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send the body as content-type: application/json.",
-  FST_ERR_CTP_EMPTY_JSON_BODY: "The body is empty. Send {} or leave the content-type out.",
-  FST_ERR_BAD_URL: "The address holds a % that begins no character.",
-  FST_ERR_MAX_PARAM_LENGTH: "A part of the address is too long.",
+  FST_ERR_CTP_EMPTY_JSON_BODY: "The body is empty. Send {}, or leave out the content-type.",
+  FST_ERR_BAD_URL: "The URL has a % that does not begin an encoded character.",
+  FST_ERR_MAX_PARAM_LENGTH: "A part of the URL is too long.",
 };
 
 /**
- * What a client is told of any error. Nothing of what went wrong inside: that is in the log, under
- * the same id.
+ * The answer to any error. For internal errors it has no details: they are in the log, under the same
+ * id.
  */
-export function problemOf(error: unknown, request: Asked): Problem {
-  if (hasZodFastifySchemaValidationErrors(error) || error instanceof IllFormedRequest) {
-    return invalid(request);
+export function problemOf(error: unknown, request: RequestParts): Problem {
+  if (hasZodFastifySchemaValidationErrors(error) || error instanceof InvalidTextError) {
+    return invalidRequest(request);
   }
   if (error instanceof InfraError) {
     const status = HTTP_STATUS[error.code];
@@ -48,8 +48,8 @@ export function problemOf(error: unknown, request: Asked): Problem {
   return problem(BY_STATUS[statusCode] ?? "RDEV_REQUEST", statusCode, detail, request);
 }
 
-/** Of a request that did not get so far as to be one. */
-export function problemOfStatus(status: number, request: Asked): Problem {
+/** The answer to data that Node could not parse as a request. */
+export function problemOfStatus(status: number, request: RequestParts): Problem {
   return problem(BY_STATUS[status] ?? "RDEV_REQUEST", status, STATUS_CODES[status], request);
 }
 
@@ -57,20 +57,22 @@ function problem(
   code: ErrorCode,
   status: number,
   detail: string | undefined,
-  { id }: Asked,
+  { id }: RequestParts,
 ): Problem {
   const title = ERROR_CODES[code];
-  const again = status === 503 || status === 504 ? " Try again." : "";
+  const retry = status === 503 || status === 504 ? " Try again." : "";
   return {
     type: `/problems/${code}`,
-    ...{ title, status, code },
-    detail: detail ?? `${title}${again} The service's log says more of request ${id}.`,
+    title,
+    status,
+    code,
+    detail: detail ?? `${title}${retry} The service's log has the details of request ${id}.`,
     instance: `urn:uuid:${id}`,
   };
 }
 
-/** All that is wrong with all parts of a request: Fastify stops at the first part. */
-function invalid(request: Asked): Problem {
+/** Validates all parts of a request again, because Fastify stops at the first invalid part. */
+function invalidRequest(request: RequestParts): Problem {
   const schema = (request.routeOptions?.schema ?? {}) as Record<string, unknown>;
   const errors = [
     ...itemsOf("path", schema["params"], request.params),
@@ -78,35 +80,40 @@ function invalid(request: Asked): Problem {
     ...itemsOf("header", schema["headers"], request.headers),
     ...itemsOf("body", schema["body"], request.body),
   ];
-  const many = errors.length === 1 ? "One thing is" : `${errors.length} things are`;
+  const count = errors.length === 1 ? "One thing is" : `${errors.length} things are`;
   const list = errors.map((item) => `${item.in} ${item.pointer}: ${item.detail}`).join("; ");
-  const detail = `${many} wrong: ${list}`;
+  const detail = `${count} wrong: ${list}`;
   return { ...problem("RDEV_REQUEST", HTTP_STATUS.RDEV_REQUEST, detail, request), errors };
 }
 
-function itemsOf(part: ProblemItem["in"], schema: unknown, given: unknown): ProblemItem[] {
-  const illFormed = (part === "header" ? [] : illFormedPaths(given)).map((path) => ({
-    ...{ in: part, pointer: pointerOf(path), detail: "It holds NUL or half of a surrogate pair." },
-    ...shown(given, path),
+function itemsOf(part: ProblemItem["in"], schema: unknown, value: unknown): ProblemItem[] {
+  const invalidText = (part === "header" ? [] : invalidTextPaths(value)).map((path) => ({
+    in: part,
+    pointer: pointerOf(path),
+    detail: "The text has a NUL character or a lone surrogate.",
+    ...shownValue(value, path),
   }));
-  return [...illFormed, ...schemaItems(part, schema, given)];
+  return [...invalidText, ...schemaItems(part, schema, value)];
 }
 
-function schemaItems(part: ProblemItem["in"], schema: unknown, given: unknown): ProblemItem[] {
+function schemaItems(part: ProblemItem["in"], schema: unknown, value: unknown): ProblemItem[] {
   if (!(schema instanceof z.ZodType)) return [];
-  const issues = schema.safeParse(given).error?.issues ?? [];
+  const issues = schema.safeParse(value).error?.issues ?? [];
   return issues.flatMap((issue) => {
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({
-        ...{ in: part, pointer: pointerOf([...issue.path, key]) },
-        detail: "There is nothing of this name here.",
+        in: part,
+        pointer: pointerOf([...issue.path, key]),
+        detail: "The name is unknown.",
       }));
     }
     return [
       {
-        ...{ in: part, pointer: pointerOf(issue.path), detail: issue.message },
-        // A header may be a credential.
-        ...(part !== "header" && shown(given, issue.path)),
+        in: part,
+        pointer: pointerOf(issue.path),
+        detail: issue.message,
+        // A header may hold a credential.
+        ...(part !== "header" && shownValue(value, issue.path)),
       },
     ];
   });
@@ -120,8 +127,8 @@ function pointerOf(path: readonly PropertyKey[]): string {
 
 const MAX_SHOWN = 100;
 
-function shown(given: unknown, path: readonly PropertyKey[]): Pick<ProblemItem, "value"> {
-  let value = given;
+function shownValue(from: unknown, path: readonly PropertyKey[]): Pick<ProblemItem, "value"> {
+  let value = from;
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
     return {};

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
+import pTimeout from "p-timeout";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { connection, issuesRegistryTokens } from "../../core/connections.ts";
@@ -22,39 +22,39 @@ import {
   requireSchema,
 } from "../store/require-schema.ts";
 import { Store } from "../store/store.ts";
-import { registerOperationMetrics } from "./operation-metrics.ts";
+import { registerOperationMetrics } from "./metrics.ts";
 import { createService } from "./service.ts";
 
 export interface RunOptions {
-  /** The platform that the projects are on, as `staging`. */
+  /** The platform of the projects: `staging`. */
   readonly platform: string;
-  /** The database, as the role that may only add to the audit log. It must be migrated. */
+  /** The migrated database, with the role that can only append to the audit log. */
   readonly database: { readonly url: string };
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number;
-  /** Operations at once. Default: one a core. */
+  /** Operations at once. Default: one per core. */
   readonly concurrency?: number | undefined;
-  /** Requests a minute of one key. */
+  /** Requests per minute and key. */
   readonly rateLimit: number;
   readonly trustedProxies?: string | undefined;
   readonly logger: Logger;
 }
 
 export interface RunningService {
-  /** As `http://127.0.0.1:8080`. */
+  /** For example `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly keys: Keys;
   /**
-   * Takes nothing new, lets what runs end, and gives back to the queue what has not ended by the
-   * deadline, in ms.
+   * Refuses new requests and waits for running operations. Those that have not ended by the deadline,
+   * in ms, return to the queue.
    */
   stop(options: { readonly deadline: number }): Promise<void>;
 }
 
 /**
- * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE where the database
- * is not this version's, or its role may do more than the service needs.
+ * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE if the database's
+ * schema is not this version's, or its role has more rights than the service needs.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, logger } = options;
@@ -72,19 +72,23 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const { enabled } = connection("citadelEnabled");
   const runner = new Runner({ store, log: logger, ...(concurrency && { concurrency }) });
   const app = await createService({
-    ...{ platform, operations, keys, logger, tokenIssuer },
+    platform,
+    operations,
+    keys,
+    logger,
+    tokenIssuer,
     projects: new ProjectRecords(store),
     audit,
     auditPage: (query) => auditPage(store, query),
     checkReady: () => checkDatabase(store),
     metrics: metricsOf(store),
-    limits: { requests: options.rateLimit },
+    limits: { requestsPerMinute: options.rateLimit },
     trustedProxies: options.trustedProxies,
   });
-  const leaving = new AbortController();
-  const shipping = enabled ? ship(store, platform, logger, leaving.signal) : undefined;
+  const shutdown = new AbortController();
+  const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
   const stop = async (deadline: number) => {
-    leaving.abort();
+    shutdown.abort();
     await app.close();
     await runner.stop({ deadline });
     await operations.close();
@@ -107,18 +111,16 @@ async function requireDatabase(store: Store, log: Logger): Promise<void> {
   if (await isOpenToAll(store)) log.warn({ component: "service" }, OPEN_TO_ALL);
 }
 
-/** In ms. Who asks whether it is ready does not wait as long as a request may. */
-const PATIENCE = 3_000;
+/** In ms. A readiness probe does not wait as long as a request. */
+const READY_TIMEOUT = 3_000;
 
-/** Whether it answers, and is migrated. */
+/** Rejects if the database does not answer or is not migrated. */
 async function checkDatabase(store: Store): Promise<void> {
-  const asked = store.run((db) => sql`SELECT 1 FROM api_keys, operations LIMIT 1`.execute(db));
-  const late = sleep(PATIENCE, undefined, { ref: false }).then(() => {
-    throw new InfraError("RDEV_UNREACHABLE", "The database does not answer.");
+  const query = store.run((db) => sql`SELECT 1 FROM api_keys, operations LIMIT 1`.execute(db));
+  await pTimeout(query, {
+    milliseconds: READY_TIMEOUT,
+    message: new InfraError("RDEV_UNREACHABLE", "The database does not answer."),
   });
-  asked.catch(() => undefined);
-  late.catch(() => undefined);
-  await Promise.race([asked, late]);
 }
 
 function metricsOf(store: Store): Registry {

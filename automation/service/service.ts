@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Socket } from "node:net";
 import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
 import fastify, {
   type FastifyInstance,
@@ -10,15 +10,15 @@ import fastify, {
 } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { InfraError } from "../../core/errors.ts";
-import { logRequests } from "./access-log.ts";
-import { guard } from "./access.ts";
-import { IllFormedRequest, illFormedPaths } from "./ill-formed.ts";
+import { tokenRoutes } from "../registry/token-routes.ts";
+import { requireAccess } from "./access.ts";
+import { InvalidTextError, invalidTextPaths } from "./invalid-text.ts";
+import { logRequests } from "./log.ts";
 import { measureRequests } from "./metrics.ts";
-import { describeApi } from "./openapi.ts";
-import { LIMITS, type ServiceParts } from "./parts.ts";
+import { serveOpenApi } from "./openapi.ts";
+import { DEFAULT_LIMITS, type ServiceOptions } from "./options.ts";
 import { problemOf, problemOfStatus } from "./problem.ts";
 import { auditRoutes } from "./routes/audit.ts";
-import { tokenRoutes } from "../registry/token-routes.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { problemRoutes } from "./routes/problems.ts";
@@ -27,89 +27,90 @@ import { PROBLEM_TYPE } from "./schemas/problem.ts";
 import { refuseWrongMethods } from "./wrong-methods.ts";
 
 /**
- * The API over HTTP. `close()` answers what is under way, ends streams of events with a hint to
- * connect again, and takes nothing new.
+ * The HTTP API. `close()` refuses new requests, answers those under way, and ends event streams so
+ * that their clients reconnect.
  */
-export async function createService(parts: ServiceParts): Promise<FastifyInstance> {
-  const limits = { ...LIMITS, ...parts.limits };
-  const leaving = new AbortController();
+export async function createService(options: ServiceOptions): Promise<FastifyInstance> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const shutdown = new AbortController();
   const app = fastify({
-    loggerInstance: parts.logger,
+    loggerInstance: options.logger,
     logController: new LogController({
       disableRequestLogging: true,
       requestIdLogLabel: "request_id",
     }),
     genReqId: () => randomUUID(),
-    bodyLimit: limits.body,
-    requestTimeout: limits.arrival,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestTimeoutMs,
     http: {
-      headersTimeout: limits.arrival, // Node swaps the two where this one is longer
-      // How often Node looks for requests that are late; its own 30 s is as long as they may take.
-      connectionsCheckingInterval: Math.min(limits.arrival, 5_000),
+      // Node exchanges headersTimeout and requestTimeout if the first is longer.
+      headersTimeout: limits.requestTimeoutMs,
+      // Node's default is 30 s, so a request could take twice its timeout.
+      connectionsCheckingInterval: Math.min(limits.requestTimeoutMs, 5_000),
     },
-    return503OnClosing: false, // it would say so in a form of its own
+    return503OnClosing: false, // its answer is no problem document
     forceCloseConnections: "idle",
-    trustProxy: parts.trustedProxies ?? false,
+    trustProxy: options.trustedProxies ?? false,
     routerOptions: { maxParamLength: 200 },
-    clientErrorHandler: refuseRaw,
-    frameworkErrors: tell,
+    clientErrorHandler: refuseUnparsed,
+    frameworkErrors: sendProblem,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler(tell);
+  app.setErrorHandler(sendProblem);
   app.removeContentTypeParser("text/plain");
   app.addHook("preClose", async () => {
-    leaving.abort(goes());
-    // Else a client that connected and asked for nothing would hold it up for ever.
-    setTimeout(() => app.server.closeAllConnections(), limits.farewell).unref();
+    shutdown.abort(restarting());
+    // Otherwise a client that connects and sends nothing delays the shutdown forever.
+    setTimeout(() => app.server.closeAllConnections(), limits.shutdownGraceMs).unref();
   });
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
-    if (leaving.signal.aborted) {
+    if (shutdown.signal.aborted) {
       reply.header("connection", "close").header("retry-after", 1);
-      if (request.routeOptions.url !== "/healthz") throw goes();
+      if (request.routeOptions.url !== "/healthz") throw restarting();
     }
   });
-  // An empty body is one without fields.
+  // A missing body counts as {}.
   app.addHook("preValidation", async (request) => {
     if (request.routeOptions.schema?.body) request.body ??= {};
     const { body, query, params, is404 } = request;
-    if (!is404 && illFormedPaths([body, query, params]).length > 0) throw new IllFormedRequest();
+    if (!is404 && invalidTextPaths([body, query, params]).length > 0) throw new InvalidTextError();
   });
   await app.register(rateLimit, { global: false });
   logRequests(app);
-  measureRequests(app, parts.metrics);
+  measureRequests(app, options.metrics);
   const addWrongMethods = refuseWrongMethods(app);
-  guard(app, parts, limits);
+  requireAccess(app, options, limits);
   app.setNotFoundHandler(async ({ method }) => {
-    throw new InfraError("RDEV_NOT_FOUND", `There is nothing at this address for ${method}.`);
+    throw new InfraError("RDEV_NOT_FOUND", `No route matches this URL for ${method}.`);
   });
 
-  await describeApi(app);
-  await app.register(projectRoutes(parts));
-  await app.register(operationRoutes({ parts, limits, leaving: leaving.signal }));
-  await app.register(auditRoutes(parts));
-  await app.register(healthRoutes(parts, limits, leaving.signal));
-  await app.register(tokenRoutes(parts.tokenIssuer, limits));
+  await serveOpenApi(app);
+  await app.register(projectRoutes(options));
+  await app.register(operationRoutes(options, limits, shutdown.signal));
+  await app.register(auditRoutes(options));
+  await app.register(healthRoutes(options, limits, shutdown.signal));
+  await app.register(tokenRoutes(options.tokenIssuer, limits));
   await app.register(problemRoutes);
   addWrongMethods();
   return app;
 }
 
-function goes(): InfraError {
+function restarting(): InfraError {
   return new InfraError("RDEV_UNREACHABLE", "The service restarts. Try again.");
 }
 
-function tell(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request);
   reply.header("x-request-id", request.id);
   void reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
 }
 
-/** What Node could not read as a request, answered on the bare connection. */
-function refuseRaw(error: NodeJS.ErrnoException, socket: Socket): void {
+/** Answers data that Node could not parse as a request, on the bare socket. */
+function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const status = RAW[error.code ?? ""] ?? 400;
+  const status = PARSE_ERRORS[error.code ?? ""] ?? 400;
   const body = JSON.stringify(problemOfStatus(status, { id: randomUUID() }));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
@@ -118,7 +119,7 @@ function refuseRaw(error: NodeJS.ErrnoException, socket: Socket): void {
   );
 }
 
-const RAW: Readonly<Record<string, number>> = {
+const PARSE_ERRORS: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431,
 };

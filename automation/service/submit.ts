@@ -2,63 +2,68 @@ import { hash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { OperationRequest } from "../../core/operation.ts";
-import { demandProject, keyOf } from "./access.ts";
-import type { ServiceParts } from "./parts.ts";
+import { keyOf, requireProject } from "./access.ts";
+import type { ServiceOptions } from "./options.ts";
 import { operationSchema, type OperationView, operationView } from "./schemas/operation.ts";
 
-/** Headers and query of every route that starts an operation. */
+/** Headers of every route that starts an operation. */
 export const submitHeaders = z.looseObject({
   "idempotency-key": z
     .string()
-    .regex(/^[\x21-\x7e]{1,200}$/, "is not of 1 to 200 visible ASCII characters")
+    .regex(/^[\x21-\x7e]{1,200}$/, "must be 1 to 200 visible ASCII characters")
     .optional()
     .meta({
       description:
-        "Any text of yours, as a UUID. The same request with the same key again is answered with the " +
-        "operation that the first one started; another request with it is refused.",
+        "Any text, such as a UUID. If the same request is sent again with the same key, the answer is " +
+        "the operation that the first one started. Another request with the key is refused.",
     }),
 });
 
+/** Query parameters of every route that starts an operation. */
 export const submitQuery = {
   ifBusy: z.enum(["wait", "refuse"]).default("wait").meta({
-    description:
-      "Where another operation of the project runs or waits: wait in order, or answer 409.",
+    description: "If another operation of the project runs or waits: wait in order, or answer 409.",
   }),
 };
 
 export const acceptedResponse = operationSchema.meta({
-  description: "It is accepted. Location says where it is followed.",
+  description: "The operation is queued. Follow it at the address in Location.",
 });
 
-interface Submission {
+interface SubmitRequest {
   readonly slug: string;
   readonly request: OperationRequest;
   readonly ifBusy: "wait" | "refuse";
   readonly mustBeNew?: boolean;
 }
 
-/** Starts an operation for the request's key, and answers with it. */
+/** Submits an operation for the request's key, and sets the answer's status and headers. */
 export async function submit(
-  { platform, operations }: ServiceParts,
-  request: FastifyRequest,
+  { platform, operations }: ServiceOptions,
+  httpRequest: FastifyRequest,
   reply: FastifyReply,
-  { slug, request: asked, ifBusy, mustBeNew = false }: Submission,
+  { slug, request, ifBusy, mustBeNew = false }: SubmitRequest,
 ): Promise<OperationView> {
-  demandProject(request, slug);
-  request.about.project = slug;
-  const { name: actor } = keyOf(request);
-  const key = request.headers["idempotency-key"] as string | undefined;
+  requireProject(httpRequest, slug);
+  httpRequest.subject.project = slug;
+  const { name: actor } = keyOf(httpRequest);
+  const key = httpRequest.headers["idempotency-key"] as string | undefined;
   const { operation, replayed } = await operations.submit({
-    ...{ platform, slug, request: asked, actor, ifBusy, mustBeNew },
-    ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(slug, asked) } }),
+    platform,
+    slug,
+    request,
+    actor,
+    ifBusy,
+    mustBeNew,
+    ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(slug, request) } }),
   });
-  request.about.operation = operation.id;
+  httpRequest.subject.operation = operation.id;
   reply.code(202).header("location", `/v1/operations/${operation.id}`);
   if (replayed) reply.header("idempotency-replayed", "true");
   return operationView(operation);
 }
 
-/** Of what is asked, not of how it was written: zod gives the fields in one order. */
+/** Independent of how the client wrote the body, because zod returns fields in a fixed order. */
 function fingerprint(slug: string, request: OperationRequest): string {
   return hash("sha256", JSON.stringify([slug, request]));
 }

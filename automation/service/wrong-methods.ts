@@ -1,7 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { InfraError } from "../../core/errors.ts";
 
-/** Answers 405 with `Allow` where an address exists, but not with that method. */
+/**
+ * Answers 405 with `Allow` if a route exists, but not for the method. Call it before the routes are
+ * registered, and the function that it returns after them.
+ */
 export function refuseWrongMethods(app: FastifyInstance): () => void {
   const routes = new Map<string, Set<string>>();
   app.addHook("onRoute", ({ url, method }) => {
@@ -10,17 +13,19 @@ export function refuseWrongMethods(app: FastifyInstance): () => void {
     routes.set(url, methods);
   });
   return () => {
-    for (const [url, there] of [...routes]) {
-      const allowed = [...there].sort().join(", ");
-      const method = app.supportedMethods.filter((one) => !there.has(one));
+    for (const [url, methods] of [...routes]) {
+      const allowed = [...methods].sort().join(", ");
       app.route({
-        ...{ url, method, schema: { hide: true }, config: { access: "open" } },
-        // Before the body is read: containerd sends a form, and asks by GET only after a 405.
+        url,
+        method: app.supportedMethods.filter((one) => !methods.has(one)),
+        schema: { hide: true },
+        config: { access: "open" },
+        // Before the body is read: containerd posts a form first, and uses GET after a 405.
         onRequest: async (request, reply) => {
           reply.header("allow", allowed);
           throw new InfraError(
             "RDEV_METHOD",
-            `${request.method} does not go here; what goes: ${allowed}.`,
+            `The method ${request.method} is not allowed; allowed: ${allowed}.`,
           );
         },
         handler: async () => undefined,

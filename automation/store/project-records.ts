@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { Operation } from "../../core/operation.ts";
-import { OPEN, operationOf } from "../operations/rows.ts";
+import { OPEN_STATES, operationOf } from "../operations/tables.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -130,7 +130,7 @@ export class ProjectRecords {
         .selectFrom("operations")
         .select(["slug", "request"])
         .where("slug", "in", slugs)
-        .where("state", "in", OPEN)
+        .where("state", "in", OPEN_STATES)
         .where("kind", "in", ["up", "destroy"])
         .orderBy("id")
         .execute(),

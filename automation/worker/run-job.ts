@@ -7,7 +7,7 @@ import { projectStackName } from "../../core/stack-name.ts";
 import { CommandFailure } from "../engine/command.ts";
 import type { StackConfig } from "../engine/config.ts";
 import {
-  NO_CHANGES,
+  notBegun,
   type OperationEvent,
   type Outcome,
   type Remaining,
@@ -19,8 +19,7 @@ import { platformSettingsOf } from "../engine/requirements.ts";
 import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
 import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
 import { findLeftovers } from "../leftovers.ts";
-import type { Job } from "./job.ts";
-import type { JobResult } from "./messages.ts";
+import type { Job, JobResult } from "./messages.ts";
 
 export interface JobContext {
   /** A work folder that no other operation uses. */
@@ -86,7 +85,7 @@ class JobRun {
     const before = await this.#readState();
     if (needsEmpty) {
       const refusal = await this.#refusalUnlessEmpty(before).catch(asInfraError);
-      if (refusal) return this.#result(notStarted(refusal));
+      if (refusal) return this.#result(notBegun(refusal));
       await this.#onFoundEmpty();
     }
     const config = stackConfig(this.#job.settings);
@@ -100,8 +99,8 @@ class JobRun {
     const remaining = wasUp ? [] : await this.#leftoversAfter(outcome.settings);
     // A retry also finds the resources of the attempts before it. Those may be undone too, because
     // needsEmpty is false then and the first attempt found nothing.
-    const mayUndo = this.#hasStarted && !(needsEmpty && this.#foundOthers);
-    return this.#result(outcome, { remaining, mayUndo });
+    const mayRollBack = this.#hasStarted && !(needsEmpty && this.#foundOthers);
+    return this.#result(outcome, { remaining, mayRollBack });
   }
 
   /** Returns undefined if there is no stack. */
@@ -138,7 +137,7 @@ class JobRun {
     return noRollback(slug, found.map(describeLeftover));
   }
 
-  async #preview({ of, ofNothing }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
+  async #preview({ of, isNewProject }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
     if (of === "destroy") {
       return this.#result(await previewDestroy(this.#stack, this.#options));
     }
@@ -146,19 +145,19 @@ class JobRun {
     const config = stackConfig(this.#job.settings);
     const options = { ...this.#options, config, formerly, create: true };
     const outcome = await preview(this.#stack, options);
-    if (ofNothing) await removeRecord(this.#stack, this.#options);
+    if (isNewProject) await removeRecord(this.#stack, this.#options);
     return this.#result(outcome);
   }
 
   /** Removes the stack's record only if the servers say that nothing is left. */
   async #destroy(): Promise<Result> {
     const state = await this.#readState();
-    if (state instanceof InfraError) return this.#result(notStarted(state));
+    if (state instanceof InfraError) return this.#result(notBegun(state));
     let kept: ProjectChanges;
     try {
       kept = this.#keptByDestroy(state);
     } catch (error) {
-      return this.#result(notStarted(asInfraError(error)));
+      return this.#result(notBegun(asInfraError(error)));
     }
     const { retainData, retainRepository } = kept;
     const owner = ownerIn(this.#stack, state);
@@ -226,7 +225,7 @@ class JobRun {
   }
 
   #result(outcome: Outcome, more: Partial<Result> = {}): Result {
-    const defaults = { remaining: [], gone: false, mayUndo: false, killed: this.#wasKilled };
+    const defaults = { remaining: [], gone: false, mayRollBack: false, killed: this.#wasKilled };
     return { outcome, ...defaults, ...more };
   }
 }
@@ -253,11 +252,6 @@ function noRollback(slug: string, existing: readonly string[]): InfraError {
       '"onFailure": "keep". These exist already:',
     existing,
   );
-}
-
-function notStarted({ code, message }: InfraError): Outcome {
-  const errors = [{ code, message: `Nothing was done. ${message}` }];
-  return { result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors };
 }
 
 function withRemaining(outcome: Outcome, remaining: readonly Remaining[]): Outcome {

@@ -8,8 +8,7 @@ import type { LockHolder } from "../engine/quirks/cli-text.ts";
 import { makeWorkFolder } from "../engine/folders.ts";
 import { memoryOf } from "../processes/processes.ts";
 import { killWorkerProcesses, workerEnvironment, workerProcesses } from "./environment.ts";
-import type { Job } from "./job.ts";
-import { parseReport, type Command, type JobResult } from "./messages.ts";
+import { parseReport, type Command, type Job, type JobResult } from "./messages.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const MEMORY_POLL_MS = 1_000;

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Entry, Subject } from "../../automation/logs/logs.ts";
+import type { Entry, LogSubject } from "../../automation/logs/logs.ts";
 import { EXIT } from "../exit-codes.ts";
 import { timeRange, wholeNumber } from "../options.ts";
 import { paint, printable, type Style } from "../text.ts";
@@ -53,14 +53,14 @@ function subject(flags: string, description: string): Option {
   return option.conflicts(SUBJECTS.filter((other) => other !== option.attributeName()));
 }
 
-function subjectOf({ project, platform, group, all }: Options): Subject | undefined {
+function subjectOf({ project, platform, group, all }: Options): LogSubject | undefined {
   if (project !== undefined) return { project };
   if (group !== undefined) return { group };
   if (platform) return { platform };
   return all && { all };
 }
 
-async function search(chosen: Subject, cpl: string, options: Options): Promise<number> {
+async function search(chosen: LogSubject, cpl: string, options: Options): Promise<number> {
   const { last, limit } = options;
   const { searchLogs } = await import("../../automation/logs/logs.ts");
   const { entries, total } = await searchLogs(chosen, cpl, { range: last, limit });
@@ -72,7 +72,7 @@ async function search(chosen: Subject, cpl: string, options: Options): Promise<n
   return EXIT.done;
 }
 
-async function follow(chosen: Subject, cpl: string, options: Options): Promise<number> {
+async function follow(chosen: LogSubject, cpl: string, options: Options): Promise<number> {
   const { last, limit } = options;
   const stop = new AbortController();
   const interrupt = () => stop.abort();

@@ -46,7 +46,7 @@ export async function startRegistry(
     ...{ issuer: await openIssuer(tokens), host, port },
     logger: pino({ enabled: false }),
     // All tests come from one address.
-    limits: { tokens: 1_000_000, strangers: 1_000_000 },
+    limits: { tokensPerMinute: 1_000_000, unauthenticatedPerMinute: 1_000_000 },
   });
   atEnd(() => server.close());
 

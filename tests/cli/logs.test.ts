@@ -114,7 +114,7 @@ describe("rdev-infra logs", () => {
     [["level:error", "--all", "--limit", "501"], 2, /Expected a number from 1 to 500/],
     [["level:error AND (", "--all"], 2, /^RDEV_QUERY: [\s\S]*\n {2}level:error AND \(\n {2} +\^/],
     [["level:error AND (", "--all", "--follow"], 2, /^RDEV_QUERY: /],
-    [["level:error", "--project", "No_Slug"], 2, /^RDEV_SLUG: "No_Slug" is no slug/],
+    [["level:error", "--project", "No_Slug"], 2, /^RDEV_SLUG: "No_Slug" is not a valid slug/],
     [
       ["level:error", "--project", "nobody"],
       1,

@@ -7,7 +7,7 @@ import { cacheCommands } from "../../providers/redis/user.ts";
 import { type CacheUser, cacheUsers } from "../support/cache-users.ts";
 import { rejected } from "../support/rejected.ts";
 
-/** What redis-py's and redlock's locks run to give a lock back. */
+/** The script with which redis-py and redlock release a lock. */
 const RELEASE =
   "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
 
@@ -27,7 +27,7 @@ describe("with the rights of a project's Redis user", () => {
     before(async () => {
       warnings = [];
       console.warn = (text: string) => void warnings.push(text);
-      // With its defaults, so with the ready check that asks for INFO.
+      // The defaults include a ready check that sends INFO.
       redis = new Redis(own.url, { lazyConnect: true });
       await redis.connect();
     });
@@ -37,7 +37,7 @@ describe("with the rights of a project's Redis user", () => {
       console.warn = warn;
     });
 
-    it("connects, and goes on where INFO is refused", async () => {
+    it("connects although INFO is refused", async () => {
       assert.equal(await redis.ping(), "PONG");
       assert.match(warnings.join(), /Skipping the ready check because INFO command fails/);
     });
@@ -66,7 +66,7 @@ describe("with the rights of a project's Redis user", () => {
       }
     });
 
-    it("works through a stream with a group", async () => {
+    it("reads a stream as a consumer group", async () => {
       const key = `${own.prefix}events`;
       await redis.xgroup("CREATE", key, "workers", "0", "MKSTREAM");
       const id = await redis.xadd(key, "*", "text", "hello");
@@ -84,7 +84,7 @@ describe("with the rights of a project's Redis user", () => {
       assert.equal(await redis.xack(key, "workers", String(id)), 1);
     });
 
-    it("takes a lock, and gives it back by a transaction", async () => {
+    it("takes a lock, and releases it in a transaction", async () => {
       const key = `${own.prefix}lock`;
       assert.equal(await redis.set(key, "mine", "PX", 60_000, "NX"), "OK");
       assert.equal(await redis.set(key, "theirs", "PX", 60_000, "NX"), null);
@@ -93,7 +93,7 @@ describe("with the rights of a project's Redis user", () => {
       assert.deepEqual(await redis.multi().del(key).exec(), [[null, 1]]);
     });
 
-    it("walks through the elements of one key", async () => {
+    it("iterates over the elements of a key", async () => {
       const key = `${own.prefix}hash`;
       await redis.hset(key, "a", "1");
       assert.deepEqual(await redis.hscan(key, "0"), ["0", ["a", "1"]]);
@@ -110,7 +110,7 @@ describe("with the rights of a project's Redis user", () => {
     assert.deepEqual(stdout.split("\n"), parts);
   });
 
-  it("redis-py's commands at connect pass, or say that the server is too old for them", async () => {
+  it("allows redis-py's commands on connect, or answers that the server is too old for them", async () => {
     const redis = own.connect();
     try {
       const commands = [
@@ -133,7 +133,7 @@ describe("with the rights of a project's Redis user", () => {
     }
   });
 
-  it("a lock that is given back by a script needs the platform's setting", async () => {
+  it("needs the platform's setting to release a lock by a script", async () => {
     const release = (key: string) => ["EVAL", RELEASE, "1", key, "mine"];
     const key = `${own.prefix}scripted-lock`;
     await own.send(["SET", key, "mine", "NX", "PX", "60000"]);

@@ -5,8 +5,8 @@ import { Registry } from "prom-client";
 import type { AuditEvent } from "../../automation/audit/log.ts";
 import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
-import type { SubmitInput } from "../../automation/operations/operations.ts";
-import type { ServiceParts } from "../../automation/service/parts.ts";
+import type { Submission } from "../../automation/operations/submission.ts";
+import type { ServiceOptions } from "../../automation/service/options.ts";
 import { createService } from "../../automation/service/service.ts";
 import type { ProjectRecord } from "../../automation/store/project-records.ts";
 import { logOptions } from "../../automation/service/log.ts";
@@ -14,7 +14,7 @@ import { logOptions } from "../../automation/service/log.ts";
 export interface FakeService {
   readonly app: FastifyInstance;
   readonly audit: AuditEvent[];
-  readonly submitted: SubmitInput[];
+  readonly submitted: Submission[];
   /** The log, as objects. */
   readonly lines: Record<string, unknown>[];
   readonly metrics: Registry;
@@ -36,10 +36,10 @@ export const PROJECT: ProjectRecord = {
 };
 
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
-export async function fakeService(parts: Partial<ServiceParts> = {}): Promise<FakeService> {
+export async function fakeService(parts: Partial<ServiceOptions> = {}): Promise<FakeService> {
   const keys = new Map<string, Key>();
   const audit: AuditEvent[] = [];
-  const submitted: SubmitInput[] = [];
+  const submitted: Submission[] = [];
   const lines: Record<string, unknown>[] = [];
   const metrics = new Registry();
   const output = new Writable({

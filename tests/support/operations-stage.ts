@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
-import { Operations, type SubmitInput } from "../../automation/operations/operations.ts";
+import { Operations } from "../../automation/operations/operations.ts";
+import type { Submission } from "../../automation/operations/submission.ts";
 import { Runner, type RunnerOptions } from "../../automation/operations/runner.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
 import { until } from "../../sandbox/process.ts";
@@ -59,7 +60,7 @@ export class OperationsStage {
     return child;
   }
 
-  async submit(slug: string, request: SubmitInput["request"]): Promise<Operation> {
+  async submit(slug: string, request: Submission["request"]): Promise<Operation> {
     const { operation } = await this.operations.submit({
       ...{ platform: PLATFORM, slug, request, actor: "ada", ifBusy: "wait" },
     });

@@ -1,26 +1,62 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { demandProject, keyOf } from "../access.ts";
-import { encodeCursor } from "../cursor.ts";
-import type { ServiceParts } from "../parts.ts";
-import { auditEventSchema, auditView } from "../schemas/audit.ts";
-import { pageOf, pageQuery } from "../schemas/page.ts";
+import { keyOf, requireProject } from "../access.ts";
+import type { ServiceOptions } from "../options.ts";
+import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
+import type { AuditRow } from "../../store/schema.ts";
 
-export function auditRoutes({ auditPage }: ServiceParts): FastifyPluginAsyncZod {
+const auditEventSchema = z
+  .object({
+    id: z.int(),
+    at: z.iso.datetime(),
+    action: z.string().meta({ examples: ["project.create"] }),
+    project: z
+      .string()
+      .optional()
+      .meta({ description: "The project's slug.", examples: ["my-app"] }),
+    actor: z.string().meta({ description: "Who did it: the name of a key, or a person." }),
+    component: z.string().meta({ examples: ["http"] }),
+    result: z.enum(["started", "success", "failure"]).meta({
+      description: "`started` is the intent, which is written before the work.",
+    }),
+    durationMs: z.number().optional(),
+    details: z.record(z.string(), z.unknown()),
+    hash: z.string().meta({ description: "Chains the event to the one before." }),
+  })
+  .meta({ id: "AuditEvent", description: "Who did what to which project, and the result." });
+
+function auditView(row: AuditRow): z.output<typeof auditEventSchema> {
+  const { id, at, action, actor, component, result, details, hash } = row;
+  return {
+    id,
+    at: at.toISOString(),
+    action,
+    actor,
+    component,
+    result,
+    details,
+    hash,
+    ...(row.project_id !== null && { project: row.project_id }),
+    ...(row.duration_ms !== null && { durationMs: row.duration_ms }),
+  };
+}
+
+export function auditRoutes({ auditPage }: ServiceOptions): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       "/v1/audit",
       {
         config: { access: "admin" },
         schema: {
-          ...{ tags: ["audit"], operationId: "listAudit" },
-          summary: "The record of all that was done, newest first",
+          tags: ["audit"],
+          operationId: "listAudit",
+          summary: "List the audit trail, newest first",
           querystring: z.strictObject({
             ...pageQuery("audit"),
-            // Not a slug: the trail keeps the names of what was refused, too.
+            // Not slugSchema: the trail also has the invalid names of refused requests.
             project: z.string().min(1).max(200).optional().meta({
-              description: "Only of the project of this slug.",
+              description: "Only events of the project with this slug.",
             }),
             action: z
               .string()
@@ -28,7 +64,7 @@ export function auditRoutes({ auditPage }: ServiceParts): FastifyPluginAsyncZod 
               .max(200)
               .optional()
               .meta({
-                description: "Only this.",
+                description: "Only events with this action.",
                 examples: ["project.create"],
               }),
           }),
@@ -40,7 +76,7 @@ export function auditRoutes({ auditPage }: ServiceParts): FastifyPluginAsyncZod 
       },
       async (request) => {
         const { limit, cursor, action } = request.query;
-        demandProject(request, request.query.project);
+        requireProject(request, request.query.project);
         const project = request.query.project ?? keyOf(request).project ?? undefined;
         const before = cursor === undefined ? undefined : Number(cursor);
         const rows = await auditPage({ limit: limit + 1, before, project, action });

@@ -1,29 +1,31 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { demandPlatform, tooMany } from "../access.ts";
+import { requireUnboundKey, tooMany } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
-import type { Limits, ServiceParts } from "../parts.ts";
+import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
 
 const tags = ["health"];
 const ok = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
 
 export function healthRoutes(
-  { checkReady, metrics }: ServiceParts,
-  limits: Limits,
-  leaving: AbortSignal,
+  { checkReady, metrics }: ServiceOptions,
+  limits: ServiceLimits,
+  shutdown: AbortSignal,
 ): FastifyPluginAsyncZod {
-  const isReady = shared(checkReady);
+  const isReady = cached(checkReady);
   return async (app) => {
-    const probes = limiter(app, limits.probes, addressOf);
+    const probes = limiter(app, limits.probesPerMinute, addressOf);
     app.get(
       "/healthz",
       {
         config: { access: "open" },
         schema: {
-          ...{ tags, operationId: "getHealth", security: [] },
+          tags,
+          operationId: "getHealth",
+          security: [],
           summary: "Whether the process is alive",
-          response: { 200: ok, "4XX": problemResponse("Not what the service takes.") },
+          response: { 200: ok, "4XX": problemResponse("The request is malformed.") },
         },
       },
       async () => ({ status: "ok" as const }),
@@ -34,19 +36,21 @@ export function healthRoutes(
       {
         config: { access: "open" },
         schema: {
-          ...{ tags, operationId: "getReadiness", security: [] },
-          summary: "Whether the database answers and is migrated, and requests may come",
+          tags,
+          operationId: "getReadiness",
+          security: [],
+          summary: "Whether the service can work: the database answers and is migrated",
           response: {
             200: ok,
-            "4XX": problemResponse("Not what the service takes."),
-            503: problemResponse("Not now."),
+            "4XX": problemResponse("The request is malformed."),
+            503: problemResponse("The service is not ready."),
           },
         },
       },
       async (request, reply) => {
         const { isExceeded, retryAfter } = await probes.count(request);
         if (isExceeded) throw tooMany(reply, retryAfter, "from this address");
-        if (leaving.aborted) throw leaving.reason;
+        if (shutdown.aborted) throw shutdown.reason;
         await isReady();
         return { status: "ok" as const };
       },
@@ -57,8 +61,9 @@ export function healthRoutes(
       {
         config: { access: "viewer" },
         schema: {
-          ...{ tags, operationId: "getMetrics" },
-          summary: "Metrics, in the text format of Prometheus",
+          tags,
+          operationId: "getMetrics",
+          summary: "Metrics in the text format of Prometheus",
           response: {
             200: { description: "Metrics.", content: { "text/plain": { schema: z.string() } } },
             ...problemResponses(),
@@ -66,7 +71,7 @@ export function healthRoutes(
         },
       },
       async (request, reply) => {
-        demandPlatform(request);
+        requireUnboundKey(request);
         const text = await metrics.metrics();
         return reply.header("content-type", metrics.contentType).serializer(String).send(text);
       },
@@ -74,18 +79,17 @@ export function healthRoutes(
   };
 }
 
-/** In ms: for how long an answer holds, whoever asks. */
-const FRESH = 1_000;
+const CACHE_MS = 1_000;
 
-/** Everybody may ask: the database is asked once at a time, and once a second while it answers. */
-function shared(check: () => Promise<void>): () => Promise<void> {
-  let asked: Promise<void> | undefined;
-  let good = -Infinity;
+/** Probes need no key, so the database must not pay for each: one check at a time, and one a second. */
+function cached(check: () => Promise<void>): () => Promise<void> {
+  let pending: Promise<void> | undefined;
+  let succeededAt = -Infinity;
   return async () => {
-    if (performance.now() - good < FRESH) return;
-    asked ??= check()
-      .then(() => void (good = performance.now()))
-      .finally(() => (asked = undefined));
-    await asked;
+    if (performance.now() - succeededAt < CACHE_MS) return;
+    pending ??= check()
+      .then(() => void (succeededAt = performance.now()))
+      .finally(() => (pending = undefined));
+    await pending;
   };
 }

@@ -1,23 +1,21 @@
 import { Readable } from "node:stream";
+import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
-import { demandProject, keyOf } from "../access.ts";
-import { encodeCursor } from "../cursor.ts";
-import { eventStream } from "../event-stream.ts";
-import type { Limits, ServiceParts } from "../parts.ts";
+import { OPERATION_STATES } from "../../../core/operation.ts";
+import { keyOf, requireProject } from "../access.ts";
+import { eventStream, StreamSlots } from "../event-stream.ts";
+import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
   eventView,
   numberedEventSchema,
   operationSchema,
   operationView,
 } from "../schemas/operation.ts";
-import { OPERATION_STATES } from "../../../core/operation.ts";
-import { Places } from "../places.ts";
-import { pageOf, pageQuery } from "../schemas/page.ts";
+import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import { slugSchema } from "../schemas/project.ts";
-import type { FastifyRequest } from "fastify";
 
 const tags = ["operations"];
 const params = z.object({
@@ -26,24 +24,19 @@ const params = z.object({
 const eventNumber = z.coerce.number().int().min(0).max(2_147_483_647);
 const EVENT_STREAM = "text/event-stream";
 
-export interface OperationRouteOptions {
-  readonly parts: ServiceParts;
-  readonly limits: Limits;
-  /** Aborted when the service goes. */
-  readonly leaving: AbortSignal;
-}
+export function operationRoutes(
+  { operations }: ServiceOptions,
+  limits: ServiceLimits,
+  shutdown: AbortSignal,
+): FastifyPluginAsyncZod {
+  const streams = new StreamSlots(limits.streamsPerKey);
 
-export function operationRoutes(options: OperationRouteOptions): FastifyPluginAsyncZod {
-  const { parts, limits, leaving } = options;
-  const { operations } = parts;
-  const places = new Places(limits.streams);
-
-  /** The operation of a request, where its key may see it. */
-  async function known(request: FastifyRequest, id: string) {
+  /** Throws RDEV_NOT_FOUND, or RDEV_ROLE if the request's key is bound to another project. */
+  async function findOperation(request: FastifyRequest, id: string) {
     const operation = await operations.find(id);
     if (!operation) throw new InfraError("RDEV_NOT_FOUND", `There is no operation ${id}.`);
-    demandProject(request, operation.slug);
-    request.about.project = operation.slug;
+    requireProject(request, operation.slug);
+    request.subject.project = operation.slug;
     return operation;
   }
 
@@ -53,11 +46,16 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       {
         config: { access: "viewer" },
         schema: {
-          ...{ tags, operationId: "listOperations", summary: "The operations, newest first" },
+          tags,
+          operationId: "listOperations",
+          summary: "List the operations, newest first",
           querystring: z.strictObject({
             ...pageQuery("operation"),
-            slug: slugSchema.optional().meta({ description: "Only of this project." }),
-            state: z.enum(OPERATION_STATES).optional().meta({ description: "Only in this state." }),
+            slug: slugSchema.optional().meta({ description: "Only operations of this project." }),
+            state: z
+              .enum(OPERATION_STATES)
+              .optional()
+              .meta({ description: "Only operations in this state." }),
           }),
           response: {
             200: pageOf(operationSchema).meta({ id: "OperationPage" }),
@@ -67,7 +65,7 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       },
       async (request) => {
         const { limit, cursor: before, slug, state } = request.query;
-        demandProject(request, slug);
+        requireProject(request, slug);
         const project = slug ?? keyOf(request).project ?? undefined;
         const found = await operations.list({
           limit: limit + 1,
@@ -89,11 +87,14 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       {
         config: { access: "viewer" },
         schema: {
-          ...{ tags, params, operationId: "getOperation", summary: "One operation" },
+          tags,
+          params,
+          operationId: "getOperation",
+          summary: "Get an operation",
           response: { 200: operationSchema, ...problemResponses(400, 404) },
         },
       },
-      async (request) => operationView(await known(request, request.params.id)),
+      async (request) => operationView(await findOperation(request, request.params.id)),
     );
 
     app.get(
@@ -102,28 +103,30 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
         config: { access: "viewer", streams: true },
         exposeHeadRoute: false,
         schema: {
-          ...{ tags, params, operationId: "getOperationEvents" },
-          summary: "What happens in an operation",
+          tags,
+          params,
+          operationId: "getOperationEvents",
+          summary: "Get the events of an operation",
           description:
-            "As a stream of server-sent events where `Accept: text/event-stream` asks for one: each " +
-            "has the NumberedEvent as its data and the number as its id; `event: end` is the last, " +
-            "with the Operation as its data. A stream that broke goes on after the id in " +
-            "`Last-Event-ID`. Else as JSON: those that are there already.",
+            "With `Accept: text/event-stream` the answer is a stream of server-sent events: the data of " +
+            "each is a NumberedEvent, and the id is its number. The last one is `event: end`, with the " +
+            "Operation as its data. A new request with `Last-Event-ID` continues after that event. " +
+            "Otherwise the answer is JSON, with the events that exist already.",
           headers: z.looseObject({
             accept: z.string().max(200).optional(),
             "last-event-id": eventNumber.optional().meta({
-              description: "Only events after this number; before `after`.",
+              description: "Only events after this number. Takes precedence over `after`.",
             }),
           }),
           querystring: z.strictObject({
             after: eventNumber.default(0).meta({ description: "Only events after this number." }),
             limit: z.coerce.number().int().min(1).max(1000).default(500).meta({
-              description: "How many at most, as JSON.",
+              description: "The maximum number of events in a JSON answer.",
             }),
           }),
           response: {
             200: {
-              description: "Events, in order.",
+              description: "The events in order.",
               content: {
                 [EVENT_STREAM]: { schema: z.string() },
                 "application/json": {
@@ -139,29 +142,29 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       },
       async (request, reply) => {
         const { id } = request.params;
-        const operation = await known(request, id);
+        const operation = await findOperation(request, id);
         const after = request.headers["last-event-id"] ?? request.query.after;
         if (!request.headers.accept?.includes(EVENT_STREAM)) {
           const events = await operations.events(operation.id, after, request.query.limit);
           return { items: events.map(eventView) };
         }
-        const free = places.take(keyOf(request).id);
-        const gone = new AbortController();
-        const signal = AbortSignal.any([gone.signal, leaving]);
+        const releaseSlot = streams.acquire(keyOf(request).id);
+        const disconnected = new AbortController();
+        const signal = AbortSignal.any([disconnected.signal, shutdown]);
         const stream = Readable.from(
           eventStream({
             events: operations.follow(id, after, signal),
-            last: () => operations.find(id),
-            heartbeat: limits.heartbeat,
-            leaving,
+            operation: () => operations.find(id),
+            heartbeatMs: limits.heartbeatMs,
+            shutdown,
           }),
         );
         reply.raw.once("close", () => {
-          gone.abort();
-          free();
+          disconnected.abort();
+          releaseSlot();
         });
-        // A client that reads nothing takes nothing either: no sign of life gets through to it.
-        request.raw.socket.setTimeout(limits.unread, () => request.raw.socket.destroy());
+        // Back pressure stops all writes to a client that reads nothing, so its socket becomes idle.
+        request.raw.socket.setTimeout(limits.idleStreamMs, () => request.raw.socket.destroy());
         reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
         reply.header("x-accel-buffering", "no").header("connection", "close");
         return reply.send(stream as unknown as string);
@@ -173,17 +176,19 @@ export function operationRoutes(options: OperationRouteOptions): FastifyPluginAs
       {
         config: { access: "operator" },
         schema: {
-          ...{ tags, params, operationId: "cancelOperation" },
-          summary: "Ask an operation to stop",
+          tags,
+          params,
+          operationId: "cancelOperation",
+          summary: "Cancel an operation",
           description:
-            "One that waits ends at once. One that runs finishes what is under way and begins nothing " +
-            "more; the project can be put or deleted again from there. One that has ended stays so.",
+            "A queued operation ends at once. A running one finishes the step under way and begins nothing " +
+            "more; a PUT or DELETE of the project continues from there. One that has ended stays as it is.",
           response: { 202: operationSchema, ...problemResponses(400, 404) },
         },
       },
       async (request, reply) => {
         const { id } = request.params;
-        await known(request, id);
+        await findOperation(request, id);
         const operation = await operations.cancel(id, keyOf(request).name);
         return reply.code(202).send(operationView(operation));
       },

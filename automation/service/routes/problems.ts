@@ -9,17 +9,19 @@ const meaning = z
   .object({ code: z.enum(CODES), title: z.string(), status: z.int() })
   .meta({ id: "ProblemType" });
 
-/** What a problem's `type` points to. */
+/** Serves the URLs that a problem's `type` has. */
 export const problemRoutes: FastifyPluginAsyncZod = async (app) => {
   app.get(
     "/problems/:code",
     {
       config: { access: "open" },
       schema: {
-        ...{ tags: ["problems"], operationId: "getProblemType", security: [] },
-        summary: "What a code of a problem means",
+        tags: ["problems"],
+        operationId: "getProblemType",
+        security: [],
+        summary: "The meaning of a problem's code",
         params: z.object({ code: z.enum(CODES) }),
-        response: { 200: meaning, 400: problemResponse("There is no such code.") },
+        response: { 200: meaning, 400: problemResponse("The code is unknown.") },
       },
     },
     async ({ params: { code } }) => ({ code, title: ERROR_CODES[code], status: HTTP_STATUS[code] }),

@@ -4,9 +4,8 @@ import { InfraError } from "../../../core/errors.ts";
 import { slugFromName } from "../../../core/slug.ts";
 import { PROJECT_STATUSES } from "../../store/project-records.ts";
 import { keyOf } from "../access.ts";
-import { encodeCursor } from "../cursor.ts";
-import type { ServiceParts } from "../parts.ts";
-import { pageOf, pageQuery } from "../schemas/page.ts";
+import type { ServiceOptions } from "../options.ts";
+import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import {
   createProjectSchema,
@@ -17,29 +16,30 @@ import {
   slugSchema,
 } from "../schemas/project.ts";
 import { acceptedResponse, submit, submitHeaders, submitQuery } from "../submit.ts";
-import { flag } from "../schemas/flag.ts";
 
 const tags = ["projects"];
 const params = z.object({ slug: slugSchema });
 const querystring = z.strictObject(submitQuery);
-const submission = { tags, params, headers: submitHeaders, querystring };
+const submitSchema = { tags, params, headers: submitHeaders, querystring };
 
-export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
+export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       "/v1/projects",
       {
         config: { access: "viewer" },
         schema: {
-          ...{ tags, operationId: "listProjects", summary: "The projects, by slug" },
+          tags,
+          operationId: "listProjects",
+          summary: "List the projects, ordered by slug",
           querystring: z.strictObject({
             ...pageQuery("project"),
             status: z
               .enum(PROJECT_STATUSES)
               .optional()
-              .meta({ description: "Only of this status." }),
+              .meta({ description: "Only projects with this status." }),
             search: z.string().min(1).max(100).optional().meta({
-              description: "Only those with this in the slug or the name, in any case.",
+              description: "Only projects with this text in the slug or the name, in any case.",
             }),
           }),
           response: {
@@ -52,7 +52,13 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
         const { limit, cursor: after, status, search } = request.query;
         const { project } = keyOf(request);
         const slug = project ?? undefined;
-        const found = await parts.projects.list({ limit: limit + 1, after, status, search, slug });
+        const found = await options.projects.list({
+          limit: limit + 1,
+          after,
+          status,
+          search,
+          slug,
+        });
         const page = found.slice(0, limit);
         const last = page.at(-1);
         return {
@@ -67,11 +73,12 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "operator" },
         schema: {
-          ...{ tags, operationId: "createProject" },
-          summary: "Create a project of a name",
+          tags,
+          operationId: "createProject",
+          summary: "Create a project from a name",
           description:
-            "Its slug is made of the name, and is in the answer. A project of that slug that exists " +
-            "is left alone: 409.",
+            "The slug is derived from the name and is in the answer. If a project with that slug exists, " +
+            "it stays as it is and the answer is 409.",
           headers: submitHeaders,
           querystring,
           body: createProjectSchema,
@@ -83,7 +90,7 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
         const slug = slugFromName(settings.name);
         const up = { kind: "up", settings, onFailure } as const;
         const { ifBusy } = request.query;
-        return submit(parts, request, reply, { slug, request: up, ifBusy, mustBeNew: true });
+        return submit(options, request, reply, { slug, request: up, ifBusy, mustBeNew: true });
       },
     );
 
@@ -92,11 +99,14 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "viewer" },
         schema: {
-          ...{ tags, params, operationId: "getProject", summary: "One project" },
+          tags,
+          params,
+          operationId: "getProject",
+          summary: "Get a project",
           response: { 200: projectSchema, ...problemResponses(400, 404) },
         },
       },
-      async ({ params: { slug } }) => projectView(await known(parts, slug)),
+      async ({ params: { slug } }) => projectView(await findProject(options, slug)),
     );
 
     app.put(
@@ -104,11 +114,12 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "operator" },
         schema: {
-          ...{ ...submission, operationId: "putProject" },
-          summary: "Create a project, or bring it to what is asked",
+          ...submitSchema,
+          operationId: "putProject",
+          summary: "Create or change a project",
           description:
-            "Settings that are left out stay as they are. Of a project that is so already, nothing " +
-            "changes; what failed before is finished.",
+            "Settings that are left out stay as they are. The same request again changes nothing, or " +
+            "finishes what failed before.",
           body: putProjectSchema,
           response: { 202: acceptedResponse, ...problemResponses(400, 409, 413, 415, 422) },
         },
@@ -117,7 +128,7 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
         const { onFailure, ...settings } = request.body;
         const up = { kind: "up", settings, onFailure } as const;
         const { slug } = request.params;
-        return submit(parts, request, reply, { slug, request: up, ...request.query });
+        return submit(options, request, reply, { slug, request: up, ...request.query });
       },
     );
 
@@ -126,18 +137,19 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "admin" },
         schema: {
-          ...{ ...submission, operationId: "deleteProject" },
-          summary: "Delete a project, and all that was made for it",
+          ...submitSchema,
+          operationId: "deleteProject",
+          summary: "Delete a project and everything that was created for it",
           description:
-            "The operation's `remaining` names what is left. As long as something is, the project " +
-            "stays on record, and deleting it again goes on.",
+            "The operation's `remaining` names what is left. While something is left, the project stays " +
+            "on record, and another DELETE continues.",
           querystring: z.strictObject({
             ...submitQuery,
-            retainData: flag("Keep the database. Default: as the project's settings say."),
+            retainData: flag("Keep the database. Default: the project's setting."),
             retainRepository: flag(
-              "Archive the repository instead of deleting it. Default: as the settings say.",
+              "Archive the repository instead of deleting it. Default: the project's setting.",
             ),
-            dryRun: flag("Only tell what would be deleted."),
+            dryRun: flag("Only show what would be deleted."),
           }),
           response: { 202: acceptedResponse, ...problemResponses(400, 404, 409, 422) },
         },
@@ -145,15 +157,15 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { ifBusy, dryRun, retainData, retainRepository } = request.query;
         const { slug } = request.params;
-        await known(parts, slug);
+        await findProject(options, slug);
         const settings = {
           ...(retainData !== undefined && { retainData }),
           ...(retainRepository !== undefined && { retainRepository }),
         };
-        const asked = dryRun
+        const operation = dryRun
           ? ({ kind: "preview", of: "destroy", settings } as const)
           : ({ kind: "destroy", ...settings } as const);
-        return submit(parts, request, reply, { slug, request: asked, ifBusy });
+        return submit(options, request, reply, { slug, request: operation, ifBusy });
       },
     );
 
@@ -162,9 +174,10 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "operator" },
         schema: {
-          ...{ ...submission, operationId: "previewProject" },
-          summary: "Tell what would change",
-          description: "Of a project that does not exist yet: what would be made.",
+          ...submitSchema,
+          operationId: "previewProject",
+          summary: "Show what would change",
+          description: "For a project that does not exist yet: what would be created.",
           body: previewSchema,
           response: { 202: acceptedResponse, ...problemResponses(400, 404, 409, 413, 415, 422) },
         },
@@ -172,9 +185,9 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { of, settings = {} } = request.body;
         const { slug } = request.params;
-        if (of === "destroy") await known(parts, slug);
+        if (of === "destroy") await findProject(options, slug);
         const preview = { kind: "preview", of, settings } as const;
-        return submit(parts, request, reply, { slug, request: preview, ...request.query });
+        return submit(options, request, reply, { slug, request: preview, ...request.query });
       },
     );
 
@@ -183,25 +196,35 @@ export function projectRoutes(parts: ServiceParts): FastifyPluginAsyncZod {
       {
         config: { access: "operator" },
         schema: {
-          ...{ ...submission, operationId: "refreshProject" },
-          summary: "Look at the servers, and report what differs",
+          ...submitSchema,
+          operationId: "refreshProject",
+          summary: "Compare a project with its servers, and report the differences",
           description:
-            "The outcome's `changes` count what was changed or deleted by others since; the events " +
-            "name each resource and its properties. Putting the project mends it.",
+            "The outcome's `changes` count what others have changed or deleted since; the events name each " +
+            "resource and its properties. A PUT of the project repairs it.",
           response: { 202: acceptedResponse, ...problemResponses(400, 404, 409, 422) },
         },
       },
       async (request, reply) => {
         const { slug } = request.params;
-        await known(parts, slug);
+        await findProject(options, slug);
         const refresh = { kind: "refresh" } as const;
-        return submit(parts, request, reply, { slug, request: refresh, ...request.query });
+        return submit(options, request, reply, { slug, request: refresh, ...request.query });
       },
     );
   };
 }
 
-async function known({ projects }: ServiceParts, slug: string) {
+/** An optional `true` or `false` in a query. */
+function flag(description: string) {
+  return z
+    .preprocess((text) => (text === "true" ? true : text === "false" ? false : text), z.boolean())
+    .optional()
+    .meta({ description });
+}
+
+/** Throws RDEV_NOT_FOUND. */
+async function findProject({ projects }: ServiceOptions, slug: string) {
   const project = await projects.find(slug);
   if (project) return project;
   throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);

@@ -1,32 +1,52 @@
 import { z } from "zod";
-import { decodeCursor, type Listed } from "../cursor.ts";
+import { slugProblems } from "../../../core/slug.ts";
 
-/** The query of a list: how much, and from where. */
-export function pageQuery(of: Listed) {
+export type ListName = "project" | "operation" | "audit";
+
+const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
+  project: (slug) => slugProblems(slug).length === 0,
+  operation: (id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id),
+  audit: (id) => /^[1-9]\d{0,14}$/.test(id),
+};
+
+/** The position after `last`. Opaque, so that the order can change without breaking clients. */
+export function encodeCursor(list: ListName, last: string): string {
+  return Buffer.from(`${list}:${last}`).toString("base64url");
+}
+
+/** Undefined if the cursor is not from this list. */
+export function decodeCursor(list: ListName, cursor: string): string | undefined {
+  const text = Buffer.from(cursor, "base64url").toString();
+  const last = text.slice(list.length + 1);
+  return cursor === encodeCursor(list, last) && IS_VALID[list](last) ? last : undefined;
+}
+
+/** The query parameters of a list. */
+export function pageQuery(list: ListName) {
   return {
     limit: z.coerce.number().int().min(1).max(200).default(50).meta({
-      description: "How many at most.",
+      description: "The maximum number of items.",
     }),
     cursor: z
       .string()
       .max(200)
       .transform((text, context) => {
-        const after = decodeCursor(of, text);
+        const after = decodeCursor(list, text);
         if (after !== undefined) return after;
-        context.addIssue({ code: "custom", message: "is no cursor that this list gave" });
+        context.addIssue({ code: "custom", message: "is not a cursor of this list" });
         return z.NEVER;
       })
       .optional()
-      .meta({ description: "The `next` of the page before." }),
+      .meta({ description: "The `next` of the previous page." }),
   };
 }
 
-/** A page of a list. `next` is left out on the last one. */
+/** A page of a list. */
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({
     items: z.array(item),
     next: z.string().optional().meta({
-      description: "The cursor of the next page; left out on the last.",
+      description: "The cursor of the next page; absent on the last page.",
     }),
   });
 }

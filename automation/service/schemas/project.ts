@@ -15,7 +15,7 @@ export const slugSchema = z
   })
   .meta({
     description:
-      "3 to 40 characters of a-z, 0-9 and single hyphens; begins with a letter, ends with a letter " +
+      "3 to 40 characters: a-z, 0-9 and single hyphens. It begins with a letter and ends with a letter " +
       "or digit.",
     examples: ["my-app"],
   });
@@ -25,9 +25,9 @@ const onFailure = z
   .default("keep")
   .meta({
     description:
-      "When the first creation fails: keep what was made, for the next request to finish, or delete " +
-      "it again. Where anything of the project is there before, nothing is done and the operation " +
-      "fails with RDEV_ROLLBACK.",
+      "If the first creation fails: `keep` what was created, so that the next request continues, or " +
+      "`rollback`: delete it. With `rollback`, if anything of the project exists before, nothing is " +
+      "done and the operation fails with RDEV_ROLLBACK.",
   });
 
 export const putProjectSchema = projectChanges
@@ -37,7 +37,7 @@ export const putProjectSchema = projectChanges
 export const createProjectSchema = projectChanges
   .extend({
     name: projectChanges.shape.name.unwrap().meta({
-      description: "For people. The slug is made of it.",
+      description: "The display name. The slug is derived from it.",
       examples: ["My First Project!"],
     }),
     onFailure,
@@ -46,9 +46,11 @@ export const createProjectSchema = projectChanges
 
 export const previewSchema = z
   .strictObject({
-    settings: projectChanges.optional().meta({ description: "In place of the project's own." }),
+    settings: projectChanges
+      .optional()
+      .meta({ description: "Settings to preview in place of the project's own." }),
     of: z.enum(["up", "destroy"]).default("up").meta({
-      description: "What putting the project would change, or what deleting it would delete.",
+      description: "What a PUT would change, or what a DELETE would delete.",
     }),
   })
   .meta({ id: "PreviewProject" });
@@ -56,23 +58,24 @@ export const previewSchema = z
 export const projectSchema = z
   .object({
     slug: z.string().meta({ examples: ["my-app"] }),
-    name: z.string().meta({ description: "For people.", examples: ["My App"] }),
+    name: z.string().meta({ description: "The display name.", examples: ["My App"] }),
     platform: z.string().meta({ examples: ["staging"] }),
     status: z.enum(PROJECT_STATUSES).meta({
       id: "ProjectStatus",
       description:
-        "`ready`: as it was last asked for. `changing`: that is being done, or waits. `incomplete`: " +
-        "it failed, put it again. `deleting`: that is being done, or waits. `half-deleted`: that " +
-        "failed, delete it again. `deleted`: kept on record only. `unknown`: made by another way.",
+        "`ready`: the last change succeeded. `changing`: a change runs or waits. `incomplete`: the last " +
+        "change failed; send the PUT again. `deleting`: the deletion runs or waits. `half-deleted`: the " +
+        "deletion failed; send the DELETE again. `deleted`: only the record is left. `unknown`: no " +
+        "operation on record has changed it.",
     }),
     settings: settingsSchema,
     outputs: z.record(z.string(), z.unknown()).meta({
-      description: 'What its stack gives out. Secrets are the text "[secret]".',
+      description: 'The outputs of its stack. Secrets are the text "[secret]".',
     }),
     urls: z
       .object({ site: z.string().optional(), repository: z.string().optional() })
       .meta({ id: "ProjectUrls" }),
-    tenantId: z.uuid().optional().meta({ description: "Its environment in Citadel." }),
+    tenantId: z.uuid().optional().meta({ description: "The id of its environment in Citadel." }),
     lastOperation: operationSchema.optional(),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
@@ -83,7 +86,12 @@ export function projectView(record: ProjectRecord): z.output<typeof projectSchem
   const { slug, name, platform, status, settings, outputs, citadelTenantId } = record;
   const { url: site, repository } = outputs;
   return {
-    ...{ slug, name, platform, status, settings, outputs },
+    slug,
+    name,
+    platform,
+    status,
+    settings,
+    outputs,
     urls: {
       ...(typeof site === "string" && { site }),
       ...(typeof repository === "string" && { repository }),

@@ -14,7 +14,7 @@ const entry = (id: number): Entry => ({
   metadata: {},
 });
 
-/** A log that grows: each connection of the tail is told how many lines it shows before it breaks. */
+/** A growing log. Each connection of the live tail breaks after the given number of lines. */
 class Fake implements Pick<Citadel, "query" | "tail"> {
   readonly lines: Entry[] = [];
   readonly asked: (string | undefined)[] = [];
@@ -24,7 +24,7 @@ class Fake implements Pick<Citadel, "query" | "tail"> {
     for (let left = count; left > 0; left -= 1) this.lines.push(entry(this.lines.length));
   }
 
-  /** What happens on each connection, and after it. */
+  /** The connections in order, and what happens after each. */
   plan: { during: number; away: number; breaks: boolean }[] = [];
   onEnd: () => void = () => undefined;
 
@@ -74,7 +74,7 @@ describe("follow", () => {
     { maxLength: 6 },
   );
 
-  it("gives every line once, in order, over any number of broken connections", async () => {
+  it("yields every line once, in order, over any number of broken connections", async () => {
     await fc.assert(
       fc.asyncProperty(plans, fc.nat(80), fc.boolean(), async (plan, before, replays) => {
         const fake = new Fake();
@@ -87,14 +87,14 @@ describe("follow", () => {
     );
   });
 
-  it("begins with the newest lines up to the limit, and never goes back behind them", async () => {
+  it("begins with the newest lines up to the limit, and never yields older ones", async () => {
     const fake = new Fake();
     fake.write(50);
     fake.plan = [{ during: 2, away: 3, breaks: true }];
     assert.deepEqual((await idsOf(fake, 10)).ids, range(40, 55));
   });
 
-  it("goes on after the last id, and says why it waits", async () => {
+  it("continues after the last id, and says why it waits", async () => {
     const fake = new Fake();
     fake.plan = [
       { during: 3, away: 0, breaks: true },
@@ -105,16 +105,16 @@ describe("follow", () => {
     assert.deepEqual(notes[0], "gone Trying again.");
   });
 
-  it("says that lines may be missing where more came than Citadel gives", async () => {
+  it("says that lines may be missing if more arrived than a query returns", async () => {
     const fake = new Fake();
     fake.replays = false;
     fake.plan = [{ during: 1, away: 700, breaks: true }];
     const { ids, notes } = await idsOf(fake);
     assert.equal(ids.length, 501);
-    assert.match(notes.join(), /More than 500 lines came meanwhile/);
+    assert.match(notes.join(), /More than 500 lines arrived meanwhile/);
   });
 
-  it("stops for what waiting does not mend", async () => {
+  it("rejects with errors that a reconnect cannot fix", async () => {
     for (const code of [
       "RDEV_UNAUTHORIZED",
       "RDEV_QUERY",

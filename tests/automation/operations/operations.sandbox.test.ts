@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { Operations, type SubmitInput } from "../../../automation/operations/operations.ts";
+import { Operations } from "../../../automation/operations/operations.ts";
+import type { Submission } from "../../../automation/operations/submission.ts";
 import { openQueue, QUEUE } from "../../../automation/store/queue.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
-describe("operations that are asked for", function () {
+describe("Operations", function () {
   this.timeout(400_000);
   let test: TestStore;
   let operations: Operations;
@@ -18,14 +19,14 @@ describe("operations that are asked for", function () {
     await test.drop();
   });
 
-  const up = (name: string, more: Partial<SubmitInput> = {}) =>
+  const up = (name: string, more: Partial<Submission> = {}) =>
     operations.submit({
       ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
       request: { kind: "up", settings: { name }, onFailure: "keep" },
       ...more,
     });
 
-  it("a thousand at once for one project are done one by one, in the order of their ids", async () => {
+  it("runs a thousand concurrent operations of one project one by one, in the order of their ids", async () => {
     await operations.close();
     operations = new Operations(test.store, { maxOpen: 1_000 });
     const other = new Operations(test.store, { maxOpen: 1_000 });
@@ -43,7 +44,7 @@ describe("operations that are asked for", function () {
     const [last] = await test.admin(
       "SELECT settings FROM operations ORDER BY created_at DESC, id DESC",
     );
-    assert.deepEqual(shop?.settings, last?.["settings"]); // the one that runs last leaves what is wanted
+    assert.deepEqual(shop?.settings, last?.["settings"]); // the last operation decides the settings
 
     const boss = openQueue(test.store);
     await boss.start();
@@ -63,7 +64,7 @@ describe("operations that are asked for", function () {
     );
   });
 
-  it("are refused while another waits, by its id, when asked so; other projects are not", async () => {
+  it("refuses an operation while another of the project waits, and names its id, if the caller asks for that", async () => {
     const { operation } = await up("Shop");
     await assert.rejects(up("Shop", { ifBusy: "refuse" }), (error: Error) => {
       assert.equal(error.name, "RDEV_BUSY");
@@ -73,7 +74,7 @@ describe("operations that are asked for", function () {
     await up("Other", { slug: "other", ifBusy: "refuse" });
   });
 
-  it("are at most 20 open ones for a project; another one is refused until one has ended", async () => {
+  it("allows 20 open operations per project", async () => {
     const open = await Promise.allSettled(Array.from({ length: 30 }, () => up("Shop")));
     const accepted = open.filter(({ status }) => status === "fulfilled");
     assert.equal(accepted.length, 20);
@@ -88,7 +89,7 @@ describe("operations that are asked for", function () {
     await up("Shop");
   });
 
-  it("of a key with many leave every other turn to a key with few", async () => {
+  it("gives every other turn to a key with few operations", async () => {
     for (let n = 1; n <= 6; n++) await up("many", { slug: `many-${n}` });
     for (let n = 1; n <= 2; n++) await up("few", { slug: `few-${n}`, actor: "bob" });
     const boss = openQueue(test.store);
@@ -102,7 +103,7 @@ describe("operations that are asked for", function () {
       );
       order.push(String(row!["slug"]));
       await boss.complete(QUEUE, job!);
-      // A key that comes back for more is not before those that wait already.
+      // The new operation of a key comes after those that wait already.
       if (round === 3) await up("few", { slug: "few-3", actor: "bob" });
     }
     await boss.stop({ graceful: false });
@@ -112,7 +113,7 @@ describe("operations that are asked for", function () {
     ]);
   });
 
-  it("are in the audit trail once they are queued, and not queued where that cannot be", async () => {
+  it("queues an operation and writes its audit event in one transaction", async () => {
     const { operation } = await up("Shop");
     const [row] = await test.admin("SELECT action, actor, details FROM audit_log");
     assert.deepEqual([row?.["action"], row?.["actor"]], ["operation.submit", "ada"]);
@@ -125,7 +126,7 @@ describe("operations that are asked for", function () {
     assert.deepEqual(await test.admin("SELECT slug FROM projects"), [{ slug: "shop" }]);
   });
 
-  it("are the same for the same key and request, and refused for another one", async () => {
+  it("returns the same operation for the same Idempotency-Key and request, and refuses another request", async () => {
     const idempotency = { key: "k1", fingerprint: "a" };
     const all = await Promise.all(Array.from({ length: 20 }, () => up("Shop", { idempotency })));
     assert.equal(new Set(all.map(({ operation }) => operation.id)).size, 1);
@@ -139,11 +140,11 @@ describe("operations that are asked for", function () {
       ),
     );
     assert.equal(twice.filter(({ status }) => status === "fulfilled").length, 1);
-    // The key is the actor's own.
+    // Each actor has keys of its own.
     assert.equal((await up("Shop", { idempotency, actor: "bob" })).replayed, false);
   });
 
-  it("keep the settings that are not named, and leave nothing of what was refused", async () => {
+  it("keeps the settings that are not named, and stores nothing of a refused request", async () => {
     await up("Shop", {
       request: { kind: "up", settings: { name: "Shop", retainData: true }, onFailure: "keep" },
     });
@@ -158,7 +159,7 @@ describe("operations that are asked for", function () {
     assert.equal((await operations.list({ limit: 10 })).length, 2);
   });
 
-  it("are listed, newest first, by page and by what they are", async () => {
+  it("lists operations newest first, by page and by filter", async () => {
     for (const slug of ["one-app", "two-app"])
       for (const name of ["a", "b"]) await up(name, { slug });
     const all = await operations.list({ limit: 10 });
@@ -169,10 +170,10 @@ describe("operations that are asked for", function () {
     assert.deepEqual(await operations.list({ limit: 2, before: all[1]!.id }), all.slice(2));
     assert.deepEqual(await operations.list({ limit: 10, slug: "one-app" }), all.slice(2));
     assert.deepEqual(await operations.list({ limit: 10, state: "running" }), []);
-    assert.deepEqual(await operations.latest("two-app"), all[0]);
+    assert.deepEqual(await operations.list({ limit: 1, slug: "two-app" }), all.slice(0, 1));
   });
 
-  it("one that waits is cancelled at once, and who follows it hears of it", async () => {
+  it("cancels a queued operation at once, and reports it to followers", async () => {
     const { operation } = await up("Shop");
     const followed = (async () => {
       const states = [];

@@ -14,7 +14,7 @@ import { uniqueSlug } from "../../support/unique-slug.ts";
 const isSlow = (event: object) =>
   "name" in event && event.name === "slow" && "event" in event && event.event === "resourceStarted";
 
-describe("operations and their runners", function () {
+describe("Runner", function () {
   this.timeout(400_000);
   let stage: OperationsStage;
 
@@ -24,7 +24,7 @@ describe("operations and their runners", function () {
   });
   afterEach(() => stage.close());
 
-  /** The first attempt at it. */
+  /** The first attempt. */
   const attemptAt = async ({ id }: Operation) => {
     const [attempt] = await stage.test.admin(
       `SELECT runner, engines FROM operation_attempts WHERE operation_id = '${id}' ORDER BY attempt`,
@@ -32,7 +32,7 @@ describe("operations and their runners", function () {
     return attempt as { runner: { id: string }; engines: number[] };
   };
 
-  it("run a project's life, and tell of it without gaps or secrets", async () => {
+  it("runs all kinds of operations, with events that have no gaps and no secrets", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const made = await stage.end(await stage.up(slug, "plain"));
@@ -75,7 +75,7 @@ describe("operations and their runners", function () {
     assert.equal(logged["project_id"], slug);
   });
 
-  it("is asked to stop, and stops; the next one goes on from there", async () => {
+  it("stops a cancelled operation, and the next one continues from there", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=4000");
@@ -92,7 +92,7 @@ describe("operations and their runners", function () {
     );
   });
 
-  it("a failed first up keeps what was made and says so; with rollback nothing stays", async () => {
+  it("keeps what a failed first up created, and deletes it if rollback was requested", async () => {
     await stage.runner();
     const kept = uniqueSlug();
     const failed = await stage.end(await stage.up(kept, "fail=RDEV_REFUSED: no"));
@@ -119,13 +119,13 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(undone, { kind: "destroy" }));
   });
 
-  it("a worker that is killed is followed by another, which breaks the lock it left", async () => {
+  it("retries with a new worker after a kill, and breaks the lock that the first one left", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=3000");
     await stage.until(slow, isSlow);
     const { runner } = await attemptAt(slow);
-    // The first worker's alone: a spare one that dies as it is taken costs an attempt more.
+    // Only the first worker: a spare one that dies when it is taken would cost another attempt.
     for (const pid of workerProcesses(`${runner.id}/1.`)) process.kill(pid, "SIGKILL");
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
@@ -137,7 +137,7 @@ describe("operations and their runners", function () {
     );
   });
 
-  it("of a service that is killed nothing goes on, and another one takes up what it did", async () => {
+  it("ends all processes of a killed service, and another service continues its operation", async () => {
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=5000");
     const replica = await stage.replica(STEERED);
@@ -157,7 +157,7 @@ describe("operations and their runners", function () {
     );
   });
 
-  it("of a service that hangs nothing goes on either, and what it wakes to is another's", async () => {
+  it("ends the worker of a service that hangs, which has lost the operation when it wakes up", async () => {
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=12000"); // longer than the lease
     const replica = await stage.replica(STEERED);
@@ -175,7 +175,7 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("a service that ends gives back what it cannot finish", async () => {
+  it("returns operations to the queue on shutdown", async () => {
     const slug = uniqueSlug();
     const replica = await stage.replica(STEERED);
     const slow = await stage.up(slug, "slow=5000");
@@ -189,7 +189,7 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("waits for a lock whose holder lives, and breaks none of a stranger's", async () => {
+  it("fails on a lock whose holder lives, and breaks no foreign lock", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const { workDir } = await platformStage();
@@ -207,13 +207,13 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("goes on while the database is gone for a moment", async () => {
+  it("continues while the database is away for a moment", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=4000");
     await stage.until(slow, isSlow);
     await stage.test.cutOff();
-    await sleep(5_000); // past the end of the engine's work, within the lease
+    await sleep(5_000); // longer than the engine's work, shorter than the lease
     await stage.test.reconnect();
     const ended = await stage.end(slow);
     assert.deepEqual(ended.outcome?.errors, []);
@@ -221,7 +221,7 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("ends what the database is gone for too long from, and begins it again", async () => {
+  it("ends an operation if the database is away for longer than the lease, and retries it", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     const slow = await stage.up(slug, "slow=12000");
@@ -236,7 +236,7 @@ describe("operations and their runners", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("forgets what is long over, but not the last of its kind", async () => {
+  it("deletes old operations except the newest of each kind", async () => {
     const slug = uniqueSlug();
     const [old, last] = [await stage.up(slug, "one"), await stage.up(slug, "two")];
     for (const { id } of [old, last]) await stage.operations.cancel(id, "ada");
@@ -246,7 +246,7 @@ describe("operations and their runners", function () {
     assert.ok(await stage.operations.find(last.id));
   });
 
-  it("ends though its errors hold what PostgreSQL refuses: NUL, or half an emoji", async () => {
+  it("records errors with NUL or a lone surrogate, which PostgreSQL refuses", async () => {
     await stage.runner();
     for (const [name, said] of [
       ["nul", "a\ufffdb"],
@@ -266,7 +266,7 @@ describe("operations and their runners", function () {
     }
   });
 
-  it("ends though its record is refused for good, and says so; the next one runs", async () => {
+  it("records RDEV_STORE if the database refuses an outcome for good", async () => {
     await stage.runner();
     const slug = uniqueSlug();
     await stage.test.admin(`
@@ -284,12 +284,12 @@ describe("operations and their runners", function () {
     assert.deepEqual([ended.state, ended.attempts], ["failed", 1]);
     const [error] = ended.outcome!.errors;
     assert.equal(error?.code, "RDEV_STORE");
-    assert.match(error.message, /^It ended as succeeded, but that .* no such outputs/);
+    assert.match(error.message, /^The operation succeeded, but this .* no such outputs/);
     assert.equal((await stage.end(await stage.up(slug, "plain"))).state, "succeeded");
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
-  it("ends what uses more memory than it may, and says so", async () => {
+  it("fails an operation that uses too much memory", async () => {
     await stage.runner({ memoryMb: 700 });
     const greedy = await stage.end(await stage.up(uniqueSlug(), "memory=900"));
     assert.equal(greedy.state, "failed");
@@ -297,7 +297,7 @@ describe("operations and their runners", function () {
     assert.match(greedy.outcome?.errors[0]?.message ?? "", /MiB of memory; the limit is 700/);
   });
 
-  it("the real program: what is to be kept is said at the delete, and named by it", async () => {
+  it("keeps what a destroy of the real program is asked to keep, and names it", async () => {
     await stage.replica();
     const slug = uniqueSlug();
     const made = await stage.end(await stage.up(slug, "A shop"));
@@ -309,7 +309,7 @@ describe("operations and their runners", function () {
     const kept = gone.remaining.map(({ system, why }) => `${system} ${why}`);
     assert.deepEqual(new Set(kept), new Set(["gitea retained", "postgres retained"]));
     assert.deepEqual(await stage.test.admin("SELECT slug FROM projects"), []);
-    // What was kept is taken up again.
+    // The next up adopts what was kept.
     assert.equal((await stage.end(await stage.up(slug, "A shop"))).state, "succeeded");
     const all = { kind: "destroy", retainData: false, retainRepository: false } as const;
     assert.deepEqual((await stage.end(await stage.submit(slug, all))).remaining, []);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { preview, up } from "../../../automation/engine/stack.ts";
-import { recorded } from "../../../automation/operations/recorded.ts";
+import { recordOperation } from "../../../automation/operations/record-operation.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { SETTINGS_RECORD } from "../../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../../core/settings.ts";
@@ -41,14 +41,14 @@ describe("a project's settings", function () {
     return outcome;
   };
   const known = () => new ProjectRecords(stage.test.store).find(slug);
-  /** As the command does it. */
+  /** Like the command line. */
   const byCommand = (config: Record<string, string | object> = {}) =>
-    recorded(
+    recordOperation(
       { store: stage.test.store, actor: "ada", stack: `${PLATFORM}.${slug}`, operation: "up" },
       (formerly) => up(`${PLATFORM}.${slug}`, { workDir, program, formerly, config }),
     );
 
-  it("of a PUT behind a DELETE are its own, and start from nothing", async () => {
+  it("start from the defaults for a PUT that waits behind a DELETE", async () => {
     await run();
     await done(SETTINGS);
     const queued = [await stage.submit(slug, { kind: "destroy" }), await put({ retainData: true })];
@@ -61,7 +61,7 @@ describe("a project's settings", function () {
     assert.deepEqual((await known())?.settings, { retainData: true });
   });
 
-  it("are the same to the API and to the command, whoever made it last", async () => {
+  it("are the same for the API and the command line", async () => {
     await run();
     await done(SETTINGS);
     const { changes, settings, errors } = await byCommand();
@@ -76,7 +76,7 @@ describe("a project's settings", function () {
     assert.equal(expected.outcome?.changes.update, 0);
   });
 
-  it("of a project that the command made are known to the API, with its status and outputs", async () => {
+  it("are known to the API if the command line created the project", async () => {
     await byCommand({ name: "Shop", retainData: "true" });
     const { status, settings, outputs, name } = (await known())!;
     assert.deepEqual([status, name, outputs], ["ready", "Shop", { name: "Shop" }]);
@@ -88,7 +88,7 @@ describe("a project's settings", function () {
     assert.equal((await known())?.status, "ready");
   });
 
-  it("that contradict are told before anything happens", async () => {
+  it("that contradict those of the last up are reported in the preview", async () => {
     await run();
     await done(SETTINGS);
     const told: string[] = [];
@@ -105,7 +105,7 @@ describe("a project's settings", function () {
     ]);
   });
 
-  it("survive an up that failed, whether or not it made anything", async () => {
+  it("survive a failed up, whether or not it created anything", async () => {
     await run();
     assert.equal((await stage.end(await put({ ...SETTINGS, name: "nothing=no" }))).state, "failed");
     assert.equal((await stage.end(await put({ name: "fail=no" }))).state, "failed");
@@ -117,19 +117,19 @@ describe("a project's settings", function () {
     assert.deepEqual((await known())?.settings, SETTINGS);
   });
 
-  it("of a stack without a record are taken over once from the database, also by the command", async () => {
+  it("are copied once from the database for a stack that does not record them", async () => {
     await run();
     await done(SETTINGS);
     for (const again of [() => done({}), () => byCommand()]) {
       await withoutResources(`${PLATFORM}.${slug}`, workDir, SETTINGS_RECORD);
       const outcome = await again();
       assert.deepEqual(outcome?.settings, SETTINGS);
-      // The record, and nothing else.
+      // Only the record is created.
       assert.deepEqual(outcome.changes, { create: 1, update: 0, replace: 0, delete: 0, same: 2 });
     }
   });
 
-  it("of a stack without a record are taken over once from its file", async () => {
+  it("are copied once from the stack's file for a stack that does not record them", async () => {
     await byCommand({ name: "Shop", sizes: { replicas: 3 } });
     await withoutResources(`${PLATFORM}.${slug}`, workDir, SETTINGS_RECORD);
     await stage.test.admin("UPDATE projects SET settings = '{}'");
@@ -141,7 +141,7 @@ describe("a project's settings", function () {
     assert.deepEqual((await known())?.settings, { ...settings, retainData: true });
   });
 
-  it("that another version queued are those that its request names", async () => {
+  it("are read from the request of an operation that another version queued", async () => {
     const queued = await put(SETTINGS);
     const merged = JSON.stringify({ ...SETTINGS, retainRepository: true });
     await stage.test.admin(

@@ -11,7 +11,7 @@ import { platformStage } from "../../support/stage.ts";
 import { uniqueSlug } from "../../support/unique-slug.ts";
 import { setVariables, variable } from "../../support/variables.ts";
 
-describe("two replicas of the service on one backend in PostgreSQL", function () {
+describe("two replicas with one backend in PostgreSQL", function () {
   this.timeout(400_000);
   const database = `pulumi_${randomBytes(6).toString("hex")}`;
   let own: string;
@@ -42,7 +42,7 @@ describe("two replicas of the service on one backend in PostgreSQL", function ()
     await queryOnce(variable("POSTGRES_ADMIN_URL"), `DROP DATABASE ${database} WITH (FORCE)`);
   });
 
-  it("share the work, and one takes up what the other one leaves when it is killed", async () => {
+  it("share the operations, and one continues those of the other after a kill", async () => {
     const [slug, other] = [uniqueSlug(), uniqueSlug()];
     const slow = await stage.up(slug, "slow=5000");
     const dying = await stage.replica(STEERED);

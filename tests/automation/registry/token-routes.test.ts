@@ -101,7 +101,7 @@ describe("the token endpoint of the registry", () => {
   });
 
   it("limits wrong passwords per address, but not project accounts", async () => {
-    const app = await service({ strangers: 2 });
+    const app = await service({ unauthenticatedPerMinute: 2 });
     const wrong = { ...ADMINISTRATOR, password: "wrong" };
     const ask = (credentials: typeof SHARED) =>
       app.inject({ url: SCOPE, headers: basic(credentials) });
@@ -114,7 +114,7 @@ describe("the token endpoint of the registry", () => {
   });
 
   it("limits the tokens per account", async () => {
-    const app = await service({ tokens: 2 });
+    const app = await service({ tokensPerMinute: 2 });
     const ask = (credentials: typeof SHARED) =>
       app.inject({ url: SCOPE, headers: basic(credentials) });
     for (const status of [200, 200, 429]) assert.equal((await ask(account())).statusCode, status);

@@ -19,8 +19,8 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["admin", "GET", "/v1/audit"],
 ];
 
-describe("access to the HTTP service", () => {
-  it("is by role: each may do what is its own and what is below", async () => {
+describe("access control", () => {
+  it("allows each role its own routes and those of lower roles", async () => {
     const { app, key, audit } = await fakeService();
     const roles = ["viewer", "operator", "admin"] as const;
     for (const role of roles) {
@@ -44,7 +44,7 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("needs a key on every route but the health's and the document's", async () => {
+  it("needs a key on every route except the open ones", async () => {
     const { app } = await fakeService();
     for (const [, method, url] of ROUTES) {
       const answer = await app.inject({ method: method as "GET", url });
@@ -58,7 +58,7 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("keeps a project's key to its project", async () => {
+  it("limits a key that is bound to a project to that project", async () => {
     const { app, key, submitted } = await fakeService();
     const mine = bearer(key("admin", { project: "my-app" }));
     const other = bearer(key("admin", { project: "other" }));
@@ -84,7 +84,7 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("shows a project's key only its own in lists", async () => {
+  it("lists only the project of a bound key", async () => {
     const asked: unknown[] = [];
     const list = async (query: unknown) => {
       asked.push(query);
@@ -109,8 +109,8 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("is limited for each key, and says how long to wait", async () => {
-    const { app, key, audit } = await fakeService({ limits: { requests: 3 } });
+  it("limits the requests per key, and says how long to wait", async () => {
+    const { app, key, audit } = await fakeService({ limits: { requestsPerMinute: 3 } });
     const [one, other] = [bearer(key("viewer", { name: "one" })), bearer(key("viewer"))];
     const statusOf = async (headers: Record<string, string>) =>
       (await app.inject({ url: "/v1/projects", headers })).statusCode;
@@ -129,7 +129,7 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("tells the audit trail of a flood of refusals in two events, whoever causes it", async () => {
+  it("writes a flood of refusals to the audit trail as two events", async () => {
     const { app, key, audit } = await fakeService();
     const viewer = bearer(key("viewer"));
     for (let n = 0; n < 2_000; n += 1) {
@@ -147,8 +147,8 @@ describe("access to the HTTP service", () => {
     );
   });
 
-  it("counts strangers of one IPv6 network as one, and bounds what many of them leave behind", async () => {
-    const { app, audit } = await fakeService({ limits: { strangers: 5 } });
+  it("limits unauthenticated requests per IPv6 network, and bounds their audit events", async () => {
+    const { app, audit } = await fakeService({ limits: { unauthenticatedPerMinute: 5 } });
     const from = (remoteAddress: string) => app.inject({ url: "/v1/projects", remoteAddress });
     const statuses = [];
     for (let n = 1; n <= 10; n += 1) statuses.push((await from(`2001:db8:1:2::${n}`)).statusCode);
@@ -167,10 +167,10 @@ describe("access to the HTTP service", () => {
     );
   });
 
-  it("is limited for who asks whether it is ready, and asks the database once for all", async () => {
+  it("limits readiness probes per address, and checks the database once for all of them", async () => {
     let asked = 0;
     const { app } = await fakeService({
-      limits: { probes: 50 },
+      limits: { probesPerMinute: 50 },
       checkReady: async () => void (asked += 1),
     });
     const all = await Promise.all(Array.from({ length: 40 }, () => app.inject("/readyz")));
@@ -186,8 +186,8 @@ describe("access to the HTTP service", () => {
     await app.close();
   });
 
-  it("is closed to who knocks without a key again and again, but not to a good key beside", async () => {
-    const { app, key, audit } = await fakeService({ limits: { strangers: 5 } });
+  it("refuses an address after many requests without a valid key, but not a valid key from there", async () => {
+    const { app, key, audit } = await fakeService({ limits: { unauthenticatedPerMinute: 5 } });
     const good = bearer(key("viewer"));
     const list = (headers: Record<string, string>) => app.inject({ url: "/v1/projects", headers });
     assert.equal((await list(good)).statusCode, 200);

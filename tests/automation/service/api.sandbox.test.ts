@@ -11,9 +11,9 @@ import { auditPage } from "../../../automation/audit/queries.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import type { Operation } from "../../../core/operation.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
-import { addEvents, addStateEvent } from "../../../automation/operations/rows.ts";
-import { registerOperationMetrics } from "../../../automation/service/operation-metrics.ts";
-import type { Limits } from "../../../automation/service/parts.ts";
+import { addEvents, addStateEvent } from "../../../automation/operations/tables.ts";
+import { registerOperationMetrics } from "../../../automation/service/metrics.ts";
+import type { ServiceLimits } from "../../../automation/service/options.ts";
 import type { OperationView } from "../../../automation/service/schemas/operation.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import { createService } from "../../../automation/service/service.ts";
@@ -28,8 +28,8 @@ interface Answer<T> {
   readonly body: T;
 }
 
-/** The API on a real database; nobody runs what it is asked for. */
-describe("the API on its database", function () {
+/** The API with a real database and without a runner. */
+describe("the API with its database", function () {
   this.timeout(400_000);
   let test: TestStore;
   let keys: Keys;
@@ -38,7 +38,7 @@ describe("the API on its database", function () {
   let url: string;
   let admin: string;
 
-  async function open(store: Store, limits: Partial<Limits> = {}): Promise<void> {
+  async function open(store: Store, limits: Partial<ServiceLimits> = {}): Promise<void> {
     keys = new Keys(store);
     operations = new Operations(store, { maxOpen: 1_000 });
     const metrics = new Registry();
@@ -51,7 +51,7 @@ describe("the API on its database", function () {
       checkReady: () =>
         store.run(async (db) => void (await db.selectFrom("api_keys").selectAll().execute())),
       logger: pino({ enabled: false }),
-      limits: { requests: 1_000_000, ...limits },
+      limits: { requestsPerMinute: 1_000_000, ...limits },
     });
     url = await app.listen({ host: "127.0.0.1", port: 0 });
     admin = (await keys.create({ name: "rdev", role: "admin" }, "test")).text;
@@ -92,7 +92,7 @@ describe("the API on its database", function () {
   const put = async (slug = "my-app") =>
     (await call("PUT", `/v1/projects/${slug}`, { body: {} })).body;
 
-  /** Ends an operation as a runner would. */
+  /** Ends an operation like a runner. */
   async function end({ id }: Pick<Operation, "id">, state: "succeeded" | "failed"): Promise<void> {
     await test.store.transaction(async (transaction) => {
       const row = await transaction
@@ -117,7 +117,7 @@ describe("the API on its database", function () {
     yield* serverSentEvents(answer.body);
   }
 
-  it("queues, and tells of the project and of the operation", async () => {
+  it("queues an operation, and returns it and its project", async () => {
     const { status, headers, body } = await call("PUT", "/v1/projects/my-app", {
       body: { name: "My App", sizes: { replicas: 2 } },
     });
@@ -162,7 +162,7 @@ describe("the API on its database", function () {
     assert.equal(others.status, 202, "keys of callers do not collide");
   });
 
-  it("creates a project of a name once, and answers the same request again", async () => {
+  it("creates a project from a name once, and answers a repeated request with the same operation", async () => {
     const body = { name: "My First Project!" };
     const headers = { "idempotency-key": "one" };
     const first = await call("POST", "/v1/projects", { body, headers });
@@ -174,7 +174,7 @@ describe("the API on its database", function () {
     assert.equal((await call("POST", "/v1/projects", other)).status, 409);
   });
 
-  it("refuses keys that expired or were revoked", async () => {
+  it("refuses expired and revoked keys", async () => {
     const { text: expired } = await keys.create({ name: "a", role: "viewer", lifetime: 1 }, "test");
     const { key, text: revoked } = await keys.create({ name: "b", role: "viewer" }, "test");
     await keys.revoke(key.id, "test");
@@ -184,7 +184,7 @@ describe("the API on its database", function () {
     }
   });
 
-  it("takes 1,000 requests at once for one project: one is done, the others name it", async () => {
+  it("accepts one of 1,000 concurrent requests for a project with ifBusy=refuse", async () => {
     const all = await Promise.all(
       Array.from({ length: 1_000 }, () =>
         call<OperationView & Problem>("PUT", "/v1/projects/my-app?ifBusy=refuse", { body: {} }),
@@ -201,7 +201,7 @@ describe("the API on its database", function () {
     assert.equal((await operations.list({ limit: 1000 })).length, 1);
   });
 
-  it("takes 1,000 requests at once for one project: all wait, in order", async () => {
+  it("queues 1,000 concurrent requests for a project in order", async () => {
     const all = await Promise.all(
       Array.from({ length: 1_000 }, () => call("PUT", "/v1/projects/my-app", { body: {} })),
     );
@@ -218,7 +218,7 @@ describe("the API on its database", function () {
     assert.match(await metrics.body.text(), /rdev_operations\{kind="up",state="queued"\} 1000\n/);
   });
 
-  it("gives lists in pages: all of it, once each", async () => {
+  it("returns every item of a list once, in pages", async () => {
     for (let i = 0; i < 7; i += 1) await put(`app-${i}`);
     for (const [path, of] of [
       ["/v1/projects", "slug"],
@@ -236,7 +236,7 @@ describe("the API on its database", function () {
         seen.push(...body.items.map((item) => item[of]));
         next = body.next;
       } while (next !== undefined);
-      assert.equal(seen.length, path === "/v1/audit" ? 8 : 7, path); // with the making of the key
+      assert.equal(seen.length, path === "/v1/audit" ? 8 : 7, path); // one more: the creation of the key
       assert.equal(new Set(seen).size, seen.length, path);
     }
     const found = await call<{ items: { slug: string }[] }>("GET", "/v1/projects?search=APP-3");
@@ -248,7 +248,7 @@ describe("the API on its database", function () {
     assert.deepEqual(ready.body.items, []);
   });
 
-  it("streams events, goes on after the last one, and ends with the operation", async () => {
+  it("streams events, continues after Last-Event-ID, and ends with the operation", async () => {
     const operation = await put();
     const seen: ServerSentEvent[] = [];
     for await (const event of stream(operation.id)) {
@@ -285,11 +285,11 @@ describe("the API on its database", function () {
     );
   });
 
-  it("gives signs of life, and asks to connect again when it goes", async () => {
+  it("sends heartbeats on a stream, and ends it on shutdown", async () => {
     await app.close();
     await operations.close();
     await test.admin("DELETE FROM api_keys");
-    await open(test.store, { heartbeat: 50 });
+    await open(test.store, { heartbeatMs: 50 });
     const { id } = await put();
     const answer = await request(`${url}/v1/operations/${id}/events`, {
       headers: { authorization: `Bearer ${admin}`, accept: "text/event-stream" },
@@ -303,11 +303,11 @@ describe("the API on its database", function () {
     assert.match(text, /\n: the service restarts; connect again\n\n$/);
   });
 
-  it("gives one key so many streams, and another one when one of them has ended", async () => {
+  it("limits the streams per key", async () => {
     await app.close();
     await operations.close();
     await test.admin("DELETE FROM api_keys");
-    await open(test.store, { streams: 2 });
+    await open(test.store, { streamsPerKey: 2 });
     const { id } = await put();
     const follow = (key = admin) =>
       request(`${url}/v1/operations/${id}/events`, {
@@ -317,7 +317,7 @@ describe("the API on its database", function () {
     const refused = await follow();
     const problem = (await refused.body.json()) as Problem;
     assert.deepEqual([refused.statusCode, problem.code], [429, "RDEV_RATE_LIMITED"]);
-    assert.match(problem.detail, /^2 streams are open/);
+    assert.match(problem.detail, /has 2 streams open/);
     assert.equal((await call("GET", `/v1/operations/${id}`)).status, 200);
     const { text: other } = await keys.create({ name: "other", role: "viewer" }, "test");
     const beside = await follow(other);
@@ -332,11 +332,11 @@ describe("the API on its database", function () {
     for (const { body } of [two, beside, next]) body.destroy();
   });
 
-  it("ends though a client is connected that never asked for anything", async () => {
+  it("shuts down although a client is connected that sends nothing", async () => {
     await app.close();
     await operations.close();
     await test.admin("DELETE FROM api_keys");
-    await open(test.store, { farewell: 200 });
+    await open(test.store, { shutdownGraceMs: 200 });
     const { port } = new URL(url);
     const socket = connect(Number(port), "127.0.0.1");
     await once(app.server, "connection");
@@ -344,11 +344,11 @@ describe("the API on its database", function () {
     socket.destroy();
   });
 
-  it("cuts off a client that never reads its stream, and keeps little for it", async () => {
+  it("disconnects a client that never reads its stream, and buffers little for it", async () => {
     await app.close();
     await operations.close();
     await test.admin("DELETE FROM api_keys");
-    await open(test.store, { unread: 1_000, heartbeat: 100 });
+    await open(test.store, { idleStreamMs: 1_000, heartbeatMs: 100 });
     const { id } = await put();
     const message = "x".repeat(20_000);
     const event = {
@@ -396,7 +396,7 @@ describe("the API on its database", function () {
     for (const socket of sockets) socket.destroy();
   });
 
-  it("says that its database is gone, and goes on when it is back", async () => {
+  it("answers 503 while the database is away, and continues when it is back", async () => {
     await app.close();
     await operations.close();
     await test.admin("DELETE FROM api_keys");
@@ -413,7 +413,7 @@ describe("the API on its database", function () {
       ];
     };
     await door.close();
-    await sleep(1_100); // no key is remembered for longer
+    await sleep(1_100); // longer than keys are cached
     for (const path of ["/v1/projects", "/readyz"]) {
       const [status, type, text] = await statusOf(path);
       assert.deepEqual([status, type], [503, "application/problem+json"], String(text));
@@ -430,7 +430,7 @@ describe("the API on its database", function () {
   });
 });
 
-/** What stands between the service and its database, and can be shut. */
+/** A proxy between the service and its database that can be closed. */
 class Door {
   readonly url: string;
   readonly #target: URL;

@@ -27,7 +27,7 @@ describe("the HTTP service", () => {
     return found;
   }
 
-  it("starts an operation, and says where it is followed", async () => {
+  it("starts an operation, and answers with its location", async () => {
     const answer = await service.app.inject({
       method: "PUT",
       url: "/v1/projects/my-app?ifBusy=refuse",
@@ -48,7 +48,7 @@ describe("the HTTP service", () => {
     );
   });
 
-  it("takes the same request for the same, however it is written", async () => {
+  it("recognizes a repeated request, however its JSON is written", async () => {
     const put = (payload: string) =>
       service.app.inject({
         method: "PUT",
@@ -64,7 +64,7 @@ describe("the HTTP service", () => {
     assert.notEqual(one, other);
   });
 
-  it("makes the slug of a name, and refuses a name that gives none", async () => {
+  it("derives the slug from a name, and refuses a name without one", async () => {
     const url = "/v1/projects";
     const made = { method: "POST", url, headers: admin, payload: { name: "My First Project!" } };
     assert.equal((await service.app.inject(made as InjectOptions)).statusCode, 202);
@@ -75,7 +75,7 @@ describe("the HTTP service", () => {
     await problem({ method: "POST", url, payload: { name: "!!" } }, 400, "RDEV_SLUG");
   });
 
-  it("deletes as it is asked, and only tells where it is a dry run", async () => {
+  it("deletes a project, or only previews it with dryRun", async () => {
     const headers = admin;
     const url = "/v1/projects/my-app";
     await service.app.inject({ method: "DELETE", url: `${url}?retainData=true`, headers });
@@ -90,7 +90,7 @@ describe("the HTTP service", () => {
     await problem({ method: "DELETE", url: "/v1/projects/other" }, 404, "RDEV_NOT_FOUND");
   });
 
-  it("names all that is wrong with a request, in all of its parts, with the values", async () => {
+  it("names all errors in all parts of a request, with the values", async () => {
     const { errors, detail } = await problem(
       {
         method: "PUT",
@@ -164,7 +164,7 @@ describe("the HTTP service", () => {
     });
   }
 
-  it("answers 400 to text with NUL or half of a surrogate pair, and says where it stands", async () => {
+  it("answers 400 to text with NUL or a lone surrogate, and says where it is", async () => {
     const url = "/v1/projects/my-app";
     for (const [payload, pointer] of [
       ['{"name":"a\\u0000b"}', "#/name"],
@@ -196,7 +196,7 @@ describe("the HTTP service", () => {
     assert.deepEqual(service.submitted, []);
   });
 
-  it("answers problems to addresses, methods and signs that are none", async () => {
+  it("answers with problems to unknown addresses, methods and cursors", async () => {
     await problem({ url: "/v1/nothing" }, 404, "RDEV_NOT_FOUND");
     await problem({ url: "/v1/projects/%zz" }, 400, "RDEV_REQUEST");
     await problem({ method: "PATCH", url: "/v1/projects/my-app" }, 405, "RDEV_METHOD");
@@ -216,7 +216,7 @@ describe("the HTTP service", () => {
     await problem({ url: "/v1/operations/1" }, 400, "RDEV_REQUEST");
   });
 
-  it("answers a problem to what is no HTTP at all", async () => {
+  it("answers with a problem to data that is not HTTP", async () => {
     await service.app.listen({ host: "127.0.0.1", port: 0 });
     const { port } = service.app.server.address() as AddressInfo;
     const raw = (text: string) =>
@@ -231,8 +231,8 @@ describe("the HTTP service", () => {
     assert.match(await raw(large), /^HTTP\/1\.1 431 [\s\S]*application\/problem\+json/);
   });
 
-  it("cuts off a request that does not arrive in time", async () => {
-    const slow = await fakeService({ limits: { arrival: 300 } });
+  it("ends a request that does not arrive in time", async () => {
+    const slow = await fakeService({ limits: { requestTimeoutMs: 300 } });
     await slow.app.listen({ host: "127.0.0.1", port: 0 });
     const { port } = slow.app.server.address() as AddressInfo;
     const headers = { ...bearer(slow.key("admin")), "content-type": "application/json" };
@@ -246,7 +246,7 @@ describe("the HTTP service", () => {
     await slow.app.close();
   });
 
-  it("tells nothing of what went wrong inside, but the log does", async () => {
+  it("shows internal errors in the log only", async () => {
     const inner = async () => {
       throw new Error("password=hunter2 at 10.0.0.7");
     };
@@ -267,7 +267,7 @@ describe("the HTTP service", () => {
     await broken.app.close();
   });
 
-  it("is alive, and ready only as long as it can work", async () => {
+  it("is alive, and ready only while it can work", async () => {
     let error: Error | undefined = new InfraError("RDEV_STORE", "not migrated");
     const starting = await fakeService({
       checkReady: async () => {
@@ -281,7 +281,7 @@ describe("the HTTP service", () => {
     await starting.app.close();
   });
 
-  it("logs each request in the fields of the platform's queries, without what is secret", async () => {
+  it("logs each request in the fields of the platform's queries, without secrets", async () => {
     const text = service.key("operator", { name: "ci" });
     await service.app.inject({
       method: "PUT",
@@ -319,7 +319,7 @@ describe("the HTTP service", () => {
     assert.equal((await service.app.inject("/metrics")).statusCode, 401);
   });
 
-  it("says what each code means, where a problem's type points to", async () => {
+  it("serves the meaning of each code at the address in a problem's type", async () => {
     const answer = await service.app.inject("/problems/RDEV_BUSY");
     assert.equal(answer.json<{ status: number }>().status, 409);
   });

@@ -10,9 +10,9 @@ const WRITERS: Readonly<Record<string, string>> = {
   audit_log: "automation/audit/log.ts",
   audit_outbox: "automation/audit/outbox.ts",
   audit_shipped: "automation/audit/outbox.ts",
-  operation_attempts: "automation/operations/rows.ts",
-  operation_events: "automation/operations/rows.ts",
-  operations: "automation/operations/rows.ts",
+  operation_attempts: "automation/operations/tables.ts",
+  operation_events: "automation/operations/tables.ts",
+  operations: "automation/operations/tables.ts",
   projects: "automation/store/projects.ts",
 };
 

@@ -3,8 +3,12 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import fc from "fast-check";
-import { decodeCursor, encodeCursor, type Listed } from "../../../automation/service/cursor.ts";
-import { apiDocument } from "../../../automation/service/document.ts";
+import {
+  decodeCursor,
+  encodeCursor,
+  type ListName,
+} from "../../../automation/service/schemas/page.ts";
+import { openApiDocument } from "../../../automation/service/openapi-document.ts";
 import { problemOf } from "../../../automation/service/problem.ts";
 import { problemSchema } from "../../../automation/service/schemas/problem.ts";
 import { ERROR_CODES, type ErrorCode, InfraError } from "../../../core/errors.ts";
@@ -18,10 +22,10 @@ interface Operation {
   readonly responses: Record<string, unknown>;
 }
 
-describe("the API's document", () => {
-  it("is as the code; if not: npm run openapi", async () => {
+describe("the OpenAPI document", () => {
+  it("is up to date; if not: npm run openapi", async () => {
     const file = readFileSync(`${ROOT}docs/openapi.json`, "utf8");
-    assert.equal(file, await apiDocument());
+    assert.equal(file, await openApiDocument());
   });
 
   it("passes the linter without a warning", async function () {
@@ -43,8 +47,8 @@ describe("the API's document", () => {
     assert.deepEqual([totals["errors"], totals["warnings"]], [0, 0], stdout);
   });
 
-  it("names and describes every route, with its problems", async () => {
-    const { paths } = JSON.parse(await apiDocument()) as {
+  it("describes every route and its problems", async () => {
+    const { paths } = JSON.parse(await openApiDocument()) as {
       paths: Record<string, Record<string, Operation>>;
     };
     const all = Object.values(paths).flatMap((methods) => Object.values(methods));
@@ -61,7 +65,7 @@ describe("the API's document", () => {
 
 describe("a cursor", () => {
   const slug = fc.stringMatching(/^[a-z][a-z0-9]{2,39}$/);
-  const lasts: Record<Listed, fc.Arbitrary<string>> = {
+  const lasts: Record<ListName, fc.Arbitrary<string>> = {
     project: slug.filter(
       (text) => decodeCursor("project", encodeCursor("project", text)) !== undefined,
     ),
@@ -69,15 +73,15 @@ describe("a cursor", () => {
     audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
   };
 
-  for (const of of Object.keys(lasts) as Listed[]) {
-    it(`of a list of ${of}s comes back as it was`, () => {
+  for (const of of Object.keys(lasts) as ListName[]) {
+    it(`of a list of ${of}s is decoded to what was encoded`, () => {
       fc.assert(
         fc.property(lasts[of], (last) => decodeCursor(of, encodeCursor(of, last)) === last),
       );
     });
   }
 
-  it("that was not given by this list is none, whatever it is", () => {
+  it("of another list, or any other text, is refused", () => {
     const other = fc.oneof(
       fc.string(),
       fc.base64String(),
@@ -91,7 +95,7 @@ describe("a problem", () => {
   const id = "5b0f0f5e-6a44-4f0e-9d3c-0b7b6b7d1a55";
   const code = fc.constantFrom(...(Object.keys(ERROR_CODES) as ErrorCode[]));
 
-  it("is made of anything that is thrown, and tells nothing of what went wrong inside", () => {
+  it("is made from any thrown value, and shows nothing internal", () => {
     const secret = "s3cr3t-inside";
     const thrown = fc.oneof(
       fc.anything().filter((value) => value !== null && value !== undefined),

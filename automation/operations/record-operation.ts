@@ -1,13 +1,13 @@
 import { asInfraError } from "../../core/errors.ts";
+import { notBegun, type Outcome } from "../../core/operation.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { audited, auditLog, type AuditedResult } from "../audit/log.ts";
 import { lastSuccess } from "../audit/queries.ts";
-import { NO_CHANGES, type Outcome } from "../../core/operation.ts";
 import type { Store } from "../store/store.ts";
-import { ProjectRow } from "./project-row.ts";
+import { ProjectSync } from "./project-sync.ts";
 
-/** An operation that changes something, and who wants it. */
+/** An operation that changes something, and who asked for it. */
 export interface Recording {
   readonly store: Store;
   /** A person or a service: `ada@laptop`. */
@@ -15,44 +15,46 @@ export interface Recording {
   /** `staging` or `staging.my-app`. */
   readonly stack: string;
   readonly operation: "up" | "refresh" | "destroy" | "rollback";
-  /** A destroy or rollback removes the stack's record, too. Default: false. */
+  /** A destroy or rollback also deletes the stack's record. Default: false. */
   readonly remove?: boolean;
-  /** What both of its events carry. Default: a new UUID. */
+  /** The id that both audit events carry. Default: a new UUID. */
   readonly id?: string;
-  /** The settings that an up was asked for. */
-  readonly asked?: ProjectChanges;
-  /** What it was asked for, as its config. */
+  /** The settings that the request of an `up` names. */
+  readonly requested?: ProjectChanges;
+  /** Added to both audit events. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Runs an operation of a stack once its intent is in the audit trail, as `project.create` or
- * `platform.destroy`; writes there how it ended; and keeps the project's row, with the id of its
- * environment. `run` gets the settings that the row had before. Never throws: of what cannot be
- * written the outcome tells, as failed.
+ * Runs an operation of a stack with a record of it. The audit trail has the intent before the work,
+ * as `project.create` or `platform.destroy`, and the result after it; the project's row is updated.
+ * `run` gets the settings that the row had before. Never throws: if a record cannot be written, the
+ * outcome is failed and says so.
  */
-export async function recorded(
+export async function recordOperation(
   recording: Recording,
   run: (formerly?: ProjectChanges) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { store, actor, stack, operation, remove = false, id, asked, details } = recording;
+  const { store, actor, stack, operation, remove = false, id, requested, details } = recording;
   let outcome: Outcome | undefined;
   try {
     const name = parseStackName(stack);
-    const project = projectRow(store, name);
+    const project =
+      name.kind === "project" ? new ProjectSync(store, name.slug, name.platform) : undefined;
     await project?.read();
     const action = {
       action: await actionOf(store, name, operation),
       ...(name.kind === "project" && { projectId: name.slug }),
-      ...{ actor, component: "infra" },
+      actor,
+      component: "infra",
       ...(id !== undefined && { operation: id }),
       details: { stack, ...details },
-    };
+    } as const;
     const work = async () => {
       if (operation === "up") await project?.beforeUp();
       outcome = await run(project?.settings);
       try {
-        if (operation === "up") await project?.afterUp(outcome, asked);
+        if (operation === "up") await project?.afterUp(outcome, requested);
         if (operation === "destroy" || operation === "rollback")
           await project?.afterDestroy(outcome, remove);
       } catch (error) {
@@ -60,17 +62,13 @@ export async function recorded(
       }
       return outcome;
     };
-    return await audited(auditLog(store), action, work, ending);
+    return await audited(auditLog(store), action, work, auditedResult);
   } catch (error) {
-    return outcome ? withError(outcome, error) : notBegun(error);
+    return outcome ? withError(outcome, error) : notBegun(asInfraError(error));
   }
 }
 
-function projectRow(store: Store, name: StackName): ProjectRow | undefined {
-  return name.kind === "project" ? new ProjectRow(store, name.slug, name.platform) : undefined;
-}
-
-/** An up creates what has never been up, or was destroyed since. */
+/** An `up` is a creation if no `up` of the stack has succeeded since its last destroy. */
 async function actionOf(
   store: Store,
   name: StackName,
@@ -84,7 +82,7 @@ async function actionOf(
   return last === create || last === update ? update : create;
 }
 
-function ending({ result, changes, errors }: Outcome): AuditedResult {
+function auditedResult({ result, changes, errors }: Outcome): AuditedResult {
   if (result === "succeeded") return { result: "success", details: { changes } };
   const cancelled = result === "cancelled";
   return { result: "failure", details: { changes, errors, ...(cancelled && { cancelled }) } };
@@ -94,10 +92,4 @@ function withError(outcome: Outcome, error: unknown): Outcome {
   const { code, message } = asInfraError(error);
   const result = outcome.result === "succeeded" ? "failed" : outcome.result;
   return { ...outcome, result, errors: [...outcome.errors, { code, message }] };
-}
-
-function notBegun(error: unknown): Outcome {
-  const { code, message } = asInfraError(error);
-  const errors = [{ code, message: `Nothing was done. ${message}` }];
-  return { result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 0, errors };
 }

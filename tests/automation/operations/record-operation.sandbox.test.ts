@@ -4,7 +4,10 @@ import { listAudit } from "../../../automation/audit/queries.ts";
 import { backlog } from "../../../automation/audit/outbox.ts";
 import { verifyChain } from "../../../automation/audit/verify.ts";
 import { NO_CHANGES, type Outcome } from "../../../core/operation.ts";
-import { recorded, type Recording } from "../../../automation/operations/recorded.ts";
+import {
+  recordOperation,
+  type Recording,
+} from "../../../automation/operations/record-operation.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { Store } from "../../../automation/store/store.ts";
 import { markOf } from "../../../core/ownership.ts";
@@ -28,14 +31,14 @@ const FAILED: Outcome = {
   ...{ result: "failed", changes: { ...NO_CHANGES, create: 2 }, outputs: {}, durationMs: 10 },
   errors: [{ code: "RDEV_UNREACHABLE", message: "Gitea is down" }],
 };
-/** Before the engine ran. */
+/** Refused before the engine ran. */
 const REFUSED: Outcome = {
   ...{ result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 1 },
   errors: [{ code: "RDEV_CONNECTION", message: "variables are missing" }],
 };
 const CANCELLED: Outcome = { ...FAILED, result: "cancelled", errors: [] };
 
-describe("a recorded operation", () => {
+describe("recordOperation", () => {
   let test: TestStore;
   const set = testVariables();
 
@@ -50,7 +53,7 @@ describe("a recorded operation", () => {
     outcome: Outcome,
     more: Partial<Recording> = {},
   ) =>
-    recorded(
+    recordOperation(
       { store: test.store, actor: "ada@laptop", stack: "staging.shop", operation, ...more },
       () => Promise.resolve(outcome),
     );
@@ -58,8 +61,8 @@ describe("a recorded operation", () => {
   const actions = async () => (await rows()).map(({ action, result }) => `${action} ${result}`);
   const project = () => new Projects(test.store).find("shop");
 
-  it("has its intent written before it begins, and how it ended after", async () => {
-    const outcome = await recorded(
+  it("writes the intent before the operation and the result after it", async () => {
+    const outcome = await recordOperation(
       {
         ...{ store: test.store, actor: "ada@laptop", stack: "staging.shop", operation: "up" },
         ...{ id: "op-1", details: { config: { template: "skeleton" } } },
@@ -84,7 +87,7 @@ describe("a recorded operation", () => {
     assert.equal((await backlog(test.store)).waiting, 2);
   });
 
-  it("creates what was never up or is destroyed, and updates what is up", async () => {
+  it("calls the first up, and an up after a destroy, a creation, and others updates", async () => {
     for (const [operation, outcome] of [
       ["up", FAILED],
       ["up", SUCCEEDED],
@@ -112,7 +115,7 @@ describe("a recorded operation", () => {
     );
   });
 
-  it("tells what could not be stored beside what was done", async () => {
+  it("reports both the operation's changes and what could not be stored", async () => {
     await operate("up", SUCCEEDED);
     const blog = await operate("up", SUCCEEDED, { stack: "staging.blog" });
     assert.deepEqual([blog.result, blog.changes], ["failed", SUCCEEDED.changes]);
@@ -136,7 +139,7 @@ describe("a recorded operation", () => {
     });
   }
 
-  it("is not done when its intent cannot be written", async () => {
+  it("does nothing if the intent cannot be written", async () => {
     const down = Object.assign(new URL(test.url), { port: "1" });
     const unreachable = new Store({ url: down.href });
     const unmigrated = await createTestStore({ migrated: false });
@@ -147,7 +150,7 @@ describe("a recorded operation", () => {
       [test.store, "RDEV_FORBIDDEN", /^Nothing was done\. .*audit_log/],
     ] as const) {
       for (const operation of ["up", "refresh", "destroy"] as const) {
-        const outcome = await recorded(
+        const outcome = await recordOperation(
           { store, actor: "ada", stack: "staging.shop", operation, remove: true },
           () => assert.fail("it was done"),
         );
@@ -161,14 +164,14 @@ describe("a recorded operation", () => {
     await unmigrated.drop();
   });
 
-  it("is not done for an actor without a name", async () => {
+  it("does nothing for an actor without a name", async () => {
     const outcome = await operate("up", SUCCEEDED, { actor: "" });
     assert.deepEqual([outcome.result, outcome.errors[0]?.code], ["failed", "RDEV_AUDIT"]);
     assert.deepEqual(await actions(), []);
   });
 
-  it("tells what was done when its end cannot be written", async () => {
-    const outcome = await recorded(
+  it("reports the operation's changes if the result cannot be written", async () => {
+    const outcome = await recordOperation(
       { store: test.store, actor: "ada", stack: "staging.shop", operation: "up" },
       async () => {
         await test.admin("ALTER TABLE audit_outbox RENAME TO gone");
@@ -181,7 +184,7 @@ describe("a recorded operation", () => {
     assert.deepEqual(await actions(), ["project.create started"]);
   });
 
-  it("needs no Citadel, and ships nothing, where that is switched off", async () => {
+  it("needs no Citadel and ships nothing if Citadel is disabled", async () => {
     set({ CITADEL_ENABLED: "false" });
     await operate("up", { ...SUCCEEDED, outputs: { citadelTenantId: "disabled" } });
     assert.equal((await verifyChain(test.store)).rows, 2);
@@ -189,13 +192,13 @@ describe("a recorded operation", () => {
     assert.equal((await project())?.citadelTenantId, null);
   });
 
-  describe("keeps the project", () => {
+  describe("updates the project's row", () => {
     const shop = {
       ...{ slug: "shop", platform: "staging", name: "The Shop", citadelTenantId: TENANT },
       ...{ settings: {}, wasUp: true },
     };
 
-    it("with its name and its tenant's id, which a failure does not lose", async () => {
+    it("with the name and tenant id, which a failure keeps", async () => {
       await operate("up", SUCCEEDED);
       assert.deepEqual(await project(), shop);
       await operate("up", FAILED);
@@ -204,12 +207,12 @@ describe("a recorded operation", () => {
       assert.deepEqual(await project(), shop);
     });
 
-    it("with the tenant's id of an up that failed later", async () => {
+    it("with the tenant id of an up that failed after creating the tenant", async () => {
       await operate("up", { ...FAILED, outputs: SUCCEEDED.outputs });
       assert.deepEqual(await project(), { ...shop, wasUp: false });
     });
 
-    it("with the environment that Citadel has, when a failed up could not tell", async () => {
+    it("with the tenant id from Citadel if a failed up has no outputs", async () => {
       const standIn = await startCitadel({ organization: "orchard9" });
       set({ CITADEL_URL: standIn.url, CITADEL_API_KEY: standIn.apiKey });
       const environments = new Citadel().environments;
@@ -227,7 +230,7 @@ describe("a recorded operation", () => {
       await standIn.close();
     });
 
-    it("from before anything of it can exist, unless nothing was made", async () => {
+    it("before anything is created, and removes it if nothing was created", async () => {
       await operate("up", REFUSED);
       assert.equal(await project(), undefined);
       await operate("up", FAILED);
@@ -239,7 +242,7 @@ describe("a recorded operation", () => {
       assert.notEqual(await project(), undefined);
     });
 
-    it("until its stack is removed; what is only destroyed has no environment", async () => {
+    it("without a tenant id after a destroy, and deletes it with the stack's record", async () => {
       await operate("up", SUCCEEDED);
       await operate("destroy", SUCCEEDED);
       assert.deepEqual(await project(), { ...shop, citadelTenantId: null, wasUp: false });
@@ -247,7 +250,7 @@ describe("a recorded operation", () => {
       assert.equal(await project(), undefined);
     });
 
-    it("apart from another platform's of this slug", async () => {
+    it("and refuses a slug of another platform", async () => {
       await operate("up", SUCCEEDED);
       const outcome = await operate("destroy", SUCCEEDED, { stack: "prod.shop", remove: true });
       assert.equal(outcome.errors[0]?.code, "RDEV_NOT_OURS");

@@ -1,0 +1,67 @@
+import type { FastifyBaseLogger } from "fastify";
+import type { Registry } from "prom-client";
+import type { AuditLog } from "../audit/log.ts";
+import type { AuditPage } from "../audit/queries.ts";
+import type { Keys } from "../keys/keys.ts";
+import type { Operations } from "../operations/operations.ts";
+import type { TokenIssuer } from "../registry/token-issuer.ts";
+import type { ProjectRecords } from "../store/project-records.ts";
+import type { AuditRow } from "../store/schema.ts";
+
+export interface ServiceOptions {
+  /** The platform of the service's projects: `staging`. */
+  readonly platform: string;
+  readonly operations: Pick<
+    Operations,
+    "submit" | "find" | "list" | "events" | "follow" | "cancel"
+  >;
+  readonly projects: Pick<ProjectRecords, "find" | "list">;
+  readonly keys: Pick<Keys, "authenticate">;
+  readonly audit: Pick<AuditLog, "record">;
+  readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
+  /** Rejects while the service cannot work. */
+  readonly checkReady: () => Promise<void>;
+  /** Issues tokens for accounts of the image registry. Default: the service issues none. */
+  readonly tokenIssuer?: TokenIssuer | undefined;
+  readonly metrics: Registry;
+  readonly logger: FastifyBaseLogger;
+  readonly limits?: Partial<ServiceLimits>;
+  /** Addresses or networks of proxies whose X-Forwarded-For is trusted. Default: none. */
+  readonly trustedProxies?: string | undefined;
+}
+
+export interface ServiceLimits {
+  /** Requests of one key. */
+  readonly requestsPerMinute: number;
+  /** Event streams that one key may have open. */
+  readonly streamsPerKey: number;
+  /** Requests of one address without a valid key. */
+  readonly unauthenticatedPerMinute: number;
+  /** Readiness probes of one address. */
+  readonly probesPerMinute: number;
+  /** Registry tokens of one account. */
+  readonly tokensPerMinute: number;
+  /** The size of a request's body. */
+  readonly bodyBytes: number;
+  /** The time in which a request must arrive completely. */
+  readonly requestTimeoutMs: number;
+  /** The time between two comments on an event stream. */
+  readonly heartbeatMs: number;
+  /** A client of an event stream that reads nothing for this long is disconnected. */
+  readonly idleStreamMs: number;
+  /** On shutdown, clients that are still connected after this time are disconnected. */
+  readonly shutdownGraceMs: number;
+}
+
+export const DEFAULT_LIMITS: ServiceLimits = {
+  requestsPerMinute: 6_000,
+  streamsPerKey: 100,
+  unauthenticatedPerMinute: 60,
+  probesPerMinute: 120,
+  tokensPerMinute: 6_000,
+  bodyBytes: 64 * 1024,
+  requestTimeoutMs: 30_000,
+  heartbeatMs: 15_000,
+  idleStreamMs: 60_000,
+  shutdownGraceMs: 5_000,
+};
