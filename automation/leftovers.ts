@@ -25,7 +25,7 @@ export const LEFTOVER_PROBES: Readonly<Partial<Record<SystemName, LeftoverProbe>
   citadel,
 };
 
-export interface LeftoverOptions {
+interface LeftoverOptions {
   /** For each system, in ms. Must leave room for the retries of a read. Default: 20 s. */
   readonly deadline?: number;
 }

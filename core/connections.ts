@@ -100,7 +100,7 @@ function sharedAccount(v: z.output<typeof registryVariables>): Account | undefin
 
 const citadelKey = credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_");
 
-const SYSTEMS = {
+const CONNECTIONS = {
   gitea: z
     .object({ GITEA_URL: httpUrl, GITEA_TOKEN: credential })
     .transform((v) => ({ url: v.GITEA_URL, token: v.GITEA_TOKEN })),
@@ -247,23 +247,22 @@ const SYSTEMS = {
     .transform((v) => ({ enabled: v.CITADEL_ENABLED })),
 } as const;
 
-export type System = keyof typeof SYSTEMS;
-export type Connection<S extends System> = Readonly<z.output<(typeof SYSTEMS)[S]>>;
-export type Connections<S extends System = System> = { readonly [K in S]: Connection<K> };
+export type ConnectionName = keyof typeof CONNECTIONS;
+export type Connection<N extends ConnectionName> = Readonly<z.output<(typeof CONNECTIONS)[N]>>;
 
 /**
- * The connections to the named systems. Throws one RDEV_CONNECTION that names every variable that is
+ * The connections with these names. Throws one RDEV_CONNECTION that names every variable that is
  * missing, empty or malformed, but never a value.
  */
-export function connections<S extends System>(
-  systems: readonly S[],
+export function connections<N extends ConnectionName>(
+  names: readonly N[],
   environment: Environment = process.env,
-): Connections<S> {
-  const found: Partial<Record<System, unknown>> = {};
+): { readonly [K in N]: Connection<K> } {
+  const found: Partial<Record<ConnectionName, unknown>> = {};
   const mistakes: string[] = [];
-  for (const system of systems) {
-    const parsed = SYSTEMS[system].safeParse(environment);
-    if (parsed.success) found[system] = Object.freeze(parsed.data);
+  for (const name of names) {
+    const parsed = CONNECTIONS[name].safeParse(environment);
+    if (parsed.success) found[name] = Object.freeze(parsed.data);
     else {
       const { issues } = parsed.error;
       mistakes.push(...issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
@@ -276,12 +275,15 @@ export function connections<S extends System>(
       mistakes,
     );
   }
-  return Object.freeze(found) as Connections<S>;
+  return Object.freeze(found) as { readonly [K in N]: Connection<K> };
 }
 
-/** The connection to one system. Throws like `connections`. */
-export function connection<S extends System>(system: S, environment?: Environment): Connection<S> {
-  return connections([system], environment)[system];
+/** One connection. Throws like `connections`. */
+export function connection<N extends ConnectionName>(
+  name: N,
+  environment?: Environment,
+): Connection<N> {
+  return connections([name], environment)[name];
 }
 
 /** Whether DATABASE_URL is set. Without it, the CLI does not record its operations. */

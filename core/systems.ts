@@ -1,4 +1,4 @@
-import type { System as ConnectionName } from "./connections.ts";
+import type { ConnectionName } from "./connections.ts";
 
 /** An environment variable of a system. */
 interface Variable {

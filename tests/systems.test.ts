@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { LEFTOVER_PROBES } from "../automation/leftovers.ts";
 import { workerEnvironment } from "../automation/worker/environment.ts";
-import { connection, connectionSecrets, type System as Connection } from "../core/connections.ts";
+import { connection, connectionSecrets, type ConnectionName } from "../core/connections.ts";
 import { OWN_CONNECTIONS, SYSTEMS, systemsWithProjects } from "../core/systems.ts";
 
 const root = new URL("..", import.meta.url);
@@ -26,7 +26,7 @@ function assertComplete(problems: readonly string[]): void {
 }
 
 /** The variables that the schema of a connection reads. */
-function variablesOf(name: Connection): string[] {
+function variablesOf(name: ConnectionName): string[] {
   const names = new Set<string>();
   for (const provider of ["powerdns", "cloudflare"]) {
     const environment = new Proxy<Record<string, string>>(
@@ -78,7 +78,7 @@ describe("the list of systems", () => {
       ...systems.flatMap(({ connections }) => connections),
     ]);
     const source = read("core/connections.ts");
-    const schemas = /\nconst SYSTEMS = \{\n(.*?)\n\} as const;/s.exec(source)?.[1] ?? "";
+    const schemas = /\nconst CONNECTIONS = \{\n(.*?)\n\} as const;/s.exec(source)?.[1] ?? "";
     const names = [...schemas.matchAll(/^ {2}(\w+):/gm)].map(([, name = ""]) => name);
     assert.ok(names.length >= declared.size);
     assertComplete(
@@ -160,7 +160,7 @@ describe("the list of systems", () => {
 
       it("gets its required variables from the sandbox", () => {
         // Only some uses need these, and the sandbox's environment is for all.
-        const optional: readonly Connection[] = [
+        const optional: readonly ConnectionName[] = [
           "giteaComments",
           "githubComments",
           "registryTokens",

@@ -4,7 +4,7 @@ import { decodeMulti } from "@msgpack/msgpack";
 import { z } from "zod";
 import type { Citadel, CitadelEvent } from "../../providers/citadel/port.ts";
 
-export interface ReplayReport {
+interface ReplayReport {
   readonly files: number;
   readonly accepted: number;
   /** Events that Citadel refused for good. Their files are kept. */
@@ -43,7 +43,7 @@ export async function replayRejected(
 }
 
 /** An event with the tenant that the agent shipped it to. */
-export interface RejectedEvent {
+interface RejectedEvent {
   readonly tenant: string;
   readonly event: CitadelEvent;
 }

@@ -8,7 +8,7 @@ const BATCH_DEADLINE = 30_000;
 /** After so many consecutive failures the cause is Citadel, not the events. */
 const OUTAGE = 3;
 
-export interface DeliveryOptions extends Destination {
+interface DeliveryOptions extends Destination {
   readonly citadel: Pick<Citadel, "ingest">;
   /** For one call, in ms. */
   readonly deadline: number;

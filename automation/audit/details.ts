@@ -1,7 +1,7 @@
 import { connectionSecrets } from "../../core/connections.ts";
 import { redact, userMessage } from "../../core/errors.ts";
 
-export type Details = Record<string, unknown>;
+type Details = Record<string, unknown>;
 
 const SECRET = "[secret]";
 const SECRET_NAME =

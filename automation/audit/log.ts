@@ -165,7 +165,7 @@ function canonicalJson(value: unknown): string {
   );
 }
 
-export type AuditedAction = Omit<AuditEvent, "result" | "durationMs">;
+type AuditedAction = Omit<AuditEvent, "result" | "durationMs">;
 
 /** The result of work that returned. */
 export interface AuditedResult {

@@ -16,7 +16,7 @@ export interface QueuedRow extends AuditRow {
   readonly attempts: number;
 }
 
-export interface Backlog {
+interface Backlog {
   /** Events that wait to be shipped. */
   readonly waiting: number;
   /** Age of the oldest waiting event; 0 if none waits. */
@@ -25,7 +25,7 @@ export interface Backlog {
   readonly refused: number;
 }
 
-export interface RefusedRow {
+interface RefusedRow {
   readonly id: number;
   readonly action: string;
   readonly projectId: string | null;

@@ -39,7 +39,7 @@ export interface ShipperOptions {
 }
 
 /** The result of one batch. */
-export interface Shipped {
+interface Shipped {
   /** `busy`: another shipper is active. `idle`: no event is due. */
   readonly state: "shipped" | "failed" | "busy" | "idle";
   readonly shipped: number;

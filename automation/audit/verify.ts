@@ -7,12 +7,12 @@ import { FIRST_HASH, rowHash } from "./log.ts";
 
 const PAGE = 1_000;
 
-export interface BrokenRow {
+interface BrokenRow {
   readonly id: number;
   readonly reason: string;
 }
 
-export interface Verification {
+interface Verification {
   /** Valid rows before the first broken one. */
   readonly rows: number;
   /** Hash of the last valid row. A later check can compare it to detect rows cut off the end. */
@@ -61,7 +61,7 @@ const MAX_ENTRIES = 500;
 /** In ms: clocks and Citadel's index may lag by so much at both ends of the time range. */
 const GRACE = 60_000;
 
-export interface CompareOptions {
+interface CompareOptions {
   readonly store: Store;
   readonly citadel: Pick<Citadel, "query">;
   /** The tenant that the events were shipped to. */
@@ -178,7 +178,7 @@ export interface Missing {
   readonly shippedAt: Date;
 }
 
-export interface Gaps {
+interface Gaps {
   readonly missing?: Missing;
   /** Events that were shipped too recently to count as missing. */
   readonly recent?: number;

@@ -23,7 +23,7 @@ export interface Key {
 /** `rdk_<id>_<secret>`. The secret has 256 random bits. */
 const TEXT = /^rdk_([0-9a-f]{16})_([\w-]{43})$/;
 
-export interface KeyText {
+interface KeyText {
   readonly id: string;
   /** Shown once, and not stored. */
   readonly text: string;

@@ -7,7 +7,7 @@ import type { ApiKeyRow } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
 import { type Key, newKeyText, parseKeyText, type Role, sameHash } from "./key.ts";
 
-export interface NewKey {
+interface NewKey {
   readonly name: string;
   readonly role: Role;
   /** The slug of the only project that the key is valid for. The project need not exist yet. */

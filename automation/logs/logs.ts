@@ -1,5 +1,4 @@
-import { problems } from "../../core/errors.ts";
-import { slugProblems } from "../../core/slug.ts";
+import { parseSlug } from "../../core/slug.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import type { Entry, QueryOptions, QueryResult, Scope } from "../../providers/citadel/port.ts";
 import { platformTenant, tenantOf } from "../citadel/tenants.ts";
@@ -40,10 +39,5 @@ async function scopeOf(citadel: Citadel, subject: LogSubject): Promise<Scope> {
   if ("all" in subject) return "organization";
   if ("group" in subject) return { group: subject.group };
   if ("platform" in subject) return { tenant: await platformTenant(citadel) };
-  const { project: slug } = subject;
-  const wrong = slugProblems(slug);
-  if (wrong.length > 0) {
-    throw problems("RDEV_SLUG", `${JSON.stringify(slug)} is not a valid slug:`, wrong);
-  }
-  return { tenant: await tenantOf(citadel, slug) };
+  return { tenant: await tenantOf(citadel, parseSlug(subject.project)) };
 }

@@ -11,7 +11,7 @@ import { refuseWrongMethods } from "../service/wrong-methods.ts";
 import type { TokenIssuer } from "./token-issuer.ts";
 import { type TokenLimits, tokenRoutes } from "./token-routes.ts";
 
-export interface ServeTokensOptions {
+interface ServeTokensOptions {
   readonly issuer: TokenIssuer;
   readonly host: string;
   /** 0 for a free port. */
@@ -21,7 +21,7 @@ export interface ServeTokensOptions {
   readonly limits?: TokenLimits;
 }
 
-export interface TokenServer {
+interface TokenServer {
   /** For example `http://127.0.0.1:8081`. */
   readonly url: string;
   close(): Promise<void>;

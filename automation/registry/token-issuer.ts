@@ -26,7 +26,7 @@ const LIFETIME = 120;
 /** In seconds: how far the registry's clock may be behind. */
 const SKEW = 30;
 
-export interface TokenIssuerOptions {
+interface TokenIssuerOptions {
   readonly key: SigningKey;
   /** The secret that the accounts of projects are derived from. */
   readonly secret: string;

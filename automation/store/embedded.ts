@@ -24,7 +24,7 @@ const PREVIOUS_STOP_MS = 10_000;
 const POLL = { retries: Infinity, minTimeout: 100, factor: 1 } as const;
 
 /** A PostgreSQL server that the service runs itself, for a machine that has none. */
-export interface EmbeddedPostgres {
+interface EmbeddedPostgres {
   /** Connects as the role that the service works as. */
   readonly url: string;
   /** Connects as the role that owns the tables. */
@@ -34,7 +34,7 @@ export interface EmbeddedPostgres {
 }
 
 /** RDEV_INFRA_DATA, or the platform's usual place for data. */
-export function dataFolder(environment?: Environment): string {
+function dataFolder(environment?: Environment): string {
   const { own, xdg } = dataFolders(environment);
   if (own) return own;
   // PostgreSQL runs as another user, who cannot enter root's home.

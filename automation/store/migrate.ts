@@ -28,7 +28,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
 /** The advisory lock of a migration. The number is arbitrary, and the same in all processes. */
 const MIGRATION_LOCK = 7_274_001;
 
-export interface MigrateOptions {
+interface MigrateOptions {
   /** The URL of the role that owns the tables. */
   readonly ownerUrl: string;
   /** The existing role that the service connects as. */

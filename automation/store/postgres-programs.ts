@@ -21,7 +21,7 @@ export const INITDB: readonly string[] = [
   "--locale=C",
 ];
 
-export interface PostgresPrograms {
+interface PostgresPrograms {
   /** The folder of `initdb` and `postgres`. */
   readonly bin: string;
   /** For example `18.4.0`. */

@@ -33,7 +33,7 @@ export interface ProjectRecord {
   readonly updatedAt: Date;
 }
 
-export interface ProjectsQuery {
+interface ProjectsQuery {
   readonly limit: number;
   /** Only projects with a greater slug. */
   readonly after?: string | undefined;

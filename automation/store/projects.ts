@@ -20,7 +20,7 @@ export interface StoredProject extends Project {
 }
 
 /** The columns to change. A field that is undefined keeps its column. */
-export interface ProjectUpdate {
+interface ProjectUpdate {
   readonly citadelTenantId?: string | null | undefined;
   readonly settings?: ProjectChanges | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;

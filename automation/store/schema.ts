@@ -35,7 +35,7 @@ interface ProjectsTable {
   citadel_tenant_id: string | null;
   /** The settings of its last `up`, as its stack records them. */
   settings: ColumnType<Partial<ProjectSettings>, JsonText | undefined, JsonText>;
-  /** Of the last successful `up`. Secrets are replaced by "[secret]". */
+  /** The outputs of the last successful `up`. Secrets are replaced by "[secret]". */
   outputs: ColumnType<Readonly<Record<string, unknown>>, JsonText | undefined, JsonText>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
@@ -106,26 +106,26 @@ interface OperationsTable {
   slug: string;
   kind: OperationKind;
   request: Json<OperationRequest>;
-  /** Those that the request names. */
+  /** The settings that the request names. */
   settings: Json<Partial<ProjectSettings>>;
   state: OperationState;
   actor: string;
-  /** Who asked it to stop. */
+  /** The actor who cancelled it. */
   cancelled_by: string | null;
   created_at: Generated<Date>;
   started_at: Date | null;
   ended_at: Date | null;
   attempts: Generated<number>;
-  /** The least is the next of the queue: see operations.ts. */
+  /** The queued operation with the lowest turn is next: see operations.ts. */
   turn: Generated<number>;
-  /** Nothing of the project was there before it: all that is there since, it made. */
+  /** The project had nothing anywhere before it, so it made everything that is there now. */
   found_empty: Generated<boolean>;
   outcome: ColumnType<Outcome | null, JsonText | undefined, JsonText | null>;
   remaining: ColumnType<Remaining[], JsonText | undefined, JsonText>;
   /** The number of its last event. */
   last_event: Generated<number>;
   idempotency_key: string | null;
-  /** Of the request that the key came with. */
+  /** A hash of the request that had the key. */
   fingerprint: string | null;
 }
 
@@ -134,7 +134,7 @@ interface OperationAttemptsTable {
   /** From 1. */
   attempt: number;
   started_at: Generated<Date>;
-  /** Which process runs it, or ran. */
+  /** The process that runs it, or ran it. */
   runner: Json<RunnerIdentity>;
   /** The process ids of its engines. */
   engines: Generated<number[]>;
@@ -154,7 +154,7 @@ export type AuditRow = Selectable<AuditLogTable>;
 declare const isJson: unique symbol;
 
 /** JSON that PostgreSQL accepts as `jsonb`. JSON columns accept only this type. */
-export type JsonText = string & { readonly [isJson]: true };
+type JsonText = string & { readonly [isJson]: true };
 
 /**
  * Serializes a value, and replaces NUL and lone surrogates, which PostgreSQL refuses in `jsonb`. Other

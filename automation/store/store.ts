@@ -7,7 +7,7 @@ import type { Schema } from "./schema.ts";
 
 export type StoreTransaction = Transaction<Schema>;
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly url: string;
   /** Maximum size of the connection pool. Default: 8. */
   readonly connections?: number;

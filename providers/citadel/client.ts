@@ -6,14 +6,14 @@ import { environments, groups, webhooks } from "./manage.ts";
 import type * as port from "./port.ts";
 import { query, tail } from "./read.ts";
 
-export interface CitadelConnection {
+interface CitadelConnection {
   /** Without a trailing slash. */
   readonly url: string;
   readonly apiKey: string;
   readonly tenantId?: string | undefined;
 }
 
-export interface CitadelOptions {
+interface CitadelOptions {
   /** For one call with all its retries, in ms. Default: 30 s; `ingest` has its own. */
   readonly deadline?: number;
 }

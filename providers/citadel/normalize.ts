@@ -13,7 +13,7 @@ const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const rfc3339 = z.iso.datetime({ offset: true });
 
 /** An event as JSON, or the reason why it cannot be sent. */
-export type Normalized = { readonly json: string } | { readonly refused: string };
+type Normalized = { readonly json: string } | { readonly refused: string };
 
 /**
  * Turns a value into an event that Citadel accepts, as JSON: valid UTF-8, UTC with milliseconds, no

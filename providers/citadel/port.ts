@@ -148,7 +148,7 @@ export interface Webhook {
   readonly url: string;
 }
 
-export interface NewWebhook {
+interface NewWebhook {
   readonly url: string;
   /** Citadel signs its requests with this: see `verifyCitadelSignature`. */
   readonly secret: string;

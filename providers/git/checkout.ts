@@ -6,9 +6,9 @@ import { runGit, type Remote } from "./git.ts";
 const DEADLINE = 10 * 60_000;
 
 /** The name, in a checkout, of the branch that the pull request would be merged into. */
-export const BASE = "origin/base";
+const BASE = "origin/base";
 
-export interface PullRequestCommit {
+interface PullRequestCommit {
   readonly number: number;
   /** The full id. */
   readonly commit: string;

@@ -27,7 +27,7 @@ const user = z.object({
 
 const activity = z.object({ op_type: z.string(), act_user: user });
 
-export type GiteaActivity = z.output<typeof activity>;
+type GiteaActivity = z.output<typeof activity>;
 
 const teams = z.array(z.object({ id: z.int(), permission: z.string() }));
 const variable = z.object({ data: z.string() });
@@ -36,7 +36,7 @@ const variable = z.object({ data: z.string() });
 const PAGE_SIZE = 50;
 
 /** The settings of a repository, with the API's names. */
-export interface RepositorySettings {
+interface RepositorySettings {
   readonly description: string;
   readonly private: boolean;
   readonly default_branch: string;

@@ -7,14 +7,14 @@ import { type ErrorCode, InfraError } from "../../core/errors.ts";
 const OWNERS = "rdev-infra:owners";
 
 /** An ACL user in the server's words. */
-export interface AclUser {
+interface AclUser {
   /** SHA-256 hashes, in hex. */
   readonly passwords: readonly string[];
   /** Flags, keys, channels and commands. Good only for comparison. */
   readonly rule: string;
 }
 
-export interface UserSettings {
+interface UserSettings {
   /** The prefix of its keys and channels. */
   readonly prefix: string;
   readonly password: string;

@@ -30,7 +30,7 @@ const manifest = z.object({ annotations: z.record(z.string(), z.string()).option
 
 export type Annotations = Readonly<Record<string, string>>;
 
-export interface RegistryOptions {
+interface RegistryOptions {
   readonly url: string;
   readonly authorization: Authorization;
   /** The variables or the account behind the requests, for error texts. */

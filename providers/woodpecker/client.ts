@@ -48,7 +48,7 @@ const PAGE_SIZE = 50;
 const NOTHING = z.unknown();
 
 /** The settings of a secret, with the API's names. */
-export interface SecretSettings {
+interface SecretSettings {
   readonly value: string;
   readonly events: readonly string[];
   /** A comment, which holds the owner's mark. */
