@@ -216,7 +216,7 @@ function weigh(pid: number): { rss: number; pss: number } {
 const NAMES = [
   [/dynamic-provider/, "dynamic resources"],
   [/worker\/main/, "worker"],
-  [/plugins\/(\w+)\/main/, "$1"],
+  [/plugins\/\S*main\.ts (\w+)/, "$1"],
   [/(pulumi-resource-\w+)/, "$1"],
   [/\bpulumi (up|preview|destroy|refresh)\b/, "engine"],
 ] as const;

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { Ports } from "./ports.ts";
 import type { Reaper } from "../automation/processes/reaper.ts";
 
-/** What happens, for a person to see: which part, and a few words. */
+/** Shows progress to a person: the part, and a few words. */
 export type Report = (part: string, text: string) => void;
 
-/** What every part of the sandbox is started with. */
+/** The arguments with which every part of the sandbox is started. */
 export interface Context {
   /** The data folder. */
   readonly folder: string;
@@ -17,20 +17,20 @@ export interface Context {
   readonly report: Report;
 }
 
-/** A part of the local platform, for a person to look at. Holds no secret. */
+/** A part of the local platform, for display. Contains no secret. */
 export interface Part {
   readonly name: string;
   /** False for a stand-in. */
   readonly real: boolean;
   readonly version?: string;
   readonly address: string;
-  /** How to reach it, with the names of the environment variables that hold the credentials. */
+  /** How to reach it. Names the environment variables that hold the credentials. */
   readonly reach: string;
 }
 
-/** The passwords of this sandbox, kept together so that no log that is shown holds one. */
+/** The passwords of this sandbox, collected so that displayed logs can be redacted. */
 export interface Secrets extends Iterable<string> {
-  /** 32 hexadecimal digits: safe in URLs, in every config file and in shells. */
+  /** Makes a secret of 32 hexadecimal digits, which need no quoting in URLs, config files and shells. */
   make(): string;
   add(secret: string): string;
 }
@@ -48,7 +48,7 @@ export function createSecrets(): Secrets {
   };
 }
 
-/** A part's own folder in the data folder, closed to other users. */
+/** Makes a part's own folder in the data folder, closed to other users. */
 export async function partFolder(context: Context, name: string): Promise<string> {
   const path = join(context.folder, name);
   await mkdir(path, { mode: 0o700 });

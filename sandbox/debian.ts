@@ -11,46 +11,44 @@ import { withLock } from "./lock.ts";
 const POLICY = "/usr/sbin/policy-rc.d";
 const LOCK = "/run/rdev-infra-apt.lock";
 
-/** Something the sandbox needs and Debian packages. */
+/** A Debian package that the sandbox needs. */
 interface Need {
-  /** Its Debian package. */
   readonly name: string;
-  isThere(): Promise<boolean>;
+  isInstalled(): Promise<boolean>;
 }
 
 const command = (name: string, packageName = name): Need => ({
   name: packageName,
-  isThere: async () => (await findCommand(name)) !== undefined,
+  isInstalled: async () => (await findCommand(name)) !== undefined,
 });
 
 const NEEDS: readonly Need[] = [
   command("git"),
   command("redis-server"),
   command("pdns_server", "pdns-server"),
-  { name: "pdns-backend-sqlite3", isThere: hasSqliteBackend },
-  // The registry reads bcrypt only, which Node's crypto does not have.
+  { name: "pdns-backend-sqlite3", isInstalled: hasSqliteBackend },
   command("htpasswd", "apache2-utils"),
 ];
 
-/** What compiles C. */
+/** Needed to compile C code. */
 const COMPILER: readonly Need[] = [
   command("gcc"),
-  { name: "libc6-dev", isThere: async () => existsSync("/usr/include/stdio.h") },
+  { name: "libc6-dev", isInstalled: async () => existsSync("/usr/include/stdio.h") },
 ];
 
-/** The Debian packages that are needed and not there. */
+/** The needed Debian packages that are not installed. */
 export async function missingPackages({ compiler = false } = {}): Promise<string[]> {
   const needs = compiler ? [...NEEDS, ...COMPILER] : NEEDS;
-  const there = await Promise.all(needs.map((need) => need.isThere()));
-  return needs.filter((_, index) => !there[index]).map(({ name }) => name);
+  const installed = await Promise.all(needs.map((need) => need.isInstalled()));
+  return needs.filter((_, index) => !installed[index]).map(({ name }) => name);
 }
 
-/** True where `installPackages` may be used: Debian or its kin, as root. */
+/** Whether `installPackages` can be used: as root, on Debian or a derivative. */
 export async function canInstall(): Promise<boolean> {
   return process.getuid?.() === 0 && (await findCommand("apt-get")) !== undefined;
 }
 
-/** Installs packages, and starts none of their services. Errors: RDEV_PREREQUISITE with apt's words. */
+/** Installs packages without starting their services. Errors: RDEV_PREREQUISITE with apt's output. */
 export async function installPackages(packages: readonly string[], report: Report): Promise<void> {
   await withLock(
     LOCK,
@@ -70,27 +68,27 @@ export async function installPackages(packages: readonly string[], report: Repor
         }
       });
     },
-    () => report("packages", "waits for another process that installs packages"),
+    () => report("packages", "waiting for another process that installs packages"),
   );
 }
 
 async function hasSqliteBackend(): Promise<boolean> {
-  // Elsewhere than on Debian the backend comes with the server.
+  // On systems other than Debian the backend is part of the server.
   if (!(await findCommand("dpkg"))) return true;
   for await (const _ of glob("/usr/lib/*/pdns/libgsqlite3backend.so")) return true;
   return false;
 }
 
-/** Debian's way to say that no service may be started: a policy that answers 101. One that is there stays. */
+/** Debian starts no service while the policy script exits with 101. An existing script is kept. */
 async function withoutServices(work: () => Promise<void>): Promise<void> {
-  const ours = await writeFile(POLICY, "#!/bin/sh\nexit 101\n", { flag: "wx", mode: 0o755 }).then(
+  const isOurs = await writeFile(POLICY, "#!/bin/sh\nexit 101\n", { flag: "wx", mode: 0o755 }).then(
     () => true,
     () => false,
   );
   try {
     await work();
   } finally {
-    if (ours) await rm(POLICY, { force: true });
+    if (isOurs) await rm(POLICY, { force: true });
   }
 }
 
@@ -103,9 +101,9 @@ function install(packages: readonly string[]): Promise<string | undefined> {
   return apt(["install", "--yes", "--no-install-recommends", ...packages]);
 }
 
-/** Undefined when it went well, else the end of what apt said. */
+/** Returns apt's errors; undefined if it succeeded. */
 async function apt(args: readonly string[]): Promise<string | undefined> {
-  // Not owned by the reaper: a package manager that is killed half way leaves the machine broken.
+  // Not started by the reaper: a killed package manager would leave the machine broken.
   const child = spawn("apt-get", ["-o", "DPkg::Lock::Timeout=300", "--quiet", ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "ignore", "pipe"],

@@ -4,10 +4,10 @@ import { cp, mkdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pulumiHome } from "../automation/engine/folders.ts";
 import { isSupportedCli, sdkVersion } from "../automation/engine/versions.ts";
-import { cacheFolder } from "./cache.ts";
 import type { Report } from "./context.ts";
 import { withLock } from "./lock.ts";
 import { findCommand } from "./process.ts";
+import { cacheFolder } from "./tools.ts";
 
 const STAND_INS = join(import.meta.dirname, "plugins");
 /** The plugins that the stacks use, in the versions of their npm packages. */

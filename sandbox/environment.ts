@@ -5,7 +5,7 @@ import type { Engine } from "./engine.ts";
 
 const LOCAL_PROGRAMS = join(import.meta.dirname, "..", "node_modules", ".bin");
 
-/** What Pulumi's CLI needs, with a backend, a home and a passphrase of this sandbox's own. */
+/** The variables for Pulumi's CLI, with this sandbox's own backend, home and passphrase. */
 export async function pulumiEnvironment(
   context: Context,
   engine: Engine,
@@ -17,21 +17,21 @@ export async function pulumiEnvironment(
   await symlink(engine.pluginFolder, join(home, "plugins"));
   const allStandIns = engine.plugins.every(({ source }) => source === "stand-in");
   return {
-    // Without the files of attributes beside each file: an engine that is killed while it writes one
-    // leaves a stack that cannot be read ("failed to load checkpoint: EOF").
+    // Without attribute files: an engine that is killed while it writes one leaves a stack that
+    // cannot be read ("failed to load checkpoint: EOF").
     PULUMI_BACKEND_URL: `file://${state}?metadata=skip`,
     PULUMI_CONFIG_PASSPHRASE: context.secrets.make(),
     PULUMI_HOME: home,
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    // Project stacks have no config file in the repository that could hold the salt.
+    // Project stacks have no config file in the repository that could hold the encryption salt.
     PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
     ...(allStandIns && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),
-    // The repository's own Node first: the system's may be too old for the program.
+    // The repository's Node comes first, because the system's may be too old for the program.
     PATH: [LOCAL_PROGRAMS, ...engine.path, process.env.PATH].filter(Boolean).join(delimiter),
   };
 }
 
-/** Writes `env.sh`, to be sourced by a shell, and returns its path. It goes to the work folder. */
+/** Writes `env.sh`, which sets the variables and changes to the work folder. Returns its path. */
 export async function writeEnvironmentFile(
   folder: string,
   environment: Readonly<Record<string, string>>,

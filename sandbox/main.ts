@@ -5,13 +5,13 @@ import { sandboxPlatform } from "./platform.ts";
 import { type Progress, type Sandbox, startSandbox } from "./sandbox.ts";
 
 const program = new Command("npm run sandbox --")
-  .description("Starts the local platform and keeps it up until Ctrl-C.")
-  .option("--json", "print one JSON document on standard output when it is ready");
+  .description("Starts the local platform, which runs until Ctrl-C.")
+  .option("--json", "print one JSON document to standard output when it is ready");
 
 const options = program.parse().opts<{ json?: true }>();
 
 try {
-  // Its stand-ins keep this process up; a signal stops them all.
+  // The stand-ins keep this process running. A signal stops everything.
   const sandbox = await startSandbox({
     ...(await sandboxPlatform()),
     onProgress: ({ part, text, elapsedMs }: Progress) =>

@@ -2,61 +2,61 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 
-/** What a stand-in does wrong, to requests that match. */
-export interface Misbehaviour {
-  /** Which requests: both must fit. `path` is tried on the path without its query. Default: all. */
+/** A fault that a stand-in injects into matching requests. */
+export interface Fault {
+  /** Both conditions must match. `path` is tested without the query. @default all requests */
   readonly match?: { readonly method?: string; readonly path?: RegExp };
-  /** Answered at once, in place of the real answer. */
+  /** Answers with this status instead of the real answer. */
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly body?: string;
-  /** The connection is reset (ECONNRESET at the caller) and nothing is answered. */
+  /** Resets the connection without an answer (ECONNRESET at the caller). */
   readonly reset?: boolean;
-  /** Half of the answer, and of a stream half of its first part, is sent; then the connection ends. */
+  /** Closes the connection after half of the answer, or after half of a stream's first chunk. */
   readonly truncate?: boolean;
-  /** Waits first; without `status` and `reset` the real answer follows. */
+  /** Waits first. Without `status` and `reset`, the real answer follows. */
   readonly delayMs?: number;
-  /** How many requests it meets before all is well again. Default: no end. */
+  /** The number of requests it applies to. @default unlimited */
   readonly times?: number;
 }
 
-/** Sets the rule, in place of the one before; `undefined` ends it. */
-export type Misbehave = (rule: Misbehaviour | undefined) => void;
+/** Replaces the current fault; `undefined` removes it. */
+export type Misbehave = (fault: Fault | undefined) => void;
 
-/** Adds faults on demand to a server. They come before everything else, authentication included. */
+/** Adds faults on demand to a server. They apply before everything else, including authentication. */
 export function addMisbehaviour(app: FastifyInstance): Misbehave {
-  let current: Misbehaviour | undefined;
+  let current: Fault | undefined;
   let left = 0;
   const closing = new AbortController();
   app.addHook("preClose", async () => closing.abort());
 
   app.addHook("onRequest", async (request, reply) => {
-    const rule = current;
-    if (!rule || left <= 0 || !matches(rule, request.method, request.url)) return;
+    const fault = current;
+    if (!fault || left <= 0 || !matches(fault, request.method, request.url)) return;
     left -= 1;
-    if (rule.delayMs) {
-      // A server that is closed in the middle of a delay must not wait for its end.
-      await sleep(rule.delayMs, undefined, { signal: closing.signal }).catch(() => undefined);
+    if (fault.delayMs) {
+      // Closing the server must not wait for the delay.
+      await sleep(fault.delayMs, undefined, { signal: closing.signal }).catch(() => undefined);
     }
-    if (rule.truncate) truncate(reply.raw);
-    if (rule.reset) {
+    if (fault.truncate) truncate(reply.raw);
+    if (fault.reset) {
       reply.hijack();
       request.raw.socket.resetAndDestroy();
-    } else if (rule.status !== undefined) {
+    } else if (fault.status !== undefined) {
       await reply
-        .code(rule.status)
-        .headers(rule.headers ?? {})
-        .send(rule.body ?? "");
+        .code(fault.status)
+        .headers(fault.headers ?? {})
+        .send(fault.body ?? "");
     }
   });
 
-  return (rule) => {
-    current = rule;
-    left = rule?.times ?? Infinity;
+  return (fault) => {
+    current = fault;
+    left = fault?.times ?? Infinity;
   };
 }
 
-/** The headers promise the whole answer; of an answer without a body nothing is sent. */
+/** The headers announce the whole body. An answer without a body is not sent at all. */
 function truncate(response: ServerResponse): void {
   const write = response.write.bind(response);
   const end = response.end.bind(response);
@@ -65,7 +65,7 @@ function truncate(response: ServerResponse): void {
     const half = halfOf(chunk);
     return half.length === 0 ? drop() : end(half, drop);
   }) as typeof response.end;
-  // A stream has no length: its end would look like a good one.
+  // A stream has no announced length, so its end alone would look regular.
   response.write = ((chunk: unknown) => write(halfOf(chunk), drop)) as typeof response.write;
 }
 
@@ -75,9 +75,9 @@ function halfOf(chunk: unknown): Buffer {
   return whole?.subarray(0, Math.floor(whole.length / 2)) ?? Buffer.alloc(0);
 }
 
-function matches({ match }: Misbehaviour, method: string, url: string): boolean {
+function matches({ match }: Fault, method: string, url: string): boolean {
   if (match?.method && match.method.toUpperCase() !== method) return false;
-  // search, not test: a pattern with the flag g would remember where it stopped.
+  // `search`, because `test` keeps a position in patterns with the flag g.
   return match?.path ? pathOf(url).search(match.path) >= 0 : true;
 }
 

@@ -4,47 +4,48 @@ import { createServer, type Server } from "node:net";
 import { InfraError } from "../core/errors.ts";
 
 const HOST = "127.0.0.1";
-// Below the range that the kernel gives to outgoing connections (32768 and up on Linux), so that no
-// client takes a port between its choice and the start of its server.
+// Below the kernel's range for outgoing connections (32768 and up on Linux), so that no client takes a
+// port between its reservation and the start of its server.
 const FIRST = 20_000;
 const LAST = 32_000;
 const BLOCK = 20;
 
-/** Ports that no other sandbox uses. */
+/** A block of ports that no other sandbox uses. */
 export interface Ports {
-  /** A port free for TCP and UDP on 127.0.0.1 when the block was taken. */
+  /** A port that was free for TCP and UDP on 127.0.0.1 when the block was reserved. */
   take(): number;
   release(): void;
 }
 
 /**
- * Takes a block of ports for the life of this process. Its first port is listened on: that, and no
- * file, tells other sandboxes that the block is taken, and it ends with the process.
+ * Reserves a block of ports. This process listens on the first port of the block, which tells other
+ * sandboxes that the block is in use. The reservation ends with the process.
  */
 export async function reservePorts(): Promise<Ports> {
   const blocks = Math.floor((LAST - FIRST) / BLOCK);
   const start = Math.floor(Math.random() * blocks);
   for (let i = 0; i < blocks; i++) {
     const base = FIRST + ((start + i) % blocks) * BLOCK;
-    const guard = await listen(base);
-    if (!guard) continue;
+    const reservation = await listen(base);
+    if (!reservation) continue;
     const ports = Array.from({ length: BLOCK - 1 }, (_, offset) => base + 1 + offset);
     if ((await Promise.all(ports.map(isFree))).every(Boolean)) {
-      guard.unref();
+      reservation.unref();
       return {
         take() {
           const port = ports.shift();
-          if (port === undefined) throw new InfraError("RDEV_INTERNAL", `more than ${BLOCK} ports`);
+          if (port === undefined)
+            throw new InfraError("RDEV_INTERNAL", `a sandbox needs more than ${BLOCK - 1} ports`);
           return port;
         },
-        release: () => void guard.close(),
+        release: () => void reservation.close(),
       };
     }
-    guard.close();
+    reservation.close();
   }
   throw new InfraError(
     "RDEV_PREREQUISITE",
-    `No ${BLOCK} free ports in a row from ${FIRST} to ${LAST}: end what uses them.`,
+    `There are no ${BLOCK} consecutive free ports from ${FIRST} to ${LAST}. Stop the programs that use them.`,
   );
 }
 

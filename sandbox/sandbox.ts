@@ -31,13 +31,13 @@ import { makeWorkFolder } from "../automation/engine/folders.ts";
 const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
 
 export interface SandboxOptions {
-  /** The zone that projects get their names in, such as `staging.example.test`. */
+  /** The DNS zone of the projects, such as `staging.example.test`. */
   readonly domain: string;
-  /** The Gitea organization that projects' repositories are made in. */
+  /** The Gitea organization of the projects' repositories. */
   readonly gitOrganization: string;
-  /** The organization in Citadel that environments belong to. */
+  /** The Citadel organization of the environments. */
   readonly citadelOrganization: string;
-  /** Told what happens, with the milliseconds since the start. @default nobody */
+  /** Called for each step of the start. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -47,28 +47,28 @@ export interface Progress {
   readonly elapsedMs: number;
 }
 
-/** A local platform: real servers on free ports of 127.0.0.1, and stand-ins for the others. */
+/** A local platform: real servers and stand-ins, on free ports of 127.0.0.1. */
 export interface Sandbox {
-  /** The environment variables by which rdev-infra and Pulumi's CLI use it. Holds its credentials. */
+  /** The environment variables for rdev-infra and Pulumi's CLI, including credentials. */
   readonly env: Readonly<Record<string, string>>;
   readonly parts: readonly Part[];
   readonly engine: Engine;
   /** `host:port` of the DNS server. */
   readonly dns: string;
-  /** The data folder. It, and all servers, go with this process. */
+  /** The data folder. It is removed, and all servers are stopped, when this process ends. */
   readonly folder: string;
-  /** Stands in for this checkout, so that stacks' config files do not fall into the repository. */
+  /** A copy of this checkout by links, so that config files of stacks are not written to the repository. */
   readonly workFolder: string;
-  /** A file for a shell to source: it sets `env`, and goes to the work folder. */
+  /** A file for a shell to source. It sets `env` and changes to the work folder. */
   readonly envFile: string;
-  /** Ends all servers and removes the folder. Idempotent. */
+  /** Stops all servers and removes the folder. Idempotent. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the local platform, after building and installing what it lacks.
- * All of it ends with `stop`, with SIGINT or SIGTERM, and whenever this process dies.
- * Errors: RDEV_PREREQUISITE names all that the machine lacks; RDEV_SANDBOX a part that did not start.
+ * Starts the local platform, after building and installing what the machine lacks.
+ * Everything is stopped by `stop`, by SIGINT or SIGTERM, and when this process dies.
+ * Errors: RDEV_PREREQUISITE names everything that is missing; RDEV_SANDBOX names a part that failed.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const started = Date.now();
@@ -83,13 +83,13 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       await Promise.all([reaper.close(), ...closers.map((close) => close())]);
     })());
   const atEnd = (close: Closer) => {
-    // A part that came up after another failed must not stay.
+    // This part became ready after another one failed.
     if (stopping) void close();
     else closers.push(close);
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const onSignal = (signal: NodeJS.Signals) => {
-    // Afterwards as if nobody had listened.
+    // Repeats the signal after the cleanup, for its default action.
     void stop().finally(() => process.kill(process.pid, signal));
   };
   signals.forEach((signal) => process.on(signal, onSignal));
@@ -98,7 +98,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const { cli, tools } = await prepare(report, reaper);
     const folder = await mkdtemp(join(tmpdir(), "rdev-sandbox-"));
     reaper.ownFolder(folder);
-    // Only PostgreSQL, which must not run as root, passes through; each part's own folder is closed.
+    // PostgreSQL must not run as root, so its user needs to reach its folder through this one.
     if (process.getuid?.() === 0) await chmod(folder, 0o711);
     const ports = await reservePorts();
     atEnd(() => ports.release());
@@ -117,7 +117,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 type Closer = () => Promise<void> | void;
 type Tools = Record<keyof typeof SERVERS, BuiltFamily>;
 
-/** Finds, installs and builds; all that is missing and cannot be had comes in one error. */
+/** Finds, installs and builds the programs. One error names everything that cannot be installed. */
 async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tools: Tools }> {
   const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
   const families: Record<keyof typeof SERVERS, ToolFamily> = {
@@ -131,8 +131,8 @@ async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tool
   ]);
   if (packages.length > 0 && !mayInstall) {
     missing.unshift(
-      `${packages.join(", ")} (as root on Debian they are installed by themselves; ` +
-        `else: sudo apt-get install ${packages.join(" ")})`,
+      `${packages.join(", ")} (installed automatically for root on Debian; ` +
+        `otherwise: sudo apt-get install ${packages.join(" ")})`,
     );
   }
   if (missing.length > 0) {
@@ -143,7 +143,7 @@ async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tool
     packages.length > 0 && installPackages(packages, report),
   ]);
   const found = cli ?? (await builtCli());
-  if (!found) throw new Error("Pulumi's CLI was built and is not there");
+  if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
   return { cli: found, tools };
 }
 

@@ -11,15 +11,15 @@ import { PLATFORM } from "./platform.ts";
 
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
 
-/** `rdev-infra service` on the sandbox, with a client for it. */
+/** `rdev-infra service` on the sandbox, with a client. */
 export interface SandboxService {
   readonly url: string;
   readonly pid: number;
-  /** Of an administrator. */
+  /** An administrator's API key. */
   readonly key: string;
-  /** An answer's JSON. Throws where it is not 2xx. */
+  /** Returns the answer's JSON. Throws unless the status is 2xx. */
   call<T>(method: "GET" | "PUT" | "POST" | "DELETE", path: string, body?: object): Promise<T>;
-  /** Starts an operation and follows it to its end. Throws where it failed. */
+  /** Starts an operation and follows its events to the end. Throws if the operation fails. */
   operate(
     method: "PUT" | "POST" | "DELETE",
     path: string,
@@ -29,13 +29,13 @@ export interface SandboxService {
 }
 
 export interface ServiceOptions {
-  /** Operations at once. Default: the service's own. */
+  /** Concurrent operations. @default the service's own */
   readonly concurrency?: number;
-  /** Requests a minute of one key. Default: the service's own. */
+  /** Requests a minute for each key. @default the service's own */
   readonly rateLimit?: number;
 }
 
-/** Starts it as a process of its own, on the sandbox's database for it. */
+/** Starts the service as a process of its own, with the sandbox's database. */
 export async function startService(
   sandbox: { readonly env: Readonly<Record<string, string>> },
   { concurrency, rateLimit }: ServiceOptions = {},
@@ -64,7 +64,7 @@ export async function startService(
   try {
     const url = await Promise.race([addressIn(lines), exit.then(() => undefined)]);
     if (url === undefined) throw new Error("the service ended before it listened");
-    lines.resume(); // what it logs later is not shown
+    lines.resume(); // discards later log lines
     const name = `sandbox-${randomUUID()}`;
     const create = [COMMAND, "keys", "create", "--name", name, "--role", "admin"];
     const { stdout: key } = await execa(process.execPath, create, { env });
@@ -100,7 +100,7 @@ function client(url: string, key: string): Pick<SandboxService, "call" | "operat
         if (type !== "end") onEvent?.(JSON.parse(data) as NumberedEventView);
         else return succeeded(JSON.parse(data) as OperationView);
       }
-      throw new Error(`${method} ${path}: its events broke off`);
+      throw new Error(`${method} ${path}: the stream of its events ended early`);
     },
   };
 }

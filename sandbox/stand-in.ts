@@ -1,15 +1,15 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { addMisbehaviour, type Misbehave } from "./misbehave.ts";
 
-/** What every stand-in gives back once it listens. */
+/** A stand-in that listens. */
 export interface StandIn {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly misbehave: Misbehave;
   close(): Promise<void>;
 }
 
-/** A server for a stand-in: it logs nothing, so that nothing secret is logged. */
+/** Creates the server of a stand-in. It does not log, so that it logs no secrets. */
 export function createStandIn(options: { bodyLimit?: number } = {}): {
   app: FastifyInstance;
   misbehave: Misbehave;
@@ -19,12 +19,12 @@ export function createStandIn(options: { bodyLimit?: number } = {}): {
   return { app, misbehave: addMisbehaviour(app) };
 }
 
-/** Listens on this machine only. Port 0 (the default) is any free one. */
+/** Listens on 127.0.0.1. @param port default: any free port */
 export async function listen(app: FastifyInstance, port = 0): Promise<string> {
   return app.listen({ host: "127.0.0.1", port });
 }
 
-/** Fastify refuses an empty body that is called JSON; the servers stood in for do not. */
+/** Fastify refuses an empty JSON body; the real servers accept it. */
 function acceptEmptyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {

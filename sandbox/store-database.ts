@@ -1,15 +1,15 @@
 import pg from "pg";
 
-/** A database for rdev-infra itself, without tables yet. */
+/** A database for rdev-infra itself, without tables. */
 export interface StoreDatabase {
-  /** As the role that rdev-infra works as. */
+  /** The URL with the role of the running service. */
   readonly url: string;
-  /** As the role that owns the tables. */
+  /** The URL with the role that owns the tables. */
   readonly ownerUrl: string;
   readonly serviceRole: string;
 }
 
-/** Makes a database and its two roles, by the names `name` and `<name>_owner`. */
+/** Creates a database and its two roles, `<name>` and `<name>_owner`. */
 export async function createStoreDatabase(
   adminUrl: string,
   name: string,
@@ -28,7 +28,7 @@ export async function createStoreDatabase(
   };
 }
 
-/** Runs one statement on a connection of its own. */
+/** Runs one statement on a new connection. */
 export async function queryOnce(
   url: string,
   statement: string,

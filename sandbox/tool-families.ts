@@ -1,14 +1,14 @@
-/** Programs built from one Go module in `tools/`, which pins their version. */
+/** Programs that are built from one Go module in `tools/`, which pins their version. */
 export interface ToolFamily {
   readonly name: string;
-  /** The names of the programs, and their packages. */
+  /** The Go package of each program, by name. */
   readonly programs: Readonly<Record<string, string>>;
   readonly tags?: string;
-  /** Variables the linker sets, by their name. */
+  /** Variables that the linker sets. */
   readonly variables?: (version: string) => Readonly<Record<string, string>>;
-  /** Folders of the module that its programs read when they run. */
+  /** Folders of the module that the programs read at run time. */
   readonly assets?: readonly string[];
-  /** It holds C code. */
+  /** Whether the module contains C code. */
   readonly needsC?: boolean;
 }
 
@@ -22,7 +22,7 @@ export const FAMILIES = {
       "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
       "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     },
-    // Without them clients cannot parse the server's version.
+    // Without these variables clients cannot parse the server's version.
     variables: (version) => {
       const [major = "", minor = ""] = version.slice(1).split(".");
       return {

@@ -2,30 +2,30 @@ import { existsSync } from "node:fs";
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism, homedir, totalmem } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { once } from "node:events";
+import pLimit from "p-limit";
 import { InfraError } from "../core/errors.ts";
-import { cacheFolder } from "./cache.ts";
 import type { Report } from "./context.ts";
 import { withLock } from "./lock.ts";
 import type { ToolFamily } from "./tool-families.ts";
 
 const TOOLS = join(import.meta.dirname, "..", "tools");
 const REPORT_EVERY_MS = 15_000;
-/** What linking two of the large programs at once needs. */
+/** The memory that is needed to link two of the large programs at the same time. */
 const MEMORY_FOR_TWO = 8 * 2 ** 30;
-/** The first Go that fetches the version a go.mod asks for by itself. */
+/** The first version of Go that downloads the version required by a go.mod. */
 const OLDEST_GO = { major: 1, minor: 21 };
 
-/** A family that is built. */
+/** A built family. */
 export interface BuiltFamily {
-  /** As pinned in go.mod, such as `v3.7.3`. */
+  /** The pinned version, such as `v3.7.3`. */
   readonly version: string;
-  /** The path of one of its programs. */
+  /** The path of a program. */
   program(name: string): string;
-  /** Holds the family's asset folders. */
+  /** The folder that contains the asset folders. */
   readonly assets: string;
 }
 
@@ -33,9 +33,9 @@ export interface BuildOptions {
   readonly report: Report;
   /** @default the user's cache folder */
   readonly cache?: string;
-  /** The folder with a folder for each family. @default `tools/` of this repository */
+  /** The folder that has a folder for each family. @default `tools/` of this repository */
   readonly tools?: string;
-  /** How processes are started. @default node's own */
+  /** Starts a process. @default `spawn` of Node.js */
   readonly spawn?: (
     command: string,
     args: readonly string[],
@@ -43,7 +43,12 @@ export interface BuildOptions {
   ) => ChildProcess;
 }
 
-/** Where a family is kept once it is built, and the version that go.mod pins. */
+/** The folder for built and downloaded tools. It can be deleted at any time. */
+export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  return join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "rdev-infra");
+}
+
+/** The cache folder and the pinned version of a family, and whether it is built. */
 export async function plannedFamily(
   family: ToolFamily,
   { cache = cacheFolder(), tools = TOOLS }: Pick<BuildOptions, "cache" | "tools"> = {},
@@ -62,9 +67,7 @@ export async function plannedFamily(
   return { folder, built, isBuilt: existsSync(folder) };
 }
 
-/**
- * What building these families lacks on this machine, a sentence each; empty when they are built.
- */
+/** What the machine lacks to build these families, one sentence each; empty if they are built. */
 export async function missingForBuild(
   families: readonly ToolFamily[],
   options: Pick<BuildOptions, "cache" | "tools"> = {},
@@ -81,7 +84,7 @@ export async function missingForBuild(
   return missing;
 }
 
-/** Whether building these families takes a C compiler. */
+/** Whether a C compiler is needed to build these families. */
 export async function needsCompiler(
   families: readonly ToolFamily[],
   options: Pick<BuildOptions, "cache" | "tools"> = {},
@@ -98,24 +101,20 @@ async function notBuilt(
 }
 
 /**
- * Builds what is not yet in the cache, once: a second process waits for the first.
- * Errors: RDEV_SANDBOX with the compiler's words.
+ * Builds the families that are not in the cache. Only one process builds a family: others wait for it.
+ * Errors: RDEV_SANDBOX with the compiler's output.
  */
 export async function buildTools<Name extends string>(
   families: Readonly<Record<Name, ToolFamily>>,
   options: BuildOptions,
 ): Promise<Record<Name, BuiltFamily>> {
-  const built: Partial<Record<Name, BuiltFamily>> = {};
-  const queue = Object.entries<ToolFamily>(families);
-  // Go's compiler uses all cores; a second build fills the times in which one program is linked.
-  const atOnce = Math.min(availableParallelism(), totalmem() >= MEMORY_FOR_TWO ? 2 : 1);
-  const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      built[next[0] as Name] = await buildFamily(next[1], options);
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return built as Record<Name, BuiltFamily>;
+  // Go's compiler uses all cores, but its linker does not; a second build uses the idle ones.
+  const concurrency = Math.min(availableParallelism(), totalmem() >= MEMORY_FOR_TWO ? 2 : 1);
+  const built = await pLimit(concurrency).map(
+    Object.entries<ToolFamily>(families),
+    async ([name, family]) => [name, await buildFamily(family, options)] as const,
+  );
+  return Object.fromEntries(built) as Record<Name, BuiltFamily>;
 }
 
 async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<BuiltFamily> {
@@ -126,7 +125,7 @@ async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<B
     `${folder}.lock`,
     async () => {
       if (existsSync(folder)) return;
-      await removeLeftovers(folder);
+      await removeDrafts(folder);
       const draft = `${folder}.${randomUUID()}.draft`;
       try {
         await mkdir(draft, { recursive: true });
@@ -136,13 +135,13 @@ async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<B
         await rm(draft, { recursive: true, force: true });
       }
     },
-    () => report(family.name, "waits for another process that builds it"),
+    () => report(family.name, "waiting for another process that builds it"),
   );
   return built;
 }
 
-/** Of builds that were killed: nobody else builds now. */
-async function removeLeftovers(folder: string): Promise<void> {
+/** Removes the drafts of killed builds. The caller holds the lock, so no other build runs. */
+async function removeDrafts(folder: string): Promise<void> {
   const parent = dirname(folder);
   for (const name of await readdir(parent)) {
     if (name.startsWith(`${basename(folder)}.`) && name.endsWith(".draft")) {
@@ -161,15 +160,15 @@ async function buildInto(
   const module = join(tools, family.name);
   for (const [name, path] of Object.entries(family.programs)) {
     const started = Date.now();
-    const tell = () => report(name, `building ${version}, ${elapsed(started)}`);
+    const showProgress = () => report(name, `building ${version}, ${elapsed(started)}`);
     report(name, `building ${version}`);
-    const timer = setInterval(tell, REPORT_EVERY_MS);
+    const timer = setInterval(showProgress, REPORT_EVERY_MS);
     try {
       await go(
         ["build", ...buildFlags(family, version), "-o", join(draft, name), path],
         module,
         options,
-        // What a killed compiler leaves goes with the draft.
+        // Temporary files of a killed compiler are removed with the draft.
         { GOTMPDIR: draft },
       );
     } finally {
@@ -181,7 +180,7 @@ async function buildInto(
     const path = modulePath(Object.values(family.programs)[0] ?? "", await modFile(module));
     const source = (await go(["list", "-m", "-f", "{{.Dir}}", path], module, options)).trim();
     for (const asset of family.assets) {
-      // The module cache is read-only; a copy with its modes could not be removed.
+      // Without the read-only modes of the module cache, so that the copy can be removed.
       await cp(join(source, asset), join(draft, asset), { recursive: true });
     }
   }
@@ -234,12 +233,15 @@ function pinnedVersion(mod: string, family: ToolFamily): string {
   const path = modulePath(Object.values(family.programs)[0] ?? "", mod);
   const version = requirements(mod).get(path);
   if (!version) {
-    throw new InfraError("RDEV_INTERNAL", `tools/${family.name}/go.mod requires no module for it`);
+    throw new InfraError(
+      "RDEV_INTERNAL",
+      `tools/${family.name}/go.mod requires no module that contains its programs`,
+    );
   }
   return version;
 }
 
-/** The longest required module that holds the package. */
+/** The required module that contains the package: the one with the longest path. */
 function modulePath(packagePath: string, mod: string): string {
   const holders = [...requirements(mod).keys()].filter((path) =>
     `${packagePath}/`.startsWith(`${path}/`),

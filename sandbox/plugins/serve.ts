@@ -117,9 +117,9 @@ function connectEngine(address: string | undefined): Engine & { cancel(): void }
   };
 }
 
-/** Runs a plugin, whose only argument is the engine's address. */
+/** Runs a plugin, started as `main.ts <name> <the engine's address>`. */
 export function serveProvider(makeProvider: (engine: Engine) => Provider): Promise<void> {
-  const engine = connectEngine(process.argv[2]);
+  const engine = connectEngine(process.argv[3]);
   const provider = makeProvider(engine);
   return serveOnFreePort(providerRpc.ResourceProviderService, handlersOf(provider, engine));
 }

@@ -6,8 +6,9 @@ import { provider as user } from "../../providers/redis/user.ts";
 import { PLATFORM } from "../platform.ts";
 
 /**
- * Another project's database and Redis user, made by the same providers as a stack's, for a project
- * to be refused. `variables` are put into this process's environment, where providers look.
+ * Creates the database and the Redis user of another project, which a proven project must not reach.
+ * They come from the same providers as a stack's. `variables` are copied to `process.env`, where the
+ * providers read their connections.
  */
 export async function makeNeighbour(
   slug: string,
@@ -16,18 +17,18 @@ export async function makeNeighbour(
   Object.assign(process.env, variables);
   const password = randomBytes(16).toString("hex");
   const owner = { platform: PLATFORM, project: slug, stack: randomBytes(8).toString("hex") };
-  const made = await Promise.all([
+  const removals = await Promise.all([
     make(database, { name: databaseName(slug), owner, password, connectionLimit: 1 }),
     make(user, { name: slug, prefix: `${slug}:`, owner, password }),
   ]);
   return {
     async remove() {
-      await Promise.all(made.map((remove) => remove()));
+      await Promise.all(removals.map((remove) => remove()));
     },
   };
 }
 
-/** Makes one as the engine does, and tells how to delete it. */
+/** Creates a resource as the engine does. Returns a function that deletes it. */
 async function make(provider: Provider, args: Record<string, unknown>) {
   const { inputs } = await provider.check(undefined, args);
   const { id, outs } = await provider.create(inputs);

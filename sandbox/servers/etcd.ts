@@ -4,7 +4,7 @@ import { type Context, partFolder } from "../context.ts";
 import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 
-/** Starts etcd and returns its URL. Only the API server talks to it. */
+/** Starts etcd for the API server. Returns its URL. */
 export async function startEtcd(context: Context, etcd: BuiltFamily): Promise<string> {
   const folder = await partFolder(context, "etcd");
   const client = `http://127.0.0.1:${context.ports.take()}`;
@@ -20,7 +20,7 @@ export async function startEtcd(context: Context, etcd: BuiltFamily): Promise<st
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=sandbox=${peer}`,
-      // Nothing here outlives the machine's memory.
+      // The data does not need to survive a crash of the machine.
       "--unsafe-no-fsync",
       "--log-level=warn",
     ],

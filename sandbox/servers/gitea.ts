@@ -10,7 +10,7 @@ const ADMIN = "rdev-admin";
 
 export interface GiteaServer {
   readonly url: string;
-  /** The administrator's, with every right. */
+  /** The administrator's token, with all scopes. */
   readonly token: string;
   readonly part: Part;
 }
@@ -79,7 +79,7 @@ async function createOrganization(url: string, token: string, name: string): Pro
   if (statusCode !== 201) {
     throw new InfraError(
       "RDEV_SANDBOX",
-      `Gitea made no organization "${name}": ${statusCode} ${text}`,
+      `Gitea did not create the organization "${name}": ${statusCode} ${text}`,
     );
   }
 }
@@ -105,7 +105,7 @@ function settings(folder: string, assets: string, port: number, { secrets }: Con
       SQLITE_TIMEOUT: 5_000,
     },
     repository: { ROOT: join(folder, "repositories") },
-    // Woodpecker's address is on this machine, which webhooks are not allowed by default.
+    // By default, webhooks may not call addresses of this machine, where Woodpecker listens.
     webhook: { ALLOWED_HOST_LIST: "*" },
     security: {
       INSTALL_LOCK: true,

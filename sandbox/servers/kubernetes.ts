@@ -5,7 +5,7 @@ import { CoreV1Api, Health, KubeConfig } from "@kubernetes/client-node";
 import { type Context, type Part, partFolder } from "../context.ts";
 import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
-import { applyWorkloads, workloadsRun } from "../workloads.ts";
+import { applyWorkloads, workloadsRun } from "../platform.ts";
 import { startEtcd } from "./etcd.ts";
 import { startKwok } from "./kwok.ts";
 
@@ -13,14 +13,14 @@ const USERS = ["sandbox-admin", "controller-manager", "scheduler", "kwok"] as co
 type User = (typeof USERS)[number];
 
 export interface KubernetesServer {
-  /** The administrator's, readable by this user only. */
+  /** The path of the administrator's kubeconfig, which only this user can read. */
   readonly kubeconfig: string;
   readonly part: Part;
 }
 
 /**
- * Starts a control plane as it is in production, with kwok's nodes in place of kubelets: pods are
- * scheduled and become Ready, but run nothing. Then applies the workloads a platform has already.
+ * Starts a production control plane with kwok nodes instead of kubelets: pods are scheduled and become
+ * Ready, but run nothing. Then creates the workloads that a platform has before rdev-infra.
  */
 export async function startKubernetes(
   context: Context,
@@ -54,7 +54,7 @@ export async function startKubernetes(
       version: tools.kubernetes.version,
       address: url,
       reach:
-        "KUBECONFIG names its file: kubectl get pods -A. Its nodes are kwok's: pods run nothing",
+        "KUBECONFIG names its file: kubectl get pods -A. Its nodes are kwok nodes: pods run nothing",
     },
   };
 }
@@ -107,11 +107,11 @@ async function startApiServer(
     args: [
       `--etcd-servers=${etcd}`,
       "--bind-address=127.0.0.1",
-      // No machine address is needed, and none of this machine's is told to the cluster.
+      // Keeps the machine's own addresses out of the cluster.
       "--advertise-address=127.0.0.1",
       "--endpoint-reconciler-type=none",
       `--secure-port=${new URL(url).port}`,
-      // Makes a certificate of its own for 127.0.0.1, with the authority that signed it.
+      // The server writes a self-signed certificate for 127.0.0.1 to this folder.
       `--cert-dir=${folder}`,
       `--token-auth-file=${identities.tokenFile}`,
       "--anonymous-auth=false",
@@ -132,7 +132,7 @@ async function startApiServer(
   });
 }
 
-/** Throws until every one of the server's own checks passes: before that, roles are still missing. */
+/** Throws until all of the server's own checks pass, because roles are missing before. */
 async function readyz(config: KubeConfig): Promise<void> {
   const signal = AbortSignal.timeout(2_000);
   if (!(await new Health(config).readyz({ signal }))) throw new Error("it is not ready");
@@ -155,7 +155,7 @@ async function writeKubeconfigs(
       contexts: [{ name: "sandbox", context: { cluster: "sandbox", user } }],
       "current-context": "sandbox",
     };
-    // JSON is YAML.
+    // YAML is a superset of JSON.
     await writeFile(kubeconfigOf(folder, user), JSON.stringify(config, null, 2), { mode: 0o600 });
   }
 }
@@ -179,13 +179,13 @@ async function startControllerManager(
       `--kubeconfig=${kubeconfigOf(folder, "controller-manager")}`,
       `--service-account-private-key-file=${identities.signingKey}`,
       `--root-ca-file=${join(folder, "apiserver.crt")}`,
-      // Each controller writes under its own name, as in production.
+      // As in production, each controller has its own service account.
       "--use-service-account-credentials=true",
       "--leader-elect=false",
       "--secure-port=0",
     ],
     folder,
-    // What it must have made before any pod is admitted.
+    // No pod is admitted before the controller manager has created this account.
     ready: () => core.readNamespacedServiceAccount({ name: "default", namespace: "default" }),
   });
 }
@@ -200,7 +200,7 @@ async function startScheduler(context: Context, tools: BuiltFamily, folder: stri
       "--secure-port=0",
     ],
     folder,
-    // It has no port; that pods are bound shows at the workloads.
+    // The scheduler has no port. `workloadsRun` shows that it works.
     ready: () => undefined,
   });
 }

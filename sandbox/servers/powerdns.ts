@@ -6,7 +6,7 @@ import { InfraError } from "../../core/errors.ts";
 import { type Context, type Part, partFolder } from "../context.ts";
 import { requireCommand, startServer } from "../process.ts";
 
-/** Where Debian's package, and others, put the tables of the SQLite backend. */
+/** The locations of the SQLite backend's schema in the packages of different systems. */
 const SCHEMAS = [
   "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql",
   "/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql",
@@ -16,15 +16,15 @@ const SCHEMAS = [
 ];
 
 export interface PowerDnsServer {
-  /** Of the HTTP API. */
+  /** The URL of the HTTP API. */
   readonly url: string;
   readonly apiKey: string;
-  /** `host:port` of DNS itself, UDP and TCP. */
+  /** `host:port` of the DNS server, UDP and TCP. */
   readonly address: string;
   readonly part: Part;
 }
 
-/** Starts PowerDNS with an empty zone for `domain`. Records are seen as soon as they are written. */
+/** Starts PowerDNS with an empty zone for `domain`. Caches are off, so new records are served at once. */
 export async function startPowerDns(context: Context, domain: string): Promise<PowerDnsServer> {
   const folder = await partFolder(context, "powerdns");
   const command = await requireCommand("pdns_server");
@@ -111,7 +111,7 @@ async function schema(): Promise<string> {
   }
   throw new InfraError(
     "RDEV_PREREQUISITE",
-    `PowerDNS's tables for SQLite (schema.sqlite3.sql) are in none of: ${SCHEMAS.join(", ")}. Install its SQLite backend.`,
+    `The schema of PowerDNS's SQLite backend is not found. Searched: ${SCHEMAS.join(", ")}. Install the backend.`,
   );
 }
 

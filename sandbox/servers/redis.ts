@@ -8,12 +8,12 @@ import { requireCommand, run, startServer } from "../process.ts";
 const ADMIN = "rdev-admin";
 
 export interface RedisServer {
-  /** The administrator's. */
+  /** The administrator's URL. */
   readonly url: string;
   readonly part: Part;
 }
 
-/** Starts Redis with an ACL file, so that users made in it can be saved; nobody gets in without a name. */
+/** Starts Redis without the default user, and with an ACL file, so that `ACL SAVE` works. */
 export async function startRedis(context: Context): Promise<RedisServer> {
   const folder = await partFolder(context, "redis");
   const command = await requireCommand("redis-server");

@@ -13,14 +13,14 @@ import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 
 export interface RegistryServer {
-  /** The variables by which rdev-infra uses it, and gives its accounts their tokens. */
+  /** The variables with which rdev-infra uses the registry and issues its tokens. */
   readonly variables: Readonly<Record<string, string>>;
   readonly part: Part;
 }
 
 /**
- * Starts an OCI registry that allows deletes, and in this process its token issuer. `atEnd` is given
- * what closes the issuer before the registry starts, so that a registry that fails leaves no listener.
+ * Starts an OCI registry that allows deletes, and its token issuer in this process. The issuer's close
+ * function is passed to `atEnd` before the registry starts, so that a failed start leaves no listener.
  */
 export async function startRegistry(
   context: Context,
@@ -43,9 +43,11 @@ export async function startRegistry(
   const tokens = connection("registryTokens", variables);
   const { host, port } = tokens;
   const server = await serveTokens({
-    ...{ issuer: await openIssuer(tokens), host, port },
+    issuer: await openIssuer(tokens),
+    host,
+    port,
     logger: pino({ enabled: false }),
-    // All tests come from one address.
+    // All tests share one address, so the limits must not apply.
     limits: { tokensPerMinute: 1_000_000, unauthenticatedPerMinute: 1_000_000 },
   });
   atEnd(() => server.close());
@@ -54,7 +56,7 @@ export async function startRegistry(
   await writeFile(jwks, JSON.stringify({ keys: [(await readSigningKey(tokens)).jwk] }));
   const config = join(folder, "config.json");
   const realm = `${server.url}/v1/registry/token`;
-  // JSON is YAML.
+  // YAML is a superset of JSON.
   const settings = {
     version: "0.1",
     log: { level: "warn", accesslog: { disabled: true } },
@@ -66,7 +68,9 @@ export async function startRegistry(
 
   const { username, password } = tokens.admin;
   const administrator = new Registry({
-    ...{ url, credential: ADMINISTRATOR, secrets: [password] },
+    url,
+    credential: ADMINISTRATOR,
+    secrets: [password],
     authorization: new NegotiatedAuthorization({ url, username, password }, ADMINISTRATOR),
   });
   await startServer(context, {
@@ -83,7 +87,8 @@ export async function startRegistry(
       real: true,
       version: registry.version,
       address: url,
-      reach: "REGISTRY_USERNAME and REGISTRY_PASSWORD; projects' accounts: REGISTRY_TOKEN_SECRET",
+      reach:
+        "REGISTRY_USERNAME and REGISTRY_PASSWORD; REGISTRY_TOKEN_SECRET derives the projects' accounts",
     },
   };
 }

@@ -3,27 +3,27 @@ import { Refusal } from "./http.ts";
 import type { Entry, Store } from "./store.ts";
 import type { Rights, User } from "./users.ts";
 
-/** The asking user: set for every request, before it is answered (session/user.go). */
+/** The user of a request, set by the server's hook (session/user.go). */
 export function userOf(request: FastifyRequest): User {
   return request.getDecorator<User>("user");
 }
 
 /**
- * The repository of a path with `:repo_id`, for who has this right in it.
- * @throws Refusal 400 no number; 404 not known, or not shown; 403 shown, but not to be administered.
+ * The repository of `:repo_id`, if the user has the right.
+ * @throws Refusal 400 for an id that is no number; 404 if unknown or not visible; 403 without the right.
  */
 export async function entryOf(
   store: Store,
   request: FastifyRequest,
   right: keyof Rights = "pull",
 ): Promise<Entry> {
-  const entry = namedEntry(store, request);
-  await demandRight(entry, request, right);
+  const entry = entryOfAnyone(store, request);
+  await requireRight(entry, request, right);
   return entry;
 }
 
-/** The same, whoever asks. */
-export function namedEntry(store: Store, request: FastifyRequest): Entry {
+/** The repository of `:repo_id`, regardless of the user's rights. */
+export function entryOfAnyone(store: Store, request: FastifyRequest): Entry {
   const { repo_id: id } = request.params as { repo_id: string };
   if (!/^\d+$/.test(id)) throw new Refusal(400);
   const entry = store.byId(Number(id));
@@ -31,8 +31,8 @@ export function namedEntry(store: Store, request: FastifyRequest): Entry {
   return entry;
 }
 
-/** A right that is missing looks like a repository that is not there (session/repo.go). */
-export async function demandRight(
+/** Answers a missing right as if the repository did not exist (session/repo.go). */
+export async function requireRight(
   { repo }: Entry,
   request: FastifyRequest,
   right: keyof Rights,

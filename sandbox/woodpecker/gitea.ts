@@ -1,13 +1,12 @@
 import { request } from "undici";
 import { z } from "zod";
 
-/** Where Gitea is, and as whom. */
 export interface GiteaAccess {
   readonly url: string;
   readonly token: string;
 }
 
-/** Gitea answered with a status that was not hoped for. Its text holds no token. */
+/** Gitea answered with an error status. The message contains no token. */
 export class GiteaError extends Error {
   readonly status: number;
 
@@ -85,16 +84,16 @@ export class Gitea {
     }
   }
 
-  /** A file's text at this commit; empty if there is no such file. */
+  /** The text of a file at a commit; empty if the file does not exist. */
   async file(fullName: string, path: string, commit: string): Promise<string> {
-    return this.#textOrNone(`/repos/${fullName}/raw/${encodeURI(path)}?ref=${commit}`);
+    return this.#textOrEmpty(`/repos/${fullName}/raw/${encodeURI(path)}?ref=${commit}`);
   }
 
-  /** The paths of the files in a folder at this commit; none if there is no such folder. */
+  /** The paths of the files in a folder at a commit; none if the folder does not exist. */
   async files(fullName: string, folder: string, commit: string): Promise<string[]> {
-    const text = await this.#textOrNone(`/repos/${fullName}/contents/${folder}?ref=${commit}`);
+    const text = await this.#textOrEmpty(`/repos/${fullName}/contents/${folder}?ref=${commit}`);
     const entries = contentsSchema.safeParse(text === "" ? [] : JSON.parse(text));
-    // A file in the folder's place is answered as one object.
+    // If the path is a file, Gitea answers with one object.
     return (entries.data ?? []).filter((entry) => entry.type === "file").map(({ path }) => path);
   }
 
@@ -107,7 +106,7 @@ export class Gitea {
     });
   }
 
-  /** Deletes the first webhook that points at this server, as the real one does. */
+  /** Like the real server, deletes the first webhook with this host. */
   async deleteHook(fullName: string, host: string): Promise<void> {
     for (let page = 1; ; page += 1) {
       const path = `/repos/${fullName}/hooks?page=${page}&limit=${PAGE_SIZE}`;
@@ -121,7 +120,7 @@ export class Gitea {
     }
   }
 
-  async #textOrNone(path: string): Promise<string> {
+  async #textOrEmpty(path: string): Promise<string> {
     const { status, text } = await this.#send("GET", path);
     if (status === 404) return "";
     if (status >= 300) throw new GiteaError("GET", path, status);

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
-/** What can start a pipeline (model/const.go). */
+/** The events that can start a pipeline (model/const.go). */
 export const EVENTS = [
   "push",
   "pull_request",
@@ -13,7 +13,7 @@ export const EVENTS = [
   "manual",
 ] as const;
 
-/** Ends a request as the real server does: a status and a plain text, or nothing. */
+/** Ends a request with a status and a plain text, which may be empty, as the real server does. */
 export class Refusal extends Error {
   readonly statusCode: number;
 
@@ -23,7 +23,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Every failure is plain text; one that was not foreseen is a 500 without a word, as the real one. */
+/** Answers failures as plain text. Unexpected errors become an empty 500, as in the real server. */
 export function answerFailuresInText(app: FastifyInstance): void {
   app.setErrorHandler(async (error, _request, reply) => {
     if (error instanceof Refusal) return reply.code(error.statusCode).send(error.message);
@@ -32,9 +32,9 @@ export function answerFailuresInText(app: FastifyInstance): void {
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send("404 page not found"));
 }
 
-const MAX_PAGE_SIZE = 50; // Woodpecker's, and its default too
+const MAX_PAGE_SIZE = 50; // Woodpecker's limit and default
 
-/** One page of a list, by `page` and `perPage`; what is out of range counts as not given. */
+/** One page of a list, by `page` and `perPage`. Values out of range are ignored. */
 export function pageOf<T>(all: readonly T[], request: FastifyRequest): T[] {
   const query = request.query as { page?: string; perPage?: string };
   const page = Math.max(1, Number.parseInt(query.page ?? "", 10) || 1);

@@ -14,11 +14,11 @@ import {
   type Workflow,
 } from "./workflows.ts";
 
-/** Where a pipeline's configuration is looked for, in this order (shared/constant/constant.go). */
+/** The locations of a pipeline's configuration, in order of precedence (shared/constant/constant.go). */
 const CONFIG_FOLDER = ".woodpecker";
 const CONFIG_FILES = [".woodpecker.yaml", ".woodpecker.yml"];
 
-/** A message is not among them (model.PipelineOptions). */
+/** The options have no message (model.PipelineOptions). */
 const optionsSchema = z.object({
   branch: z.string().default(""),
   variables: z.record(z.string(), z.string()).nullish(),
@@ -41,22 +41,22 @@ const events = z
   .string()
   .transform((text) => text.split(","))
   .pipe(z.array(z.enum(EVENTS)));
-/** RFC 3339, as seconds since 1970. */
+/** RFC 3339, converted to seconds since 1970. */
 const moment = z.iso
   .datetime({ offset: true })
   .transform((text) => Math.floor(Date.parse(text) / 1000));
-const given = <S extends z.ZodType>(schema: S) =>
+const optional = <S extends z.ZodType>(schema: S) =>
   z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
 const filterSchema = z.object({
-  branch: given(z.string()),
-  ref: given(z.string()),
-  status: given(status),
-  event: given(events),
-  before: given(moment),
-  after: given(moment),
+  branch: optional(z.string()),
+  ref: optional(z.string()),
+  status: optional(status),
+  event: optional(events),
+  before: optional(moment),
+  after: optional(moment),
 });
 
-/** Triggering and reading pipelines (server/api/pipeline.go). No agent ever takes one up: they stay `pending`. */
+/** Triggers and reads pipelines (server/api/pipeline.go). There is no agent, so they stay `pending`. */
 export function pipelineRoutes(app: FastifyInstance, store: Store, version: string): void {
   app.post("/api/repos/:repo_id/pipelines", async (request, reply) => {
     const entry = await entryOf(store, request, "push");
@@ -66,7 +66,7 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
     const { gitea } = userOf(request);
     const user = await gitea.user();
     const head = await gitea.branch(entry.repo.full_name, branch);
-    // Deactivated, it has no owner as whom to run.
+    // A deactivated repository has no owner whose rights the run could use.
     if (!entry.owner) throw new Refusal(500);
     const planned = await planOf(entry, entry.owner.gitea, head.commit.id, branch);
     if (!planned) return reply.code(204).header("Pipeline-Filtered", "true").send();
@@ -98,8 +98,8 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
       forge_url: head.commit.url,
       reviewed_by: "",
       reviewed: 0,
-      // Left out when empty, as Go's omitempty does.
-      ...(isRejected ? {} : { workflows: saved(store, id, planned.workflows) }),
+      // Omitted when empty, like Go's omitempty.
+      ...(isRejected ? {} : { workflows: withIds(store, id, planned.workflows) }),
       ...(variables && Object.keys(variables).length > 0 ? { variables } : {}),
       version,
       title: "",
@@ -109,8 +109,8 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
       author_email: user.email,
     };
     entry.pipelines.push(pipeline);
-    // Without the header: Woodpecker keeps the run, and answers none (pipeline/create.go).
-    return planned.isUnread ? reply.code(204).send() : pipeline;
+    // Woodpecker keeps the pipeline but answers 204, without the header (pipeline/create.go).
+    return planned.isUnreadable ? reply.code(204).send() : pipeline;
   });
 
   app.get("/api/repos/:repo_id/pipelines", async (request) => {
@@ -133,20 +133,20 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
   });
 }
 
-/** What a run by hand would do; undefined where it is filtered out, or nothing is configured. */
+/** The plan of a manual run; undefined if filters exclude it or there is no configuration. */
 async function planOf(
   { repo, secrets }: Entry,
   gitea: Gitea,
   commit: string,
   branch: string,
-): Promise<(Plan & { readonly isUnread?: boolean }) | undefined> {
+): Promise<(Plan & { readonly isUnreadable?: boolean }) | undefined> {
   let files: ConfigFile[];
   try {
     files = await configOf(gitea, repo, commit);
   } catch (error) {
     if (!(error instanceof GiteaError)) throw error;
     const errors = [generic(`could not load config from forge: ${error.message}`)];
-    return { workflows: [], errors, isUnread: true };
+    return { workflows: [], errors, isUnreadable: true };
   }
   const run = { event: "manual", branch, ref: branch, repository: repo.full_name };
   const known = new Map([...secrets].map(([name, { secret }]) => [name, secret]));
@@ -167,8 +167,8 @@ async function configOf(gitea: Gitea, repo: Entry["repo"], commit: string): Prom
   return (await read(CONFIG_FILES)).filter(({ text }) => text !== "").slice(0, 1);
 }
 
-/** With the numbers that the database would give. */
-function saved(store: Store, pipelineId: number, workflows: readonly Workflow[]) {
+/** Adds the ids that the real server's database assigns. */
+function withIds(store: Store, pipelineId: number, workflows: readonly Workflow[]) {
   let step = workflows.length;
   return workflows.map(({ name, steps }, index): PipelineWorkflow => ({
     id: store.nextId(),

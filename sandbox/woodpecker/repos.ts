@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { demandRight, entryOf, namedEntry, userOf } from "./access.ts";
+import { entryOf, entryOfAnyone, requireRight, userOf } from "./access.ts";
 import { GiteaError, type Gitea, type GiteaRepository } from "./gitea.ts";
 import { pageOf, Refusal } from "./http.ts";
 import type { Repo, Store } from "./store.ts";
@@ -39,7 +39,7 @@ export function repoRoutes(app: FastifyInstance, store: Store): void {
     if (known?.repo.active) throw new Refusal(409, "Repository is already active.");
 
     const from = await gitea.repository(remoteId).catch((cause: unknown) => {
-      // The real server says 500 here too when the repository does not exist.
+      // The real server answers 500 even if the repository does not exist.
       throw new Refusal(500, "Could not fetch repository from forge.", { cause });
     });
     if (!from.permissions.admin) {
@@ -67,15 +67,15 @@ export function repoRoutes(app: FastifyInstance, store: Store): void {
   app.get("/api/repos/lookup/*", async (request) => {
     const entry = store.byFullName((request.params as { "*": string })["*"]);
     if (!entry) throw new Refusal(404);
-    await demandRight(entry, request, "pull");
+    await requireRight(entry, request, "pull");
     return entry.repo;
   });
 
   app.get("/api/repos/:repo_id", async (request) => (await entryOf(store, request)).repo);
 
-  // Answered to every user: a repository that is not shown is told from one that is not there.
+  // As in the real server, this call reveals to every user whether a repository exists.
   app.get("/api/repos/:repo_id/permissions", async (request) => {
-    const { repo } = namedEntry(store, request);
+    const { repo } = entryOfAnyone(store, request);
     const { pull, push, admin } = await userOf(request).rightsIn(repo);
     return { pull, push, admin, synced: 0, created: 0, updated: 0 };
   });
@@ -122,15 +122,15 @@ export function repoRoutes(app: FastifyInstance, store: Store): void {
   });
 }
 
-/** A repository that is gone from Gitea is no obstacle; other failures are, unless it is removed. */
+/** Ignores a repository that is gone from Gitea, and with `remove` every other failure too. */
 async function removeHook(app: FastifyInstance, gitea: Gitea, repo: Repo, remove: boolean) {
   try {
-    // By its id: it may have been renamed.
+    // By id, because the repository may have been renamed.
     const { full_name: fullName } = await gitea.repository(repo.forge_remote_id);
     await gitea.deleteHook(fullName, new URL(origin(app)).host);
   } catch (cause) {
-    const gone = cause instanceof GiteaError && cause.status === 404;
-    if (!gone && !remove) throw new Refusal(500, "", { cause });
+    const isGone = cause instanceof GiteaError && cause.status === 404;
+    if (!isGone && !remove) throw new Refusal(500, "", { cause });
   }
 }
 
@@ -161,7 +161,7 @@ function newRepo(store: Store, from: GiteaRepository): Repo {
   };
 }
 
-/** What is taken over from Gitea at every activation (toRepo in server/forge/gitea/helper.go). */
+/** The properties copied from Gitea at every activation (toRepo in server/forge/gitea/helper.go). */
 function fromForge(store: Store, from: GiteaRepository) {
   return {
     forge_id: 1,
@@ -179,7 +179,7 @@ function fromForge(store: Store, from: GiteaRepository) {
   };
 }
 
-/** The address that Gitea calls: a signed token (JWT, HS256) says which repository calls. */
+/** The webhook's URL. A signed token (JWT, HS256) identifies the repository. */
 function hookUrl(base: string, remoteId: string, hash: string): string {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
   const claims = { type: "hook", "repo-forge-remote-id": remoteId, "forge-id": "1" };
@@ -192,7 +192,7 @@ function origin(app: FastifyInstance): string {
   return app.listeningOrigin;
 }
 
-/** Go's strconv.ParseBool, of which anything else is false. */
+/** Go's strconv.ParseBool; anything else is false. */
 function isTrue(value: string | undefined): boolean {
   return ["1", "t", "T", "TRUE", "true", "True"].includes(value ?? "");
 }

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { entryOf, namedEntry } from "./access.ts";
+import { entryOf, entryOfAnyone } from "./access.ts";
 import { EVENTS, pageOf, Refusal } from "./http.ts";
 import type { Store } from "./store.ts";
 
-/** An image's name: host with a port, path, tag and digest, of which only the path is a must. */
+/** The name of an image: host with port, path, tag and digest. Only the path is required. */
 const IMAGE = /^[\w.-]+(?::\d+)?(?:\/[\w.-]+)*(?::[\w-]+)?(?:@sha256:[a-f\d]{64})?$/;
 
 const fieldsSchema = z.object({
@@ -15,13 +15,13 @@ const fieldsSchema = z.object({
 });
 const newSchema = fieldsSchema.extend({ name: z.string().nullish() });
 
-/** Secrets of a repository (server/api/repo_secret.go). No answer ever holds a value. */
+/** The secrets of a repository (server/api/repo_secret.go). No answer contains a value. */
 export function secretRoutes(app: FastifyInstance, store: Store): void {
   app.get("/api/repos/:repo_id/secrets", async (request, reply) => {
     const { secrets } = await entryOf(store, request, "push");
     const byName = [...secrets.keys()].sort().flatMap((name) => secrets.get(name)?.secret ?? []);
     const page = pageOf(byName, request);
-    // The real server answers `null` for an empty list: a Go slice that was never made.
+    // The real server answers `null` for an empty list, because its Go slice is nil.
     return reply.type("application/json").send(JSON.stringify(page.length > 0 ? page : null));
   });
 
@@ -35,8 +35,8 @@ export function secretRoutes(app: FastifyInstance, store: Store): void {
     const problem = problemOf({ name, value, events, images });
     if (problem) throw new Refusal(422, `Error inserting secret. ${problem}`);
     if (secrets.has(name)) {
-      const why = "on insert duplicate based on constraints was detected";
-      throw new Refusal(500, `Error inserting secret ${JSON.stringify(name)}. ${why}`);
+      const reason = "on insert duplicate based on constraints was detected";
+      throw new Refusal(500, `Error inserting secret ${JSON.stringify(name)}. ${reason}`);
     }
     const secret = {
       id: store.nextId(),
@@ -67,14 +67,14 @@ export function secretRoutes(app: FastifyInstance, store: Store): void {
     const problem = problemOf({ ...next, name: secret.name, value: kept.value });
     if (problem) throw new Refusal(422, `Error updating secret. ${problem}`);
     Object.assign(secret, next);
-    // An empty value leaves the old one, as with the real server.
+    // As in the real server, an empty value keeps the old one.
     if (fields.value) kept.value = fields.value;
     return secret;
   });
 
   app.delete("/api/repos/:repo_id/secrets/:name", async (request, reply) => {
     const { secret } = await secretOf(store, request);
-    namedEntry(store, request).secrets.delete(secret.name);
+    entryOfAnyone(store, request).secrets.delete(secret.name);
     return reply.code(204).send();
   });
 }
@@ -86,7 +86,7 @@ async function secretOf(store: Store, request: FastifyRequest) {
   return kept;
 }
 
-/** What zod says of a body may quote it, so the refusal names fields only. */
+/** The refusal names only the fields, because zod's messages may quote values. */
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;

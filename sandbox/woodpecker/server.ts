@@ -1,12 +1,13 @@
-/** Stands in for Woodpecker 3.x, which cannot be had where the sandbox runs.
+/**
+ * Stands in for Woodpecker 3.x, for which there is no program that the sandbox could download or build.
  *
- * It answers the calls that this project uses, by Woodpecker's public API (server/api and openapi of woodpecker-ci/woodpecker 3.17),
- * with its statuses, its plain-text refusals and its field names.
+ * It implements the calls that this project uses, with the statuses, plain-text errors and field names
+ * of Woodpecker's public API (server/api and openapi of woodpecker-ci/woodpecker 3.17).
  *
- * What differs: state is in memory; no agent runs pipelines, so they stay `pending`; a webhook that
- * Gitea calls is not listened to; of a configuration the steps, filters and secrets are checked, and
- * no variable is replaced; what a user may see is asked at each request, not once an hour; a user
- * logs in with a token of Gitea's (POST /authorize); without a token nothing is shown.
+ * Differences: data is in memory. No agent runs pipelines, so they stay `pending`. Webhooks from Gitea
+ * are ignored. The checks of a configuration cover steps, filters and secrets; variables are not
+ * replaced. A user's rights are read from Gitea for each request, not once an hour. Users log in with a
+ * Gitea token (POST /authorize). All other calls require a token.
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
@@ -23,11 +24,11 @@ import { Users } from "./users.ts";
 const VERSION = "3.17.0";
 
 export interface WoodpeckerOptions {
-  /** Gitea's administrator, who administers Woodpecker too. */
+  /** The access of Gitea's administrator, who is also Woodpecker's administrator. */
   readonly gitea: GiteaAccess;
-  /** The administrator's personal access token. Default: a random one. */
+  /** The administrator's personal access token. @default a random one */
   readonly token?: string;
-  /** Default: any free one. */
+  /** @default any free port */
   readonly port?: number;
 }
 
@@ -35,7 +36,7 @@ export interface Woodpecker extends StandIn {
   readonly token: string;
 }
 
-/** Listens on this machine only; Gitea is not called before the first request. */
+/** Starts the server on 127.0.0.1. It calls Gitea only to answer requests. */
 export async function startWoodpecker(options: WoodpeckerOptions): Promise<Woodpecker> {
   const { app, misbehave } = createStandIn();
   const token = options.token ?? randomBytes(24).toString("hex");
@@ -58,8 +59,13 @@ export async function startWoodpecker(options: WoodpeckerOptions): Promise<Woodp
       const user = userOf(request);
       const { id, login, email, avatar_url } = await user.gitea.user();
       return {
-        ...{ id: user.id, forge_id: 1, forge_remote_id: String(id), login, email, avatar_url },
-        // Left out when false, as Go's omitempty does.
+        id: user.id,
+        forge_id: 1,
+        forge_remote_id: String(id),
+        login,
+        email,
+        avatar_url,
+        // Omitted when false, like Go's omitempty.
         ...(user.admin && { admin: true }),
         org_id: store.organizationId(login),
       };

@@ -1,6 +1,6 @@
 import type { User } from "./users.ts";
 
-/** A repository, by the field names of Woodpecker's own answers. */
+/** A repository, with the field names of Woodpecker's answers. */
 export interface Repo {
   readonly id: number;
   forge_id: number;
@@ -15,7 +15,7 @@ export interface Repo {
   clone_url_ssh: string;
   default_branch: string;
   pr_enabled: boolean;
-  /** Minutes. */
+  /** In minutes. */
   timeout: number;
   visibility: string;
   private: boolean;
@@ -37,7 +37,7 @@ export interface Repo {
   secret_extension_netrc: boolean;
 }
 
-/** A secret as answered: never with its value. */
+/** A secret without its value, as in Woodpecker's answers. */
 export interface Secret {
   readonly id: number;
   readonly org_id: number;
@@ -48,7 +48,7 @@ export interface Secret {
   note: string;
 }
 
-/** Why a pipeline does not run, or what could be better in its configuration. */
+/** An error or a warning about the configuration of a pipeline. */
 export interface PipelineError {
   readonly type: string;
   readonly message: string;
@@ -66,7 +66,7 @@ export interface PipelineWorkflow {
   readonly children: readonly object[];
 }
 
-/** A pipeline, by the field names of Woodpecker's own answers. Times are seconds since 1970. */
+/** A pipeline, with the field names of Woodpecker's answers. Times are in seconds since 1970. */
 export interface Pipeline {
   readonly id: number;
   readonly number: number;
@@ -91,7 +91,7 @@ export interface Pipeline {
   readonly forge_url: string;
   readonly reviewed_by: string;
   readonly reviewed: number;
-  /** Left out of lists, and where nothing runs. */
+  /** Omitted in lists, and if nothing runs. */
   readonly workflows?: readonly PipelineWorkflow[];
   readonly variables?: Record<string, string>;
   readonly version: string;
@@ -102,26 +102,26 @@ export interface Pipeline {
   readonly author_email: string;
 }
 
-/** One repository and all that hangs on it. */
+/** A repository with everything that belongs to it. */
 export interface Entry {
   readonly repo: Repo;
-  /** Signs the webhook, as the real server's hash does. */
+  /** The key that signs the webhook's token, like the real server's hash. */
   readonly hash: string;
-  /** By name. The values stay here. */
+  /** By name. The values are never answered. */
   readonly secrets: Map<string, { readonly secret: Secret; value: string }>;
   /** Oldest first. */
   readonly pipelines: Pipeline[];
-  /** The user that activated it, and as whom its configuration is read; none while it is deactivated. */
+  /** The user that activated the repository, whose access reads its configuration; none if deactivated. */
   owner: User | undefined;
 }
 
-/** What the server knows, in memory. */
+/** The server's data, in memory. */
 export class Store {
   readonly #entries = new Map<number, Entry>();
   readonly #organizations = new Map<string, number>();
   #lastId = 0;
 
-  /** An id that nothing else here has. */
+  /** A new id, unique in this server. */
   nextId(): number {
     this.#lastId += 1;
     return this.#lastId;
@@ -150,7 +150,7 @@ export class Store {
     return this.#find(({ repo }) => repo.forge_remote_id === forgeRemoteId);
   }
 
-  /** With its secrets and pipelines. */
+  /** Removes a repository with its secrets and pipelines. */
   remove(id: number): void {
     this.#entries.delete(id);
   }

@@ -2,14 +2,14 @@ import { randomBytes } from "node:crypto";
 import { Gitea, GiteaError, type GiteaAccess, type GiteaUser } from "./gitea.ts";
 import { Refusal } from "./http.ts";
 
-/** What a user may do in a repository, as Gitea says. */
+/** A user's rights in a repository, according to Gitea. */
 export interface Rights {
   readonly pull: boolean;
   readonly push: boolean;
   readonly admin: boolean;
 }
 
-/** What decides on them. */
+/** The properties that decide the rights. */
 interface Repository {
   readonly id: number;
   readonly forge_remote_id: string;
@@ -19,15 +19,15 @@ interface Repository {
 const NONE: Rights = { pull: false, push: false, admin: false };
 const ALL: Rights = { pull: true, push: true, admin: true };
 
-/** A user of Woodpecker: a user of Gitea who logged in, and as whom Gitea is asked. */
+/** A user of Woodpecker: a user of Gitea who logged in, with access to Gitea. */
 export class User {
   readonly id: number;
   /** The personal access token. */
   readonly token: string;
-  /** Administers Woodpecker: has every right in every repository. */
+  /** An administrator has every right in every repository. */
   readonly admin: boolean;
   readonly gitea: Gitea;
-  /** By the repository's id. */
+  /** The last rights that Gitea reported, by the repository's id. */
   readonly #known = new Map<number, Rights>();
 
   constructor(id: number, token: string, admin: boolean, gitea: Gitea) {
@@ -37,15 +37,15 @@ export class User {
     this.gitea = gitea;
   }
 
-  /** Where Gitea shows nothing of the repository, what it said last counts (session/repo.go). */
+  /** Uses the last known rights while Gitea does not answer for the repository (session/repo.go). */
   async rightsIn(repo: Repository): Promise<Rights> {
     if (this.admin) return ALL;
-    const rights = await this.#asked(repo);
+    const rights = await this.#read(repo);
     this.#known.set(repo.id, rights);
     return repo.visibility === "private" ? rights : { ...rights, pull: true };
   }
 
-  async #asked({ id, forge_remote_id: remoteId }: Repository): Promise<Rights> {
+  async #read({ id, forge_remote_id: remoteId }: Repository): Promise<Rights> {
     try {
       return (await this.gitea.repository(remoteId)).permissions;
     } catch (error) {
@@ -55,7 +55,7 @@ export class User {
   }
 }
 
-/** The users that may ask: Gitea's administrator, and everybody who logged in. */
+/** All users: Gitea's administrator, and everybody who logged in. */
 export class Users {
   readonly #url: string;
   readonly #byToken = new Map<string, User>();
@@ -69,7 +69,7 @@ export class Users {
     return this.#byToken.get(token);
   }
 
-  /** Stands in for the login by OAuth2: whoever shows a token of Gitea's is its user. */
+  /** Replaces the login by OAuth2: a Gitea token identifies its user. */
   async login(giteaToken: string): Promise<User> {
     const gitea = new Gitea({ url: this.#url, token: giteaToken });
     const { id } = await userOf(gitea);

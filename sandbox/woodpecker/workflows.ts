@@ -10,7 +10,7 @@ export interface ConfigFile {
   readonly text: string;
 }
 
-/** What filters are tried on. */
+/** The run that filters are tested against. */
 export interface Run {
   readonly event: string;
   readonly branch: string;
@@ -29,7 +29,7 @@ export interface Workflow {
   readonly steps: readonly Step[];
 }
 
-/** What a run consists of. No workflow: all were filtered out, or an error is no warning. */
+/** The workflows of a run. There are none if filters exclude all of them, or after a blocking error. */
 export interface Plan {
   readonly workflows: readonly Workflow[];
   readonly errors: readonly PipelineError[];
@@ -44,7 +44,7 @@ const patterns = z
   ])
   .optional();
 
-/** `path` and `cron` are for other events, `local` for the command line, `status` filters nothing. */
+/** Without `path` and `cron`, which concern other events; `local`, which concerns the command line; and `status`, which filters nothing. */
 const constraint = z.object({ event: list, branch: patterns, ref: patterns, repo: patterns });
 const when = z
   .union([constraint.transform((one) => [one]), z.array(constraint)])
@@ -64,7 +64,7 @@ const container = z.object({
   depends_on: list,
   when,
 });
-/** A list, or an object whose keys are names. */
+/** A list, or an object with names as keys. */
 const containers = z
   .union([
     z.array(container),
@@ -87,8 +87,8 @@ type Container = z.output<typeof containers>[number];
 type Constraints = z.output<typeof when>;
 
 /**
- * Reads, checks and filters a configuration (pipeline/frontend/builder). Variables (`${…}`) are left
- * as they are. @throws Refusal 501 for what the stand-in does not know, as `matrix` and `evaluate`.
+ * Reads, checks and filters a configuration (pipeline/frontend/builder). Variables (`${…}`) are not
+ * replaced. @throws Refusal 501 for what the stand-in does not support, such as `matrix`.
  */
 export function plan(
   files: readonly ConfigFile[],
@@ -116,7 +116,7 @@ export function plan(
   return { workflows, errors };
 }
 
-/** Stops a run. */
+/** Whether the error stops the run. */
 export function isBlocking({ is_warning: isWarning }: PipelineError): boolean {
   return !isWarning;
 }
@@ -133,14 +133,15 @@ function readFile(text: string): z.output<typeof file> | PipelineError {
     return { ...generic((error as Error).message), type: "compiler" };
   }
   const unknown = unknownIn(content, ["matrix", "clone", "depends_on"]);
-  if (unknown) throw new Refusal(501, `The stand-in does not know ${unknown} in a configuration.`);
+  if (unknown)
+    throw new Refusal(501, `The stand-in does not support ${unknown} in a configuration.`);
   const parsed = file.safeParse(content ?? {});
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   return { ...generic(`${issue?.path.join(".")}: ${issue?.message}`), type: "compiler" };
 }
 
-/** The first of these keys that is there, or of the filters that are not tried, however deep. */
+/** The first unsupported key or filter at any depth. */
 function unknownIn(value: unknown, keys: readonly string[] = []): string | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const inArray = Array.isArray(value) ? keys : [];
@@ -152,7 +153,7 @@ function unknownIn(value: unknown, keys: readonly string[] = []): string | undef
   return undefined;
 }
 
-/** The checks of pipeline/frontend/yaml/linter that do without the schema and the trust settings. */
+/** The checks of pipeline/frontend/yaml/linter, without those of the schema and of trust settings. */
 function lint(name: string, { when: filters, steps, services }: z.output<typeof file>) {
   const errors: PipelineError[] = [];
   const add = (message: string, field: string, type = "linter") =>
@@ -190,27 +191,27 @@ function hasEventFilter(filters: Constraints): boolean {
   return filters.length > 0 && filters.every(({ event }) => event.length > 0);
 }
 
-/** Whether one of the constraints fits; none at all fits every run. */
+/** Whether a constraint matches the run. An empty list matches every run. */
 function matches(filters: Constraints, run: Run): boolean {
   return (
     filters.length === 0 ||
     filters.some(
       ({ event, branch, ref, repo }) =>
         (event.length === 0 || event.includes(run.event)) &&
-        fits(branch, run.branch) &&
-        fits(ref, run.ref) &&
-        fits(repo, run.repository),
+        passes(branch, run.branch) &&
+        passes(ref, run.ref) &&
+        passes(repo, run.repository),
     )
   );
 }
 
-function fits(filter: z.output<typeof patterns>, value: string): boolean {
+function passes(filter: z.output<typeof patterns>, value: string): boolean {
   if (!filter) return true;
   const isIn = (all: readonly string[]) => all.some((pattern) => matchesGlob(value, pattern));
   return !isIn(filter.exclude) && (filter.include.length === 0 || isIn(filter.include));
 }
 
-/** The first secret that a step wants and does not get. */
+/** Why the first step that may not use its secret may not; undefined if all may. */
 function secretProblem(
   { steps, services }: z.output<typeof file>,
   run: Run,

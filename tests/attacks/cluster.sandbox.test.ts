@@ -8,7 +8,7 @@ import {
   setHeaderOptions,
 } from "@kubernetes/client-node";
 import { until } from "../../sandbox/process.ts";
-import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { refused } from "../support/refused.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";

@@ -12,7 +12,7 @@ import {
 } from "@kubernetes/client-node";
 import { ENVIRONMENT_LABEL, environmentBinding, ownershipLabels } from "../../core/labels.ts";
 import { until } from "../../sandbox/process.ts";
-import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
+import { citadelLabelsOf } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { platformStage } from "../support/stage.ts";

@@ -5,10 +5,8 @@ import { AppsV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-n
 import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
-import { proveDns } from "../../sandbox/proofs/dns.ts";
-import { proveGit } from "../../sandbox/proofs/git.ts";
-import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
-import { proveWoodpecker } from "../../sandbox/proofs/woodpecker.ts";
+import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
+import { proveDns, proveGit, proveWoodpecker } from "../../sandbox/proofs/proofs.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
-import { json } from "../../sandbox/proofs/stage.ts";
+import { citadelLabelsOf, json } from "../../sandbox/proofs/project.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 import { withVariables } from "../support/with-variables.ts";

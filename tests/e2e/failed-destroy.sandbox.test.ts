@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
-import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
+import { applicationEnvironment } from "../../sandbox/proofs/project.ts";
 import { asAdmin } from "../support/project-databases.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
 

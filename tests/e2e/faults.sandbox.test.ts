@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ErrorCode } from "../../core/errors.ts";
-import { json, variable } from "../../sandbox/proofs/stage.ts";
+import { json, variable } from "../../sandbox/proofs/project.ts";
 import { startFaultyProxy, type FaultyProxy } from "../support/faulty-proxy.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { proveAlone } from "../support/proofs.ts";

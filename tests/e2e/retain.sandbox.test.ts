@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
-import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
-import { json, refusal } from "../../sandbox/proofs/stage.ts";
+import { applicationEnvironment, json } from "../../sandbox/proofs/project.ts";
+import { refusal } from "../../sandbox/proofs/proofs.ts";
 import { projects, succeeded, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 

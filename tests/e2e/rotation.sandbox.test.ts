@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { CoreV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
 import { type BasicRegistry, startBasicRegistry } from "../support/basic-registry.ts";
 import { startKeyProxy, type KeyHeader } from "../support/key-proxy.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";

@@ -9,8 +9,7 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { execa } from "execa";
 import { connectionSecrets } from "../../core/connections.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
-import { applicationEnvironment } from "../../sandbox/proofs/kubernetes.ts";
-import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { applicationEnvironment, kubeConfig } from "../../sandbox/proofs/project.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
 import { runCli } from "../cli/run-cli.ts";
 import {

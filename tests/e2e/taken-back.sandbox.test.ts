@@ -8,7 +8,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from "@kubernetes/client-node";
-import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { refused } from "../support/refused.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 

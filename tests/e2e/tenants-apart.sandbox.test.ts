@@ -9,7 +9,7 @@ import {
 } from "@kubernetes/client-node";
 import { ENVIRONMENT_LABEL } from "../../core/labels.ts";
 import { until } from "../../sandbox/process.ts";
-import { kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { rejected } from "../support/rejected.ts";
 import { type Project, projects, succeeded, unchanged } from "../support/stage.ts";

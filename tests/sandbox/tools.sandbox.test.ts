@@ -77,7 +77,7 @@ describe("tools", () => {
     const both = await Promise.all([1, 2].map(() => buildTools({ hello: HELLO }, options)));
     assert.equal(both[0]?.hello.program("hello"), both[1]?.hello.program("hello"));
     assert.equal(reports.filter((line) => /building/.test(line)).length, 1);
-    assert.ok(reports.includes("hello: waits for another process that builds it"));
+    assert.ok(reports.includes("hello: waiting for another process that builds it"));
   });
 
   it("gives the compiler's words, and leaves nothing half built", async () => {

@@ -3,8 +3,8 @@ import { text } from "node:stream/consumers";
 import { backendStacks } from "../../automation/engine/backend-stacks.ts";
 import { destroy } from "../../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
-import { citadelLabelsOf } from "../../sandbox/proofs/kubernetes.ts";
-import { leftovers } from "../../sandbox/proofs/nothing-left.ts";
+import { leftOnServers } from "../../sandbox/proofs/left-on-servers.ts";
+import { citadelLabelsOf } from "../../sandbox/proofs/project.ts";
 import type { RunningSandbox } from "./end-of-run.ts";
 import { useSandbox } from "./sandbox.ts";
 import { placeOf, succeeded } from "./stage.ts";
@@ -22,7 +22,7 @@ if (stacks.some(({ name }) => name.kind === "platform")) {
   succeeded(await destroy(PLATFORM, { workDir, remove: true }), PLATFORM);
   const settings = await sandboxPlatform();
   const slugs = [PLATFORM, "rdev-platform", "observability"];
-  const left = await Promise.all(slugs.map((slug) => leftovers(placeOf(settings, slug))));
+  const left = await Promise.all(slugs.map((slug) => leftOnServers(placeOf(settings, slug))));
   assert.deepEqual(left.flat(), []);
   for (const workload of settings.workloads) {
     assert.deepEqual(await citadelLabelsOf({ env }, workload), {}, workload.name);

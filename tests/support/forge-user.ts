@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { json } from "../../sandbox/proofs/stage.ts";
+import { json } from "../../sandbox/proofs/project.ts";
 import { variable } from "./variables.ts";
 
 /** A Gitea user without permissions, who can log in to Woodpecker. */

@@ -5,8 +5,8 @@ import type { OperationOptions, UpOptions } from "../../automation/engine/option
 import { projectStackName } from "../../core/stack-name.ts";
 import type { PlatformSettings } from "../../core/settings.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
-import { leftovers } from "../../sandbox/proofs/nothing-left.ts";
-import type { Stage } from "../../sandbox/proofs/stage.ts";
+import { leftOnServers } from "../../sandbox/proofs/left-on-servers.ts";
+import type { DeployedProject } from "../../sandbox/proofs/project.ts";
 import { runningSandbox } from "./sandbox.ts";
 import { uniqueSlug } from "./unique-slug.ts";
 
@@ -56,7 +56,7 @@ export interface Project {
   /** Also removes the stack. */
   destroy(): Promise<Run>;
   /** For checks on the servers. The project must be up. */
-  stage(): Stage;
+  stage(): DeployedProject;
   /** The project's objects on the servers, a line each. */
   onServers(): Promise<string[]>;
 }
@@ -126,7 +126,7 @@ export function projects(): () => Promise<Project> {
         assert.notEqual(tenantId, "", `${stack} is not up`);
         return { ...place, name, tenantId };
       },
-      onServers: () => leftovers(place),
+      onServers: () => leftOnServers(place),
     };
   };
 }

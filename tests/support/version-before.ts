@@ -7,7 +7,7 @@ import { runPulumi } from "../../automation/engine/command.ts";
 import { databaseName } from "../../core/slug.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { MARK, markPath } from "../../providers/registry/mark.ts";
-import { json, kubeConfig } from "../../sandbox/proofs/stage.ts";
+import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
 import type { Project } from "./stage.ts";
 import { variable } from "./variables.ts";
 

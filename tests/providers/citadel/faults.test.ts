@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type ErrorCode, InfraError } from "../../../core/errors.ts";
 import { Citadel } from "../../../providers/citadel/client.ts";
 import { type CitadelEvent, IngestError } from "../../../providers/citadel/port.ts";
-import type { Misbehaviour } from "../../../sandbox/misbehave.ts";
+import type { Fault } from "../../../sandbox/misbehave.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";
 import { rejected } from "../../support/rejected.ts";
 
@@ -81,7 +81,7 @@ describe("Citadel's adapter with a failing server", () => {
 
   const json = { "content-type": "application/json" };
   /** The fault of every call, and the error that it must lead to. */
-  const faults: readonly (Misbehaviour & {
+  const faults: readonly (Fault & {
     readonly name: string;
     readonly code: ErrorCode;
     readonly but?: Readonly<Partial<Record<string, ErrorCode | "refused" | "done">>>;

@@ -1,21 +1,21 @@
-/** Runs inline programs on the real engine, with the stand-in plugins and a state of their own. */
-import { mkdtemp, mkdir, readFile, readdir, rm } from "node:fs/promises";
+/** Runs inline programs on the real engine, with the stand-in plugins and a separate state. */
+import { mkdtemp, mkdir, readFile, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { useOwnConnections } from "../../../automation/engine/quirks/own-connections.ts";
-import { installPlugins } from "../../../sandbox/plugins/install.ts";
+import { sdkVersion } from "../../../automation/engine/versions.ts";
 
 useOwnConnections();
 
-const LANGUAGE_HOST = join(import.meta.dirname, "../../../sandbox/plugins/nodejs");
+const STAND_INS = join(import.meta.dirname, "../../../sandbox/plugins");
 
-/** The stand-ins are installed into a home of their own, so that they are what is tested. */
+/** Variables for an engine with its own home, in which only the stand-ins are installed. */
 export async function engineEnvironment(folder: string): Promise<Record<string, string>> {
   const home = join(folder, "home");
   await Promise.all([mkdir(join(folder, "state")), installPlugins(home)]);
   return {
-    PATH: [LANGUAGE_HOST, process.env["PATH"]].join(delimiter),
+    PATH: [join(STAND_INS, "nodejs"), process.env["PATH"]].join(delimiter),
     PULUMI_HOME: home,
     PULUMI_BACKEND_URL: `file://${folder}/state`,
     PULUMI_CONFIG_PASSPHRASE: "only for tests",
@@ -24,7 +24,17 @@ export async function engineEnvironment(folder: string): Promise<Record<string, 
   };
 }
 
-/** What a stack declares, and its outputs. */
+/** Installed plugins, because the engine warns of plugins that it finds on PATH. */
+async function installPlugins(pulumiHome: string): Promise<void> {
+  for (const name of ["kubernetes", "random", "command"]) {
+    const folder = join(pulumiHome, "plugins", `resource-${name}-v${sdkVersion(name)}`);
+    await mkdir(folder, { recursive: true });
+    const program = `pulumi-resource-${name}`;
+    await symlink(join(STAND_INS, name, program), join(folder, program));
+  }
+}
+
+/** Declares resources, and returns the outputs. */
 export type Program = () => Record<string, unknown> | void;
 
 export interface Step {
@@ -37,7 +47,7 @@ export interface Step {
 export class Run {
   readonly folder: string;
   readonly stack: Stack;
-  /** All that the engine printed. */
+  /** Everything that the engine printed. */
   output = "";
 
   private constructor(folder: string, stack: Stack) {
@@ -58,7 +68,7 @@ export class Run {
     this.output += text;
   };
 
-  /** Updates to what the program declares; its outputs, in plain text. */
+  /** Runs an update. Returns the outputs in plain text. */
   async up(program: Program): Promise<Record<string, unknown>> {
     const { outputs } = await this.stack.up({
       program: () => Promise.resolve().then(program),
@@ -68,7 +78,7 @@ export class Run {
     return Object.fromEntries(Object.entries(outputs).map(([key, { value }]) => [key, value]));
   }
 
-  /** The steps that an update would take, without those that change nothing. */
+  /** The steps of a preview, without those that change nothing. */
   async preview(program: Program): Promise<Step[]> {
     const steps: Step[] = [];
     await this.stack.preview({
@@ -89,7 +99,7 @@ export class Run {
     return steps;
   }
 
-  /** The update must fail: what the engine printed about it. */
+  /** Runs an update that must fail. Returns what the engine printed. */
   async upFails(program: Program): Promise<string> {
     const from = this.output.length;
     try {
@@ -108,7 +118,7 @@ export class Run {
     await this.stack.destroy({ onOutput: this.#onOutput, onError: this.#onOutput });
   }
 
-  /** The resources of the state as it is stored. */
+  /** The resources in the stored state. */
   async resources(): Promise<StoredResource[]> {
     const state = await this.stack.exportStack();
     return (state.deployment as { resources?: StoredResource[] }).resources ?? [];
@@ -121,7 +131,7 @@ export class Run {
     return only;
   }
 
-  /** Every byte that the engine stored: state, history and backups. */
+  /** All files that the engine stored: state, history and backups. */
   async stored(): Promise<string> {
     const names = await readdir(this.folder, { recursive: true, withFileTypes: true });
     const files = names.filter((entry) => entry.isFile());
@@ -129,7 +139,7 @@ export class Run {
     return (await Promise.all(texts)).join("\n");
   }
 
-  /** Removes the state. What the programs made goes with the namespace of their test. */
+  /** Removes the state. The test's namespace is deleted with everything that the programs created. */
   async end(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
   }
