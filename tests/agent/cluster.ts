@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
 import type { AgentKubernetes } from "../../components/citadel-agent/configuration.ts";
 
-/** The sandbox's real API server, as an agent sees it. */
+/** The sandbox's real API server, with the agent's access to it. */
 export interface AgentCluster {
-  /** As an account that may do what the agent's may, and through a way that can be cut. */
+  /** Uses an account with the agent's permissions, and a TCP proxy that can fail. */
   readonly access: AgentKubernetes;
-  /** Pods with these labels in a namespace with those. */
+  /** Creates a namespace. */
   namespace(name: string, labels?: Record<string, string>): Promise<void>;
   pod(namespace: string, name: string, labels?: Record<string, string>): Promise<void>;
   removePod(namespace: string, name: string): Promise<void>;
-  /** The API server cannot be reached. */
+  /** Resets all connections to the API server. */
   cut(): void;
-  /** It takes connections, and answers none. */
+  /** Accepts connections to the API server without answering. */
   silence(): void;
-  /** How many connections it holds, answered or not. */
+  /** The number of open connections. */
   connections(): number;
   restore(): void;
   close(): Promise<void>;
@@ -62,9 +62,9 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
   const tokenFile = join(folder, "token");
   await writeFile(tokenFile, status?.token ?? "", { mode: 0o600 });
 
-  const way = await startWay(server);
+  const proxy = await startProxy(server);
   return {
-    access: { url: `https://127.0.0.1:${way.port}`, caFile, tokenFile },
+    access: { url: `https://127.0.0.1:${proxy.port}`, caFile, tokenFile },
     async namespace(name, labels = {}) {
       await core.createNamespace({ body: { metadata: { name, labels } } });
       namespaces.push(name);
@@ -85,12 +85,12 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
     async removePod(namespace, name) {
       await core.deleteNamespacedPod({ namespace, name, gracePeriodSeconds: 0 });
     },
-    cut: () => way.set("cut"),
-    silence: () => way.set("silent"),
-    connections: () => way.connections(),
-    restore: () => way.set("open"),
+    cut: () => proxy.set("cut"),
+    silence: () => proxy.set("silent"),
+    connections: () => proxy.connections(),
+    restore: () => proxy.set("open"),
     async close() {
-      await way.close();
+      await proxy.close();
       await Promise.all([
         ...namespaces.map((name) => core.deleteNamespace({ name })),
         rbac.deleteClusterRole({ name: account }),
@@ -101,8 +101,8 @@ export async function startCluster(folder: string): Promise<AgentCluster> {
   };
 }
 
-/** A TCP proxy. When it is set to something else, what was connected is cut. */
-async function startWay(target: URL) {
+/** A TCP proxy. Changing its state breaks all open connections. */
+async function startProxy(target: URL) {
   const open = new Set<Socket>();
   let state: "open" | "cut" | "silent" = "open";
   const drop = () => {

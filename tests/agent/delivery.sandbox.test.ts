@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { replayRejected } from "../../automation/agent/replay.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
-import { describeEngine } from "./describe-engine.ts";
-import { eventually } from "./engine.ts";
+import { describeEngine, eventually } from "./engine.ts";
 import { type AgentStage, startStage } from "./stage.ts";
 
 const KILLS = 20;
@@ -17,7 +16,7 @@ describeEngine("The agent's delivery", () => {
   });
   afterEach(() => stage.close());
 
-  it(`loses nothing and mixes nothing when it is killed ${KILLS} times under load`, async function () {
+  it(`loses and mixes up no lines when it is killed ${KILLS} times under load`, async function () {
     this.timeout(400_000);
     const projects = await Promise.all([stage.project(), stage.project(), stage.project()]);
     let written = 0;
@@ -71,16 +70,16 @@ describeEngine("The agent's delivery", () => {
 
   for (const [what, rule] of [
     [
-      "429 with a time to wait",
+      "429 with retry_after",
       { status: 429, body: '{"error":"slow down","retry_after":1}', times: 2 },
     ],
     ["500", { status: 500, times: 2 }],
-    ["a connection that breaks", { reset: true, times: 2 }],
-    // It reads 4 KiB of one, and takes a larger one for none.
+    ["a broken connection", { reset: true, times: 2 }],
+    // The engine reads at most 4 KiB of an answer, and treats a larger one as no answer.
     ["a 500 that is too large", { status: 500, body: "x".repeat(5 * 2 ** 20), times: 2 }],
     ["a 202 that is too large", { status: 202, body: "x".repeat(5 * 2 ** 20), times: 2 }],
   ] as const) {
-    it(`sends again after ${what}`, async () => {
+    it(`retries after ${what}`, async () => {
       const { tenant, log } = await stage.project();
       stage.sink.misbehave(rule);
       await stage.node.write(log, ["patient"]);
@@ -91,10 +90,10 @@ describeEngine("The agent's delivery", () => {
   }
 
   for (const [seconds, what] of [
-    [20, "in time"],
-    [40, "later than the engine waits"],
+    [20, "within the engine's timeout"],
+    [40, "after the engine's timeout"],
   ] as const) {
-    it(`loses nothing and holds up nobody when one answer comes after ${seconds} s, ${what}`, async function () {
+    it(`loses nothing and delays no other tenant when an answer comes after ${seconds} s, ${what}`, async function () {
       this.timeout(400_000);
       const projects = [await stage.project(), await stage.project()];
       stage.sink.misbehave({ delayMs: seconds * 1_000, times: 1 });
@@ -108,7 +107,7 @@ describeEngine("The agent's delivery", () => {
     });
   }
 
-  it("keeps everything while Citadel is away, and its own memory bounded", async () => {
+  it("keeps all lines while Citadel is away, through a restart", async () => {
     const { tenant, log } = await stage.project();
     stage.sink.misbehave({ reset: true });
     await stage.engine.start();
@@ -129,7 +128,7 @@ describeEngine("The agent's delivery", () => {
     });
   });
 
-  it("loses nothing by a key that is changed: what was refused is replayed", async () => {
+  it("loses nothing when the key changes: refused lines can be replayed", async () => {
     const { tenant, log } = await stage.project();
     const folder = join(stage.engine.state, "chunks/rejected");
     const dropped = () => stage.engine.metric("fluentbit_output_dropped_records_total");
@@ -154,7 +153,7 @@ describeEngine("The agent's delivery", () => {
     assert.deepEqual(await readdir(folder), []);
   });
 
-  it("keeps aside what is answered 413, goes on with the rest, and replays it in parts", async () => {
+  it("sets aside chunks that are answered 413, continues, and replays them in parts", async () => {
     const { tenant, log } = await stage.project();
     const other = await stage.project();
     const folder = join(stage.engine.state, "chunks/rejected");
@@ -175,7 +174,7 @@ describeEngine("The agent's delivery", () => {
     assert.equal(new Set(stage.sink.messages(tenant)).size, 250);
   });
 
-  it("follows a file that is rotated while it is written", async () => {
+  it("follows a file that is rotated during writes", async () => {
     const { tenant, log } = await stage.project();
     await stage.engine.start();
     for (let file = 0; file < 3; file += 1) {
@@ -183,7 +182,7 @@ describeEngine("The agent's delivery", () => {
       await stage.node.write(log, lines);
       await stage.node.rotate(log);
       await stage.node.write(log, [`begin ${file}`]);
-      // The kubelet looks every 10 s whether a file is to be rotated, so each lives as long.
+      // The kubelet checks files for rotation every 10 s, so each file exists that long.
       await eventually(() => stage.sink.messages(tenant).includes(`begin ${file}`));
     }
     await stage.node.write(log, ["end"]);

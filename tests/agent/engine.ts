@@ -11,20 +11,20 @@ import {
 } from "../../components/citadel-agent/configuration.ts";
 import { findCommand } from "../../sandbox/process.ts";
 
-/** The real engine, where the machine has one. */
+/** The path of the real engine, if the machine has one. */
 export const fluentBit = await findCommand("fluent-bit");
 
 export interface EngineOptions extends Omit<AgentConfigurationArgs, "paths" | "metricsPort"> {
-  /** Holds everything: configuration, state and the node's logs. */
+  /** Contains the configuration, the state and the node's logs. */
   readonly folder: string;
   readonly key: string;
   readonly tenant: string;
   readonly port: number;
-  /** Prefixed to the command: `taskset`, say. */
+  /** A prefix of the command, such as `taskset`. */
   readonly before?: readonly string[];
 }
 
-/** One agent on one node: it can be killed and started again, with another key as well. */
+/** One agent on one node. It can be killed and restarted, also with another key. */
 export class Engine {
   readonly logs: string;
   readonly state: string;
@@ -70,7 +70,7 @@ export class Engine {
     child.stdout.pipe(output);
     child.stderr.pipe(output);
     this.#child = child;
-    // A run that ends by an error leaves no engine behind.
+    // Ends the engine when the test run fails.
     const end = () => child.kill("SIGKILL");
     process.once("exit", end);
     child.once("exit", () => process.off("exit", end));
@@ -80,12 +80,12 @@ export class Engine {
     });
   }
 
-  /** SIGKILL: nothing is put in order. */
+  /** Ends the engine without a shutdown. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
 
-  /** SIGTERM, as the kubelet stops a pod. */
+  /** Ends the engine like the kubelet stops a pod. */
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
   }
@@ -105,7 +105,7 @@ export class Engine {
     return (await body?.text()) ?? "";
   }
 
-  /** The sum of all samples of this name whose labels hold this text. */
+  /** The sum of all samples of a metric whose labels contain the text. */
   async metric(name: string, labels = ""): Promise<number> {
     return (await this.metrics())
       .split("\n")
@@ -114,14 +114,20 @@ export class Engine {
   }
 }
 
-/** Waits until it is true; on a timeout it throws what was found last. */
+/** Waits until the check returns true. Throws after the timeout. */
 export async function eventually(
   check: () => boolean | Promise<boolean>,
-  { timeout = 60_000, what = "it" } = {},
+  { timeout = 60_000, what = "the condition" } = {},
 ): Promise<void> {
   const end = Date.now() + timeout;
   while (!(await check())) {
-    if (Date.now() > end) throw new Error(`${what} did not come true in ${timeout} ms`);
+    if (Date.now() > end) throw new Error(`timed out after ${timeout} ms: ${what}`);
     await sleep(100);
   }
+}
+
+/** A suite that needs the real engine. Without one on PATH its tests are skipped, with the reason. */
+export function describeEngine(title: string, suite: (this: Mocha.Suite) => void): void {
+  if (fluentBit) describe(title, suite);
+  else describe.skip(`${title} (skipped: there is no \`fluent-bit\` on PATH)`, suite);
 }

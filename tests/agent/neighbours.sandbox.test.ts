@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeEngine } from "./describe-engine.ts";
-import { eventually } from "./engine.ts";
+import { describeEngine, eventually } from "./engine.ts";
 import { type AgentStage, startStage } from "./stage.ts";
 
 const MIB = 2 ** 20;
@@ -14,8 +13,8 @@ describeEngine("The agent's tenants on one node", function () {
   let stage: AgentStage;
   afterEach(() => stage.close());
 
-  /** Writes a line every 250 ms, while something else goes on. */
-  const calmly = async (log: Awaited<ReturnType<AgentStage["project"]>>["log"]) => {
+  /** Writes a line every 250 ms. */
+  const writeSlowly = async (log: Awaited<ReturnType<AgentStage["project"]>>["log"]) => {
     for (let line = 0; line < CALM_LINES; line += 1) {
       await stage.node.write(log, [`calm ${line}`]);
       await sleep(250);
@@ -23,12 +22,12 @@ describeEngine("The agent's tenants on one node", function () {
   };
   const calmLines = Array.from({ length: CALM_LINES }, (_, line) => `calm ${line}`);
 
-  it("pay nothing for a container that writes 50,000 lines a second: it is cut to its rate, and told so", async () => {
+  it("are not affected by a container that writes 50,000 lines a second, which is limited and notified", async () => {
     stage = await startStage({ containerLinesPerSecond: 100 });
     const [flood, calm] = [await stage.project(), await stage.project()];
     await stage.engine.start();
     const started = Date.now();
-    const calmlyWritten = calmly(calm.log);
+    const slowlyWritten = writeSlowly(calm.log);
     const written = 50_000 * 5;
     for (let second = 0; second < 5; second += 1) {
       await stage.node.write(
@@ -37,25 +36,25 @@ describeEngine("The agent's tenants on one node", function () {
       );
       await sleep(1_000);
     }
-    await calmlyWritten;
+    await slowlyWritten;
     await eventually(() => new Set(stage.sink.messages(calm.tenant)).size >= CALM_LINES, {
       what: "all of the calm lines",
     });
     assert.deepEqual([...new Set(stage.sink.messages(calm.tenant))], calmLines);
-    // The dropped lines are told at the next line after a minute.
+    // The agent reports dropped lines with the first line after a minute.
     await sleep(Math.max(0, started + 65_000 - Date.now()));
     await stage.node.write(flood.log, ["the flood is over"]);
     const floodMessages = () => stage.sink.messages(flood.tenant);
     await eventually(() => floodMessages().includes("the flood is over"), { what: "its end" });
     const passed = new Set(floodMessages().filter((message) => message.startsWith("flood "))).size;
     assert.ok(passed >= 3_000 && passed < 6_000, `${passed} of ${written} passed`);
-    const told = floodMessages().filter((message) => message.startsWith("The log agent"));
-    assert.match(told[0] ?? "", /drops lines of this container: it writes more than 100 lines/);
-    assert.match(told[1] ?? "", new RegExp(`dropped ${written - passed} lines`));
-    assert.ok(stage.sink.taken.size === 2, "a notice went elsewhere");
+    const notices = floodMessages().filter((message) => message.startsWith("The log agent"));
+    assert.match(notices[0] ?? "", /drops lines of this container: it writes more than 100 lines/);
+    assert.match(notices[1] ?? "", new RegExp(`dropped ${written - passed} lines`));
+    assert.ok(stage.sink.taken.size === 2, "a notice went to another tenant");
   });
 
-  it("lose nothing to one that Citadel refuses: it gets its share of the disk, and is told what it lost", async () => {
+  it("lose nothing when Citadel refuses another tenant, which has a limited share of the disk and is notified of its losses", async () => {
     stage = await startStage({
       bufferMiB: 64,
       tenantMiB: 8,
@@ -65,7 +64,7 @@ describeEngine("The agent's tenants on one node", function () {
     const [refused, calm] = [await stage.project(), await stage.project()];
     stage.sink.refused.add(refused.tenant);
     await stage.engine.start();
-    const calmlyWritten = calmly(calm.log);
+    const slowlyWritten = writeSlowly(calm.log);
     const lines = 60_000; // about 60 MiB, and more as events
     for (let line = 0; line < lines; line += 2_000) {
       await stage.node.write(
@@ -74,13 +73,13 @@ describeEngine("The agent's tenants on one node", function () {
       );
       await sleep(300);
     }
-    await calmlyWritten;
+    await slowlyWritten;
     await eventually(() => new Set(stage.sink.messages(calm.tenant)).size >= CALM_LINES, {
       what: "all of the calm lines",
     });
     assert.deepEqual([...new Set(stage.sink.messages(calm.tenant))], calmLines);
     const used = await sizeOf(join(stage.engine.state, "chunks"));
-    // Half of the 40 MiB for what waits; a chunk on its way and what passes within a second beside it.
+    // Half of the 40 MiB for waiting chunks, and some more for a chunk in flight and one second of input.
     assert.ok(used > 8 * MIB && used < 32 * MIB, `${used / MIB} MiB`);
 
     stage.sink.refused.clear();

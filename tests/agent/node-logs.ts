@@ -8,21 +8,21 @@ export interface ContainerLog {
   readonly container: string;
 }
 
-/** As containerd cuts what is longer. */
+/** containerd splits longer lines into pieces of this size. */
 const PIECE = 16 * 1024;
 
-/** The log files of a node, written as containerd and the kubelet write them. */
+/** The log files of a node, in the format of containerd and the kubelet. */
 export class NodeLogs {
   readonly #folder: string;
   readonly #containers: string;
 
-  /** `containers` is what the agent reads; the files are beside it, and linked into it. */
+  /** The agent reads the folder `containers`, which has links to the files in `folder`. */
   constructor(folder: string, containers: string) {
     this.#folder = join(folder, "pods");
     this.#containers = containers;
   }
 
-  /** A container that has just started. */
+  /** Creates the log of a container. */
   async create(log: ContainerLog): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     await mkdir(this.#containers, { recursive: true });
@@ -33,18 +33,18 @@ export class NodeLogs {
     await symlink(this.#file(log), link);
   }
 
-  /** Each line as its own write, or all in one. */
+  /** Appends lines. */
   async write(log: ContainerLog, lines: readonly string[], stream = "stdout"): Promise<void> {
     await appendFile(this.#file(log), lines.map((line) => criLines(line, stream)).join(""));
   }
 
-  /** Bytes as they are, behind CRI's own words. */
+  /** Appends a line of raw bytes, after CRI's prefix. */
   async writeBytes(log: ContainerLog, line: Buffer): Promise<void> {
     const head = Buffer.from(`${new Date().toISOString()} stdout F `);
     await appendFile(this.#file(log), Buffer.concat([head, line, Buffer.from("\n")]));
   }
 
-  /** As the kubelet does it at 10 MiB: the file gets another name, and a new one its name. */
+  /** Renames the file and creates a new one, as the kubelet does at 10 MiB. */
   async rotate(log: ContainerLog): Promise<void> {
     await rename(this.#file(log), `${this.#file(log)}.${Date.now()}`);
     await writeFile(this.#file(log), "");

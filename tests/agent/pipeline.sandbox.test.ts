@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { describeEngine } from "./describe-engine.ts";
-import { eventually } from "./engine.ts";
+import { describeEngine, eventually } from "./engine.ts";
 import { type AgentStage, startStage } from "./stage.ts";
 
 const GO = `panic: runtime error: invalid memory address or nil pointer dereference
@@ -51,8 +50,8 @@ describeEngine("The agent's pipeline", () => {
   });
   after(() => stage.close());
 
-  /** What becomes of these lines. */
-  const sent = async (lines: readonly string[], stream = "stderr") => {
+  /** Writes lines, and returns the events that arrive. */
+  const sendLines = async (lines: readonly string[], stream = "stderr") => {
     const { tenant, log } = await stage.project();
     await stage.node.write(log, [...lines, "end"], stream);
     await eventually(() => stage.sink.messages(tenant).includes("end"), { what: "the end" });
@@ -65,8 +64,8 @@ describeEngine("The agent's pipeline", () => {
     Python: PYTHON,
     Java: JAVA,
   })) {
-    it(`keeps a trace of ${language} one event, between lines that are none of it`, async () => {
-      const events = await sent(["before", ...trace.split("\n"), "after"]);
+    it(`joins a stack trace of ${language} into one event, without the lines around it`, async () => {
+      const events = await sendLines(["before", ...trace.split("\n"), "after"]);
       assert.deepEqual(
         events.map(({ message }) => message),
         ["before", trace, "after", "end"],
@@ -74,16 +73,16 @@ describeEngine("The agent's pipeline", () => {
     });
   }
 
-  it("is not held up by a line that is made to be slow", async () => {
+  it("is not blocked by a line that is slow to match", async () => {
     const slow = `main${"()".repeat(120_000)}(`;
-    const events = await sent(["panic: on purpose", slow, "after"]);
+    const events = await sendLines(["panic: on purpose", slow, "after"]);
     assert.deepEqual(
       events.map(({ message }) => message),
       ["panic: on purpose", slow, "after", "end"],
     );
   });
 
-  it("never joins objects, nor the two streams", async () => {
+  it("joins neither JSON objects nor lines of different streams", async () => {
     const { tenant, log } = await stage.project();
     const object = JSON.stringify({ level: "error", msg: "an Error: with a word" });
     await stage.node.write(log, [object, object], "stderr");
@@ -97,14 +96,14 @@ describeEngine("The agent's pipeline", () => {
     assert.ok(messages.includes("  at peace with stdout"));
   });
 
-  it("joins what the runtime cuts at 16 KiB", async () => {
+  it("joins lines that the runtime split at 16 KiB", async () => {
     const long = JSON.stringify({ level: "info", msg: "long", text: "y".repeat(100_000) });
-    const [event] = await sent([long], "stdout");
+    const [event] = await sendLines([long], "stdout");
     assert.equal(String(event?.fields["text"]).length, 100_000);
   });
 
-  it("takes the time and the level from the line, exact numbers, null and empty values", async () => {
-    const [event] = await sent(
+  it("reads time and level from the line, and keeps exact numbers, null and empty values", async () => {
+    const [event] = await sendLines(
       [
         '{"time":"2026-01-02T03:04:05.678+02:00","level":"WARN","msg":"x","id":9007199254740993,"n":null,"a":[],"o":{},"f":0.5,"i":3}',
       ],
@@ -116,7 +115,7 @@ describeEngine("The agent's pipeline", () => {
     assert.deepEqual(fields, { id: "9007199254740993", n: null, a: [], o: {}, f: 0.5, i: 3 });
   });
 
-  it("bears bytes that are no text", async () => {
+  it("accepts bytes that are not text", async () => {
     const { tenant, log } = await stage.project();
     const bytes = Buffer.from(
       Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => byte !== 10),
@@ -127,7 +126,7 @@ describeEngine("The agent's pipeline", () => {
     assert.equal(stage.sink.messages(tenant).length, 2);
   });
 
-  it("asks for no more than Citadel's 4 MiB at once, whatever is written", async function () {
+  it("never sends more than Citadel's 4 MiB in one request", async function () {
     this.timeout(400_000);
     const { tenant, log } = await stage.project();
     const line = `${'\u001b"\\é漢'.repeat(800)}`;
@@ -138,7 +137,7 @@ describeEngine("The agent's pipeline", () => {
       );
     }
     await stage.node.write(log, ["end"]);
-    // Requests are answered in any order: the end may come before what was written before it.
+    // Requests finish in any order, so the last line may arrive first.
     const isWhole = () => new Set(stage.sink.messages(tenant)).size === 2_001;
     await eventually(isWhole, { what: "all lines", timeout: 100_000 });
     const sizes = stage.sink.requests.map(({ bytes }) => bytes);

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ENVIRONMENT_LABEL } from "../../core/labels.ts";
-import { describeEngine } from "./describe-engine.ts";
-import { eventually } from "./engine.ts";
+import { describeEngine, eventually } from "./engine.ts";
 import { type AgentStage, startStage } from "./stage.ts";
 
 describeEngine("The agent's routing", () => {
@@ -13,7 +12,7 @@ describeEngine("The agent's routing", () => {
   });
   after(() => stage.close());
 
-  it("sends each of three projects' lines, and the platform's, with its own tenant", async () => {
+  it("sends the lines of three projects and of the platform to their tenants", async () => {
     const projects = await Promise.all([stage.project(), stage.project(), stage.project()]);
     const plain = { namespace: stage.name("plain"), pod: "tool", container: "app" };
     await stage.cluster.namespace(plain.namespace);
@@ -43,7 +42,7 @@ describeEngine("The agent's routing", () => {
     assert.equal(marked?.fields.k8s["malformed_environment"], "not-a-tenant");
   });
 
-  it("believes the namespace, not a pod that names another tenant", async () => {
+  it("trusts the namespace, not a pod that names another tenant", async () => {
     const { tenant, log } = await stage.project();
     const stranger = { ...log, pod: "stranger" };
     const victim = randomUUID();
@@ -55,7 +54,7 @@ describeEngine("The agent's routing", () => {
     assert.equal(stage.sink.taken.has(victim), false);
   });
 
-  it("asks the namespace for a pod that was gone before its labels were read", async () => {
+  it("uses the namespace for a pod that is gone before its labels are read", async () => {
     const { tenant, log } = await stage.project();
     const gone = { ...log, pod: "gone" };
     await stage.node.create(gone);
@@ -65,7 +64,7 @@ describeEngine("The agent's routing", () => {
   });
 
   for (const end of ["kill", "stop"] as const) {
-    it(`keeps lines while the API server is away, through a ${end}, and sends them to their tenant when it is back`, async () => {
+    it(`keeps lines while the API server is away, through a ${end}, and then sends them to their tenant`, async () => {
       const { tenant, log } = await stage.project();
       stage.cluster.cut();
       await stage.node.write(log, ["early"]);
@@ -84,7 +83,7 @@ describeEngine("The agent's routing", () => {
     });
   }
 
-  it("stands still, and its clock with it, while the API server answers nothing, and then goes on", async () => {
+  it("stalls, including its uptime, while the API server does not answer, and then continues", async () => {
     const known = await stage.project();
     await stage.node.write(known.log, ["first"]);
     await eventually(() => stage.sink.taken.has(known.tenant), { what: "a pod that is known" });
@@ -94,7 +93,7 @@ describeEngine("The agent's routing", () => {
     await eventually(() => stage.cluster.connections() > 0, { what: "the question" });
     await stage.node.write(known.log, ["second"]);
     const uptime = () => stage.engine.metric("fluentbit_uptime");
-    await sleep(2_000); // what was scraped before
+    await sleep(2_000); // outlasts values scraped earlier
     const before = await uptime();
     await sleep(5_000);
     assert.equal(await uptime(), before);

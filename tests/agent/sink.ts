@@ -11,14 +11,14 @@ export interface TakenEvent {
   readonly fields: Record<string, unknown> & { readonly k8s: Record<string, string> };
 }
 
-/** What takes the place of Citadel where every event must be counted. */
+/** Replaces Citadel where a test counts every event. */
 export interface Sink {
   readonly url: string;
   readonly misbehave: Misbehave;
-  /** By the tenant of the request's header, in the order in which they came. */
+  /** By the tenant of the request's header, in the order of arrival. */
   readonly taken: ReadonlyMap<string, readonly TakenEvent[]>;
   readonly requests: { readonly tenant: string; readonly bytes: number; readonly status: number }[];
-  /** The key that is good; any other is answered 401. */
+  /** The valid key; any other is answered 401. */
   key: string;
   /** Tenants whose events are answered 503. */
   readonly refused: Set<string>;

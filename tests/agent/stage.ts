@@ -11,7 +11,7 @@ import { type Sink, startSink } from "./sink.ts";
 
 const KEY = "ck_agent_first";
 
-/** A node with its agent, Citadel's place, and the sandbox's API server. */
+/** A node with an agent, a sink in place of Citadel, and the sandbox's API server. */
 export interface AgentStage {
   readonly folder: string;
   readonly cluster: AgentCluster;
@@ -20,12 +20,12 @@ export interface AgentStage {
   readonly node: NodeLogs;
   /** The platform's own tenant. */
   readonly platform: string;
-  /** A project: its namespace is bound to its tenant, and has one pod `web` with the labels. */
+  /** Creates a project: a namespace that is bound to a tenant, with one labelled pod `web`. */
   project(): Promise<{
     readonly tenant: string;
     readonly log: { namespace: string; pod: string; container: string };
   }>;
-  /** A name that nobody has. */
+  /** A unique name. */
   name(prefix: string): string;
   close(): Promise<void>;
 }

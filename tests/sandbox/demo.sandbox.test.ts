@@ -4,11 +4,13 @@ import { execa } from "execa";
 describe("npm run demo", function () {
   this.timeout(300_000);
 
-  it("makes a platform and a project on a sandbox of its own, proves both, and leaves nothing", async () => {
-    // Nothing of the sandbox that the tests run on.
+  it("creates a platform and a project on its own sandbox, proves that they work, and leaves nothing", async () => {
+    // Without the variables of the tests' sandbox.
     const { PATH, HOME } = process.env;
     const { exitCode, stdout, stderr } = await execa("npm", ["run", "--silent", "demo"], {
-      ...{ env: { PATH, HOME }, extendEnv: false, reject: false },
+      env: { PATH, HOME },
+      extendEnv: false,
+      reject: false,
     });
     assert.equal(exitCode, 0, stderr);
     const steps = stdout.match(/^✔ .*(?= \d)/gm) ?? [];

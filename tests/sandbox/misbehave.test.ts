@@ -26,7 +26,7 @@ describe("faults on demand", () => {
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
   }
 
-  it("answers with the rule's status, headers and body, and does not serve", async () => {
+  it("answers with the fault's status, headers and body, without the handler", async () => {
     misbehave({ status: 429, headers: { "retry-after": "2" }, body: '{"error":"slow down"}' });
     const answer = await call();
     assert.equal(answer.status, 429);
@@ -35,20 +35,20 @@ describe("faults on demand", () => {
     assert.equal(served, 0);
   });
 
-  it("ends after so many times", async () => {
+  it("stops after the given number of requests", async () => {
     misbehave({ status: 502, times: 2 });
     const statuses = [await call(), await call(), await call()].map(({ status }) => status);
     assert.deepEqual(statuses, [502, 502, 200]);
   });
 
-  it("ends when it is taken away", async () => {
+  it("stops when the fault is removed", async () => {
     misbehave({ status: 503 });
     assert.equal((await call()).status, 503);
     misbehave(undefined);
     assert.equal((await call()).status, 200);
   });
 
-  it("meets only what matches in method and path, and counts nothing else", async () => {
+  it("affects and counts only requests that match method and path", async () => {
     misbehave({ match: { method: "post", path: /^\/api\/repos$/g }, status: 500, times: 2 });
     assert.equal((await call("/api/repos")).status, 200);
     assert.equal((await call("/api/other", "POST")).status, 200);
@@ -64,27 +64,27 @@ describe("faults on demand", () => {
     assert.equal((await call()).status, 200);
   });
 
-  it("cuts an answer in half, after its work is done", async () => {
+  it("cuts an answer in half, after the handler has run", async () => {
     misbehave({ truncate: true, times: 1 });
     await assert.rejects(call(), /other side closed|terminated|ECONNRESET|socket/i);
     assert.equal(served, 1);
     assert.equal((await call()).text, "well");
   });
 
-  it("cuts also an answer of its own", async () => {
+  it("also cuts an answer of the fault itself", async () => {
     misbehave({ truncate: true, status: 200, body: '{"entries":[]}', times: 1 });
     await assert.rejects(call(), /other side closed|terminated|ECONNRESET|socket/i);
     assert.equal(served, 0);
   });
 
-  it("is slow, and then right", async () => {
+  it("delays the real answer", async () => {
     misbehave({ delayMs: 60 });
     const started = performance.now();
     assert.equal((await call()).text, "well");
     assert.ok(performance.now() - started >= 55);
   });
 
-  it("does not hold up the end of the server", async () => {
+  it("does not delay shutdown", async () => {
     misbehave({ delayMs: 60_000 });
     const waiting = assert.rejects(call());
     while (app.server.listening && (await connections()) === 0) await new Promise(setImmediate);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { reservePorts } from "../../sandbox/ports.ts";
 
 describe("ports", () => {
-  it("gives ports that can be listened on, and none of them to a second sandbox", async () => {
+  it("reserves free ports, and never the same for a second sandbox", async () => {
     const first = await reservePorts();
     const second = await reservePorts();
     try {

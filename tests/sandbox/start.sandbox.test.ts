@@ -97,7 +97,7 @@ describe("sandbox", () => {
     );
   });
 
-  it("has a Kubernetes that finishes jobs, and lets deleted pods and namespaces go", async () => {
+  it("has a Kubernetes that finishes jobs, and removes deleted pods and namespaces", async () => {
     const core = cluster.makeApiClient(CoreV1Api);
     const jobs = cluster.makeApiClient(BatchV1Api);
     const namespace = "jobs";
@@ -119,7 +119,7 @@ describe("sandbox", () => {
     await until(() => assert.rejects(core.readNamespace({ name: namespace }), { code: 404 }));
   });
 
-  it("refuses a caller without a token at Kubernetes", async () => {
+  it("has a Kubernetes that refuses a caller without a token", async () => {
     const anonymous = new KubeConfig();
     const server = cluster.getCurrentCluster();
     assert.ok(server && !server.skipTLSVerify);
@@ -127,7 +127,7 @@ describe("sandbox", () => {
     await assert.rejects(anonymous.makeApiClient(CoreV1Api).listNode(), { code: 401 });
   });
 
-  it("has a Gitea with the organization, and its administrator's token", async () => {
+  it("has a Gitea with the organization and an administrator's token", async () => {
     const authorization = `token ${env("GITEA_TOKEN")}`;
     const user = await get(`${env("GITEA_URL")}/api/v1/user`, { authorization });
     assert.equal((JSON.parse(user.content) as { is_admin: boolean }).is_admin, true);
@@ -136,13 +136,13 @@ describe("sandbox", () => {
     assert.equal((await get(`${env("GITEA_URL")}/api/v1/user`, {})).status, 401);
   });
 
-  it("has a Woodpecker that is joined to Gitea", async () => {
+  it("has a Woodpecker that uses Gitea", async () => {
     const authorization = `Bearer ${env("WOODPECKER_TOKEN")}`;
     const user = await get(`${env("WOODPECKER_URL")}/api/user`, { authorization });
     assert.equal((JSON.parse(user.content) as { login: string }).login, "rdev-admin");
   });
 
-  it("has a PostgreSQL with a superuser, who needs the password", async () => {
+  it("has a PostgreSQL whose superuser needs the password", async () => {
     const client = new Client({ connectionString: env("POSTGRES_ADMIN_URL") });
     await client.connect();
     const { rows } = await client.query(
@@ -156,7 +156,7 @@ describe("sandbox", () => {
     await assert.rejects(stranger.connect(), { code: "28P01" });
   });
 
-  it("has a Redis that saves its users, and knows nobody without a name", async () => {
+  it("has a Redis that saves its users, and refuses anonymous clients", async () => {
     const redis = new Redis(env("REDIS_ADMIN_URL"));
     assert.equal(await redis.acl("SAVE"), "OK");
     redis.disconnect();
@@ -166,7 +166,7 @@ describe("sandbox", () => {
     assert.match(await text(stranger), /^-NOAUTH/);
   });
 
-  it("has a DNS server that shows a record as soon as its API has it", async () => {
+  it("has a DNS server that serves a record as soon as it is created", async () => {
     const resolver = new Resolver();
     resolver.setServers([sandbox.dns]);
     assert.deepEqual(await resolver.resolveNs(DOMAIN), [`ns1.${DOMAIN}`]);
@@ -191,7 +191,7 @@ describe("sandbox", () => {
     assert.deepEqual(await resolver.resolve4(`new.${DOMAIN}`), ["192.0.2.7"]);
   });
 
-  it("has a registry whose tokens its own issuer gives, and none for a stranger", async () => {
+  it("has a registry whose issuer gives tokens only for valid credentials", async () => {
     const ask = (authorization?: string) => {
       const [host, query] = [env("REGISTRY_TOKEN_LISTEN"), "scope=registry:catalog:*"];
       const headers: Record<string, string> = authorization ? { authorization } : {};
@@ -206,7 +206,7 @@ describe("sandbox", () => {
     assert.equal((await ask(basic("REGISTRY_USERNAME", "REGISTRY_URL"))).status, 401);
   });
 
-  it("has a Citadel with one key for everything, and one that may not see tenants", async () => {
+  it("has a Citadel with a key for everything, and a key that may not list tenants", async () => {
     const url = `${env("CITADEL_URL")}/api/v1/tenants`;
     const status = async (key: string) =>
       (await get(url, { authorization: `Bearer ${env(key)}` })).status;
@@ -214,7 +214,7 @@ describe("sandbox", () => {
     assert.equal(await status("CITADEL_AGENT_KEY"), 403);
   });
 
-  it("has an engine that runs with its environment, on a backend of its own", async () => {
+  it("has an engine with its own backend", async () => {
     const { stdout } = await execa("pulumi", ["whoami", "--json", "--verbose"], {
       env: sandbox.env,
       preferLocal: false,
@@ -224,14 +224,14 @@ describe("sandbox", () => {
     assert.equal(node, process.version);
   });
 
-  it("says which parts are real", () => {
+  it("tells which parts are real", () => {
     const standIns = sandbox.parts.filter(({ real }) => !real).map(({ name }) => name);
     assert.deepEqual(standIns, ["Woodpecker", "Citadel"]);
     for (const { real, version } of sandbox.parts)
       if (real) assert.match(version ?? "", /\d+\.\d+/);
   });
 
-  it("keeps its secrets from other users, command lines and what it shows", async () => {
+  it("keeps secrets out of command lines, logs and output, and away from other users", async () => {
     const secrets = Object.entries(sandbox.env)
       .filter(([name]) => /TOKEN|PASSWORD|KEY|PASSPHRASE/.test(name))
       .map(([, value]) => value);
@@ -278,7 +278,7 @@ describe("npm run sandbox", () => {
   after(() => children.forEach((child) => child.kill("SIGKILL")));
 
   const NODE = [process.execPath, MAIN] as const;
-  /** As a person starts it: npm runs a shell, which runs node. */
+  /** As a person starts it: npm runs a shell, and that runs node. */
   const NPM = ["npm", "run", "--silent", "sandbox", "--"] as const;
 
   interface Running {
@@ -308,7 +308,7 @@ describe("npm run sandbox", () => {
     return { child, folder, env };
   }
 
-  /** Processes that have to do with the folder, but for those that have ended already. */
+  /** The running processes whose command line contains the folder. */
   async function processesOf(folder: string): Promise<string[]> {
     const { stdout } = await execa("ps", ["-eo", "stat=,args="]);
     return stdout.split("\n").filter((line) => line.includes(folder) && !line.startsWith("Z"));
@@ -326,7 +326,7 @@ describe("npm run sandbox", () => {
     }
   }
 
-  it("lets two run side by side, and stops one without the other", async () => {
+  it("runs twice side by side, and stops one without the other", async () => {
     const [first, second] = await Promise.all([start(), start()]);
     const [ports, others] = [first, second].map(
       ({ env }) =>
@@ -347,7 +347,7 @@ describe("npm run sandbox", () => {
     await nothingIsLeft(second);
   });
 
-  it("is gone, with all of it, when Ctrl-C has ended it", async () => {
+  it("stops everything on Ctrl-C", async () => {
     const running = await start();
     running.child.kill("SIGINT");
     await once(running.child, "exit");
@@ -356,7 +356,7 @@ describe("npm run sandbox", () => {
   });
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    it(`is gone, with all of it, when npm was ended by ${signal}`, async () => {
+    it(`stops everything when npm is ended by ${signal}`, async () => {
       const running = await start(NPM);
       running.child.kill(signal);
       await once(running.child, "exit");
@@ -364,14 +364,14 @@ describe("npm run sandbox", () => {
     });
   }
 
-  it("leaves nothing when Ctrl-C comes while it starts", async () => {
+  it("leaves nothing after Ctrl-C during the start", async () => {
     const temporary = await mkdtemp(join(tmpdir(), "rdev-early-"));
     const child = spawn(process.execPath, [MAIN, "--json"], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, TMPDIR: temporary },
     });
     children.push(child);
-    // The first server is up, the last is not.
+    // At the first progress message, not all servers are up.
     await once(child.stderr, "data");
     child.kill("SIGINT");
     await once(child, "exit");
@@ -382,7 +382,7 @@ describe("npm run sandbox", () => {
     await rm(temporary, { recursive: true });
   });
 
-  it("names all that the machine lacks in one error", async () => {
+  it("names everything that the machine lacks in one error", async () => {
     const bare = await mkdtemp(join(tmpdir(), "rdev-bare-"));
     const { exitCode, stderr, stdout } = await execa(process.execPath, [MAIN, "--json"], {
       env: { PATH: bare, XDG_CACHE_HOME: bare },
@@ -396,7 +396,7 @@ describe("npm run sandbox", () => {
     assert.match(stderr, /- Go 1\.21 or later .*there is no `go` in PATH/);
   });
 
-  it("stops what has started when a part fails, and says which", async () => {
+  it("stops the other parts when one fails, and names it", async () => {
     const bin = await mkdtemp(join(tmpdir(), "rdev-broken-"));
     const temporary = await mkdtemp(join(tmpdir(), "rdev-failed-"));
     const script = "#!/bin/sh\necho no memory left; exit 1\n";

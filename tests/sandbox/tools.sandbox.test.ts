@@ -73,14 +73,14 @@ describe("tools", () => {
     assert.equal(await output(old.hello.program("hello")), "hello v1.2.3");
   });
 
-  it("lets a second build wait for the first", async () => {
+  it("makes a second build wait for the first", async () => {
     const both = await Promise.all([1, 2].map(() => buildTools({ hello: HELLO }, options)));
     assert.equal(both[0]?.hello.program("hello"), both[1]?.hello.program("hello"));
     assert.equal(reports.filter((line) => /building/.test(line)).length, 1);
     assert.ok(reports.includes("hello: waiting for another process that builds it"));
   });
 
-  it("gives the compiler's words, and leaves nothing half built", async () => {
+  it("reports the compiler's output, and leaves no partial build", async () => {
     await writeProgram("return 1");
     await assert.rejects(buildTools({ hello: HELLO }, options), /RDEV_SANDBOX.*main\.go:5/s);
     assert.equal((await plannedFamily(HELLO, options)).isBuilt, false);
@@ -91,7 +91,7 @@ describe("tools", () => {
     );
   });
 
-  it("starts over after a build that was killed", async () => {
+  it("starts over after a killed build", async () => {
     const script = `
       const { buildTools } = await import(${JSON.stringify(TOOLS_MODULE)});
       const { spawn } = await import("node:child_process");
@@ -116,7 +116,7 @@ describe("tools", () => {
     assert.ok(!(await readdir(tools)).some((name) => name.endsWith(".draft")));
   });
 
-  it("needs Go and a C compiler, but only to build", async () => {
+  it("needs Go and a C compiler only to build", async () => {
     const built = { ...options, cache: join(folder, "built") };
     await buildTools({ hello: HELLO }, built);
     const path = process.env.PATH;

@@ -4,7 +4,7 @@ import { plan, type Run } from "../../sandbox/woodpecker/workflows.ts";
 const run: Run = { event: "manual", branch: "main", ref: "main", repository: "rdev/my-app" };
 const STEP = "{name: test, image: alpine, commands: [make]}";
 
-/** What Woodpecker 3.17 makes of a configuration (pipeline/frontend). */
+/** The expectations are those of Woodpecker 3.17 (pipeline/frontend). */
 describe("a configuration in the stand-in for Woodpecker", () => {
   const secrets = new Map([
     ["anywhere", { events: ["manual", "push"], images: null }],
@@ -18,7 +18,7 @@ describe("a configuration in the stand-in for Woodpecker", () => {
   const steps = (text: string, changes?: Partial<Run>) =>
     planOf(text, changes).workflows.flatMap((workflow) => workflow.steps.map(({ name }) => name));
 
-  it("is one workflow a file, named after it, with its steps after the clone", () => {
+  it("makes one workflow per file, named after the file, with a clone step first", () => {
     const files = [".woodpecker/b.yaml", ".woodpecker/a.yml"];
     const planned = plan(
       files.map((path) => ({ path, text: `steps: [${STEP}]` })),
@@ -36,7 +36,7 @@ describe("a configuration in the stand-in for Woodpecker", () => {
     ]);
   });
 
-  it("has steps as a list or by their names", () => {
+  it("accepts steps as a list or by name", () => {
     assert.deepEqual(steps("steps: {build: {image: a}, test: {image: b}}"), [
       ...["clone", "build", "test"],
     ]);
@@ -54,11 +54,11 @@ describe("a configuration in the stand-in for Woodpecker", () => {
     ]);
   });
 
-  it("is refused where it is no YAML", () => {
+  it("is refused if it is not YAML", () => {
     assert.equal(planOf("steps: [").errors[0]?.type, "compiler");
   });
 
-  it("only warns of a step without an event filter", () => {
+  it("gets a warning for a step without an event filter", () => {
     const { errors, workflows } = planOf(`steps: [${STEP}]`);
     assert.deepEqual(
       errors.map(({ type, is_warning: isWarning }) => [type, isWarning]),
@@ -79,7 +79,7 @@ describe("a configuration in the stand-in for Woodpecker", () => {
     assert.deepEqual(steps(one, { branch: "next" }), ["clone", "test", "b"]);
   });
 
-  it("is refused for a secret that is not there, or not for this event, or only for plugins", () => {
+  it("is refused for a secret that is missing, not for this event, or only for plugins", () => {
     const step = (secret: string, rest = "") =>
       `steps: [{name: a, image: b, environment: {X: {from_secret: ${secret}}}${rest}}]`;
     assert.deepEqual(blocking(step("ANYWHERE")), []);
@@ -93,13 +93,13 @@ describe("a configuration in the stand-in for Woodpecker", () => {
     assert.deepEqual(blocking(step("mistyped", ", when: {event: push}")), []);
   });
 
-  it("says that it does not know what it does not know", () => {
+  it("is refused if it uses an unsupported key", () => {
     for (const text of [
       `matrix: {A: [1]}\nsteps: [${STEP}]`,
       `when: [{evaluate: "true"}]\nsteps: [${STEP}]`,
       `steps: [{name: a, image: b, when: {platform: linux}}]`,
     ]) {
-      assert.throws(() => planOf(text), /does not know/);
+      assert.throws(() => planOf(text), /does not support/);
     }
     assert.deepEqual(steps(`steps: [{name: a, image: b, settings: {x: [{platform: y}]}}]`), [
       ...["clone", "a"],

@@ -65,7 +65,7 @@ steps:
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** On the sandbox's Gitea, with a stand-in and an organization of its own. */
+/** Uses the sandbox's Gitea, with its own stand-in and organization. */
 describe("the stand-in for Woodpecker, on Gitea", function () {
   this.timeout(20_000); // Gitea takes a second or two to delete a repository on a busy machine
 
@@ -161,7 +161,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
   });
 
   describe("a repository", () => {
-    it("is activated with a webhook, and found by id and by its name with a slash", async () => {
+    it("is activated with a webhook, and found by id and by full name", async () => {
       const repo = await activate();
       assert.equal(repo.active, true);
       assert.equal(repo.forge_remote_id, String(repository.id));
@@ -183,18 +183,18 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       for (const path of paths) assert.deepEqual((await call("GET", path)).body, repo);
     });
 
-    it("is refused when it is active already, or not on Gitea", async () => {
+    it("cannot be activated twice, or if it is not on Gitea", async () => {
       await activate();
       const again = await call("POST", `/repos?forge_remote_id=${repository.id}`);
       assert.equal(again.status, 409);
       assert.equal(again.body, "Repository is already active.");
       assert.equal((await hooks()).length, 1);
-      // As the real server: it does not tell a repository that is not there from a failure.
+      // Like the real server, answers 500 for a repository that does not exist.
       const unknown = await call("POST", "/repos?forge_remote_id=99999999");
       assert.equal(unknown.status, 500);
     });
 
-    it("is changed, and only by values that are valid", async () => {
+    it("is changed only by valid values", async () => {
       const { id, trusted } = await activate();
       const patch = { timeout: 30, config_file: "ci.yml", trusted: { network: true } };
       const changed = repoSchema.parse((await call("PATCH", `/repos/${id}`, patch)).body);
@@ -207,7 +207,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.deepEqual((await call("GET", `/repos/${id}`)).body, changed);
     });
 
-    it("is deactivated without its webhook, and activated again as it was", async () => {
+    it("loses its webhook when deactivated, and keeps its settings when reactivated", async () => {
       const { id } = await activate();
       await call("PATCH", `/repos/${id}`, { timeout: 30 });
       assert.equal((await call("DELETE", `/repos/${id}`)).status, 200);
@@ -221,7 +221,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await hooks()).length, 1);
     });
 
-    it("is removed with its webhook and its secrets, but not somebody's webhook", async () => {
+    it("is removed with its own webhook and secrets, but not with other webhooks", async () => {
       await onGitea("POST", `/repos/${repository.full_name}/hooks`, {
         type: "gitea",
         config: { url: "http://example.com/hook", content_type: "json" },
@@ -240,7 +240,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await call("GET", `/repos/${next.id}/secrets`)).body, null);
     });
 
-    it("is removed and deactivated even when it is gone from Gitea", async () => {
+    it("can be deactivated and removed even if it is gone from Gitea", async () => {
       const { id } = await activate();
       await onGitea("DELETE", `/repos/${repository.full_name}`);
       assert.equal((await call("DELETE", `/repos/${id}`)).status, 200);
@@ -250,7 +250,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
   });
 
   describe("users", () => {
-    /** A new user of Gitea, logged in at Woodpecker; what it calls there. */
+    /** Creates a user on Gitea who logs in to Woodpecker. Returns a function that calls it as that user. */
     async function stranger(permission?: "read" | "write" | "admin") {
       const username = `u${randomBytes(4).toString("hex")}`;
       const password = randomBytes(12).toString("hex");
@@ -287,7 +287,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       await onGitea("PATCH", `/repos/${repository.full_name}`, { private: true });
     });
 
-    it("do not see a private repository that they have no right in: 404, for all of it", async () => {
+    it("get 404 for a private repository without rights in it", async () => {
       const { id } = await activate();
       const ask = await stranger();
       const paths = ["", "/secrets", "/secrets/a", "/pipelines", "/pipelines/1"];
@@ -298,14 +298,14 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await call("GET", `/repos/${id}`)).status, 200);
     });
 
-    it("are told that a repository exists by its permissions, whatever they may see", async () => {
+    it("learn from the permissions call that a repository exists, even without rights", async () => {
       const { id } = await activate();
       const ask = await stranger();
       assert.equal(await ask("GET", `/repos/${id}/permissions`), 200);
       assert.equal(await ask("GET", "/repos/987654/permissions"), 404);
     });
 
-    it("see secrets where they may push, and remove the repository where they administer it", async () => {
+    it("need push rights to list secrets, and administrator rights to remove the repository", async () => {
       const { id } = await activate();
       const [reads, writes, administers] = [
         await stranger("read"),
@@ -319,14 +319,14 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal(await administers("DELETE", `/repos/${id}?remove=true`), 200);
     });
 
-    it("may activate only what they administer on Gitea", async () => {
+    it("can activate only repositories that they administer on Gitea", async () => {
       const [writes, administers] = [await stranger("write"), await stranger("admin")];
       const path = `/repos?forge_remote_id=${repository.id}`;
       assert.equal(await writes("POST", path), 403);
       assert.equal(await administers("POST", path), 200);
     });
 
-    it("are who they are: one is an administrator, and no other", async () => {
+    it("are identified by their token; only one is an administrator", async () => {
       const answer = await call("GET", "/user");
       assert.equal(z.looseObject({ admin: z.boolean() }).parse(answer.body).admin, true);
       assert.equal(await (await stranger())("GET", "/user"), 200);
@@ -343,7 +343,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       return call("POST", `/repos/${id}/secrets`, body);
     }
 
-    it("are made, listed by name, changed and deleted, and never give their value", async () => {
+    it("are created, listed by name, changed and deleted, without ever showing their value", async () => {
       const { id } = await activate();
       const path = `/repos/${id}/secrets`;
       const answers = [await post(id, "registry"), await post(id, "deploy_token")];
@@ -375,7 +375,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await call("PATCH", `${path}/registry`, patch)).status, 404);
     });
 
-    it("are listed as null when there are none, and in pages of 50", async () => {
+    it("are listed as null if there are none, and in pages of 50", async () => {
       const { id } = await activate();
       assert.equal((await call("GET", `/repos/${id}/secrets`)).body, null);
       for (let n = 0; n < 51; n += 1) await post(id, `s${String(n).padStart(2, "0")}`);
@@ -389,7 +389,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await page("?page=6&perPage=10")).length, 1);
     });
 
-    it("are refused twice, without events, without a value, and with unknown events", async () => {
+    it("are refused if they are duplicate, incomplete or have unknown events", async () => {
       const { id } = await activate();
       const good = { name: "registry", value: planted, events: ["push"] };
       assert.equal((await call("POST", `/repos/${id}/secrets`, good)).status, 200);
@@ -451,7 +451,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal((await call("GET", `${path}?status=pending&event=manual`)).status, 200);
     });
 
-    it("show their workflows and steps when they are asked for one by one, not in a list", async () => {
+    it("include workflows and steps only when read one by one", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG);
       const made = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
@@ -466,7 +466,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.ok(list.every((one) => !("workflows" in one)));
     });
 
-    it("have the bare branch as their ref, and no message of who asked", async () => {
+    it("have the branch as their ref, and a fixed message", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG);
       const body = { branch: "main", message: "mine" };
@@ -478,14 +478,14 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal(message, "MANUAL PIPELINE @ main");
     });
 
-    it("are the latest only where a push started them", async () => {
+    it("count as the latest only if a push started them", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG);
       await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
       assert.equal((await call("GET", `/repos/${id}/pipelines/latest`)).status, 404);
     });
 
-    it("are filtered by what they are, and by nothing that they cannot be", async () => {
+    it("are filtered by ref, status, event and time; invalid filters are refused", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG);
       const path = `/repos/${id}/pipelines`;
@@ -504,7 +504,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       }
     });
 
-    it("are in error, and answered with 200, where the configuration is wrong", async () => {
+    it("have the status error, with the answer 200, if the configuration is wrong", async () => {
       const { id } = await activate();
       const path = `/repos/${id}/pipelines`;
       const wrong: [string, string, string][] = [
@@ -533,7 +533,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal(z.array(z.unknown()).parse((await call("GET", path)).body).length, 3);
     });
 
-    it("are not made where a filter leaves nothing: 204, and the header that says why", async () => {
+    it("are not created if filters exclude everything: 204 with the header Pipeline-Filtered", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG.replace("[push, manual]", "push"));
       const answer = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
@@ -542,7 +542,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.deepEqual((await call("GET", `/repos/${id}/pipelines`)).body, []);
     });
 
-    it("are not made without a configuration: 204, and the header that says why", async () => {
+    it("are not created without a configuration: 204 with the header Pipeline-Filtered", async () => {
       const { id } = await activate();
       const answer = await call("POST", `/repos/${id}/pipelines`, { branch: "main" });
       assert.equal(answer.status, 204);
@@ -550,7 +550,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.deepEqual((await call("GET", `/repos/${id}/pipelines`)).body, []);
     });
 
-    it("take their configuration from the other places too", async () => {
+    it("find their configuration in the other locations, too", async () => {
       const { id } = await activate();
       const trigger = async () =>
         (await call("POST", `/repos/${id}/pipelines`, { branch: "main" })).status;
@@ -563,7 +563,7 @@ describe("the stand-in for Woodpecker, on Gitea", function () {
       assert.equal(await trigger(), 200);
     });
 
-    it("are refused on a branch that is not there, in a deactivated repository, and unreadable", async () => {
+    it("are refused on an unknown branch, with a malformed body, and in a deactivated repository", async () => {
       const { id } = await activate();
       await commitFile(".woodpecker.yml", CONFIG);
       const path = `/repos/${id}/pipelines`;
