@@ -1,6 +1,12 @@
-import type { EngineEvent, OpMap, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
+import type {
+  EngineEvent,
+  OpMap,
+  StepEventMetadata,
+  StepEventStateMetadata,
+} from "@pulumi/pulumi/automation/index.js";
 import { mask } from "../../core/engine-values.ts";
 import type { Changes, OperationEvent, ResourceStep } from "../../core/operation.ts";
+import type { State, Step } from "../../core/previews/step.ts";
 import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import { projectChanges, type ProjectChanges } from "../../core/settings.ts";
 import { toError } from "./messages.ts";
@@ -16,25 +22,25 @@ export interface Status {
   readonly message: string;
 }
 
-/** Makes one operation's events of the engine's, and keeps the stack's outputs and settings. */
+/** Translates the engine's events of one operation, and keeps the stack's outputs and settings. */
 export class EventReader {
-  /** What a project's `up` was made with, once it is in the state. */
+  /** The settings that a project's stack records, as soon as the state has them. */
   settings: ProjectChanges | undefined;
-  /** The stack's outputs, secrets masked. */
+  /** The stack's outputs, with secrets masked. */
   outputs: Readonly<Record<string, unknown>> = {};
 
   readonly #secrets: readonly string[];
   readonly #now: () => number;
   readonly #started = new Map<string, number>();
-  readonly #begin: number;
+  readonly #start: number;
 
   constructor(secrets: readonly string[], now: () => number = Date.now) {
     this.#secrets = secrets;
     this.#now = now;
-    this.#begin = now();
+    this.#start = now();
   }
 
-  /** Undefined for what is of no interest outside the engine. */
+  /** Returns undefined for an event that only matters inside the engine. */
   read(raw: EngineEvent): OperationEvent | undefined {
     if (raw.resourcePreEvent) return this.#step("resourceStarted", raw.resourcePreEvent.metadata);
     if (raw.resOutputsEvent) return this.#step("resourceDone", raw.resOutputsEvent.metadata);
@@ -42,7 +48,7 @@ export class EventReader {
     if (raw.diagnosticEvent) return this.#diagnostic(raw.diagnosticEvent);
     if (raw.summaryEvent) {
       const changes = countChanges(raw.summaryEvent.resourceChanges);
-      return { event: "summary", changes, durationMs: this.#now() - this.#begin };
+      return { event: "summary", changes, durationMs: this.#now() - this.#start };
     }
     return undefined;
   }
@@ -92,7 +98,7 @@ export class EventReader {
     ephemeral,
   }: NonNullable<EngineEvent["diagnosticEvent"]>): OperationEvent | undefined {
     if (ephemeral) return undefined; // see status()
-    // Debug messages hold the plain values of secrets.
+    // Debug messages contain secrets in plain text.
     if (severity !== "error" && severity !== "warning" && !severity.startsWith("info")) {
       return undefined;
     }
@@ -120,4 +126,28 @@ function changedProperties({ op, detailedDiff, diffs }: StepEventMetadata): stri
   if (op === "same" || op === "create" || op === "delete") return [];
   const paths = detailedDiff ? Object.keys(detailedDiff) : (diffs ?? []);
   return paths.filter((path) => path !== "__provider");
+}
+
+/**
+ * What the engine is about to do to a resource; undefined for every other event. A refresh knows what
+ * differs only after it has read the resource, so its steps come from the event after that.
+ */
+export function toStep(event: EngineEvent, isRefresh: boolean): Step | undefined {
+  const source = isRefresh ? event.resOutputsEvent : event.resourcePreEvent;
+  if (!source) return undefined;
+  const { op, urn, type, old, new: next, keys, detailedDiff } = source.metadata;
+  return {
+    op,
+    urn,
+    type,
+    custom: (next ?? old)?.custom === true,
+    ...(old && { old: stateOf(old) }),
+    ...(next && { new: stateOf(next) }),
+    replaceKeys: keys ?? [],
+    ...(detailedDiff && { detailedDiff }),
+  };
+}
+
+function stateOf({ inputs, outputs }: StepEventStateMetadata): State {
+  return { inputs: inputs ?? {}, outputs: outputs ?? {} };
 }

@@ -13,7 +13,7 @@ import {
   type CommandControl,
 } from "./command.ts";
 import { checkConfig, storeConfig } from "./config.ts";
-import { EventReader } from "./events.ts";
+import { EventReader, toStep } from "./events.ts";
 import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { PACKAGE } from "./folders.ts";
 import { commandFailure } from "./messages.ts";
@@ -24,7 +24,6 @@ import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
 import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
-import { toStep } from "./steps.ts";
 
 useOwnConnections();
 

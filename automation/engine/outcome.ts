@@ -9,13 +9,13 @@ import {
 } from "../../core/operation.ts";
 import { toError } from "./messages.ts";
 
-/** What is known of an operation when the engine's process has ended. */
+/** What an operation reported until the engine's process exited. */
 export interface EngineRun {
   readonly events: readonly OperationEvent[];
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly settings?: ProjectChanges | undefined;
   readonly durationMs: number;
-  /** Why the process failed; undefined when it did not. */
+  /** Why the process failed; undefined if it succeeded. */
   readonly failure: unknown;
   readonly cancelled: boolean;
 }
@@ -34,7 +34,7 @@ export function outcomeOf(run: EngineRun): Outcome {
   };
 }
 
-/** What the engine said; only where it said nothing, why its process failed. */
+/** The errors that the engine reported. If it reported none, the reason why its process failed. */
 function errorsOf(
   events: readonly OperationEvent[],
   failure: unknown,
@@ -44,7 +44,7 @@ function errorsOf(
   for (const event of events) {
     if (event.event !== "diagnostic" || event.severity !== "error") continue;
     const { code, urn, message } = event;
-    if (errors.has(message)) continue; // the SDK reports a program's error twice
+    if (errors.has(message)) continue; // the SDK reports an error of the program twice
     errors.set(message, { ...(code && { code }), ...(urn && { urn }), message });
   }
   if (errors.size > 0) return [...errors.values()];

@@ -26,7 +26,7 @@ describe("engine", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  // What the user of this machine has downloaded is not to be found.
+  // Hides the plugins that the user of this machine has downloaded.
   const home = process.env.PULUMI_HOME;
   beforeEach(() => (process.env.PULUMI_HOME = join(folder, "users-home")));
   afterEach(() => {
@@ -34,7 +34,7 @@ describe("engine", () => {
     else process.env.PULUMI_HOME = home;
   });
 
-  /** A `pulumi` that knows its version, and how to install plugins. */
+  /** Writes a `pulumi` that prints its version and installs empty plugins. */
   async function fakeCli(version: string, bin = join(folder, "bin")): Promise<void> {
     await mkdir(bin, { recursive: true });
     const script = `#!/bin/sh
@@ -55,7 +55,7 @@ esac
   }
 
   for (const version of ["3.259.0", "3.259.7", "3.300.1"]) {
-    it(`takes ${version} from PATH`, async () => {
+    it(`uses ${version} from PATH`, async () => {
       const cli = await found(version);
       assert.deepEqual(cli, {
         command: join(folder, "bin", "pulumi"),
@@ -66,19 +66,19 @@ esac
   }
 
   for (const version of ["3.258.9", "2.400.0", "4.0.0", "(none)"]) {
-    it(`leaves ${version} in PATH alone`, async () => {
+    it(`ignores ${version} in PATH`, async () => {
       await fakeCli(version);
       assert.equal(await findCli(options), undefined);
     });
   }
 
-  it("takes what the official installer brought before", async () => {
+  it("uses a CLI that the official installer brought before", async () => {
     const version = versions.pulumi ?? "";
     await fakeCli(version, join(folder, "cache", `pulumi-${version}`, "bin"));
     assert.equal((await findCli(options))?.source, "official installer");
   });
 
-  it("uses the stand-ins where the official plugins cannot be had, and says so", async () => {
+  it("uses the stand-ins if the official plugins cannot be downloaded, and says so", async () => {
     const engine = await equip(await found("3.259.0"), options);
     assert.deepEqual(
       engine.plugins,
@@ -97,20 +97,20 @@ esac
     assert.match(engine.description, /kubernetes \S+ \(stand-in\)/);
   });
 
-  it("downloads the official plugins where it can, once", async () => {
+  it("downloads the official plugins once if it can", async () => {
     const cli = await found("3.259.0");
     const engine = await equip(cli, { ...options, isOnline: () => Promise.resolve(true) });
     assert.deepEqual(
       engine.plugins.map(({ source }) => source),
       ["official", "official", "official"],
     );
-    // Only the language host is still stood in for: this CLI came without one.
+    // Only the language host is a stand-in, because this CLI came without one.
     assert.equal(engine.path.length, 2);
     const offline = await equip(cli, options);
     assert.deepEqual(offline.plugins, engine.plugins);
   });
 
-  it("takes the plugins that the user downloaded", async () => {
+  it("uses the plugins that the user has downloaded", async () => {
     for (const name of ["kubernetes", "random", "command"]) {
       const plugin = `resource-${name}-v${versions[name]}`;
       await mkdir(join(folder, "users-home", "plugins", plugin), { recursive: true });
@@ -120,7 +120,7 @@ esac
     assert.equal((await readdir(engine.pluginFolder)).length, 3);
   });
 
-  it("needs no stand-in for the language host with a CLI that has one", async () => {
+  it("uses no stand-in for the language host if the CLI brings one", async () => {
     const cli = await found("3.259.0");
     await writeFile(join(folder, "bin", "pulumi-language-nodejs"), "");
     const engine = await equip(cli, options);

@@ -13,7 +13,7 @@ describe("lock", () => {
   before(async () => (folder = await mkdtemp(join(tmpdir(), "rdev-lock-"))));
   after(() => rm(folder, { recursive: true }));
 
-  /** Another process that holds the lock for good. */
+  /** Starts another process that holds the lock until it is killed. */
   async function holder(path: string) {
     const script = `
       const { withLock } = await import(${JSON.stringify(LOCK)});
@@ -28,7 +28,7 @@ describe("lock", () => {
     return child;
   }
 
-  it("runs one at a time, and tells the others that they wait", async () => {
+  it("runs one at a time, and calls onWait of the others", async () => {
     const path = join(folder, "one");
     let inside = 0;
     let most = 0;
@@ -43,7 +43,7 @@ describe("lock", () => {
     assert.equal(waits, 2);
   });
 
-  it("is free again when its holder is killed", async () => {
+  it("is released when its holder is killed", async () => {
     const path = join(folder, "killed");
     const child = await holder(path);
     let waited = false;
@@ -59,7 +59,7 @@ describe("lock", () => {
     assert.ok(waited);
   });
 
-  it("is free again when the work fails", async () => {
+  it("is released when the work fails", async () => {
     const path = join(folder, "failed");
     await assert.rejects(
       withLock(path, () => Promise.reject(new Error("broken"))),

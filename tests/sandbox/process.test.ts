@@ -27,7 +27,7 @@ describe("server processes", () => {
 
   const never = () => Promise.reject(new Error("not yet"));
 
-  it("tells the end of the log of one that ends, without secrets", async () => {
+  it("reports the end of the log of a server that exits, without secrets", async () => {
     const secret = context.secrets.make();
     const script = `for i in $(seq 40); do echo line $i; done; echo key=${secret}; exit 3`;
     const started = startServer(context, {
@@ -47,7 +47,7 @@ describe("server processes", () => {
     });
   });
 
-  it("tells that a program is not there", async () => {
+  it("reports that a program is missing", async () => {
     const started = startServer(context, {
       name: "absent",
       command: "/nowhere/server",
@@ -58,7 +58,7 @@ describe("server processes", () => {
     await assert.rejects(started, /absent did not start: it could not be run \(ENOENT\)/);
   });
 
-  it("gives a server nothing of this process's environment but PATH", async () => {
+  it("gives a command only PATH of this process's environment", async () => {
     process.env.RDEV_TEST_PLANTED = "planted";
     try {
       const output = await run(context.reaper, "env", [], { folder: context.folder });
@@ -69,7 +69,7 @@ describe("server processes", () => {
     }
   });
 
-  it("reports a server that ends later", async () => {
+  it("reports a server that exits after it was ready", async () => {
     await startServer(context, {
       name: "brief",
       command: "/bin/sh",
@@ -80,7 +80,7 @@ describe("server processes", () => {
     await until(() => assert.ok(reports.includes("brief: it ended with code 7")));
   });
 
-  it("gives up at the deadline with the last reason", async () => {
+  it("gives up at the deadline with the last error", async () => {
     await assert.rejects(until(never, undefined, 100), /no answer within 0.1 s \(not yet\)/);
   });
 });

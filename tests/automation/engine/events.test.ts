@@ -34,7 +34,7 @@ const metadata = (more: object = {}) => ({
 const STEP = { urn: URN, type: TYPE, name: "my-app", op: "create", component: false };
 
 describe("EventReader", () => {
-  it("tells a resource's start and end, with the time between", () => {
+  it("reports the start and the end of a resource, with the time between", () => {
     const { read, pass } = reader();
     const started = read({ resourcePreEvent: { metadata: metadata() } });
     assert.deepEqual(started, { event: "resourceStarted", ...STEP });
@@ -43,7 +43,7 @@ describe("EventReader", () => {
     assert.deepEqual(done, { event: "resourceDone", ...STEP, durationMs: 250 });
   });
 
-  it("tells a failure", () => {
+  it("reports a failure", () => {
     const { read, pass } = reader();
     read({ resourcePreEvent: { metadata: metadata() } });
     pass(5);
@@ -51,7 +51,7 @@ describe("EventReader", () => {
     assert.deepEqual(failed, { event: "resourceFailed", ...STEP, durationMs: 5 });
   });
 
-  it("names what an update changes, but for the reference to the provider", () => {
+  it("names the properties that an update changes, without the reference to the provider", () => {
     const { read } = reader();
     const event = read({
       resourcePreEvent: {
@@ -66,13 +66,13 @@ describe("EventReader", () => {
     });
   });
 
-  it("knows a component by having no object", () => {
+  it("recognises a component, because it has no object", () => {
     const { read } = reader();
     const event = read({ resourcePreEvent: { metadata: metadata({ new: { outputs: {} } }) } });
     assert.equal(event?.event === "resourceStarted" && event.component, true);
   });
 
-  it("leaves out providers, and messages for debugging", () => {
+  it("leaves out providers and debug messages", () => {
     const { read } = reader();
     const type = "pulumi:providers:kubernetes";
     assert.equal(read({ resourcePreEvent: { metadata: metadata({ type }) } }), undefined);
@@ -80,7 +80,7 @@ describe("EventReader", () => {
     assert.equal(read({ preludeEvent: { config: {} } }), undefined);
   });
 
-  it("makes our code an error's, and takes secrets out", () => {
+  it("takes the code of rdev-infra out of a message, and removes secrets", () => {
     const { read } = reader(["hunter2"]);
     const message = "RDEV_REFUSED: no, hunter2\n";
     const event = read({ diagnosticEvent: { urn: URN, severity: "error", message } });
@@ -93,7 +93,7 @@ describe("EventReader", () => {
     });
   });
 
-  it("tells what a resource waits for as a status, and not as an event", () => {
+  it("reports what a resource waits for as a status and not as an event", () => {
     const { read, status } = reader(["hunter2"]);
     const waits = { urn: URN, severity: "info", message: "[1/3] Finding Pods hunter2\n" };
     const raw = { diagnosticEvent: { ...waits, ephemeral: true } };
@@ -104,7 +104,7 @@ describe("EventReader", () => {
     assert.equal(status({ diagnosticEvent: debug }), undefined);
   });
 
-  it("counts changes as a person does", () => {
+  it("counts an import as a create, and a replacement once", () => {
     const { read } = reader();
     const resourceChanges = { create: 1, import: 1, replace: 3, "create-replacement": 3, same: 4 };
     assert.deepEqual(read({ summaryEvent: { resourceChanges } }), {
@@ -114,7 +114,7 @@ describe("EventReader", () => {
     });
   });
 
-  it("keeps the stack's outputs, and masks what is secret at any depth", () => {
+  it("keeps the stack's outputs, and masks secrets at any depth", () => {
     const { read, outputs } = reader();
     const values = { url: "x", key: SECRET, deep: [{ key: SECRET, n: 1 }] };
     read({
@@ -130,23 +130,23 @@ describe("outcome", () => {
   const ended = { events: [], outputs: {}, durationMs: 1, failure: undefined, cancelled: false };
   const error = { event: "diagnostic", severity: "error", message: "no" } as const;
 
-  it("is a success without a failure, whatever was asked for", () => {
+  it("is a success if nothing failed, even after a cancel", () => {
     assert.equal(outcomeOf({ ...ended, cancelled: true }).result, "succeeded");
   });
 
-  it("names an error once", () => {
+  it("names each error once", () => {
     const { errors } = outcomeOf({ ...ended, events: [error, error], failure: new Error("x") });
     assert.deepEqual(errors, [{ message: "no" }]);
   });
 
-  it("tells the failure only where the engine told nothing, and never a stack", () => {
+  it("has the process's failure only if the engine reported no error, and never a stack trace", () => {
     const failed = outcomeOf({ ...ended, failure: new Error("broke") });
     assert.equal(failed.result, "failed");
     assert.deepEqual(failed.changes, NO_CHANGES);
     assert.deepEqual(failed.errors, [{ code: "RDEV_INTERNAL", message: "broke" }]);
   });
 
-  it("of a cancelled operation has no error of its own", () => {
+  it("has no error if the operation was cancelled", () => {
     const { result, errors } = outcomeOf({ ...ended, failure: new Error("x"), cancelled: true });
     assert.deepEqual({ result, errors }, { result: "cancelled", errors: [] });
   });

@@ -11,7 +11,7 @@ import { withVariables } from "../../support/with-variables.ts";
 
 const TOKEN = "planted-token-4711";
 const SECRET_OUTPUT = "planted-secret-4712";
-const NO_SUCH_PROCESS = 2 ** 22 + 1; // above Linux' greatest
+const NO_SUCH_PROCESS = 2 ** 22 + 1; // above the largest process id of Linux
 
 const two = (sizes: { a?: number; b?: number; place?: string } = {}) =>
   function program() {
@@ -32,7 +32,7 @@ describe("a stack's operations, on the real engine", function () {
 
   after(() => folder.remove());
 
-  /** Runs an operation on a backend of this suite's own. */
+  /** Runs an operation on a backend that only this suite uses. */
   async function run(
     operation: typeof up | typeof preview | typeof destroy,
     stack: string,
@@ -64,7 +64,7 @@ describe("a stack's operations, on the real engine", function () {
     return only(errors[0]!);
   };
 
-  it("up makes a stack, and a second up changes nothing", async () => {
+  it("up creates a stack, and a second up changes nothing", async () => {
     const first = await run(up, "made");
     assert.deepEqual(first.errors, []);
     assert.equal(first.result, "succeeded");
@@ -86,7 +86,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.deepEqual(second.outputs, first.outputs);
   });
 
-  it("preview tells updates, replacements and deletions, and makes none", async () => {
+  it("preview reports updates, replacements and deletions, and makes none", async () => {
     await run(up, "viewed");
     const changed = await run(preview, "viewed", { program: two({ place: "there", b: 2 }) });
     assert.deepEqual(changed.changes, { create: 0, update: 1, replace: 1, delete: 0, same: 1 });
@@ -96,7 +96,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.equal(unchanged.changes.same, 3);
   });
 
-  it("destroy deletes all, of an empty stack nothing, and removes the record when asked", async () => {
+  it("destroy deletes everything, does nothing to an empty stack, and removes its record on request", async () => {
     await run(up, "short-lived");
     assert.equal((await run(previewDestroy, "short-lived")).changes.delete, 3);
     assert.equal((await run(destroy, "short-lived")).changes.delete, 3);
@@ -107,7 +107,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.match(message, /"short-lived" does not exist/);
   });
 
-  it("preview and refresh of a stack that does not exist say so, and make none", async () => {
+  it("preview and refresh report that a stack does not exist, and create none", async () => {
     for (const operation of [preview, refresh]) {
       const { message } = await failure(operation, "nowhere");
       assert.match(message, /"nowhere" does not exist.*rdev-infra up nowhere/);
@@ -136,7 +136,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.deepEqual(await files(), before);
   });
 
-  it("a transient preview leaves neither config nor stack, and sees both", async () => {
+  it("a transient preview uses the config and a new stack, and leaves neither", async () => {
     const files = async () => ({
       work: await readdir(folder.workDir),
       // Pulumi keeps a backup of each stack that it removes.
@@ -161,7 +161,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.deepEqual({ ...(await files()), config: await readFile(file, "utf8") }, before);
   });
 
-  it("a destroy of a platform that has projects is refused before anything is done", async () => {
+  it("destroy refuses a platform that has projects before it does anything", async () => {
     await run(up, "busy");
     const program = async () => void new Thing("a");
     const requires = { program: async () => ({ settings: {} }) };
@@ -179,7 +179,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.equal((await run(destroy, "busy", { remove: true })).changes.delete, 3);
   });
 
-  it("a resource that fails gives one error, with its code and without secrets", async () => {
+  it("reports one error for a resource that fails, with its code and without secrets", async () => {
     const program = () => {
       new Thing("good");
       new Thing("bad", { failure: `RDEV_REFUSED: the server said no to ${TOKEN}` });
@@ -195,7 +195,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.ok(events.some((event) => event.event === "resourceFailed" && event.name === "bad"));
   });
 
-  it("an error of the program comes without a stack trace, once", async () => {
+  it("reports an error of the program once, without a stack trace", async () => {
     const told = "RDEV_SETTINGS: not right:\n  - rdev:domain is missing";
     const refused = () => Promise.reject(new pulumi.RunError(told));
     assert.deepEqual(await failure(up, "told", { program: refused }), {
@@ -209,7 +209,7 @@ describe("a stack's operations, on the real engine", function () {
     });
   });
 
-  it("a locked stack says who holds it", async () => {
+  it("names the process that holds a locked stack", async () => {
     await run(up, "held");
     const locks = join(folder.state, ".pulumi/locks/organization/rdev/held");
     await mkdir(locks, { recursive: true });
@@ -232,7 +232,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.match(stale.message, /which no longer runs\. "pulumi cancel held"/);
   });
 
-  it("a signal finishes what is under way, begins nothing more, and leaves no lock", async () => {
+  it("a signal lets the engine finish what is under way and release the lock", async () => {
     const program = () => {
       const slow = new Thing("slow", { ms: 1_500 });
       new Thing("next", { other: slow.id });
@@ -276,12 +276,12 @@ describe("a stack's operations, on the real engine", function () {
     assert.ok(durationMs < 30_000);
   });
 
-  it("a signal that came before the start starts nothing", async () => {
+  it("starts nothing if the signal was aborted before", async () => {
     const { result, events } = await run(up, "never", { signal: AbortSignal.abort() });
     assert.deepEqual([result, events], ["cancelled", []]);
   });
 
-  describe("of a project", () => {
+  describe("on a project", () => {
     const config = { name: "Shop, the: first", sizes: { replicas: 2 } };
     const settings = () => {
       const own = new pulumi.Config();
@@ -289,7 +289,7 @@ describe("a stack's operations, on the real engine", function () {
       return Promise.resolve({ name: own.require("name"), sizes });
     };
 
-    it("ask for the platform before the engine starts", async () => {
+    it("require the platform before the engine starts", async () => {
       const none = await failure(up, "absent.shop");
       assert.equal(none.code, "RDEV_PLATFORM");
       assert.match(none.message, /"absent", whose stack does not exist.*rdev-infra up absent/);
@@ -298,7 +298,7 @@ describe("a stack's operations, on the real engine", function () {
       assert.match(bare.message, /"bare", whose stack has no outputs/);
     });
 
-    it("give the program its config, and keep it until the stack is removed", async () => {
+    it("pass the config to the program, and keep it until the stack is removed", async () => {
       await run(up, "base");
       const made = await run(up, "base.shop", { config, program: settings });
       assert.deepEqual([made.errors, made.outputs], [[], config]);
@@ -310,7 +310,7 @@ describe("a stack's operations, on the real engine", function () {
       await assert.rejects(readFile(file), { code: "ENOENT" });
     });
 
-    it("refuse a setting that is wrong before it is kept", async () => {
+    it("refuse an invalid setting before it is stored", async () => {
       const wrong = { sizes: { replicas: "many" }, colour: "red" };
       const { code, message } = await failure(up, "base.wrong", { config: wrong });
       assert.equal(code, "RDEV_SETTINGS");
@@ -321,19 +321,19 @@ describe("a stack's operations, on the real engine", function () {
     });
   });
 
-  describe("without what they need", () => {
-    it("name a stack's name that fits neither form", async () => {
+  describe("without their prerequisites", () => {
+    it("refuse a stack name that is neither a platform nor a project", async () => {
       assert.equal((await failure(up, "Bad_Name")).code, "RDEV_STACK_NAME");
     });
 
-    it("name the passphrase", async () => {
+    it("report a missing passphrase", async () => {
       const unset = { PULUMI_CONFIG_PASSPHRASE: undefined };
       const { code, message } = await failure(up, "made", {}, unset);
       assert.equal(code, "RDEV_CONNECTION");
       assert.match(message, /PULUMI_CONFIG_PASSPHRASE is missing/);
     });
 
-    it("name a backend that is not there", async () => {
+    it("report a backend that cannot be reached", async () => {
       const gone = { PULUMI_BACKEND_URL: `postgres://u:${TOKEN}@127.0.0.1:1/x` };
       const { code, message } = await failure(up, "made", {}, gone);
       assert.equal(code, "RDEV_UNREACHABLE");

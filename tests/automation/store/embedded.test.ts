@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { isRunning } from "../../../automation/processes/processes.ts";
 import { startEmbeddedPostgres } from "../../../automation/store/embedded.ts";
 import { migrate } from "../../../automation/store/migrate.ts";
 import { Projects } from "../../../automation/store/projects.ts";
@@ -40,7 +41,7 @@ describe("the embedded PostgreSQL", function () {
     }
   };
 
-  it("keeps its data over a restart, and its credentials to itself", async () => {
+  it("keeps its data over a restart, and lets no other user read its credentials", async () => {
     const project = { slug: "shop", platform: "staging", name: "Shop", citadelTenantId: null };
     await withProjects((projects) => projects.put(project));
     assert.equal((await withProjects((projects) => projects.find("shop")))?.name, "Shop");
@@ -52,7 +53,7 @@ describe("the embedded PostgreSQL", function () {
     }
   });
 
-  it("is one service's, and ends with it, also when that is killed", async () => {
+  it("serves one service only, and stops with it even if that is killed", async () => {
     const other = fork(PROCESS, [folder]);
     await once(other, "message");
     const pid = Number(
@@ -62,14 +63,6 @@ describe("the embedded PostgreSQL", function () {
     other.kill("SIGKILL");
     await once(other, "exit");
     assert.equal((await withProjects((projects) => projects.find("shop")))?.name, "Shop");
-    while (isAlive(pid)) await sleep(20);
+    while (isRunning(pid)) await sleep(20);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
