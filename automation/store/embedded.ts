@@ -152,12 +152,14 @@ function urlOf(port: number, role: string, password: string, database = DATABASE
 }
 
 function serverArguments(data: string, port: number): string[] {
-  return [
-    ...["-D", data, "-p", String(port)],
-    ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
     // Shared memory in the data folder: a killed server then leaves nothing in /dev/shm.
-    ...["-c", "dynamic_shared_memory_type=mmap"],
-  ];
+    dynamic_shared_memory_type: "mmap",
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return ["-D", data, "-p", String(port), ...options];
 }
 
 function serverEnvironment(): NodeJS.ProcessEnv {

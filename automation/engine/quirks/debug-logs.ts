@@ -8,9 +8,10 @@
  * and every other entry is a link to the user's own.
  * Upstream: https://github.com/pulumi/pulumi/issues/22416 asks for a way to opt out;
  * https://github.com/pulumi/pulumi/pull/23731 turned the logs on for everybody;
- * https://github.com/pulumi/pulumi/pull/23931 redacts values of properties, not connection strings.
+ * https://github.com/pulumi/pulumi/pull/23931 redacts secrets in the values of properties only.
  * Seen in: Pulumi 3.259.0; 3.249 was the first version to write such logs.
- * Remove it when: the contract test (debug-logs.sandbox.test.ts) fails, because the CLI writes no log.
+ * Remove it when: the contract test fails, because plain Pulumi writes no log with a secret. It is
+ * "are written by plain Pulumi, …" in tests/e2e/secrets.sandbox.test.ts.
  */
 import { randomUUID } from "node:crypto";
 import {

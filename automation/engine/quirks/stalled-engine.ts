@@ -4,8 +4,8 @@
  * Reason: on a full disk the file backend's write fails, and the engine neither exits nor reports it.
  * Workaround: an engine that reports no event for a long time is killed. The limit must be longer than
  * any resource may take, because a resource that is being made causes no events either.
- * Upstream: no report found. https://github.com/pulumi/pulumi/issues/20151 (fixed) was another way for
- * an engine to hang after a failure.
+ * Upstream: no report found. https://github.com/pulumi/pulumi/issues/20151 (closed) was another
+ * hang after a failure.
  * Seen in: Pulumi 3.259.0 on the file backend.
  * Remove it when: tests/e2e/disk-full.sandbox.test.ts, the contract test, fails because the engine
  * reports the full disk itself. Keep the limit even then if nothing else bounds an engine that hangs.

@@ -111,8 +111,13 @@ describe("the proxy of a plugin that previews share", () => {
   });
 
   const passed = [
-    ...["check", "checkConfig", "diff", "diffConfig"],
-    ...["getPluginInfo", "getSchema", "read"],
+    "check",
+    "checkConfig",
+    "diff",
+    "diffConfig",
+    "getPluginInfo",
+    "getSchema",
+    "read",
   ];
   const ruled = ["attach", "cancel", "configure", "create", "delete", "update"];
 
