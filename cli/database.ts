@@ -49,7 +49,7 @@ export async function openDatabase(how: "start" | "join"): Promise<Database> {
   return { url, stop: () => server.stop() };
 }
 
-export type FormerSettings = (stack: string) => ProjectChanges | undefined;
+type FormerSettings = (stack: string) => ProjectChanges | undefined;
 
 /**
  * Reads the settings of all projects from the database of DATABASE_URL. A preview needs them only for
@@ -72,6 +72,7 @@ export async function formerSettings(): Promise<FormerSettings> {
   }
 }
 
+/** The options of every command that the audit log records. */
 export interface RecorderOptions {
   readonly actor: string;
 }

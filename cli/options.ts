@@ -34,7 +34,7 @@ export function timeSpan(text: string): number {
   return spanMs(timeRange(text)) ?? 0;
 }
 
-/** Parses a whole number within these limits. */
+/** Returns a parser of whole numbers within these limits. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,9}$/.test(text) ? Number(text) : NaN;

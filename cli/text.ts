@@ -1,6 +1,8 @@
 import { styleText } from "node:util";
-import type { Changes, OperationError, Remaining, ResourceStep } from "../core/operation.ts";
 import { typeText } from "../core/engine-values.ts";
+import type { Changes, OperationError, Remaining, ResourceStep } from "../core/operation.ts";
+import { nameOf, typeOf } from "../core/previews/step.ts";
+import { SETTINGS_RECORD } from "../core/recorded-settings.ts";
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -22,10 +24,9 @@ const COUNTED: readonly [keyof Changes, past: string, would: string][] = [
 
 /** `3 created, 1 unchanged`; empty if there is nothing to count. */
 export function changesText(changes: Changes, tense: Tense): string {
-  const parts = COUNTED.filter(([key]) => changes[key] > 0).map(
-    ([key, past, would]) => `${changes[key]} ${tense === "past" ? past : would}`,
-  );
-  return parts.join(", ");
+  return COUNTED.filter(([key]) => changes[key] > 0)
+    .map(([key, past, would]) => `${changes[key]} ${tense === "past" ? past : would}`)
+    .join(", ");
 }
 
 /** How many resources changed, or would change. */
@@ -38,6 +39,14 @@ export function durationText(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/**
+ * True for a component, which only groups other resources. An update of the settings record is shown all
+ * the same: it may be the only change.
+ */
+export function isGroup(step: Pick<ResourceStep, "component" | "type" | "op">): boolean {
+  return step.component && !(step.type === SETTINGS_RECORD && step.op === "update");
 }
 
 /** Resources whose type does not say what they do. */
@@ -69,13 +78,13 @@ function kindOf(urn: string, type: string): string {
 }
 
 /** `creating`, `created` or `would create`; undefined for an operation that changes nothing. */
-export function verb(op: ResourceStep["op"], when: "now" | Tense): string | undefined {
+export function verb(op: string, when: "now" | Tense): string | undefined {
   const forms = VERBS[op];
   return forms?.[when === "now" ? 0 : when === "past" ? 1 : 2];
 }
 
 /** The engine also reports a replacement as a whole (`replace`): its two halves are enough. */
-const VERBS: Partial<Record<ResourceStep["op"], readonly [string, string, string]>> = {
+const VERBS: Partial<Record<string, readonly [now: string, past: string, would: string]>> = {
   create: ["creating", "created", "would create"],
   "create-replacement": ["replacing", "replaced", "would replace"],
   delete: ["deleting", "deleted", "would delete"],
@@ -102,21 +111,14 @@ export function plannedSign(op: string): string {
 }
 
 /** `CODE: message (resource)`. */
-export function errorText({
-  code,
-  urn = "",
-  message,
-}: Omit<OperationError, "code"> & { readonly code?: string | undefined }): string {
-  const [, , types, ...name] = urn.split("::");
-  const type = types?.split("$").at(-1) ?? "";
-  const where =
-    type !== "" && type !== "pulumi:pulumi:Stack"
-      ? ` (${resourceText({ urn, type, name: name.join("::") })})`
-      : "";
-  return `${code ?? "RDEV_ENGINE"}: ${message}${where}`;
+export function errorText({ code = "RDEV_ENGINE", urn = "", message }: OperationError): string {
+  const type = typeOf(urn);
+  const hasResource = type !== "" && type !== "pulumi:pulumi:Stack";
+  const where = hasResource ? ` (${resourceText({ urn, type, name: nameOf(urn) })})` : "";
+  return `${code}: ${message}${where}`;
 }
 
-/** How a leftover of a destroyed project is introduced, by the reason why it is there. */
+/** The words before a leftover of a destroyed project, by the reason why it is there. */
 const LEFTOVER: Readonly<Record<Remaining["why"], string>> = {
   retained: "kept on",
   left: "still on",
@@ -137,7 +139,7 @@ export function outputLines(outputs: Readonly<Record<string, unknown>>): string[
   );
 }
 
-/** Outputs as aligned lines for a person: what is inside of an object stands indented below it. */
+/** Outputs as aligned lines for a person: an object's values are indented below its name. */
 export function outputTree(outputs: Readonly<Record<string, unknown>>, indent = "  "): string[] {
   const width = widest(Object.keys(outputs).filter((key) => !isNested(outputs[key])));
   return Object.entries(outputs).flatMap(([key, value]) => {

@@ -4,7 +4,7 @@ import { cutMiddle } from "../../core/previews/text.ts";
 import type { ApprovalHost, CommitStatus } from "../../providers/pull-requests.ts";
 import { CONTEXT, MAX_DESCRIPTION } from "./comment.ts";
 
-export interface Approved {
+interface Approved {
   readonly commit: string;
   /** The target branch of the pull request. */
   readonly base: string;

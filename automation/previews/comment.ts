@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import pRetry from "p-retry";
 import { InfraError } from "../../core/errors.ts";
 import {
   isNewer,
@@ -27,7 +28,7 @@ const FIRST_WAIT = 300;
 /** In ms: how long another run may take between reading the comments and changing one. */
 const SETTLE = 1_000;
 
-export interface ReportCommentOptions {
+interface ReportCommentOptions {
   /** The full SHA of the previewed commit. */
   readonly commit: string;
   /** The URL of the whole report. */
@@ -69,7 +70,7 @@ export class ReportComment {
   async finish(report: Report): Promise<void> {
     const { reportUrl } = this.#options;
     const limit = this.#pulls.maxComment - RESERVED;
-    const text = renderReport(report, { limit, ...(reportUrl && { reportUrl }) });
+    const text = renderReport(report, { limit, reportUrl });
     const bad = report.verdict === "failed" || report.verdict === "blocked";
     const status = {
       state: bad ? "failure" : "success",
@@ -149,14 +150,10 @@ export class ReportComment {
 }
 
 /** Retries while the host is unreachable, for example behind a proxy that answers 502. All calls are repeatable. */
-async function withRetries<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const passing = error instanceof InfraError && error.code === "RDEV_UNREACHABLE";
-      if (!passing || tries === MAX_TRIES) throw error;
-      await sleep(FIRST_WAIT * 2 ** (tries - 1));
-    }
-  }
+function withRetries<T>(work: () => Promise<T>): Promise<T> {
+  return pRetry(work, {
+    retries: MAX_TRIES - 1,
+    minTimeout: FIRST_WAIT,
+    shouldRetry: ({ error }) => error instanceof InfraError && error.code === "RDEV_UNREACHABLE",
+  });
 }

@@ -9,7 +9,7 @@ import { OTHER_CONFIG } from "../engine/quirks/plugin-proxy.ts";
 import { startSharedPlugins } from "../engine/quirks/shared-plugins.ts";
 
 /** One more than the number of cores, because an engine also waits for files and plugins. */
-export const DEFAULT_CONCURRENCY = availableParallelism() + 1;
+const DEFAULT_CONCURRENCY = availableParallelism() + 1;
 
 /** After so many retries in a row have failed, the others would fail as well. */
 const MAX_FAILED_RETRIES = 3;
@@ -22,7 +22,7 @@ export interface Progress {
   readonly left: number | undefined;
 }
 
-export interface PreviewStacksOptions extends Omit<
+interface PreviewStacksOptions extends Omit<
   PreviewStackOptions,
   "env" | "platformIsUp" | "formerly"
 > {

@@ -8,7 +8,7 @@ import { ReportComment } from "./comment.ts";
 /** In bytes. A report of 500 stacks that all change takes a tenth of it. */
 const MAX_SIZE = 64 * 1024 * 1024;
 
-export interface ShowReportOptions {
+interface ShowReportOptions {
   /** Written by the pull request's own code, so it is untrusted: only its validated contents are used. */
   readonly file: string;
   /** The full SHA of the approved commit. */
@@ -36,16 +36,17 @@ async function readReport(
   commit: string,
 ): Promise<{ readonly report: Report } | { readonly cause: string }> {
   const text = await readLimited(file);
-  if (text === undefined)
+  if (text === undefined) {
     return { cause: "The preview wrote no report. See its log for the cause." };
+  }
   const parsed = reportSchema.safeParse(parseJson(text));
   if (!parsed.success) return { cause: "The preview's report does not have the expected form." };
-  const { commit: of = "", ...said } = parsed.data;
-  if (of !== commit) {
-    const which = of === "" ? "no commit" : `the commit ${short(of)}`;
+  const { commit: previewed = "", ...contents } = parsed.data;
+  if (previewed !== commit) {
+    const which = previewed === "" ? "no commit" : `the commit ${short(previewed)}`;
     return { cause: `The preview's report names ${which}, not the approved ${short(commit)}.` };
   }
-  return { report: makeReport({ ...said, commit }) }; // recomputes verdict and totals
+  return { report: makeReport({ ...contents, commit }) }; // recomputes verdict and totals
 }
 
 /** Undefined for a file that is too large, and for anything but a file: a pipe would block this. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { NO_CHANGES, type OperationEvent, type Outcome } from "../../core/operation.ts";
+import { NO_CHANGES, type NumberedEvent, type Outcome } from "../../core/operation.ts";
 import { type OperationView, operationSchema } from "../../automation/service/schemas/operation.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { viewOf } from "../operation.ts";
@@ -20,7 +20,7 @@ export interface FollowOptions {
   readonly diff?: boolean | undefined;
 }
 
-/** Shows an operation until it has ended, across lost connections. */
+/** Shows an operation to its end. Reconnects when the connection is lost. */
 export async function follow(
   api: ApiClient,
   { id, slug, request }: OperationView,
@@ -34,11 +34,11 @@ export async function follow(
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   try {
-    const ended = await untilEnd(api, id, view, stop.signal);
-    const outcome = outcomeOf(ended);
+    const operationAtEnd = await untilEnd(api, id, view, stop.signal);
+    const outcome = outcomeOf(operationAtEnd);
     await view.end(outcome);
     for (const error of outcome.errors) console.error(errorText(error));
-    if (!json) for (const leftover of ended.remaining) console.log(leftoverText(leftover));
+    if (!json) for (const leftover of operationAtEnd.remaining) console.log(leftoverText(leftover));
     return outcome;
   } catch (error) {
     if (json && stop.signal.aborted) await view.end({ ...NOTHING, result: "cancelled" });
@@ -93,8 +93,7 @@ async function untilEnd(
   }
 }
 
-type StreamEvent =
-  OperationEvent | { readonly event: "state"; readonly state: string; readonly attempts: number };
+type StreamEvent = NumberedEvent["event"];
 
 /** Shows the events of a stream. Every operation starts as queued, so only a longer wait is shown. */
 function eventsOn(view: View): (event: StreamEvent) => void {

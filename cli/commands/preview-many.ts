@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { z } from "zod";
 import type { ReportComment } from "../../automation/previews/comment.ts";
 import { PACKAGE } from "../../automation/engine/folders.ts";
@@ -15,13 +13,13 @@ import { safeText } from "../../core/previews/sensitive.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { formerSettings } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
-import { interruptible } from "../operation.ts";
+import { interruptible, workFolder } from "../operation.ts";
 import { lineProgress, terminalProgress } from "../views/preview-progress.ts";
 import { reportLines } from "../views/report-lines.ts";
 import { openPullRequest } from "./pull-requests.ts";
 
 /** The options of `preview` for more than one stack. */
-export interface PreviewManyOptions extends Omit<Overrides, "reportUrl"> {
+export interface PreviewManyOptions extends Overrides {
   readonly all?: true;
   readonly changed?: string;
   readonly stacks?: readonly string[];
@@ -31,7 +29,6 @@ export interface PreviewManyOptions extends Omit<Overrides, "reportUrl"> {
   readonly report?: string;
   readonly markdown?: string;
   readonly comment?: true;
-  readonly reportUrl?: string;
   readonly expectNoChanges?: boolean;
   readonly workDir?: string;
 }
@@ -60,7 +57,7 @@ interface Run {
 
 async function previewed(options: PreviewManyOptions, { rules, target, comment }: Run) {
   const begin = Date.now();
-  const workDir = resolve(options.workDir ?? (existsSync("Pulumi.yaml") ? "." : PACKAGE));
+  const workDir = workFolder(options.workDir) ?? PACKAGE;
   const selection = await selected(options, workDir);
   console.error(`previewing ${selection.stacks.length} stacks (${selection.why})`);
   const formerly = await formerSettings();
@@ -109,7 +106,7 @@ async function write(
   const { json, report: file, markdown } = options;
   const text = JSON.stringify(report, undefined, 2);
   const reportUrl = options.reportUrl ?? target?.runUrl;
-  const rendered = renderReport(report, { ...(reportUrl && { reportUrl }) });
+  const rendered = renderReport(report, { reportUrl });
   if (file !== undefined) await writeFile(file, `${text}\n`);
   if (markdown !== undefined) await writeFile(markdown, rendered);
   if (json) console.log(text);

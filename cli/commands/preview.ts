@@ -8,8 +8,7 @@ import { countOfChanges } from "../text.ts";
 import { previewMany, type PreviewManyOptions } from "./preview-many.ts";
 import { addPullRequestOptions } from "./pull-requests.ts";
 
-type Options = CommonOptions &
-  PreviewManyOptions & { readonly config?: ConfigOption; readonly expectNoChanges?: boolean };
+type Options = CommonOptions & PreviewManyOptions & { readonly config?: ConfigOption };
 
 export function addPreview(program: Command): void {
   const command = program

@@ -2,9 +2,8 @@ import { connectionSecrets } from "../../core/connections.ts";
 import type { PropertyChange } from "../../core/previews/model.ts";
 import { propertyChanges } from "../../core/previews/property-changes.ts";
 import { nameOf, type Step } from "../../core/previews/step.ts";
-import { cutMiddle } from "../../core/previews/text.ts";
-import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
-import { paint, plannedSign, printable, resourceWithPurpose, verb } from "../text.ts";
+import { count, cutMiddle } from "../../core/previews/text.ts";
+import { isGroup, paint, plannedSign, printable, resourceWithPurpose, verb } from "../text.ts";
 
 /** In characters. */
 const MAX_VALUE = 200;
@@ -32,16 +31,15 @@ export class Differences {
   details(): string[] {
     const steps = [...this.#steps.values()].filter(
       ({ type, op, custom }) =>
-        (custom || (type === SETTINGS_RECORD && op === "update")) &&
+        !isGroup({ component: !custom, type, op }) &&
         !type.startsWith("pulumi:") &&
         (op === "delete" || WITH_VALUES.includes(op)),
     );
     return steps.flatMap((step) => {
       const op = step.op === "replace" ? "create-replacement" : step.op;
       const name = nameOf(step.urn);
-      const doing = verb(op, "would") ?? op;
       return [
-        `${plannedSign(op)} ${doing} ${resourceWithPurpose({ ...step, name })}`,
+        `${plannedSign(op)} ${verb(op, "would")} ${resourceWithPurpose({ ...step, name })}`,
         ...linesOf(step),
       ];
     });
@@ -51,18 +49,25 @@ export class Differences {
 function linesOf(step: Step): string[] {
   if (!WITH_VALUES.includes(step.op)) return [];
   const { properties, moreProperties } = propertyChanges(step, connectionSecrets());
+  return propertyLines(properties, moreProperties);
+}
+
+/** A line for each property, and one that counts those that are not listed. */
+export function propertyLines(properties: readonly PropertyChange[], more: number): string[] {
   const lines = properties.map((property) => `    ${propertyText(property)}`);
-  return moreProperties > 0 ? [...lines, `    and ${moreProperties} more properties`] : lines;
+  return more > 0
+    ? [...lines, `    and ${count(more, "more property", "more properties")}`]
+    : lines;
 }
 
 /** `sizes.replicas: 1 => 2`, `+ paused: true` or `- paused: true`. */
-export function propertyText({ path, kind, replaces, ...values }: PropertyChange): string {
+function propertyText({ path, kind, replaces, ...values }: PropertyChange): string {
   const [before, after] = [values.old, values.new].map((value) =>
     printable(cutMiddle(value ?? "", MAX_VALUE)),
   );
   const name = printable(path);
-  const why = replaces ? paint("magenta", " (replaces)") : "";
-  if (kind === "add") return `${paint("green", `+ ${name}: ${after}`)}${why}`;
-  if (kind === "delete") return `${paint("red", `- ${name}: ${before}`)}${why}`;
-  return `${paint("yellow", `${name}:`)} ${before} => ${after}${why}`;
+  const effect = replaces ? paint("magenta", " (replaces)") : "";
+  if (kind === "add") return `${paint("green", `+ ${name}: ${after}`)}${effect}`;
+  if (kind === "delete") return `${paint("red", `- ${name}: ${before}`)}${effect}`;
+  return `${paint("yellow", `${name}:`)} ${before} => ${after}${effect}`;
 }

@@ -7,16 +7,16 @@ import { OperationText, type Subject, type View } from "./view.ts";
 /** For a terminal: what is done stays as lines, and what is under way moves below them. */
 export function liveView(subject: Subject, screen: Screen): View {
   const text = new OperationText(subject);
-  const active = new Map<string, Row>();
-  const waits = new Map<string, string>();
+  /** The resources in progress, by URN. */
+  const active = new Map<string, Row & { readonly wait?: string }>();
   const begin = Date.now();
   let phase = "starting";
 
   function draw() {
-    const rows = [...active].map(([urn, row]) => {
-      const why = waits.get(urn);
-      return why === undefined ? row : { ...row, text: `${row.text}: ${why}` };
-    });
+    const rows = [...active.values()].map(({ text: doing, wait, since }) => ({
+      text: wait === undefined ? doing : `${doing}: ${wait}`,
+      since,
+    }));
     const whole = { text: `${subject.operation} of ${subject.stack}: ${phase}`, since: begin };
     screen.rows(rows.length > 0 ? rows : [whole]);
   }
@@ -24,7 +24,6 @@ export function liveView(subject: Subject, screen: Screen): View {
   function track(event: OperationEvent) {
     if (event.event === "diagnostic" || event.event === "summary" || event.component) return;
     const doing = verb(event.op, "now");
-    waits.delete(event.urn);
     if (event.event !== "resourceStarted") active.delete(event.urn);
     else if (doing !== undefined) {
       active.set(event.urn, { text: `${doing} ${resourceText(event)}`, since: Date.now() });
@@ -40,8 +39,9 @@ export function liveView(subject: Subject, screen: Screen): View {
     },
     step: (step) => text.differences.add(step),
     status({ urn, message }: Status) {
+      const row = urn === undefined ? undefined : active.get(urn);
       if (urn === undefined) phase = message;
-      else if (active.has(urn)) waits.set(urn, message);
+      else if (row) active.set(urn, { ...row, wait: message });
       draw();
     },
     note: (note) => screen.print(note),

@@ -2,7 +2,7 @@ import { groupStacks, type Group } from "../../core/previews/group.ts";
 import type { Change, Report } from "../../core/previews/model.ts";
 import { count } from "../../core/previews/text.ts";
 import { durationText, errorText, paint, plannedSign, printable, resourceText } from "../text.ts";
-import { propertyText } from "./differences.ts";
+import { propertyLines } from "./differences.ts";
 
 /** How much of a group a terminal shows; the report's files have the rest. */
 const MAX = { stacks: 8, changes: 30, properties: 12 } as const;
@@ -26,6 +26,7 @@ export function reportLines(report: Report): string[] {
 function groupLines({ stacks, findings, errors, changes }: Group): string[] {
   const names = stacks.slice(0, MAX.stacks).join(", ");
   const more = stacks.length - MAX.stacks;
+  const hidden = changes.length - MAX.changes;
   const title = more > 0 ? `${names} and ${more} more` : names;
   return [
     `  ${paint("cyan", printable(title))}`,
@@ -33,32 +34,24 @@ function groupLines({ stacks, findings, errors, changes }: Group): string[] {
       const text = printable(`${rule}: ${message}`);
       return blocks ? paint("red", `    ✗ ${text} (blocks)`) : paint("yellow", `    ! ${text}`);
     }),
-    ...errors.flatMap(({ code, urn, message }) =>
-      errorText({ code, ...(urn !== undefined && { urn }), message })
+    ...errors.flatMap((error) =>
+      errorText(error)
         .split("\n")
         .map((line, at) => paint("red", `    ${at === 0 ? "✗" : " "} ${printable(line)}`)),
     ),
-    ...limited(changes, MAX.changes, changeLines, "change").map((line) => `    ${line}`),
+    ...changes
+      .slice(0, MAX.changes)
+      .flatMap(changeLines)
+      .map((line) => `    ${line}`),
+    ...(hidden > 0 ? [`    and ${count(hidden, "more change")}`] : []),
   ];
 }
 
 function changeLines(change: Change): string[] {
-  const { op, urn, type, name, properties, moreProperties } = change;
-  const hidden = properties.length - Math.min(properties.length, MAX.properties) + moreProperties;
+  const shown = change.properties.slice(0, MAX.properties);
+  const more = change.properties.length - shown.length + change.moreProperties;
   return [
-    `${plannedSign(op)} ${op} ${printable(resourceText({ urn, type, name }))}`,
-    ...properties.slice(0, MAX.properties).map((property) => `    ${propertyText(property)}`),
-    ...(hidden > 0 ? [`    and ${hidden} more properties`] : []),
+    `${plannedSign(change.op)} ${change.op} ${printable(resourceText(change))}`,
+    ...propertyLines(shown, more),
   ];
-}
-
-function limited<T>(
-  items: readonly T[],
-  max: number,
-  lines: (item: T) => string[],
-  noun: string,
-): string[] {
-  const more = items.length - max;
-  const shown = items.slice(0, max).flatMap(lines);
-  return more > 0 ? [...shown, `and ${count(more, `more ${noun}`)}`] : shown;
 }

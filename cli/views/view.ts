@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Status } from "../../automation/engine/events.ts";
+import type { Status } from "../../automation/engine/events.ts";
 import {
   type Changes,
   NO_CHANGES,
@@ -7,10 +7,11 @@ import {
   type Outcome,
 } from "../../core/operation.ts";
 import type { Step } from "../../core/previews/step.ts";
-import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
+import { count } from "../../core/previews/text.ts";
 import {
   changesText,
   durationText,
+  isGroup,
   outputLines,
   type outputTree,
   paint,
@@ -78,7 +79,7 @@ export class OperationText {
   readonly #subject: Subject;
   #shown: Changes = NO_CHANGES;
   #groups = 0;
-  /** A preview reports each component twice; its URN here tells the second time. */
+  /** URNs of the components that were counted: a preview reports each of them twice. */
   readonly #components = new Set<string>();
   #touched = false;
 
@@ -89,7 +90,7 @@ export class OperationText {
   /** The lasting lines for an event; none if it says nothing to a person. */
   lines(event: OperationEvent): string[] {
     if (event.event === "diagnostic") {
-      if (event.severity === "error") return [];
+      if (event.severity === "error") return []; // the outcome has it too
       return event.severity === "warning"
         ? [paint("yellow", `! ${event.message}`)]
         : [paint("dim", `· ${event.message}`)];
@@ -140,8 +141,9 @@ export class OperationText {
     const what = `${isPlan ? `preview of the ${operation}` : operation} of ${stack}`;
     const time = durationText(durationMs);
     const counts = this.#counts(outcome);
-    if (result === "failed")
+    if (result === "failed") {
       return [paint("red", `${what} failed after ${time}${this.#before(counts)}`)];
+    }
     if (result === "cancelled") {
       return [
         paint("yellow", `${what} stopped after ${time}${this.#before(counts)}`),
@@ -161,10 +163,8 @@ export class OperationText {
   #counts({ changes }: Outcome): string {
     const { tense } = this.#subject;
     if (isDeepStrictEqual(this.#shown, NO_CHANGES)) return changesText(changes, tense);
-    const count = this.#groups;
-    const which = count === 1 ? "1 component that groups" : `${count} components that group`;
-    const others = count > 0 ? ` (and ${which} them)` : "";
-    return changesText(this.#shown, tense) + others;
+    const groups = count(this.#groups, "component that groups", "components that group");
+    return changesText(this.#shown, tense) + (this.#groups > 0 ? ` (and ${groups} them)` : "");
   }
 
   /** What a failed or stopped operation had done by then. */
@@ -187,19 +187,3 @@ const COUNTED_AS: Readonly<Partial<Record<string, keyof Changes>>> = {
 };
 
 const DONE_COLOURS: Partial<Record<string, Style>> = { delete: "red", "delete-replaced": "red" };
-
-/**
- * True for a component, which only groups other resources. An update of the settings record is shown all
- * the same: it may be the only change.
- */
-function isGroup({
-  component,
-  type,
-  op,
-}: {
-  component: boolean;
-  type: string;
-  op: string;
-}): boolean {
-  return component && !(type === SETTINGS_RECORD && op === "update");
-}

@@ -26,7 +26,7 @@ export interface Review {
 }
 
 /** The reviewers whose approval may count, and why the others' does not. */
-export interface Approvers {
+interface Approvers {
   /** The caller must still ask the host whether they can write to the repository now. */
   readonly possible: readonly string[];
   readonly refused: readonly string[];

@@ -1,17 +1,17 @@
-import type { Change, Operation } from "./model.ts";
+import type { Change } from "./model.ts";
 import { runningImages, withoutRunningImage } from "./noise.ts";
 import { propertyChanges } from "./property-changes.ts";
 import { safeText } from "./sensitive.ts";
 import { nameOf, type Step } from "./step.ts";
 
 /** The changes of one stack's preview, and the number of resources that stay unchanged. */
-export interface StackChanges {
+interface StackChanges {
   readonly changes: Change[];
   readonly unchanged: number;
 }
 
 /** The engine reports a replacement in up to three steps; `replace` has both states. */
-const OPERATION: Readonly<Partial<Record<string, Operation>>> = {
+const CHANGE_OP: Readonly<Partial<Record<string, Change["op"]>>> = {
   create: "create",
   update: "update",
   delete: "delete",
@@ -23,7 +23,7 @@ const OPERATION: Readonly<Partial<Record<string, Operation>>> = {
 };
 
 /** The order in a report: replacements and deletions first. */
-const ORDER: readonly Operation[] = ["replace", "delete", "create", "import", "update"];
+const ORDER: readonly Change["op"][] = ["replace", "delete", "create", "import", "update"];
 
 /** Derives the changes of one stack from its preview's steps, without secrets and noise. */
 export function stackChanges(steps: readonly Step[], secrets: readonly string[]): StackChanges {
@@ -31,7 +31,7 @@ export function stackChanges(steps: readonly Step[], secrets: readonly string[])
   const images = runningImages(objects);
   const changes: Change[] = [];
   for (const step of objects) {
-    const op = OPERATION[step.op];
+    const op = CHANGE_OP[step.op];
     if (!op) continue;
     const change = withoutRunningImage(changeOf(step, op, secrets), images);
     if (change) changes.push(change);
@@ -52,7 +52,7 @@ export function realSteps(steps: readonly Step[]): Step[] {
   return [...byUrn.values()];
 }
 
-function changeOf(step: Step, op: Operation, secrets: readonly string[]): Change {
+function changeOf(step: Step, op: Change["op"], secrets: readonly string[]): Change {
   const differs = op === "update" || op === "replace";
   const { properties, moreProperties } = differs
     ? propertyChanges(step, secrets)

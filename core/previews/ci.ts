@@ -1,4 +1,4 @@
-import { problems, type InfraError } from "../errors.ts";
+import { problems } from "../errors.ts";
 
 /** A pull request and its location. */
 export interface PullRequestTarget {
@@ -44,11 +44,8 @@ export function commentTarget(
   headOfEvent?: string,
 ): CommentTarget {
   const values = collected(env, overrides, headOfEvent);
-  const { target, wrong } = targetOf(values);
   const { commit = "" } = values;
-  if (!COMMIT.test(commit)) wrong.push(`--commit: "${commit}" is not a full commit SHA`);
-  if (wrong.length > 0 || !target) throw unknown(wrong);
-  return { ...target, commit };
+  return { ...targetOf(values, commit), commit };
 }
 
 /**
@@ -59,16 +56,10 @@ export function pullRequestTarget(
   env: Environment,
   overrides: Overrides = {},
 ): PullRequestTarget & { readonly commit?: string } {
-  const { target, wrong } = targetOf(collected(env, overrides, undefined));
   const { commit } = overrides;
-  if (commit !== undefined && !COMMIT.test(commit)) {
-    wrong.push(`--commit: "${commit}" is not a full commit SHA`);
-  }
-  if (wrong.length > 0 || !target) throw unknown(wrong);
+  const target = targetOf(collected(env, overrides, undefined), commit);
   return { ...target, ...(commit !== undefined && { commit }) };
 }
-
-const COMMIT = /^[0-9a-f]{40,64}$/;
 
 function collected(env: Environment, overrides: Overrides, head: string | undefined): Overrides {
   const ci =
@@ -79,10 +70,8 @@ function collected(env: Environment, overrides: Overrides, head: string | undefi
   return { ...ci, ...Object.fromEntries(filled) };
 }
 
-function targetOf(values: Overrides): {
-  readonly target: PullRequestTarget | undefined;
-  readonly wrong: string[];
-} {
+/** Reads the target, and checks the commit if there is one. */
+function targetOf(values: Overrides, commit: string | undefined): PullRequestTarget {
   const { forge: kind, forgeUrl = "", repository = "", pullRequest = "", reportUrl } = values;
   const forge = kind === "forgejo" ? "gitea" : kind;
   const [, owner = "", name = ""] = /^([^/\s]+)\/([^/\s]+)$/.exec(repository) ?? [];
@@ -93,13 +82,17 @@ function targetOf(values: Overrides): {
     ...(/^https?:\/\/\S+$/.test(forgeUrl) ? [] : [`--forge-url: "${forgeUrl}" is not a URL`]),
     ...(owner === "" ? [`--repository: "${repository}" is not of the form owner/name`] : []),
     ...(/^[1-9]\d*$/.test(pullRequest) ? [] : [`--pull-request: "${pullRequest}" is not a number`]),
+    ...(commit === undefined || /^[0-9a-f]{40,64}$/.test(commit)
+      ? []
+      : [`--commit: "${commit}" is not a full commit SHA`]),
   ];
   if (wrong.length > 0 || (forge !== "gitea" && forge !== "github")) {
-    return { target: undefined, wrong };
+    const head = "The pull request is unknown. Set it by CI's variables or these options:";
+    throw problems("RDEV_SETTINGS", head, wrong);
   }
   const url = forgeUrl.replace(/\/+$/, "");
   const web = forge === "github" ? githubWeb(url) : url;
-  const target: PullRequestTarget = {
+  return {
     forge,
     url: forge === "github" ? githubApi(url) : url,
     owner,
@@ -108,12 +101,6 @@ function targetOf(values: Overrides): {
     number: Number(pullRequest),
     runUrl: reportUrl,
   };
-  return { target, wrong };
-}
-
-function unknown(wrong: readonly string[]): InfraError {
-  const head = "The pull request is unknown. Set it by CI's variables or these options:";
-  return problems("RDEV_SETTINGS", head, wrong);
 }
 
 /** https://woodpecker-ci.org/docs/usage/environment */

@@ -1,8 +1,7 @@
 import { z } from "zod";
 
 /** What `up` would do to a resource. */
-export const OPERATIONS = ["replace", "delete", "create", "update", "import"] as const;
-export type Operation = (typeof OPERATIONS)[number];
+export const CHANGE_OPS = ["replace", "delete", "create", "update", "import"] as const;
 
 /** A property's value as text. A secret is `[secret]`; a value known only after the update is `computed`. */
 const value = z.string().meta({ description: "as text; a long value is cut in its middle" });
@@ -16,7 +15,7 @@ const property = z.object({
 });
 
 const change = z.object({
-  op: z.enum(OPERATIONS),
+  op: z.enum(CHANGE_OPS),
   urn: z.string(),
   type: z.string(),
   name: z.string(),

@@ -18,7 +18,7 @@ export const POLICIES = {
   "settings-changed": "A project's config differs from what its last up was made with.",
 } as const;
 
-export type PolicyName = keyof typeof POLICIES;
+type PolicyName = keyof typeof POLICIES;
 
 /** The default of `--block`. */
 export const DEFAULT_BLOCK = "database-lost,repository-lost,plain-secret";
@@ -78,7 +78,7 @@ export function findings(steps: readonly Step[], context: Context): Finding[] {
   });
   const others = realSteps(steps).flatMap((step) => {
     const urn = safeText(step.urn, secrets);
-    const told = judge(step, context).map((judgement) => finding(step, judgement));
+    const judged = judge(step, context).map((judgement) => finding(step, judgement));
     const blocked = rules.operations
       .filter(({ op, type }) => op === operationOf(step) && isType(step.type, type))
       .map(({ op, type }) => ({
@@ -87,7 +87,7 @@ export function findings(steps: readonly Step[], context: Context): Finding[] {
         message: `${typeText(step.type)} ${nameOf(urn)}: ${op} is set to block.`,
         blocks: true,
       }));
-    return [...told, ...blocked];
+    return [...judged, ...blocked];
   });
   return [...settings, ...others];
 }

@@ -17,7 +17,7 @@ import { cutMiddle, cutPair, MAX_VALUE } from "./text.ts";
 const MAX_PROPERTIES = 200;
 const MAX_PATH = 300;
 
-export interface PropertyChanges {
+interface PropertyChanges {
   readonly properties: PropertyChange[];
   /** How many are not listed. */
   readonly moreProperties: number;
@@ -42,9 +42,9 @@ export function propertyChanges(step: Step, secrets: readonly string[]): Propert
 }
 
 function differences(step: Step): Difference[] {
-  const told = Object.entries(step.detailedDiff ?? {});
-  if (told.length > 0) {
-    return told.map(([text, { diffKind, inputDiff }]) => {
+  const reported = Object.entries(step.detailedDiff ?? {});
+  if (reported.length > 0) {
+    return reported.map(([text, { diffKind, inputDiff }]) => {
       const path = parsed(text);
       const [first, second] = [step.old?.outputs, step.old?.inputs];
       const [before, other] = inputDiff ? [second, first] : [first, second];
@@ -70,8 +70,7 @@ type Compared = Omit<Difference, "replaces">;
 
 function compare(path: Path, before: unknown, after: unknown): Compared[] {
   if (isDeepStrictEqual(before, after)) return [];
-  const inside = isRecord(before) && isRecord(after) && !isSecret(before) && !isSecret(after);
-  if (inside) {
+  if (isRecord(before) && isRecord(after) && !isSecret(before) && !isSecret(after)) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...keys].flatMap((key) => compare([...path, key], before[key], after[key]));
   }

@@ -3,6 +3,7 @@ import { groupStacks, isDestructive, type Group } from "./group.ts";
 import { code, link } from "./markdown.ts";
 import type { Change, Finding, PropertyChange, Report, Verdict } from "./model.ts";
 import { summaryLine } from "./report.ts";
+import { nameOf, typeOf } from "./step.ts";
 import { count, cutMiddle } from "./text.ts";
 
 /** How much of a group the Markdown shows; the JSON report has everything. */
@@ -20,7 +21,7 @@ const MAX_ERROR = 1_000;
 /** The smallest limit that any report fits in, in characters. */
 export const MIN_LIMIT = 4_000;
 
-export interface RenderOptions {
+interface RenderOptions {
   /** In UTF-16 characters, at least MIN_LIMIT. Default: no limit. */
   readonly limit?: number;
   /** The URL of the whole report. */
@@ -104,8 +105,8 @@ function groupText(group: Group, open: boolean): string {
     ...some(group.findings, MAX.findings, findingText),
     ...some(group.errors, MAX.errors, ({ code: kind, message, urn }) => {
       const where = urn === undefined ? "" : ` (${resource(urn)})`;
-      const said = code(cutMiddle(message, MAX_ERROR));
-      return `- ${kind === undefined ? "" : `${code(kind)} `}${said}${where}`;
+      const text = code(cutMiddle(message, MAX_ERROR));
+      return `- ${kind === undefined ? "" : `${code(kind)} `}${text}${where}`;
     }),
     ...some(group.changes, MAX.changes, changeText),
   ].filter((line) => line !== "");
@@ -115,19 +116,19 @@ function groupText(group: Group, open: boolean): string {
 /** A group on one line. */
 function briefText(group: Group): string {
   const grave = group.changes.filter(isDestructive).slice(0, 3).map(changeTitle);
-  const told = grave.length > 0 ? ` (${grave.join(", ")})` : "";
-  return `- ${headline(group)}${told}\n`;
+  const detail = grave.length > 0 ? ` (${grave.join(", ")})` : "";
+  return `- ${headline(group)}${detail}\n`;
 }
 
 /** `37 stacks: 1 replaced, 2 updated`. HTML, because Markdown is not parsed inside a summary. */
 function headline(group: Group): string {
   const [first = ""] = group.stacks;
-  const who =
+  const stacks =
     group.stacks.length === 1 ? name(first) : `<b>${count(group.stacks.length, "stack")}</b>`;
-  return `${who}: ${what(group)}`;
+  return `${stacks}: ${contents(group)}`;
 }
 
-function what({ changes, findings, errors }: Group): string {
+function contents({ changes, findings, errors }: Group): string {
   if (errors.length > 0) {
     const [{ code: kind, message } = { message: "" }] = errors;
     return code(kind ?? cutMiddle(message.split("\n")[0] ?? "", MAX.name));
@@ -140,7 +141,7 @@ function what({ changes, findings, errors }: Group): string {
     return [op === "replace" || op === "delete" ? `<b>${text.toUpperCase()}</b>` : text];
   });
   const [only] = changes;
-  const single = changes.length === 1 && only ? `, ${type(only)} ${name(only.name)}` : "";
+  const single = changes.length === 1 && only ? `, ${type(only.type)} ${name(only.name)}` : "";
   const parts = [...(blocking > 0 ? [`<b>${blocking} blocking</b>`] : []), ...counts];
   return parts.length > 0 ? parts.join(", ") + single : count(findings.length, "finding");
 }
@@ -171,31 +172,31 @@ function changeText(change: Change): string {
   return [
     `- ${changeTitle(change)}`,
     ...lines,
-    ...(more > 0 ? [`  - and ${count(more, "more property").replace(/ys$/, "ies")}`] : []),
+    ...(more > 0 ? [`  - and ${count(more, "more property", "more properties")}`] : []),
   ].join("\n");
 }
 
 function changeTitle(change: Change): string {
-  const { op, name: called } = change;
+  const { op } = change;
   const verb = isDestructive(change) ? `⛔ <b>${op.toUpperCase()}</b>` : op;
-  return `${verb} ${type(change)} ${name(called)}`;
+  return `${verb} ${type(change.type)} ${name(change.name)}`;
 }
 
 function propertyText({ path, kind, replaces, old: before, new: after }: PropertyChange): string {
   const from = value(before);
   const to = value(after);
-  const why = replaces ? " **(replaces)**" : "";
-  if (kind === "add") return `${code(path)} added: ${to}${why}`;
-  if (kind === "delete") return `${code(path)} removed, was ${from}${why}`;
-  return `${code(path)}: ${from} → ${to}${why}`;
+  const effect = replaces ? " **(replaces)**" : "";
+  if (kind === "add") return `${code(path)} added: ${to}${effect}`;
+  if (kind === "delete") return `${code(path)} removed, was ${from}${effect}`;
+  return `${code(path)}: ${from} → ${to}${effect}`;
 }
 
 function value(text: string | undefined): string {
   return code(cutMiddle(text ?? "", MAX_VALUE));
 }
 
-function type(change: Pick<Change, "type">): string {
-  return code(cutMiddle(typeText(change.type), MAX.name));
+function type(text: string): string {
+  return name(typeText(text));
 }
 
 function name(text: string): string {
@@ -204,8 +205,7 @@ function name(text: string): string {
 
 /** The type and the name in a URN. */
 function resource(urn: string): string {
-  const [, , types = "", ...rest] = urn.split("::");
-  return `${type({ type: types.split("$").at(-1) ?? "" })} ${name(rest.join("::"))}`;
+  return `${type(typeOf(urn))} ${name(nameOf(urn))}`;
 }
 
 function some<T>(items: readonly T[], max: number, text: (item: T) => string): string[] {

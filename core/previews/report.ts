@@ -76,8 +76,8 @@ export function summaryLine({ totals }: Pick<Report, "totals">): string {
     [totals.import, "imported"],
     [totals.update, "updated"],
   ];
-  const told = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
+  const counts = parts.filter(([number]) => number > 0).map((part) => part.join(" "));
   const stacks = count(totals.stacks, "stack");
-  if (told.length === 0) return `no changes in ${stacks}`;
-  return `${told.join(", ")}; ${totals.changed} of ${stacks} would change`;
+  if (counts.length === 0) return `no changes in ${stacks}`;
+  return `${counts.join(", ")}; ${totals.changed} of ${stacks} would change`;
 }

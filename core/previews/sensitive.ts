@@ -19,7 +19,7 @@ const SECRET_PROPERTIES = ["data", "stringData"];
 const URL_PASSWORD = /\b([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi;
 
 /** Shown for a value that is known only after the update. */
-export const COMPUTED_TEXT = "computed";
+const COMPUTED_TEXT = "computed";
 
 /** Removes secrets from a value: marked ones, those that look like one, and those of connections. */
 export function safeValue(

@@ -21,11 +21,16 @@ export interface State {
 
 export type Properties = Readonly<Record<string, unknown>>;
 
-export interface PathDiff {
+interface PathDiff {
   /** `add`, `delete` or `update`, with `-replace` if it requires a replacement. */
   readonly diffKind: string;
   /** Whether the old value is in the inputs instead of the outputs. */
   readonly inputDiff: boolean;
+}
+
+/** The type in a URN, without its parents' types; empty for a text that is not a URN. */
+export function typeOf(urn: string): string {
+  return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }
 
 /** The logical name, which is the last part of a URN. */

@@ -39,6 +39,6 @@ function trimStart(text: string): string {
 }
 
 /** `1 stack`, `2 stacks`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
 }

@@ -12,9 +12,9 @@ import { type Ran, runCli } from "./run-cli.ts";
 /** `rdev-infra service` as a process, on a free port. */
 async function startService(variables: Record<string, string>) {
   let child: ChildProcess | undefined;
-  let ended: Promise<Ran> | undefined;
+  let run: Promise<Ran> | undefined;
   const url = await new Promise<string>((resolve, reject) => {
-    ended = runCli(["service"], {
+    run = runCli(["service"], {
       variables: { RDEV_INFRA_PLATFORM: PLATFORM, RDEV_INFRA_LISTEN: "127.0.0.1:0", ...variables },
       onOutput(stdout, running) {
         child = running;
@@ -22,18 +22,18 @@ async function startService(variables: Record<string, string>) {
         if (found) resolve(found);
       },
     });
-    ended.then(({ stderr }) => reject(new Error(stderr)), reject);
+    run.then(({ stderr }) => reject(new Error(stderr)), reject);
   });
   return {
     url,
     async stop(): Promise<Ran> {
       child?.kill("SIGTERM");
-      return ended!;
+      return run!;
     },
   };
 }
 
-describe("rdev-infra service, keys, projects and operations", function () {
+describe("rdev-infra, with a running service", function () {
   this.timeout(400_000);
   let test: TestStore;
   let service: Awaited<ReturnType<typeof startService>>;
@@ -72,7 +72,7 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.ok(!`${stdout}${stderr}`.includes(key.slice(21)), "the log holds the key");
   });
 
-  it("make keys, list them without what is secret, and revoke them", async () => {
+  it("creates keys, lists them without their secrets, and revokes them", async () => {
     const args = ["--name", "shop-ci", "--role", "operator", "--project", "shop"];
     const made = await run("keys", "create", ...args, "--expires", "90d");
     assert.equal(made.code, 0, made.stderr);
@@ -87,8 +87,8 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.equal((await run("keys", "create", "--name", "x", "--role", "root")).code, 2);
   });
 
-  it("make keys as a user without a name, which a container may run as", async () => {
-    // What `os.userInfo` does where the user id is in no list of users.
+  it("creates keys as a user without a name, as a container may run", async () => {
+    // `os.userInfo` throws if the user id has no entry in the list of users.
     const nameless =
       'import os from "node:os"; import { syncBuiltinESMExports } from "node:module"; ' +
       'os.userInfo = () => { throw new Error("ENOENT"); }; syncBuiltinESMExports();';
@@ -101,7 +101,7 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.equal((await run("keys", "revoke", "nameless")).code, 0);
   });
 
-  it("create a project, show it, look at what a delete would delete, and delete it", async () => {
+  it("creates a project, shows it, updates it and destroys it", async () => {
     const slug = uniqueSlug();
     const args = [
       "projects",
@@ -146,7 +146,7 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.deepEqual([gone.code, /^RDEV_NOT_FOUND: /.test(gone.stderr)], [1, true]);
   });
 
-  it("do what the document of the API shows, command by command", async () => {
+  it("runs every command of the complete run in docs/api.md", async () => {
     const slug = uniqueSlug();
     const document = await readFile(new URL("../../docs/api.md", import.meta.url), "utf8");
     const [, script = ""] = /^## A complete run$.*?^```sh\n(.*?)^```$/ms.exec(document) ?? [];
@@ -176,7 +176,7 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.match(stdout, /"action":"project.destroy"/);
   });
 
-  it("tell what is wrong with a request, and with a key", async () => {
+  it("names the fault of a request, of a key and of the address", async () => {
     const wrong = await run("projects", "create", "My App", "--config", 'sizes={"replicas":99}');
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /^RDEV_REQUEST: [\s\S]*body #\/sizes\/replicas: /);
@@ -193,7 +193,7 @@ describe("rdev-infra service, keys, projects and operations", function () {
     assert.match(away.stderr, /^RDEV_UNREACHABLE: The API at /);
   });
 
-  it("show an operation to its end though the service restarts meanwhile", async () => {
+  it("follows an operation to its end across a restart of the service", async () => {
     const slug = uniqueSlug();
     const { url } = service;
     const database = { DATABASE_URL: test.url, DATABASE_OWNER_URL: test.ownerUrl };

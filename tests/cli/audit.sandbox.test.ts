@@ -14,20 +14,20 @@ describe("rdev-infra audit", () => {
   });
   after(() => test.drop());
 
-  it("asks for the database by the name of its variable, and for its migration", async () => {
+  it("names the variable of a missing database, and the command that migrates it", async () => {
     const unset = await run(["audit", "list"], { DATABASE_URL: undefined });
     assert.equal(unset.code, 2);
     assert.match(unset.stderr, /DATABASE_URL is missing/);
     const unmigrated = await run(["audit", "verify"]);
     assert.equal(unmigrated.code, 1);
     assert.match(unmigrated.stderr, /^RDEV_STORE: .*rdev-infra store migrate/);
-    // Before anything is sent: else it would be sent again and again.
+    // The refusal comes before anything is sent: it could not be marked as shipped.
     const unshipped = await run(["audit", "ship", "staging", "--once"]);
     assert.equal(unshipped.code, 1);
     assert.match(unshipped.stderr, /^RDEV_STORE: .*rdev-infra store migrate/);
   });
 
-  it("migrates as the owner, for the role of DATABASE_URL", async () => {
+  it("migrates as the owner and grants rights to the role of DATABASE_URL", async () => {
     const { code, stdout, stderr } = await run(["store", "migrate"], {
       DATABASE_OWNER_URL: test.ownerUrl,
     });
@@ -35,7 +35,7 @@ describe("rdev-infra audit", () => {
     assert.match(stdout, /^migrated: 001-projects\nmigrated: 002-citadel-tenant-id\n/);
   });
 
-  it("lists, ships and verifies, and names the first row that is broken", async () => {
+  it("lists, ships and verifies events, and names the first broken row", async () => {
     const log = new MultiWriter(test.store);
     const event = { action: "project.create", actor: "ada", component: "infra" };
     await log.record({ ...event, projectId: "shop", result: "started" });
@@ -92,9 +92,9 @@ describe("rdev-infra audit", () => {
     );
     assert.ok(gone.stderr.includes(`event 1, shipped to the environment ${shippedTo} at 20`));
     assert.ok(!gone.stdout.includes("the same"), gone.stdout);
-    const told = await run([...verifyCopy, "--json"], elsewhere);
-    assert.equal(told.code, 1);
-    const { missing } = JSON.parse(told.stdout) as { missing: Record<string, unknown> };
+    const compared = await run([...verifyCopy, "--json"], elsewhere);
+    assert.equal(compared.code, 1);
+    const { missing } = JSON.parse(compared.stdout) as { missing: Record<string, unknown> };
     assert.deepEqual([missing["count"], missing["first"], missing["tenant"]], [3, 1, shippedTo]);
     await emptied.close();
 
@@ -112,7 +112,7 @@ describe("rdev-infra audit", () => {
     assert.match(broken.stderr, /^RDEV_AUDIT: event 2 is broken: its content does not match/);
   });
 
-  it("refuses what is no time or no number", async () => {
+  it("refuses a malformed time or number", async () => {
     for (const args of [
       ["list", "--last", "soon"],
       ["list", "--limit", "0"],

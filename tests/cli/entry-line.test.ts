@@ -22,7 +22,7 @@ describe("entryLine", () => {
     );
   });
 
-  it("lets no log line steer the terminal, or look like two", () => {
+  it("escapes control characters, so a log line can neither control the terminal nor look like two", () => {
     const nasty = fc.string({
       unit: fc.constantFrom("\x1b", "[31m", "\n", "\r", "\u009b", "\u202e", "a"),
     });

@@ -21,7 +21,7 @@ describe("rdev-infra operations follow", () => {
   });
   afterEach(() => mock.restoreAll());
 
-  /** Each stream ends after so many seconds. An error stands for a stream that cannot be opened. */
+  /** A number is a stream that ends after so many seconds; an error is one that cannot be opened. */
   function api(...streams: readonly (number | Error | "end")[]): ApiClient {
     const left = [...streams];
     const events = async (): Promise<AsyncIterable<ServerSentEvent>> => {
@@ -38,7 +38,7 @@ describe("rdev-infra operations follow", () => {
     return { events } as Pick<ApiClient, "events"> as ApiClient;
   }
 
-  it("continues after a restart, however long the stream was silent before it", async () => {
+  it("reconnects after a restart, however long the stream was silent before", async () => {
     const client = api(600, new Error("ECONNREFUSED"), "end");
     const outcome = await follow(client, operationView(OPERATION), {});
     assert.equal(outcome.result, "succeeded");

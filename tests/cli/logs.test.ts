@@ -58,16 +58,16 @@ describe("rdev-infra logs", () => {
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Entry);
 
-  describe("finds for the plan's queries, word for word,", () => {
-    const whose = {
+  describe("runs the plan's queries word for word and", () => {
+    const scopes = {
       platform: ["--platform"],
       project: ["--project", "my-project"],
       group: ["--group", "projects"],
       organization: ["--all"],
     };
     for (const { cpl, scope, last, finds } of PLAN_QUERIES) {
-      const args = [cpl, ...whose[scope], ...(last ? ["--last", last] : [])];
-      it(`exactly what it should: ${args.join(" ")}`, async () => {
+      const args = [cpl, ...scopes[scope], ...(last ? ["--last", last] : [])];
+      it(`finds exactly the expected lines: ${args.join(" ")}`, async () => {
         const ran = await logs(...args, "--json");
         assert.equal(ran.code, 0, ran.stderr);
         assert.deepEqual(
@@ -80,7 +80,7 @@ describe("rdev-infra logs", () => {
     }
   });
 
-  it("shows lines for people, oldest first, and says what it leaves out", async () => {
+  it("prints the oldest line first, and says how many lines it left out", async () => {
     const { stdout, stderr, code } = await logs("component:http", "--platform", "--limit", "2");
     assert.equal(code, 0);
     assert.match(
@@ -131,13 +131,13 @@ describe("rdev-infra logs", () => {
     });
   }
 
-  it("shows no key, right or wrong, in its errors", async () => {
+  it("shows no key in its errors, whether or not it is well-formed", async () => {
     const planted = "ck_live_planted";
     for (const [key, said, code] of [
       [planted, /^RDEV_UNAUTHORIZED: Citadel refused CITADEL_API_KEY/, 1],
       [
         `${planted}\nX-Tenant-ID: a`,
-        /^RDEV_CONNECTION: [\s\S]*CITADEL_API_KEY holds white space/,
+        /^RDEV_CONNECTION: [\s\S]*CITADEL_API_KEY contains white space/,
         2,
       ],
     ] as const) {
@@ -151,7 +151,7 @@ describe("rdev-infra logs", () => {
   });
 
   describe("--follow", () => {
-    const say = async (from: number, to: number) => {
+    const ingest = async (from: number, to: number) => {
       const events = [];
       for (let at = from; at < to; at += 1) {
         const timestamp = new Date().toISOString();
@@ -161,24 +161,24 @@ describe("rdev-infra logs", () => {
     };
     const expected = (count: number) => Array.from({ length: count }, (_, at) => `line ${at}`);
 
-    it("goes on over broken connections without a gap or a doubled line", async () => {
-      await say(0, 3);
+    it("resumes after broken connections without a missing or repeated line", async () => {
+      await ingest(0, 3);
       const steps: ((child: ChildProcess) => Promise<void> | void)[] = [
-        () => say(3, 6),
+        () => ingest(3, 6),
         async () => {
           server.cutTails();
-          await say(6, 20);
+          await ingest(6, 20);
         },
         async () => {
-          // Gone for a while: what comes meanwhile is there afterwards.
+          // Citadel is away for a while; the lines that arrive meanwhile are shown afterwards.
           server.misbehave({ match: { path: /\/(tail|query)$/ }, reset: true, times: 3 });
           server.cutTails();
-          await say(20, 90);
+          await ingest(20, 90);
         },
         async () => {
           server.misbehave({ match: { path: /\/query$/ }, truncate: true, times: 1 });
           server.cutTails();
-          await say(90, 95);
+          await ingest(90, 95);
         },
         (child) => void child.kill("SIGINT"),
       ];
@@ -200,12 +200,12 @@ describe("rdev-infra logs", () => {
       assert.equal(ran.code, 130);
     }).timeout(60_000);
 
-    it("ends when who reads has gone", async () => {
+    it("ends when the reader of the pipe is gone", async () => {
       const ran = await runCli(["logs", "service:follow", "--platform", "--follow"], {
         variables: variables(),
         onOutput(_stdout, child) {
           child.stdout?.destroy();
-          void say(95, 100);
+          void ingest(95, 100);
         },
       });
       assert.equal(ran.code, 130);

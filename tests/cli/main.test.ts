@@ -28,7 +28,7 @@ describe("rdev-infra", () => {
       assert.match(stdout, new RegExp(`^ {2}${number} `, "m"));
   });
 
-  it("says in one sentence that Node is too old, before it reads any TypeScript", async () => {
+  it("reports a Node that is too old before it loads any TypeScript", async () => {
     const { code, stdout, stderr } = await runCli(["slug", "x"], {
       nodeOptions: ["--no-experimental-strip-types"],
     });
@@ -75,7 +75,7 @@ describe("rdev-infra", () => {
     });
   }
 
-  it("gives programs the outcome, also of what did not start", async () => {
+  it("prints the outcome as JSON even for an operation that did not start", async () => {
     const { stdout } = await runCli(["preview", "Bad_Name", "--json"]);
     const lines = stdout.trim().split("\n");
     assert.equal(lines.length, 1);
@@ -89,7 +89,7 @@ describe("rdev-infra", () => {
     );
   });
 
-  it("says how to get Pulumi where there is none", async () => {
+  it("says how to get Pulumi if it is not on PATH", async () => {
     const variables = { ...NO_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE: "x", PATH: "/nonexistent" };
     const { code, stderr } = await runCli(["refresh", "staging"], { variables });
     assert.match(stderr, /^RDEV_PREREQUISITE: The command pulumi is not on PATH.*npm run sandbox/);

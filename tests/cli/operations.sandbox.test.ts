@@ -16,7 +16,7 @@ describe("rdev-infra, on the real engine", function () {
 
   after(() => folder.remove());
 
-  async function given(stack: string, readMs = 0) {
+  async function createStack(stack: string, readMs = 0) {
     const { workDir, variables } = folder;
     const program = () => {
       new Thing("thing", { readMs });
@@ -29,17 +29,17 @@ describe("rdev-infra, on the real engine", function () {
   const run = (args: readonly string[], options: RunOptions = {}) =>
     runCli([...args, "--work-dir", folder.workDir], { ...options, variables: folder.variables });
 
-  it("tells what it did in plain lines without a terminal, and the counts last", async () => {
-    await given("told");
-    const { code, stdout, stderr } = await run(["destroy", "told", "--yes"]);
+  it("prints plain lines without a terminal, and the counts last", async () => {
+    await createStack("gone");
+    const { code, stdout, stderr } = await run(["destroy", "gone", "--yes"]);
     assert.deepEqual([code, stderr], [0, ""]);
     const [first = "", last = ""] = stdout.trim().split("\n");
     assert.match(first, /^✓ deleted test:Thing thing {2}\d+\.\d s$/);
-    assert.match(last, /^destroy of told: 1 deleted in \d+\.\d s$/);
+    assert.match(last, /^destroy of gone: 1 deleted in \d+\.\d s$/);
   });
 
-  it("writes a line of JSON for each event, and the outcome last", async () => {
-    await given("counted");
+  it("prints a line of JSON for each event, and the outcome last", async () => {
+    await createStack("counted");
     const { code, stdout } = await run(["destroy", "counted", "--yes", "--remove", "--json"]);
     assert.equal(code, 0);
     const lines = stdout.trim().split("\n");
@@ -60,8 +60,8 @@ describe("rdev-infra, on the real engine", function () {
     assert.match(again.stderr, /^RDEV_ENGINE: The stack "counted" does not exist/);
   });
 
-  it("stops cleanly at an interrupt, exits with 130, and says how to go on", async () => {
-    await given("stopped", 2_000);
+  it("stops cleanly at an interrupt and exits with 130", async () => {
+    await createStack("stopped", 2_000);
     let interrupted = false;
     const { code, stdout, stderr } = await run(["refresh", "stopped", "--json"], {
       onOutput: (text, child) => {

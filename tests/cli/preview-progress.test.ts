@@ -4,19 +4,23 @@ import type { StackPreview } from "../../core/previews/model.ts";
 import { lineProgress, progressText, terminalProgress } from "../../cli/views/preview-progress.ts";
 
 const preview = (stack: string, error?: string): StackPreview => ({
-  ...{ stack, durationMs: 1, unchanged: 0, changes: [], findings: [] },
+  stack,
+  durationMs: 1,
+  unchanged: 0,
+  changes: [],
+  findings: [],
   result: error === undefined ? "succeeded" : "failed",
   errors: error === undefined ? [] : [{ message: error }],
 });
 const progress = (done: number, failed = 0) => ({ done, failed, total: 5, left: 42_000 });
 
-/** What a terminal shows in the end of what was written to it, where a line is erased as a whole. */
+/** The lines that a terminal shows after this output, which erases only whole lines. */
 function screen(written: string): string[] {
   return written.split("\n").map((line) => line.split(/\u001b\[1G\u001b\[2K/).at(-1) ?? "");
 }
 
 describe("progressText", () => {
-  it("tells what is done, what failed, and the time that is left", () => {
+  it("counts done and failed stacks, and estimates the time left", () => {
     assert.equal(progressText(progress(2)), "2 of 5 stacks previewed, about 42 s left");
     assert.equal(
       progressText(progress(2, 1)),
@@ -28,7 +32,7 @@ describe("progressText", () => {
 });
 
 describe("the progress of many previews", () => {
-  it("is one line of a terminal, below what stays", () => {
+  it("redraws one line on a terminal, below the failures and notes", () => {
     const terminal = Object.assign(new PassThrough({ encoding: "utf8" }), { columns: 80 });
     const read = () => screen(written);
     let written = "";
@@ -53,13 +57,13 @@ describe("the progress of many previews", () => {
     ]);
   });
 
-  it("is never wider than the terminal", () => {
+  it("never exceeds the width of the terminal", () => {
     const terminal = Object.assign(new PassThrough({ encoding: "utf8" }), { columns: 20 });
     terminalProgress(terminal).done(preview("staging.a"), progress(1));
     assert.equal(terminal.read(), "1 of 5 stacks previ");
   });
 
-  it("is a line now and then in a log, with each failure once, and the last one", () => {
+  it("prints a count every 10 s in a log, each failure once, and the last count", () => {
     let clock = 0;
     const lines: string[] = [];
     const view = lineProgress(

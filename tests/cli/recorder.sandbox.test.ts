@@ -20,8 +20,8 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
   before(async () => {
     folder = await makeEngineFolder();
     const { workDir, variables } = folder;
-    const settings = await sandboxPlatform(); // a destroy asks these servers what is left
-    // A platform that is up has made it: by it Citadel shows that the key sees the organization.
+    const settings = await sandboxPlatform(); // a destroy looks for leftovers on these servers
+    // A running platform has this environment. Finding it proves that the key sees the organization.
     await new Citadel().groups.put("projects");
     const program = () => {
       new Thing("thing");
@@ -42,7 +42,7 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     });
   const rows = () => listAudit(test.store, { limit: 100 });
 
-  it("say who did what, and what the plan's queries then find in Citadel", async () => {
+  it("record who did what, so that the plan's queries find it in Citadel", async () => {
     const refused = await run(["up", stack, "--yes", "--config", "colour=red"]);
     assert.equal(refused.code, 2);
     const refreshed = await run(["refresh", stack, "--actor", "ada@example.test"]);
@@ -76,8 +76,10 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     const { id: tenant } = await citadel.environments.create({ ...environment, metadata: {} });
     const shipped = await runCli(["audit", "ship", "staging", "--once"], {
       variables: {
-        ...{ DATABASE_URL: test.url, CITADEL_TENANT_ID: undefined },
-        ...{ CITADEL_URL: standIn.url, CITADEL_API_KEY: standIn.apiKey },
+        DATABASE_URL: test.url,
+        CITADEL_TENANT_ID: undefined,
+        CITADEL_URL: standIn.url,
+        CITADEL_API_KEY: standIn.apiKey,
       },
     });
     assert.equal(shipped.stdout, "8 shipped, 0 refused\n");
@@ -102,7 +104,7 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     await standIn.close();
   });
 
-  it("do nothing that cannot be recorded", async () => {
+  it("do nothing if the database cannot be reached", async () => {
     const down = Object.assign(new URL(test.url), { port: "1" }).href;
     for (const args of [
       ["destroy", stack, "--yes"],
@@ -115,13 +117,13 @@ describe("rdev-infra up, refresh and destroy, recorded", function () {
     }
   });
 
-  it("say what is wrong with DATABASE_URL before they ask anything", async () => {
+  it("report a malformed DATABASE_URL before they start", async () => {
     const { code, stdout, stderr } = await run(["refresh", stack], { DATABASE_URL: "mysql://x" });
     assert.deepEqual([code, stdout], [2, ""]);
     assert.match(stderr, /^RDEV_CONNECTION: [\s\S]*DATABASE_URL is not a URL/);
   });
 
-  it("work without DATABASE_URL, and record nothing", async () => {
+  it("run without DATABASE_URL and record nothing", async () => {
     const { stderr } = await run(["refresh", "staging.other"], { DATABASE_URL: undefined });
     assert.match(stderr, /^RDEV_ENGINE: The stack "staging\.other" does not exist/);
     assert.deepEqual(await rows(), []);

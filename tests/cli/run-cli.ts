@@ -10,10 +10,10 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** Beside this process's own; undefined unsets one. */
+  /** Added to this process's own; undefined unsets one. */
   readonly variables?: Readonly<Record<string, string | undefined>>;
   readonly nodeOptions?: readonly string[];
-  /** Called with what came on stdout so far. */
+  /** Called with stdout so far. */
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
 }
 

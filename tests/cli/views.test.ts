@@ -69,7 +69,7 @@ describe("texts", () => {
     assert.equal(errorText({ message: "no" }), "RDEV_ENGINE: no");
   });
 
-  it("name a command by the component that it works for, and say what it does", () => {
+  it("name a command by its component, and say what it does", () => {
     const type = "command:local:Command";
     const urn = `urn:pulumi:s::rdev::rdev:components:TemplateSeed$${type}::my-app`;
     const text = resourceWithPurpose({ urn, type, name: "my-app" });
@@ -77,7 +77,7 @@ describe("texts", () => {
     assert.equal(resourceWithPurpose(THING), "gitea:Repository my-app");
   });
 
-  it("show nested outputs as an indented tree, one value a line", () => {
+  it("show nested outputs as an indented tree, one value per line", () => {
     const outputs = {
       url: "https://x",
       settings: { domain: "x.test", workloads: [{ kind: "Deployment" }], sizes: { replicas: 2 } },
@@ -147,11 +147,11 @@ describe("linesView", () => {
     ]);
   });
 
-  it("takes the counts from the outcome where it saw no event", () => {
+  it("takes the counts from the outcome if it saw no event", () => {
     assert.equal(lines([])[0], "up of staging: 2 created, 1 replaced, 4 unchanged in 1.2 s");
   });
 
-  it("marks what a preview plans with a sign of its own, and no check mark", () => {
+  it("marks planned operations with their own signs, not with a check mark", () => {
     const ops = ["create", "update", "delete", "import"] as const;
     const events = ops.map((op) => ({ ...done, op }));
     const replaced = (["create-replacement", "replace", "delete-replaced"] as const).map((op) => ({
@@ -169,7 +169,7 @@ describe("linesView", () => {
     ]);
   });
 
-  it("shows the values that differ where asked, but no secret", () => {
+  it("shows the values that differ with --diff, but no secret", () => {
     const subject: Subject = { ...PREVIEW, diff: true };
     const { urn, type } = resized;
     const event = { ...done, urn, type, name: "shop", op: "update" } as const;
@@ -180,7 +180,7 @@ describe("linesView", () => {
     ]);
   });
 
-  it("names the properties that differ where it knows no values", () => {
+  it("names the properties that differ if their values are unknown", () => {
     const update: OperationEvent = { ...done, op: "update", changed: ["spec.size"] };
     const [line] = lines([update], { ...PREVIEW, diff: true });
     assert.equal(line, "~ would update gitea:Repository my-app  spec.size");
@@ -202,9 +202,11 @@ describe("linesView", () => {
     assert.match(next ?? "", /the same command continues from there/);
   });
 
-  it("says of a failure what was done before it, and claims no more than it knows", () => {
+  it("says what a failed operation had done, and only if it is certain", () => {
     const failed: Outcome = {
-      ...{ ...OUTCOME, result: "failed", durationMs: 20 },
+      ...OUTCOME,
+      result: "failed",
+      durationMs: 20,
       changes: { create: 0, update: 0, replace: 0, delete: 0, same: 0 },
     };
     const started = { ...THING, event: "resourceStarted" } as const;
@@ -234,13 +236,13 @@ describe("liveView", () => {
   });
   const texts = () => rows.map(({ text }) => text);
 
-  it("says what is going on before the first resource", () => {
+  it("shows the status of the engine before the first resource", () => {
     const view = liveView(SUBJECT, screen);
     view.status({ message: "starting Pulumi's engine" });
     assert.deepEqual(texts(), ["up of staging: starting Pulumi's engine"]);
   });
 
-  it("lists what is under way with the reason of a wait, and keeps what is done", async () => {
+  it("shows resources in progress with what they wait for, and keeps finished ones", async () => {
     const view = liveView(SUBJECT, screen);
     view.event({ ...THING, event: "resourceStarted" });
     view.status({ urn: THING.urn, message: "[1/3] Finding Pods" });
@@ -271,7 +273,7 @@ describe("DrawnScreen", () => {
   });
   afterEach(() => screen.end());
 
-  it("redraws its rows with their time, below the lines that stay", () => {
+  it("redraws its rows with their time below the printed lines", () => {
     screen.rows([row("one"), row("two")]);
     screen.print("done");
     assert.match(written[0] ?? "", /^⠋ one {2}1\.5 s\n⠋ two {2}1\.5 s\n$/);
@@ -288,7 +290,7 @@ describe("DrawnScreen", () => {
 });
 
 describe("Differences", () => {
-  it("shows the inputs of new resources among the details only", () => {
+  it("shows the inputs of new resources only in the details", () => {
     const differences = new Differences();
     const made = step(
       "x:y:Z",
@@ -310,7 +312,7 @@ describe("Differences", () => {
     ]);
   });
 
-  it("cuts long values, and lets none control the terminal", () => {
+  it("cuts long values and escapes control characters", () => {
     const differences = new Differences();
     const long = `\u001b[31m${"x".repeat(900)}`;
     differences.add(step("x:y:Z", "update", { text: "a" }, { text: long }));
@@ -335,7 +337,7 @@ describe("the question before a change", () => {
     return { yes: await goAhead(() => ["~ sizes.replicas: 1 => 2"], terminal), output };
   }
 
-  it("takes yes and no, and asks again for anything else", async () => {
+  it("accepts only yes and no, and asks again for any other answer", async () => {
     assert.equal((await answered("yes")).yes, true);
     assert.equal((await answered("no")).yes, false);
     const { yes, output } = await answered("y", "", "yes");
@@ -343,7 +345,7 @@ describe("the question before a change", () => {
     assert.equal(output.split("Type yes, no or details.").length, 3);
   });
 
-  it("shows the details, then asks again; the end of the input is a no", async () => {
+  it("shows the details and asks again; the end of the input means no", async () => {
     const { yes, output } = await answered("details");
     assert.equal(yes, false);
     assert.match(output, /details\): ~ sizes\.replicas: 1 => 2\nGo ahead\?/);
@@ -352,11 +354,20 @@ describe("the question before a change", () => {
 
 describe("reportLines", () => {
   const preview = (slug: string, more: object = {}) => ({
-    ...{ stack: `staging.${slug}`, result: "succeeded" as const, durationMs: 1, unchanged: 3 },
-    ...{ changes: [], findings: [], errors: [], ...more },
+    stack: `staging.${slug}`,
+    result: "succeeded" as const,
+    durationMs: 1,
+    unchanged: 3,
+    changes: [],
+    findings: [],
+    errors: [],
+    ...more,
   });
   const change = {
-    ...{ op: "update" as const, urn: resized.urn, type: DEPLOYMENT, name: "shop" },
+    op: "update" as const,
+    urn: resized.urn,
+    type: DEPLOYMENT,
+    name: "shop",
     properties: [
       { path: "spec.replicas", kind: "update" as const, replaces: false, old: "1", new: "2" },
     ],

@@ -28,7 +28,7 @@ const FILES = {
   "package-lock.json": "{}\n",
 };
 
-describe("the stacks that changed since a commit of a real repository", () => {
+describe("stacksChangedSince, in a real repository", () => {
   let root: string;
   const git = async (...args: string[]) => {
     const identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.test"];
@@ -54,7 +54,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  it("are none where nothing has changed, or only what no stack is made of", async () => {
+  it("selects none if nothing changed, or only files outside every program", async () => {
     assert.deepEqual(await changed(), []);
     await write("docs/a.md", "# B\n");
     await write("components/unused.ts", "export const y = 1;\n");
@@ -62,21 +62,21 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.deepEqual(await changed(), []);
   });
 
-  it("are those whose program imports what has changed, directly or not", async () => {
+  it("selects the stacks whose program imports a changed file, directly or not", async () => {
     await write("components/pod.ts", "export const x = 2;\n");
     await commit();
     assert.deepEqual(await changed(), PROJECTS);
     assert.deepEqual(await changed("HEAD"), []);
   });
 
-  it("are those of changes that are not committed, and of new files, too", async () => {
+  it("includes uncommitted changes and new files", async () => {
     await write("components/registry.ts", "export const y = 1;\n");
     assert.deepEqual(await changed(), ["staging"]);
     await write("templates/site/new file.html", "<p>\n");
     assert.deepEqual(await changed(), ["staging", "staging.shop"]);
   });
 
-  it("are those of what was deleted or renamed", async () => {
+  it("includes deleted and renamed files", async () => {
     await rename(join(root, "components/pod.ts"), join(root, "components/pods.ts"));
     await write("components/database.ts", 'export * from "./pods.ts";\n');
     await commit();
@@ -91,7 +91,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.deepEqual(await changed(), ["staging.shop"]); // without its file, it may have any template
   });
 
-  it("are all where a program imports what is gone", async () => {
+  it("selects all stacks if a program imports a missing file", async () => {
     await rm(join(root, "components/pod.ts"));
     await commit();
     const { stacks, why } = await stacksChangedSince("base", STACKS, { root, workDir: root });
@@ -99,7 +99,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.match(why, /^all: .* cannot be determined .*pod\.ts/);
   });
 
-  it("are those of this branch only, whatever its base has got since", async () => {
+  it("ignores what the base has changed since the branches parted", async () => {
     await git("switch", "--quiet", "--create", "topic");
     await write("components/registry.ts", "export const y = 1;\n");
     await commit();
@@ -110,7 +110,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.deepEqual(await changed("main"), ["staging"]);
   });
 
-  it("are all where a change cannot be judged", async () => {
+  it("selects all stacks for an unknown kind of file", async () => {
     await write("package-lock.json", '{ "name": "x" }\n');
     await write("docs/a.md", "# B\n");
     await commit();
@@ -119,7 +119,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.equal(why, "all: package-lock.json may affect any stack");
   });
 
-  it("are all where both have nothing in common, and where there is no repository", async () => {
+  it("selects all stacks without a common commit, or without a repository", async () => {
     await git("switch", "--quiet", "--orphan", "other");
     for (const [file, text] of Object.entries(FILES)) await write(file, text);
     await write("docs/a.md", "# Another beginning\n");
@@ -131,7 +131,7 @@ describe("the stacks that changed since a commit of a real repository", () => {
     assert.match(why, /^all: .*not a git repository/);
   });
 
-  it("are all of them where git knows no such base, with the reason", async () => {
+  it("selects all stacks, with the reason, if git does not know the base", async () => {
     for (const base of ["origin/mian", "--all", "base:docs/a.md", ""]) {
       const { stacks, why } = await stacksChangedSince(base, STACKS, { root, workDir: root });
       assert.deepEqual(stacks, STACKS);
@@ -162,7 +162,7 @@ describe("importsOf", () => {
     );
   });
 
-  it("follows every form of import, and ignores what is only text", async () => {
+  it("follows every form of import, and ignores imports in comments and strings", async () => {
     const folder = await mkdtemp(join(tmpdir(), "rdev-imports-"));
     const forms = [
       'import type { A } from "./a.ts";',

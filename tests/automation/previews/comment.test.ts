@@ -6,13 +6,13 @@ import type { Comment, CommitStatus, PullRequests } from "../../../providers/pul
 
 const [FIRST, SECOND] = ["a".repeat(40), "b".repeat(40)];
 
-/** A pull request in memory, in which each call can be made to fail. */
+/** A pull request in memory whose calls can fail. */
 class Pull implements PullRequests {
   readonly maxComment = 65_536;
   branch = FIRST;
   list: Comment[] = [];
   readonly statuses: (CommitStatus & { commit: string })[] = [];
-  /** Answers with 502 so many times, after the work is done. */
+  /** How many of the next calls answer with 502 after they did their work. */
   failures = 0;
   forbidden = false;
   #id = 0;
@@ -66,7 +66,7 @@ describe("ReportComment", () => {
     return pull.list[0]!.body;
   };
 
-  it("is one comment, edited in place, that keeps the old report until there is a new one", async () => {
+  it("edits one comment in place, and keeps the old report until the new one is ready", async () => {
     const first = run(pull, FIRST);
     await first.begin();
     assert.match(only(), /is being previewed/);
@@ -92,7 +92,7 @@ describe("ReportComment", () => {
     );
   });
 
-  it("is the newest commit's, whichever run ends last", async () => {
+  it("shows the report of the newest commit, whichever run ends last", async () => {
     const [old, next] = [run(pull, FIRST), run(pull, SECOND)];
     await old.begin();
     pull.branch = SECOND;
@@ -102,7 +102,7 @@ describe("ReportComment", () => {
     assert.match(only(), /<code>new<\/code>/);
   });
 
-  it("says that it is outdated after a force-push that nobody previews yet", async () => {
+  it("marks the report as outdated after a push that is not previewed yet", async () => {
     const old = run(pull, FIRST);
     await old.begin();
     pull.branch = SECOND;
@@ -110,16 +110,16 @@ describe("ReportComment", () => {
     assert.match(only(), /\*\*Outdated\*\*[^]*<code>old<\/code>/);
   });
 
-  it("is one, of the later run, where two runs of a commit work at once", async () => {
+  it("keeps one comment, of the later run, if two runs of a commit overlap", async () => {
     const runs = [run(pull, FIRST)];
-    await new Promise((resolve) => setTimeout(resolve, 2)); // runs are told apart by their ms
+    await new Promise((resolve) => setTimeout(resolve, 2)); // runs are ordered by their start in ms
     runs.push(run(pull, FIRST));
     await Promise.all(runs.map((each) => each.begin()));
     await Promise.all(runs.map((each, index) => each.finish(report(`run${index}`))));
     assert.match(only(), /<code>run1<\/code>/);
   });
 
-  it("comes back when it was deleted, and takes what a person wrote into it away", async () => {
+  it("restores a deleted comment, and overwrites edits by hand", async () => {
     const first = run(pull, FIRST);
     await first.begin();
     pull.list = [];
@@ -130,7 +130,7 @@ describe("ReportComment", () => {
     assert.doesNotMatch(only(), /by hand/);
   });
 
-  it("tells why there is no report, in place of the word that one is being made", async () => {
+  it("replaces the pending notice with the reason why there is no report", async () => {
     const first = run(pull, FIRST);
     await first.begin();
     await first.abandon("RDEV_ENGINE: <no> @backend");
@@ -142,7 +142,7 @@ describe("ReportComment", () => {
     assert.equal(pull.statuses.at(-1)?.state, "failure");
   });
 
-  it("comments where the status may not be set, and says so in the end", async () => {
+  it("still comments if the token may not set the status, and then reports that", async () => {
     pull.setStatus = () => Promise.reject(new InfraError("RDEV_FORBIDDEN", "no status"));
     const first = run(pull, FIRST);
     await assert.rejects(first.begin(), { code: "RDEV_FORBIDDEN" });
@@ -151,20 +151,20 @@ describe("ReportComment", () => {
     assert.match(only(), /<code>x<\/code>/);
   });
 
-  it("leaves the comments of others alone", async () => {
+  it("leaves the comments of other accounts alone", async () => {
     await pull.post("looks good");
     await run(pull, FIRST).finish(report("x"));
     assert.equal(pull.list[0]?.body, "looks good");
     assert.equal(pull.list.length, 2);
   });
 
-  it("is still one where the host answers 502 to what it did", async () => {
+  it("posts one comment even if the host answers 502 after the work is done", async () => {
     pull.failures = 4;
     await run(pull, FIRST).finish(report("x"));
     assert.match(only(), /<code>x<\/code>/);
   });
 
-  it("says that the token may not comment, and sets the status all the same", async () => {
+  it("still sets the status if the token may not comment, and then reports that", async () => {
     pull.forbidden = true;
     await assert.rejects(run(pull, FIRST).finish(report("x")), { code: "RDEV_FORBIDDEN" });
     assert.equal(pull.statuses.length, 1);

@@ -15,7 +15,7 @@ import { runningSandbox } from "../../support/sandbox.ts";
 import { projects, succeeded, type Project } from "../../support/stage.ts";
 import { variable } from "../../support/variables.ts";
 
-/** Every file of the state's backend, by its content. */
+/** The hash of every file of the state's backend. */
 async function stateFiles(): Promise<Record<string, string>> {
   const folder = new URL(variable("PULUMI_BACKEND_URL")).pathname;
   const found: Record<string, string> = {};
@@ -54,7 +54,7 @@ describe("previews of many stacks, on the sandbox", function () {
     for (const project of [first, second]) succeeded(await project.up());
   });
 
-  it("change no server and no state, and fail one by one", async () => {
+  it("change no server and no state, and fail independently", async () => {
     const { workDir, stack } = first;
     const servers = () => Promise.all([first.onServers(), second.onServers()]);
     const before = { servers: await servers(), state: await stateFiles() };
@@ -83,7 +83,7 @@ describe("previews of many stacks, on the sandbox", function () {
     assert.deepEqual({ servers: await servers(), state: await stateFiles() }, before);
   });
 
-  it("wait for no lock, and leave the one of another", async () => {
+  it("wait for no lock, and leave another holder's lock in place", async () => {
     const { workDir, stack } = first;
     const folder = new URL(variable("PULUMI_BACKEND_URL")).pathname;
     const lock = join(folder, ".pulumi/locks/organization/rdev", stack, "another.json");
@@ -100,7 +100,7 @@ describe("previews of many stacks, on the sandbox", function () {
     }
   });
 
-  it("make one comment on Gitea, which a second push edits, and a failure to begin; drafts included", async () => {
+  it("keep one comment on a draft in Gitea across pushes and a failed start", async () => {
     const { workFolder } = runningSandbox();
     const name = `pulls-${randomBytes(3).toString("hex")}`;
     const { full_name: repository } = await gitea<{ full_name: string }>("POST", "/user/repos", {
@@ -121,7 +121,7 @@ describe("previews of many stacks, on the sandbox", function () {
     const url = variable("GITEA_URL");
     const place = { url, owner, repository: name, number: 1, token: variable("GITEA_TOKEN") };
     const pulls = new GiteaPullRequests(place);
-    for (let index = 0; index < 60; index += 1) await pulls.post(`a word ${index}`); // over a page
+    for (let index = 0; index < 60; index += 1) await pulls.post(`a word ${index}`); // more than a page
 
     const report = join(workFolder, "preview.json");
     const named = ["--stacks", `${first.stack},staging.not-there`];

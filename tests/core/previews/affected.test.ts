@@ -19,16 +19,16 @@ describe("affectedStacks", () => {
     assert.deepEqual(affected("core/cpl/parser.ts"), []);
   });
 
-  it("takes a template to its projects, also to those of which it cannot be told", () => {
+  it("selects the projects of a changed template, and those with an unknown template", () => {
     assert.deepEqual(affected("templates/skeleton/main.go"), ["staging.old", "staging.shop"]);
   });
 
-  it("takes a stack's config to it, and a platform's to its projects", () => {
+  it("selects a stack when its config changes, and a platform's projects as well", () => {
     assert.deepEqual(affected("Pulumi.staging.shop.yaml"), ["staging.shop"]);
     assert.deepEqual(affected("Pulumi.staging.yaml"), STACKS);
   });
 
-  it("touches none by what is beside the program", () => {
+  it("selects no stack for files outside the program", () => {
     const beside = [
       "docs/a.md",
       "README.md",
@@ -39,7 +39,7 @@ describe("affectedStacks", () => {
     assert.deepEqual(affected(...beside), []);
   });
 
-  it("takes all, and says why, where it cannot tell", () => {
+  it("selects all stacks, with the reason, for an unknown kind of file", () => {
     for (const file of ["package-lock.json", "Pulumi.yaml", "new-folder/x.ts", "core/data.json"]) {
       const { stacks, why } = affectedStacks(["docs/a.md", file], STACKS, program);
       assert.deepEqual(stacks, STACKS);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { OPERATIONS, type StackPreview } from "../../../core/previews/model.ts";
+import { CHANGE_OPS, type StackPreview } from "../../../core/previews/model.ts";
 
-/** Pieces that mean something in Markdown, HTML, or to a host. */
+/** Texts with a meaning in Markdown, in HTML or for a host. */
 const NASTY = [
   "@ada",
   "@org/team",
@@ -44,7 +44,7 @@ const property = fc.record(
 );
 
 const change = fc.record({
-  op: fc.constantFrom(...OPERATIONS),
+  op: fc.constantFrom(...CHANGE_OPS),
   urn: nasty,
   type: nasty,
   name: nasty,
@@ -52,7 +52,7 @@ const change = fc.record({
   moreProperties: fc.nat(3),
 });
 
-/** The preview of any stack, with names and values that try to break out. */
+/** The preview of any stack. Its names and values try to escape their place in the report. */
 const anyStack: fc.Arbitrary<Omit<StackPreview, "stack">> = fc.record({
   result: fc.constantFrom("succeeded", "succeeded", "failed", "cancelled"),
   durationMs: fc.nat(),

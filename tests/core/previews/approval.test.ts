@@ -11,22 +11,28 @@ const [COMMIT, OTHER] = ["a".repeat(40), "b".repeat(40)];
 const PULL: Candidate = { isOpen: true, head: COMMIT, base: "main", author: "Mallory" };
 
 const review = (more: Partial<Review> = {}): Review => ({
-  ...{ id: 1, reviewer: "ada", isPerson: true, verdict: "approved", commit: COMMIT },
-  ...{ isDismissed: false, isOfficial: true, ...more },
+  id: 1,
+  reviewer: "ada",
+  isPerson: true,
+  verdict: "approved",
+  commit: COMMIT,
+  isDismissed: false,
+  isOfficial: true,
+  ...more,
 });
-const asked = (...reviews: Review[]) => approversOf(PULL, COMMIT, reviews, "ci-bot");
+const approvers = (...reviews: Review[]) => approversOf(PULL, COMMIT, reviews, "ci-bot");
 
 describe("an approval of a pull request", () => {
-  it("counts for the very commit that it was given for", () => {
-    assert.deepEqual(asked(review()), { possible: ["ada"], refused: [] });
-    assert.deepEqual(asked(review({ commit: OTHER })), {
+  it("counts only for the commit that was reviewed", () => {
+    assert.deepEqual(approvers(review()), { possible: ["ada"], refused: [] });
+    assert.deepEqual(approvers(review({ commit: OTHER })), {
       possible: [],
       refused: ["ada approved another commit (bbbbbbbbbb)"],
     });
-    assert.deepEqual(asked(review({ commit: undefined })).possible, []);
+    assert.deepEqual(approvers(review({ commit: undefined })).possible, []);
   });
 
-  it("does not count of the author, the asking account, a machine, or one without rights", () => {
+  it("does not count if it is from the author, our own account, a machine, or somebody who may not write", () => {
     for (const [more, why] of [
       [{ reviewer: "mallory" }, "mallory is its author"],
       [{ reviewer: "CI-Bot" }, "CI-Bot is the account that runs this check"],
@@ -35,31 +41,34 @@ describe("an approval of a pull request", () => {
       [{ isDismissed: true }, "ada has a review that was dismissed"],
       [{ verdict: "rejected" }, "ada asks for changes"],
     ] satisfies [Partial<Review>, string][]) {
-      assert.deepEqual(asked(review(more)), { possible: [], refused: [why] });
+      assert.deepEqual(approvers(review(more)), { possible: [], refused: [why] });
     }
   });
 
-  it("is what the latest verdict of a reviewer says, whatever was commented since", () => {
+  it("follows each reviewer's latest verdict and ignores later comments", () => {
     const rejected = review({ id: 2, verdict: "rejected" });
     const comment = review({ id: 3, verdict: "other", commit: OTHER });
-    assert.deepEqual(asked(comment, rejected, review()).possible, []);
-    assert.deepEqual(asked(review({ id: 4 }), comment, rejected).possible, ["ada"]);
-    assert.deepEqual(asked(review({ id: 4, reviewer: "ADA" }), rejected).possible, ["ADA"]);
+    assert.deepEqual(approvers(comment, rejected, review()).possible, []);
+    assert.deepEqual(approvers(review({ id: 4 }), comment, rejected).possible, ["ada"]);
+    assert.deepEqual(approvers(review({ id: 4, reviewer: "ADA" }), rejected).possible, ["ADA"]);
   });
 
-  it("never comes from anyone else than a person who approved this commit last", () => {
-    const any = fc.record<Review>({
-      id: fc.nat(20),
-      reviewer: fc.constantFrom("ada", "Mallory", "mallory", "ci-bot", undefined),
-      isPerson: fc.boolean(),
-      verdict: fc.constantFrom("approved", "rejected", "other"),
-      commit: fc.constantFrom(COMMIT, OTHER, undefined),
-      isDismissed: fc.boolean(),
-      isOfficial: fc.boolean(),
-    });
+  it("only ever comes from a person whose latest verdict approved this commit", () => {
+    const any = fc.record<Review>(
+      {
+        id: fc.nat(20),
+        reviewer: fc.constantFrom("ada", "Mallory", "mallory", "ci-bot", undefined),
+        isPerson: fc.boolean(),
+        verdict: fc.constantFrom("approved", "rejected", "other"),
+        commit: fc.constantFrom(COMMIT, OTHER, undefined),
+        isDismissed: fc.boolean(),
+        isOfficial: fc.boolean(),
+      },
+      { noNullPrototype: true },
+    );
     fc.assert(
       fc.property(fc.uniqueArray(any, { selector: ({ id }) => id }), (reviews) => {
-        for (const name of asked(...reviews).possible) {
+        for (const name of approvers(...reviews).possible) {
           assert.equal(name, "ada");
           const theirs = reviews.filter(
             ({ reviewer, verdict }) => reviewer === "ada" && verdict !== "other",
@@ -71,7 +80,7 @@ describe("an approval of a pull request", () => {
     );
   });
 
-  it("is not asked for where the pull request is closed, or its branch is elsewhere", () => {
+  it("is impossible if the pull request is closed or its branch has moved", () => {
     assert.equal(unfit(PULL, COMMIT), undefined);
     assert.match(unfit({ ...PULL, isOpen: false }, COMMIT) ?? "", /is not open/);
     assert.match(unfit(PULL, OTHER) ?? "", /is at aaaaaaaaaa now, not at bbbbbbbbbb/);

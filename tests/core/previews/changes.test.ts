@@ -19,7 +19,7 @@ function properties(
 }
 
 describe("stackChanges", () => {
-  it("tells a replacement once, with what it replaces for, and counts what stays", () => {
+  it("reports a replacement once, marks its cause, and counts unchanged resources", () => {
     const old = { name: "shop", size: 1 };
     const next = { name: "store", size: 2 };
     const all = (op: string) => step(DATABASE, op, old, next, { replaceKeys: ["name"] });
@@ -36,7 +36,7 @@ describe("stackChanges", () => {
     const { changes, unchanged } = stackChanges([...steps, same], []);
     assert.equal(unchanged, 1);
     assert.deepEqual(
-      changes.map(({ op, name, properties: told }) => [op, name, told]),
+      changes.map(({ op, name, properties: listed }) => [op, name, listed]),
       [
         [
           "replace",
@@ -53,14 +53,14 @@ describe("stackChanges", () => {
   it("puts replacements and deletions first", () => {
     const op = (name: string) =>
       step("x:y:Z", name, {}, {}, { urn: `urn:pulumi:s::p::t::${name}` });
-    const told = changed(op("update"), op("create"), op("delete"), op("replace"));
+    const changes = changed(op("update"), op("create"), op("delete"), op("replace"));
     assert.deepEqual(
-      told.map((change) => change.op),
+      changes.map((change) => change.op),
       ["replace", "delete", "create", "update"],
     );
   });
 
-  it("takes the paths that a provider tells, and their values from where it says", () => {
+  it("uses the paths of the detailed diff, and reads each value from the side it names", () => {
     const [change] = changed(
       step(
         DEPLOYMENT,
@@ -83,7 +83,7 @@ describe("stackChanges", () => {
     ]);
   });
 
-  it("tells additions and removals in lists, what is not known yet, and types apart", () => {
+  it("distinguishes list items, unknown values and types", () => {
     assert.deepEqual(properties({ a: [1], n: 1, u: "x" }, { a: [1, 2], n: "1", u: UNKNOWN }), [
       { path: "a[1]", kind: "add", replaces: false, new: "2" },
       { path: "n", kind: "update", replaces: false, old: "1", new: '"1"' },
@@ -91,7 +91,7 @@ describe("stackChanges", () => {
     ]);
   });
 
-  it("leaves out what is generated", () => {
+  it("leaves out generated properties", () => {
     const before = {
       __provider: "a",
       metadata: { uid: "1", labels: { a: "1" } },
@@ -104,7 +104,7 @@ describe("stackChanges", () => {
     );
   });
 
-  it("leaves out the image that CI has set, and nothing else", () => {
+  it("leaves out only the image that CI has set", () => {
     const image = (name: string, replicas = 1) => ({
       spec: { replicas, template: { spec: { containers: [{ name: "app", image: name }] } } },
     });
@@ -125,7 +125,7 @@ describe("stackChanges", () => {
     assert.equal(changed(looked, other).length, 1);
   });
 
-  it("shows no secret: marked, named like one, of a connection, or in a URL", () => {
+  it("hides secrets by mark, by name, by connection and in URLs", () => {
     const after = {
       marked: SECRET,
       inside: { deep: [SECRET] },
@@ -136,10 +136,10 @@ describe("stackChanges", () => {
       [TOKEN]: "as a name",
       long: `${"x".repeat(1_990)}${TOKEN}${"y".repeat(5_000)}`,
     };
-    const told = JSON.stringify(properties({}, after));
-    assert.doesNotMatch(told, /hunter2|planted|token-4711|W3NlY3/);
-    assert.match(told, /before \[secret\] after/);
-    assert.match(told, /postgres:\/\/ada:\[secret\]@db\/x/);
+    const shown = JSON.stringify(properties({}, after));
+    assert.doesNotMatch(shown, /hunter2|planted|token-4711|W3NlY3/);
+    assert.match(shown, /before \[secret\] after/);
+    assert.match(shown, /postgres:\/\/ada:\[secret\]@db\/x/);
     const secret = properties({ data: { a: "aHVudGVyMg==" } }, {}, "kubernetes:core/v1:Secret");
     assert.deepEqual(secret[0]?.old, "[secret]");
     const nested = step(
@@ -156,20 +156,20 @@ describe("stackChanges", () => {
     ]);
   });
 
-  it("names the secrets of a resource where nothing else differs: it is one of them", () => {
+  it("lists the secrets of an update in which nothing else differs", () => {
     const same = { name: "shop", password: SECRET };
     assert.deepEqual(properties(same, same), [
       { path: "password", kind: "update", replaces: false, old: "[secret]", new: "[secret]" },
     ]);
   });
 
-  it("cuts a diff of 10 MB, and leaves where it begins to be seen", () => {
+  it("cuts a diff of 10 MB and keeps its first difference visible", () => {
     const text = "same ".repeat(2_000_000);
     const begin = performance.now();
-    const [told] = properties({ text }, { text: text.replace(/same same $/, "same OTHER ") });
+    const [shown] = properties({ text }, { text: text.replace(/same same $/, "same OTHER ") });
     assert.ok(performance.now() - begin < 5_000);
-    assert.ok((told?.old?.length ?? 0) <= 2_000 && (told?.new?.length ?? 0) <= 2_000);
-    assert.match(told?.new ?? "", /OTHER/);
+    assert.ok((shown?.old?.length ?? 0) <= 2_000 && (shown?.new?.length ?? 0) <= 2_000);
+    assert.match(shown?.new ?? "", /OTHER/);
     const wide = Object.fromEntries(
       Array.from({ length: 5_000 }, (_, index) => [`k${index}`, index]),
     );
@@ -177,7 +177,7 @@ describe("stackChanges", () => {
     assert.deepEqual([change?.properties.length, change?.moreProperties], [200, 4_800]);
   });
 
-  it("never shows a secret that is marked, wherever it stands", () => {
+  it("never shows a marked secret at any depth", () => {
     const value = fc.letrec((tie) => ({
       value: fc.oneof(
         fc.string(),

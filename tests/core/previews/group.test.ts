@@ -41,7 +41,7 @@ const stacksOf = (groups: Groups) =>
   [...groups.grave, ...groups.failed, ...groups.changed].map(({ stacks }) => stacks);
 
 describe("groupStacks", () => {
-  it("takes changes for the same that differ in the slug alone, in every form of it", () => {
+  it("groups changes that differ only by the slug or the database name", () => {
     const database = (slug: string, name: string) =>
       preview(slug, { properties: [{ path: "name", kind: "add", replaces: false, new: name }] });
     const groups = groupStacks({
@@ -52,7 +52,7 @@ describe("groupStacks", () => {
     assert.equal(groups.changed[1]?.changes[0]?.name, "news");
   });
 
-  it("is not led astray by a slug that is a word of all of them, or of the report itself", () => {
+  it("groups correctly when a slug is also a word in the changes or in the report", () => {
     const words = ["app", "update", "name", "new", "shop"];
     const same = (slug: string) =>
       preview(slug, { name: "agent", properties: [], urn: "urn:pulumi:x::rdev::t::agent" });
@@ -66,7 +66,7 @@ describe("groupStacks", () => {
     ); // "/app" is app's slug
   });
 
-  it("puts what is grave first, what blocks before all, and keeps outliers apart", () => {
+  it("puts blocking groups first, then destructive ones, and keeps outliers apart", () => {
     const gone = preview("gone", { op: "delete" });
     const blocked = preview("blocked");
     const finding = { rule: "plain-secret", urn: "u", message: "m", blocks: true };
@@ -103,7 +103,7 @@ describe("groupStacks", () => {
     );
   });
 
-  it("loses no stack, and shows none twice", () => {
+  it("puts every stack in exactly one group", () => {
     fc.assert(
       fc.property(anyStacks, (stacks) => {
         const groups = groupStacks({ stacks });

@@ -37,7 +37,7 @@ describe("policies", () => {
     assert.deepEqual(judged(step(DATABASE, "update", {}, { size: 1 })), []);
   });
 
-  it("tell which settings the config would change, and block where asked to", () => {
+  it("name the settings that the config would change, and block if asked to", () => {
     const record = (op: string, settings: object, before?: object) =>
       step(SETTINGS_RECORD, op, before && { settings: before }, { settings });
     const changed = {
@@ -52,14 +52,21 @@ describe("policies", () => {
     assert.deepEqual(judged({ ...record("create", {}), custom: false }), []);
   });
 
-  it("find a secret in plain text, by its name or by its value, and no other", () => {
-    const with_ = (inputs: Record<string, unknown>) => judged(step("x:y:Z", "update", {}, inputs));
-    assert.deepEqual(with_({ password: "hunter2" }), ["plain-secret!"]);
-    assert.deepEqual(with_({ deep: [{ text: `Bearer ${TOKEN}` }] }), ["plain-secret!"]);
-    assert.deepEqual(with_({ env: [{ name: "API_KEY", value: "x" }] }), ["plain-secret!"]);
-    assert.deepEqual(with_({ url: "redis://a:secret@host" }), ["plain-secret!"]);
+  it("find a secret in plain text by its name or its value", () => {
+    const judgedUpdate = (inputs: Record<string, unknown>) =>
+      judged(step("x:y:Z", "update", {}, inputs));
+    assert.deepEqual(judgedUpdate({ password: "hunter2" }), ["plain-secret!"]);
+    assert.deepEqual(judgedUpdate({ deep: [{ text: `Bearer ${TOKEN}` }] }), ["plain-secret!"]);
+    assert.deepEqual(judgedUpdate({ env: [{ name: "API_KEY", value: "x" }] }), ["plain-secret!"]);
+    assert.deepEqual(judgedUpdate({ url: "redis://a:secret@host" }), ["plain-secret!"]);
     assert.deepEqual(
-      with_({ password: SECRET, token: UNKNOWN, secretName: "x", tokenExpiry: 5, secret: "" }),
+      judgedUpdate({
+        password: SECRET,
+        token: UNKNOWN,
+        secretName: "x",
+        tokenExpiry: 5,
+        secret: "",
+      }),
       [],
     );
     const data = { stringData: { anything: "x" } };
@@ -68,14 +75,14 @@ describe("policies", () => {
     ]);
   });
 
-  it("tell a finding without the secret", () => {
+  it("describe a finding without its secret", () => {
     const context = { secrets: [TOKEN], isProject: true, rules: parseBlockRules("none") };
-    const told = findings([step("x:y:Z", "update", {}, { a: TOKEN, [TOKEN]: TOKEN })], context);
-    assert.equal(told.length, 2);
-    assert.doesNotMatch(JSON.stringify(told), /planted/);
+    const found = findings([step("x:y:Z", "update", {}, { a: TOKEN, [TOKEN]: TOKEN })], context);
+    assert.equal(found.length, 2);
+    assert.doesNotMatch(JSON.stringify(found), /planted/);
   });
 
-  it("find a project's pod without its labels, in every workload", () => {
+  it("find a project's pod without its labels in every kind of workload", () => {
     const bare = pod({});
     assert.deepEqual(judged(deployment(bare)), ["unlabelled-pod"]);
     assert.deepEqual(judged(deployment(pod({ "citadel.io/service": "x" }))), ["unlabelled-pod"]);
@@ -97,13 +104,13 @@ describe("policies", () => {
     assert.deepEqual(judged(deployment(pod(LABELS, UNKNOWN))), []);
   });
 
-  it("say nothing of what stays as it is", () => {
+  it("ignore unchanged resources", () => {
     assert.deepEqual(judged(step(DEPLOYMENT, "same", {}, { spec: { template: pod({}, {}) } })), []);
   });
 });
 
 describe("block rules", () => {
-  it("name policies, and operations on types in every form", () => {
+  it("accept policies, and operations on types in full, short or by the last part", () => {
     const gone = step("kubernetes:networking.k8s.io/v1:Ingress", "delete", {});
     for (const type of [
       "Ingress",
@@ -117,7 +124,7 @@ describe("block rules", () => {
     assert.deepEqual(judged(step(DATABASE, "delete", {}), "none"), ["database-lost"]);
   });
 
-  it("refuse anything else, and say what there is", () => {
+  it("refuse anything else, and list the valid rules", () => {
     for (const text of ["database", "", "explode:Database", "none,plain-secret"]) {
       assert.throws(() => parseBlockRules(text), {
         code: "RDEV_SETTINGS",

@@ -43,7 +43,7 @@ const LOST = {
 } as const satisfies StackPreview["changes"][number];
 
 describe("renderReport", () => {
-  it("shows a change of many stacks once, what is grave first, and the rest as a count", () => {
+  it("shows a change of many stacks once, the severe ones first, and counts the unchanged", () => {
     const many = Array.from({ length: 37 }, (_, index) => project(`app-${index}`));
     const same = Array.from({ length: 5 }, (_, index) => project(`same-${index}`, { changes: [] }));
     const failed = project("broken", {
@@ -84,7 +84,7 @@ describe("renderReport", () => {
     assert.equal(text.split("<summary>").length - 1, 3);
   });
 
-  it("leaves out whole groups beyond the limit, tells how many, and where the whole report is", () => {
+  it("leaves out whole groups beyond the limit, counts them, and links the whole report", () => {
     const stacks = Array.from({ length: 500 }, (_, index) =>
       project(`app-${index}`, {
         changes: [{ ...project("x").changes[0]!, properties: [{ ...REPLICAS, new: `${index}` }] }],
@@ -100,7 +100,7 @@ describe("renderReport", () => {
     assert.ok(text.includes(`${left}: [the whole report](<${url}>).`), text.slice(-500));
   });
 
-  it("is never over the limit, and holds no mention and no HTML of others", () => {
+  it("never exceeds the limit, and contains no mention or HTML from outside", () => {
     const limits = fc.oneof(fc.constant(Infinity), fc.integer({ min: MIN_LIMIT, max: 30_000 }));
     fc.assert(
       fc.property(anyStacks, limits, (stacks, limit) => {
@@ -109,7 +109,7 @@ describe("renderReport", () => {
         assert.doesNotMatch(text, /@/);
         const rest = text.replace(/<\/?(details|summary|code|b)>|<details open>/g, "");
         assert.doesNotMatch(rest, /[<>`|\\]|\]\(/);
-        // What comes from outside stands in <code>, in one piece.
+        // Every text from outside is inside one <code> element.
         for (const [, inside] of text.matchAll(/<code>(.*?)<\/code>/gs)) {
           assert.match(inside ?? "", /^([^\x00-\x7f]|[A-Za-z0-9 .,/=()+-]|&#\d+;|&quot;)+$/);
         }
@@ -121,7 +121,7 @@ describe("renderReport", () => {
 });
 
 describe("a text in Markdown", () => {
-  it("is what it was, to a reader", () => {
+  it("renders as the original text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (text) => {
         const shown = code(text)
@@ -132,13 +132,13 @@ describe("a text in Markdown", () => {
     );
   });
 
-  it("shows what would turn the line around, and empty values", () => {
+  it("makes direction marks, control characters and empty values visible", () => {
     assert.equal(code("a\u202eb"), "<code>a⟨U+202E⟩b</code>");
     assert.equal(code("a\r\nb\u0007"), "<code>a⏎b\uFFFD</code>");
     assert.equal(code(""), "<code>&quot;&quot;</code>");
   });
 
-  it("links to web pages only", () => {
+  it("becomes a link only for an http or https URL", () => {
     assert.equal(link("x", "javascript:alert(1)"), undefined);
     assert.equal(link("x", "no address"), undefined);
     assert.equal(link("x", "https://a.test/<b>)"), "[x](<https://a.test/%3Cb%3E%29>)");
@@ -146,7 +146,7 @@ describe("a text in Markdown", () => {
 });
 
 describe("summaryLine", () => {
-  it("tells the gravest first, within what a commit's status takes", () => {
+  it("puts the most severe counts first, and stays short", () => {
     assert.equal(summaryLine(report([project("a", { changes: [] })])), "no changes in 1 stack");
     const number = 99_999;
     const totals = Object.fromEntries(

@@ -1,7 +1,7 @@
 import type { Step } from "../../../core/previews/step.ts";
 
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
-/** As the engine's events hold a secret. */
+/** A secret, in the form of the engine's events. */
 export const SECRET = {
   [SIGNATURE]: "1b47061264138c4ac30d75fd1eb44270",
   ciphertext: "W3NlY3JldF0=",
