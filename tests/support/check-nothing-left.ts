@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { text } from "node:stream/consumers";
 import { backendStacks } from "../../automation/engine/backend-stacks.ts";
+import { runPulumi } from "../../automation/engine/command.ts";
 import { destroy } from "../../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
 import { leftOnServers } from "../../sandbox/proofs/left-on-servers.ts";
@@ -13,9 +14,10 @@ const sandbox = JSON.parse(await text(process.stdin)) as RunningSandbox;
 useSandbox(sandbox);
 const { workFolder: workDir, env } = sandbox;
 const stacks = await backendStacks(workDir);
-// Tests leave stacks on purpose, such as those of engines that they killed.
+// Tests leave stacks on purpose, such as those of engines that they killed, which are still locked.
 for (const { stack, name, isEmpty } of stacks) {
   if (name.kind !== "project" || isEmpty) continue;
+  await runPulumi(["cancel", "--yes", "--stack", stack], { workDir });
   succeeded(await destroy(stack, { workDir, remove: true }), stack);
 }
 if (stacks.some(({ name }) => name.kind === "platform")) {
