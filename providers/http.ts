@@ -13,7 +13,7 @@ import {
 } from "./answers.ts";
 
 /** How a system is reached over HTTP. */
-interface HttpOptions {
+export interface HttpOptions {
   /** The system's name for messages: `Gitea`. */
   readonly system: string;
   /** Without a trailing slash. */

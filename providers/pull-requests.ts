@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { InfraError } from "../core/errors.ts";
 import type { Candidate, Review } from "../core/previews/approval.ts";
+import { Http, type HttpOptions } from "./http.ts";
+
+const NOTHING = z.unknown();
 
 /** The calls on a pull request that a preview report needs. */
 export interface PullRequests {
@@ -67,7 +70,7 @@ export const commentSchema = z
   })
   .transform(({ id, body, user }): Comment => ({ id, body: body ?? "", author: user?.login }));
 
-export const pullSchema = z
+const pullSchema = z
   .object({
     state: z.string(),
     head: z.object({ sha: z.string() }),
@@ -81,13 +84,77 @@ export const pullSchema = z
     author: user?.login,
   }));
 
-/** An account's rights on a repository. */
-export const permissionSchema = z.object({ permission: z.string() });
+const permissionSchema = z.object({ permission: z.string() });
 
-export const statusSchema = z.object({ creator: z.object({ login: z.string() }).nullish() });
+const statusSchema = z.object({ creator: z.object({ login: z.string() }).nullish() });
+
+/** The calls that Gitea's API has in common with GitHub's. */
+export abstract class PullRequestHost implements PullRequests, ApprovalHost {
+  /** GitHub answers 422 for more. Gitea has no limit of its own, but this keeps comments readable. */
+  readonly maxComment = 65_536;
+  protected readonly http: Http;
+  protected readonly repository: string;
+  protected readonly number: number;
+  /** The permissions that include writing. */
+  protected abstract readonly writing: readonly string[];
+
+  /** `repositories` is the path of all repositories: `/repos`. */
+  constructor(
+    { owner, repository, number }: PullRequest,
+    repositories: string,
+    options: HttpOptions,
+  ) {
+    this.repository = `${repositories}/${encodeURIComponent(owner)}/${encodeURIComponent(repository)}`;
+    this.number = number;
+    this.http = new Http(options);
+  }
+
+  abstract comments(): Promise<Comment[]>;
+  abstract reviews(): Promise<Review[]>;
+
+  async head(): Promise<string> {
+    return (await this.pull()).head;
+  }
+
+  pull(): Promise<Candidate> {
+    return this.http.call("GET", `${this.repository}/pulls/${this.number}`, pullSchema);
+  }
+
+  async mayWrite(account: string): Promise<boolean> {
+    const path = `${this.repository}/collaborators/${encodeURIComponent(account)}/permission`;
+    const found = await this.http.find(path, permissionSchema);
+    return found !== undefined && this.writing.includes(found.permission);
+  }
+
+  post(body: string): Promise<Comment> {
+    const path = `${this.repository}/issues/${this.number}/comments`;
+    return this.http.call("POST", path, commentSchema, { json: { body } });
+  }
+
+  edit(id: number, body: string): Promise<boolean> {
+    const path = `${this.repository}/issues/comments/${id}`;
+    return wasAllowed(this.http.call("PATCH", path, NOTHING, { json: { body } }));
+  }
+
+  remove(id: number): Promise<boolean> {
+    const path = `${this.repository}/issues/comments/${id}`;
+    return wasAllowed(this.http.remove(path, NOTHING));
+  }
+
+  async setStatus(
+    commit: string,
+    { state, context, description, url }: CommitStatus,
+  ): Promise<string | undefined> {
+    const path = `${this.repository}/statuses/${commit}`;
+    const { creator } = await this.http.call("POST", path, statusSchema, {
+      json: { state, context, description, ...(url !== undefined && { target_url: url }) },
+    });
+    return creator?.login;
+  }
+}
 
 /** False if the call failed because the object is gone or belongs to another account. */
-export async function wasAllowed(change: Promise<unknown>): Promise<boolean> {
+async function wasAllowed(change: Promise<unknown>): Promise<boolean> {
   try {
     await change;
     return true;

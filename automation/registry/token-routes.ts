@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { type Account, type Holder, parseScopes } from "../../core/registry.ts";
+import { tooMany } from "../service/access.ts";
 import { addressOf, type Limiter, limiter } from "../service/limiter.ts";
 import type { ServiceLimits } from "../service/options.ts";
 import { problemResponse } from "../service/schemas/problem.ts";
@@ -166,9 +167,4 @@ function accountOf({ headers }: FastifyRequest): Account | undefined {
   const colon = text.indexOf(":");
   if (colon < 1) return undefined;
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-function tooMany(reply: FastifyReply, retryAfter: number, source: string): InfraError {
-  reply.header("retry-after", retryAfter);
-  return new InfraError("RDEV_RATE_LIMITED", `Too many requests ${source}. Wait ${retryAfter} s.`);
 }

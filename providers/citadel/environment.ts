@@ -1,11 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { markOf, NO_OWNER, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define, type Found } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { assertSees, Citadel } from "./client.ts";
 import { DISABLED } from "./group.ts";
 
@@ -144,12 +143,4 @@ export const provider = dynamicProvider(definition);
  * A log environment in Citadel: a tenant that is a member of a tenant group. Delete ends the
  * membership and deletes the tenant with its logs. A tenant that CITADEL_TENANT_ID named is kept.
  */
-export class Environment extends DynamicResource<typeof definition> {
-  /** Empty if Citadel is switched off. */
-  declare readonly tenantId: pulumi.Output<string>;
-  declare readonly adopted: pulumi.Output<boolean>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Environment extends dynamicResource(definition) {}

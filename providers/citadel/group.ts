@@ -1,8 +1,7 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Citadel } from "./client.ts";
 
 /** The id of a resource that stands for nothing because Citadel is switched off. */
@@ -54,8 +53,4 @@ const definition = define({
 export const provider = dynamicProvider(definition);
 
 /** A tenant group in Citadel. Delete leaves it, empty, because Citadel's API cannot delete a group. */
-export class Group extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Group extends dynamicResource(definition) {}

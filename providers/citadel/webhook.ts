@@ -1,9 +1,8 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Citadel } from "./client.ts";
 
 const definition = define({
@@ -56,8 +55,4 @@ async function isRegistered(webhooks: Citadel["webhooks"], url: string): Promise
  * renews its secret. Citadel's API cannot delete a webhook, so Delete leaves it, and a new address is
  * registered beside the old one. Citadel's operator has to remove the old one.
  */
-export class Webhook extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Webhook extends dynamicResource(definition) {}

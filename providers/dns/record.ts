@@ -1,4 +1,3 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import {
   markIn,
@@ -10,7 +9,7 @@ import {
 } from "../../core/ownership.ts";
 import { define, type Failure } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { dnsClient } from "./client.ts";
 import { type Dns, RECORD_TYPES, type RecordSet, type RecordType } from "./port.ts";
 
@@ -136,8 +135,4 @@ function canonical(content: string): string {
 export const provider = dynamicProvider(definition);
 
 /** One address or alias record in a DNS zone. Delete deletes it, and no other with its name. */
-export class Record extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Record extends dynamicResource(definition) {}

@@ -20,30 +20,44 @@ type Shapes = Pick<Definition, "module" | "type" | "inputs" | "attributes"> & {
   readonly secrets: readonly string[];
 };
 
-/** The arguments that a program passes for the inputs of a definition. */
-export type Args<D extends Pick<Definition, "inputs">> = {
-  readonly [K in keyof z.input<D["inputs"]>]: pulumi.Input<z.input<D["inputs"]>[K]>;
+/** The class of a definition's resources: inputs go in, and attributes come out. */
+type ResourceClass<D extends Shapes> = new (
+  name: string,
+  args: { readonly [K in keyof z.input<D["inputs"]>]: pulumi.Input<z.input<D["inputs"]>[K]> },
+  options?: pulumi.CustomResourceOptions,
+) => pulumi.CustomResource & {
+  readonly [K in keyof D["attributes"]["shape"]]: pulumi.Output<
+    z.output<D["attributes"]["shape"][K]>
+  >;
 };
 
 /**
- * The base of every dynamic resource. Unlike pulumi.dynamic.Resource, it does not serialize the
- * provider's code into the state.
+ * The base class of a definition's resources. Unlike pulumi.dynamic.Resource, it does not serialize
+ * the provider's code into the state.
  */
-export abstract class DynamicResource<D extends Shapes> extends pulumi.CustomResource {
-  constructor(definition: D, name: string, args: Args<D>, options?: pulumi.CustomResourceOptions) {
-    const { secrets } = definition;
-    const props: Record<string, unknown> = {};
-    for (const key of Object.keys(definition.attributes.shape)) props[key] = undefined;
-    for (const key of Object.keys(definition.inputs.shape)) {
-      const value: unknown = (args as Record<string, unknown>)[key];
-      props[key] = secrets.includes(key) && value !== undefined ? pulumi.secret(value) : value;
+export function dynamicResource<D extends Shapes>(definition: D): ResourceClass<D> {
+  const { module, type, inputs, attributes, secrets } = definition;
+  class Resource extends pulumi.CustomResource {
+    constructor(
+      name: string,
+      args: Readonly<Record<string, unknown>>,
+      options?: pulumi.CustomResourceOptions,
+    ) {
+      const props: Record<string, unknown> = {};
+      for (const key of Object.keys(attributes.shape)) props[key] = undefined;
+      for (const key of Object.keys(inputs.shape)) {
+        const value = args[key];
+        props[key] = secrets.includes(key) && value !== undefined ? pulumi.secret(value) : value;
+      }
+      props["__provider"] = providerReference(module);
+      super(
+        `pulumi-nodejs:dynamic/${type}`,
+        name,
+        props,
+        pulumi.mergeOptions(options, { additionalSecretOutputs: [...secrets] }),
+      );
     }
-    props["__provider"] = providerReference(definition.module);
-    super(
-      `pulumi-nodejs:dynamic/${definition.type}`,
-      name,
-      props,
-      pulumi.mergeOptions(options, { additionalSecretOutputs: [...secrets] }),
-    );
   }
+  // The engine's answer sets the attributes, which the compiler cannot see.
+  return Resource as unknown as ResourceClass<D>;
 }

@@ -1,28 +1,14 @@
 import { z } from "zod";
-import type { Candidate, Review } from "../../core/previews/approval.ts";
-import { Http } from "../http.ts";
+import type { Review } from "../../core/previews/approval.ts";
 import {
-  commentSchema,
-  permissionSchema,
-  pullSchema,
-  statusSchema,
-  wasAllowed,
-  type ApprovalHost,
   type Comment,
-  type CommitStatus,
+  commentSchema,
   type PullRequest,
-  type PullRequests,
+  PullRequestHost,
 } from "../pull-requests.ts";
-
-const NOTHING = z.unknown();
-
-/** Gitea has no limit of its own (a LONGTEXT column). GitHub's limit keeps comments readable. */
-const MAX_COMMENT = 65_536;
 
 /** Gitea's default maximum. */
 const PAGE = 50;
-
-const WRITING: ReadonlySet<string> = new Set(["write", "admin", "owner"]);
 
 const VERDICTS: Readonly<Record<string, Review["verdict"]>> = {
   APPROVED: "approved",
@@ -50,18 +36,15 @@ const reviewSchema = z
 
 /**
  * A pull request in Gitea: https://docs.gitea.com/api. The token needs the scopes write:issue and
- * write:repository (for the status). To read approvals, its account must administer the repository.
+ * write:repository (for the status). To read approvals, its account must administer the repository:
+ * only then may it read the rights of other accounts.
  */
-export class GiteaPullRequests implements PullRequests, ApprovalHost {
-  readonly maxComment = MAX_COMMENT;
-  readonly #http: Http;
-  readonly #repository: string;
-  readonly #number: number;
+export class GiteaPullRequests extends PullRequestHost {
+  protected override readonly writing = ["write", "admin", "owner"];
 
-  constructor({ url, token, owner, repository, number }: PullRequest) {
-    this.#repository = `/api/v1/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repository)}`;
-    this.#number = number;
-    this.#http = new Http({
+  constructor(pull: PullRequest) {
+    const { url, token } = pull;
+    super(pull, "/api/v1/repos", {
       system: "Gitea",
       url,
       headers: { authorization: `token ${token}` },
@@ -70,58 +53,20 @@ export class GiteaPullRequests implements PullRequests, ApprovalHost {
     });
   }
 
-  async head(): Promise<string> {
-    return (await this.pull()).head;
-  }
-
-  pull(): Promise<Candidate> {
-    return this.#http.call("GET", `${this.#repository}/pulls/${this.#number}`, pullSchema);
+  /** Gitea answers all comments at once and ignores `page` (1.26, routers/api/v1/repo/issue_comment.go). */
+  comments(): Promise<Comment[]> {
+    const path = `${this.repository}/issues/${this.number}/comments`;
+    return this.http.call("GET", path, z.array(commentSchema));
   }
 
   async reviews(): Promise<Review[]> {
-    const path = `${this.#repository}/pulls/${this.#number}/reviews`;
+    const path = `${this.repository}/pulls/${this.number}/reviews`;
     const found: Review[] = [];
     for (let page = 1; ; page += 1) {
       const query = { page, limit: PAGE };
-      const reviews = await this.#http.call("GET", path, z.array(reviewSchema), { query });
+      const reviews = await this.http.call("GET", path, z.array(reviewSchema), { query });
       if (reviews.length === 0) return found; // a short page is not the end: a server may have a lower limit
       found.push(...reviews);
     }
-  }
-
-  /** Only an administrator of the repository, or of Gitea, may read the rights of another account. */
-  async mayWrite(account: string): Promise<boolean> {
-    const path = `${this.#repository}/collaborators/${encodeURIComponent(account)}/permission`;
-    const found = await this.#http.find(path, permissionSchema);
-    return WRITING.has(found?.permission ?? "none");
-  }
-
-  /** Gitea answers all comments at once and ignores `page` (1.26, routers/api/v1/repo/issue_comment.go). */
-  comments(): Promise<Comment[]> {
-    const path = `${this.#repository}/issues/${this.#number}/comments`;
-    return this.#http.call("GET", path, z.array(commentSchema));
-  }
-
-  post(body: string): Promise<Comment> {
-    const path = `${this.#repository}/issues/${this.#number}/comments`;
-    return this.#http.call("POST", path, commentSchema, { json: { body } });
-  }
-
-  edit(id: number, body: string): Promise<boolean> {
-    const path = `${this.#repository}/issues/comments/${id}`;
-    return wasAllowed(this.#http.call("PATCH", path, NOTHING, { json: { body } }));
-  }
-
-  remove(id: number): Promise<boolean> {
-    const path = `${this.#repository}/issues/comments/${id}`;
-    return wasAllowed(this.#http.remove(path, NOTHING));
-  }
-
-  async setStatus(commit: string, { state, context, description, url }: CommitStatus) {
-    const path = `${this.#repository}/statuses/${commit}`;
-    const { creator } = await this.#http.call("POST", path, statusSchema, {
-      json: { state, context, description, ...(url !== undefined && { target_url: url }) },
-    });
-    return creator?.login;
   }
 }

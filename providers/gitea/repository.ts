@@ -1,10 +1,9 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY, ownerSchema, retainedMarkText } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
 import {
   describedOwnership,
@@ -181,13 +180,4 @@ function attributes(repository: GiteaRepository) {
 export const provider = dynamicProvider(definition);
 
 /** A repository in a Gitea organization, empty at first. Delete deletes or archives it. */
-export class Repository extends DynamicResource<typeof definition> {
-  declare readonly repositoryId: pulumi.Output<number>;
-  declare readonly cloneUrl: pulumi.Output<string>;
-  declare readonly sshUrl: pulumi.Output<string>;
-  declare readonly htmlUrl: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Repository extends dynamicResource(definition) {}

@@ -6,7 +6,7 @@ import { type Owner, ownerSchema, type Ownership, ownershipOf } from "../../core
 import { policyActions } from "../../core/settings.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider, hasUnknown } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes, type ObjectName } from "./client.ts";
 
 const POLICIES = "admissionregistration.k8s.io/v1";
@@ -120,10 +120,6 @@ export const provider = dynamicProvider(definition);
  * somebody else has an object with a name that the platform needs, and which actions its cluster-wide
  * policies have now. Creates nothing.
  */
-export class ClusterClaim extends DynamicResource<typeof definition> {
+export class ClusterClaim extends dynamicResource(definition) {
   declare readonly actions: pulumi.Output<string[]>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
 import { type Foreign, foreignFields, type ManagedFields, takenOver } from "./managed-fields.ts";
 
@@ -124,11 +124,7 @@ export const provider = dynamicProvider(definition);
  * A refresh alone is not enough. The official plugin ignores fields that the program does not name, and
  * server-side apply does not remove a field that another manager owns.
  */
-export class ForeignFields extends DynamicResource<typeof definition> {
+export class ForeignFields extends dynamicResource(definition) {
   declare readonly takenBack: pulumi.Output<string>;
   declare readonly replicas: pulumi.Output<number>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
 }

@@ -1,11 +1,10 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { markInLabels, markLabels, type Labels } from "../../core/labels.ts";
 import { NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
 import { deleteNamespace, untilNamespaceGone } from "./namespace-deletion.ts";
 
@@ -88,10 +87,4 @@ export const provider = dynamicProvider(definition);
  * Not k8s.core.v1.Namespace: that refuses every existing namespace, even our own after a killed run.
  * With PULUMI_K8S_UPSERT_EXISTING_OBJECTS it adopts every namespace, even somebody else's.
  */
-export class Namespace extends DynamicResource<typeof definition> {
-  declare readonly uid: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Namespace extends dynamicResource(definition) {}

@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
 
 const definition = define({
@@ -45,10 +45,6 @@ export const provider = dynamicProvider(definition);
  * Not `ignoreChanges` on the image: then the engine sends the image of the last `up` with every other
  * change, which undoes an image that kubectl set.
  */
-export class RunningImage extends DynamicResource<typeof definition> {
+export class RunningImage extends dynamicResource(definition) {
   declare readonly image: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
 }

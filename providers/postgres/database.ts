@@ -1,6 +1,5 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { SSL_MODES, type SslMode } from "../../core/address.ts";
+import { SSL_MODES } from "../../core/address.ts";
 import { InfraError } from "../../core/errors.ts";
 import {
   markIn,
@@ -14,7 +13,7 @@ import {
 } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Postgres, type RoleAndDatabase } from "./client.ts";
 
 const definition = define({
@@ -141,14 +140,4 @@ export const provider = dynamicProvider(definition);
  * role may create anything in it and connect to no other. Delete ends its sessions and drops both.
  * With `retain` it only locks the role, and a later create adopts both again.
  */
-export class Database extends DynamicResource<typeof definition> {
-  declare readonly host: pulumi.Output<string>;
-  declare readonly port: pulumi.Output<number>;
-  declare readonly sslmode: pulumi.Output<SslMode | "">;
-  declare readonly database: pulumi.Output<string>;
-  declare readonly username: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Database extends dynamicResource(definition) {}

@@ -1,10 +1,9 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { markIn, markText, NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import type { CacheSettings } from "../../core/settings.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Redis, sha256 } from "./client.ts";
 
 /** Categories whose commands Redis restricts to the user's key and channel patterns. */
@@ -119,13 +118,4 @@ export const provider = dynamicProvider(definition);
  * A Redis user that can access only keys and channels with its prefix, in database 0. Delete ends its
  * connections, and deletes those keys and the user.
  */
-export class User extends DynamicResource<typeof definition> {
-  declare readonly host: pulumi.Output<string>;
-  declare readonly port: pulumi.Output<number>;
-  declare readonly username: pulumi.Output<string>;
-  declare readonly tls: pulumi.Output<boolean>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class User extends dynamicResource(definition) {}

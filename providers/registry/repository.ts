@@ -1,4 +1,3 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { MANAGED_BY, markOf, type Owner, ownerSchema, ownershipOf } from "../../core/ownership.ts";
@@ -12,7 +11,7 @@ import {
 } from "../../core/registry.ts";
 import { type Failure, define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { NegotiatedAuthorization } from "./authorization.ts";
 import { Registry } from "./client.ts";
 import { MARK, markBefore, markPath, readMark } from "./mark.ts";
@@ -185,8 +184,4 @@ async function deleteTag(registry: Registry, repository: string, tag: string): P
 export const provider = dynamicProvider(definition);
 
 /** A project's own path in an OCI registry. Delete deletes everything that is tagged there. */
-export class Repository extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Repository extends dynamicResource(definition) {}

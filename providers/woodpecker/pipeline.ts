@@ -1,9 +1,8 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { InfraError, problems } from "../../core/errors.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { Woodpecker, type WoodpeckerPipeline } from "./client.ts";
 
 const definition = define({
@@ -107,11 +106,4 @@ function id(repositoryId: number, number: number): string {
 export const provider = dynamicProvider(definition);
 
 /** The first run of a repository's pipeline. Later changes start no run, and Delete does nothing. */
-export class Pipeline extends DynamicResource<typeof definition> {
-  declare readonly number: pulumi.Output<number>;
-  declare readonly url: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Pipeline extends dynamicResource(definition) {}

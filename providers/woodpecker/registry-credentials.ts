@@ -1,10 +1,9 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { markIn, markText, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { assertMay, Woodpecker } from "./client.ts";
 import { DEFAULT_EVENTS } from "./secret.ts";
 
@@ -97,8 +96,4 @@ export const provider = dynamicProvider(definition);
  * The registry account of a project's pipeline, as the secrets `registry_username` and
  * `registry_password` of its Woodpecker repository. Delete deletes both.
  */
-export class RegistryCredentials extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class RegistryCredentials extends dynamicResource(definition) {}

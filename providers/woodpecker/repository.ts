@@ -1,8 +1,7 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { assertMay, assertSeesAll, Woodpecker, type WoodpeckerRepository } from "./client.ts";
 
 const definition = define({
@@ -77,11 +76,4 @@ function isOf(repository: WoodpeckerRepository, forgeRemoteId: number): boolean 
 export const provider = dynamicProvider(definition);
 
 /** A repository that Woodpecker builds. Delete deactivates it and removes its secrets and pipelines. */
-export class Repository extends DynamicResource<typeof definition> {
-  declare readonly repositoryId: pulumi.Output<number>;
-  declare readonly url: pulumi.Output<string>;
-
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Repository extends dynamicResource(definition) {}

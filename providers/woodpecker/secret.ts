@@ -1,9 +1,8 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { markIn, markText, NO_OWNER, ownerSchema, ownershipOf } from "../../core/ownership.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
-import { type Args, DynamicResource } from "../dynamic/resource.ts";
+import { dynamicResource } from "../dynamic/resource.ts";
 import { assertMay, Woodpecker } from "./client.ts";
 
 /**
@@ -82,8 +81,4 @@ function settings({ value, events, owner }: z.output<typeof definition.inputs>) 
 export const provider = dynamicProvider(definition);
 
 /** A secret of one Woodpecker repository. Pull requests never receive it. Delete deletes it. */
-export class Secret extends DynamicResource<typeof definition> {
-  constructor(name: string, args: Args<typeof definition>, options?: pulumi.CustomResourceOptions) {
-    super(definition, name, args, options);
-  }
-}
+export class Secret extends dynamicResource(definition) {}
