@@ -114,9 +114,7 @@ function plainOf(value: unknown, walk: Walk): unknown {
 function plainObject(value: object, walk: Walk): unknown {
   if (walk.above.includes(value)) return "[circular]";
   if (walk.above.length >= MAX_DEPTH) return "[too deep]";
-  if (value instanceof Date) {
-    return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
-  }
+  if (value instanceof Date) return dateText(value);
   if (value instanceof Uint8Array) return plainOf(new TextDecoder().decode(value), walk);
   if (value instanceof Error) {
     return plainObject({ ...value, name: value.name, message: value.message }, walk);
@@ -179,7 +177,10 @@ function kindOf(value: unknown): string {
 /** A short form for messages. Never throws. */
 function quoted(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 80).toWellFormed());
-  if (value instanceof Date)
-    return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
+  if (value instanceof Date) return dateText(value);
   return kindOf(value);
+}
+
+function dateText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "Invalid Date" : date.toISOString();
 }

@@ -1,14 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type {
-  AppsV1Api,
-  AutoscalingV2Api,
-  CoreV1Api,
-  KubeConfig,
-  KubernetesObject,
-  KubernetesObjectApi,
-  PatchStrategy,
-  V1Namespace,
-} from "@kubernetes/client-node";
+import type * as k8s from "@kubernetes/client-node";
 import pRetry from "p-retry";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
@@ -55,33 +46,37 @@ export interface ObjectName {
 
 /** The calls of the Kubernetes API that are used here, as the kubeconfig's user. */
 export class Kubernetes {
-  readonly #api: CoreV1Api;
-  readonly #apps: AppsV1Api;
-  readonly #autoscaling: AutoscalingV2Api;
-  readonly #objects: KubernetesObjectApi;
-  readonly #serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1];
-  readonly #mergePatch: PatchStrategy;
+  readonly #core: k8s.CoreV1Api;
+  readonly #apps: k8s.AppsV1Api;
+  readonly #autoscaling: k8s.AutoscalingV2Api;
+  readonly #objects: k8s.KubernetesObjectApi;
+  readonly #serverSideApply: Parameters<k8s.CoreV1Api["patchNamespace"]>[1];
+  readonly #mergePatch: k8s.PatchStrategy;
   readonly #server: string;
   readonly #secrets: readonly string[];
 
-  private constructor(
-    apis: {
-      core: CoreV1Api;
-      apps: AppsV1Api;
-      autoscaling: AutoscalingV2Api;
-      objects: KubernetesObjectApi;
-    },
-    serverSideApply: Parameters<CoreV1Api["patchNamespace"]>[1],
-    mergePatch: PatchStrategy,
-    config: KubeConfig,
-  ) {
-    this.#api = apis.core;
-    this.#apps = apis.apps;
-    this.#autoscaling = apis.autoscaling;
-    this.#objects = apis.objects;
-    this.#serverSideApply = serverSideApply;
-    this.#mergePatch = mergePatch;
-    this.#server = config.getCurrentCluster()?.server ?? "";
+  private constructor(library: typeof k8s, config: k8s.KubeConfig, server: string) {
+    const configuration = library.createConfiguration({
+      baseServer: new library.ServerConfiguration(server, {}),
+      authMethods: { default: config },
+      promiseMiddleware: [
+        {
+          pre: (request) => {
+            request.setSignal(AbortSignal.timeout(REQUEST_DEADLINE));
+            return Promise.resolve(request);
+          },
+          post: (response) => Promise.resolve(response),
+        },
+      ],
+    });
+    this.#core = new library.CoreV1Api(configuration);
+    this.#apps = new library.AppsV1Api(configuration);
+    this.#autoscaling = new library.AutoscalingV2Api(configuration);
+    this.#objects = new library.KubernetesObjectApi(configuration);
+    const { PatchStrategy, setHeaderOptions } = library;
+    this.#serverSideApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
+    this.#mergePatch = PatchStrategy.MergePatch;
+    this.#server = server;
     const user = config.getCurrentUser();
     this.#secrets = [user?.token, user?.password].filter((text) => text !== undefined);
   }
@@ -99,35 +94,12 @@ export class Kubernetes {
     }
     const server = config.getCurrentCluster()?.server;
     if (!server) throw unusable(kubeconfig, "its current context names no cluster");
-    const configuration = library.createConfiguration({
-      baseServer: new library.ServerConfiguration(server, {}),
-      authMethods: { default: config },
-      promiseMiddleware: [
-        {
-          pre: (request) => {
-            request.setSignal(AbortSignal.timeout(REQUEST_DEADLINE));
-            return Promise.resolve(request);
-          },
-          post: (response) => Promise.resolve(response),
-        },
-      ],
-    });
-    return new Kubernetes(
-      {
-        core: new library.CoreV1Api(configuration),
-        apps: new library.AppsV1Api(configuration),
-        autoscaling: new library.AutoscalingV2Api(configuration),
-        objects: new library.KubernetesObjectApi(configuration),
-      },
-      library.setHeaderOptions("Content-Type", library.PatchStrategy.ServerSideApply),
-      library.PatchStrategy.MergePatch,
-      config,
-    );
+    return new Kubernetes(library, config, server);
   }
 
   async namespace(name: string): Promise<LiveNamespace | undefined> {
     const found = await unless404(
-      this.#call(`get namespace ${name}`, () => this.#api.readNamespace({ name })),
+      this.#call(`get namespace ${name}`, () => this.#core.readNamespace({ name })),
     );
     return found && live(found);
   }
@@ -137,7 +109,7 @@ export class Kubernetes {
     await this.#call(
       `create namespace ${name}`,
       () =>
-        this.#api.createNamespace({
+        this.#core.createNamespace({
           body: { metadata: { name, labels: { ...labels } } },
           fieldManager: MANAGED_BY,
         }),
@@ -156,7 +128,7 @@ export class Kubernetes {
   ): Promise<LiveNamespace> {
     const metadata = { name, uid, labels: { ...labels }, annotations: { ...annotations } };
     const applied = await this.#call(`apply namespace ${name}`, () =>
-      this.#api.patchNamespace(
+      this.#core.patchNamespace(
         {
           name,
           body: { apiVersion: "v1", kind: "Namespace", metadata },
@@ -173,7 +145,7 @@ export class Kubernetes {
   async deleteNamespace(name: string, uid: string): Promise<void> {
     await unless404(
       this.#call(`delete namespace ${name}`, () =>
-        this.#api.deleteNamespace({ name, body: { preconditions: { uid } } }),
+        this.#core.deleteNamespace({ name, body: { preconditions: { uid } } }),
       ),
     );
   }
@@ -250,7 +222,7 @@ export class Kubernetes {
   async find({ apiVersion, kind, namespace, name }: ObjectName) {
     return unless404(
       this.#call(`get ${kind} ${name}`, () =>
-        this.#objects.read<KubernetesObject>({
+        this.#objects.read<k8s.KubernetesObject>({
           apiVersion,
           kind,
           metadata: { name, ...(namespace !== undefined && { namespace }) },
@@ -260,9 +232,9 @@ export class Kubernetes {
   }
 
   /** The objects of a kind in a namespace. */
-  async list(apiVersion: string, kind: string, namespace: string): Promise<KubernetesObject[]> {
+  async list(apiVersion: string, kind: string, namespace: string): Promise<k8s.KubernetesObject[]> {
     const found = await this.#call(`list ${kind} in ${namespace}`, () =>
-      this.#objects.list<KubernetesObject>(apiVersion, kind, namespace),
+      this.#objects.list<k8s.KubernetesObject>(apiVersion, kind, namespace),
     );
     return found.items;
   }
@@ -339,7 +311,7 @@ function waitBeforeRetry(error: unknown, isIdempotent: boolean, tries: number): 
   return codes.includes(connectionCode(error) ?? "") ? backoff : undefined;
 }
 
-function live({ metadata, status }: V1Namespace): LiveNamespace {
+function live({ metadata, status }: k8s.V1Namespace): LiveNamespace {
   const remains = status?.conditions
     ?.filter((condition) => condition.status === "True")
     .map((condition) => condition.message);

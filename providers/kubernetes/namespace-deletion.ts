@@ -136,7 +136,10 @@ async function blockedObjects(
     kinds.map(async ([apiVersion, kind]) => {
       const objects = await kubernetes.list(apiVersion, kind, namespace);
       return objects.map(({ metadata }) => ({
-        ...{ apiVersion, kind, namespace, name: metadata?.name ?? "" },
+        apiVersion,
+        kind,
+        namespace,
+        name: metadata?.name ?? "",
         finalizers: metadata?.finalizers ?? [],
       }));
     }),

@@ -104,7 +104,7 @@ export function itKeepsTheContract(target: () => Target): void {
       await rejects(make(slug), "RDEV_CONFLICT", 409);
     });
 
-    it("refuse a bad slug", async () => {
+    it("refuses a bad slug", async () => {
       await rejects(make("Bad_Slug!"), "RDEV_REFUSED", 422);
     });
 

@@ -163,7 +163,8 @@ describe("kubernetes:Namespace", () => {
     assert.match(error.message, /Service held \(example\.test\/held\)/);
     assert.match(error.message, /remove the finalizers by hand/);
     const released = {
-      ...{ apiVersion: "v1", kind: "Service" },
+      apiVersion: "v1",
+      kind: "Service",
       metadata: { name: "held", namespace: slug, finalizers: [] },
     };
     await objects.patch(

@@ -8,8 +8,12 @@ import {
 
 const spec = (fields: object) => ({ "f:spec": fields });
 const entry = (manager: string, operation: string, fieldsV1: object, more: object = {}) => ({
-  ...{ manager, operation, apiVersion: "apps/v1", fieldsType: "FieldsV1" },
-  ...{ time: "2026-11-26T10:00:00Z", fieldsV1 },
+  manager,
+  operation,
+  apiVersion: "apps/v1",
+  fieldsType: "FieldsV1",
+  time: "2026-11-26T10:00:00Z",
+  fieldsV1,
   ...more,
 });
 const all = () => true;

@@ -72,7 +72,7 @@ describe("the owner of an object", () => {
   });
 
   for (const [differs, mark] of Object.entries(OTHERS)) {
-    it(`keeps it where the ${differs} differs: from adoption, update and delete`, async () => {
+    it(`is respected by adoption, update and delete if the ${differs} differs`, async () => {
       marks.set("one", mark);
       await fails(provider.create(INPUTS), "RDEV_NOT_OURS");
       await fails(provider.update("one", INPUTS, { ...INPUTS, size: 2 }), "RDEV_NOT_OURS");

@@ -65,7 +65,9 @@ describe("a pull request on Gitea", function () {
     tokens.other = await makeToken(other, "write:issue");
     tokens.inbox = await makeToken(silent, "read:notification");
     const made = await call<{ full_name: string }>("POST", "/user/repos", {
-      ...{ name: `pulls-${suffix}`, auto_init: true, default_branch: "main" },
+      name: `pulls-${suffix}`,
+      auto_init: true,
+      default_branch: "main",
     });
     [owner = "", name = ""] = made.full_name.split("/");
     await call("PUT", `${repository()}/collaborators/${bot}`, { permission: "write" });
@@ -127,8 +129,13 @@ describe("a pull request on Gitea", function () {
     const adapter = pulls(variable("GITEA_URL"), tokens.write);
     const nasty = `@${silent} <img src=x> [a](http://b.test) #1 **bold** ${"a".repeat(40)} :tada:`;
     const failed: StackPreview = {
-      ...{ stack: `staging.@${silent}`, result: "failed", durationMs: 1, unchanged: 0 },
-      ...{ changes: [], findings: [], errors: [{ message: nasty }] },
+      stack: `staging.@${silent}`,
+      result: "failed",
+      durationMs: 1,
+      unchanged: 0,
+      changes: [],
+      findings: [],
+      errors: [{ message: nasty }],
     };
     const report = makeReport({ stacks: [failed], selection: nasty, durationMs: 1 });
     const commit = await adapter.head();

@@ -58,7 +58,10 @@ describe("a pull request on GitHub", function () {
     const { head } = github;
     const user = (login: string, type = "User") => ({ login, type });
     const review = (id: number, login: string, state: string, commit_id = head) => ({
-      ...{ id, user: user(login), state, commit_id },
+      id,
+      user: user(login),
+      state,
+      commit_id,
     });
     const approval = () => requireApproval(pulls());
     github.permissions = { ada: "write", root: "admin", reader: "read" };

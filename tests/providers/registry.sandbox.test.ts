@@ -25,7 +25,9 @@ describe("registry:Repository", () => {
   let proxy: FaultyProxy;
   const owner = () => testOwner(path);
   const inputs = (changes: object = {}) => ({
-    ...{ path, ...(prefix !== undefined && { prefix }), owner: owner() },
+    path,
+    ...(prefix !== undefined && { prefix }),
+    owner: owner(),
     ...changes,
   });
   const repository = () => (prefix === undefined ? path : `${prefix}/${path}`);
@@ -57,7 +59,8 @@ describe("registry:Repository", () => {
   /** Creates what an earlier version left: a mark among the images, and a state without an owner. */
   async function before(project = path) {
     await direct.pushEmpty(path, MARK, "application/vnd.rdev-infra.mark.v1", {
-      ...{ "managed-by": "rdev-infra", project },
+      "managed-by": "rdev-infra",
+      project,
     });
     return { path, project };
   }

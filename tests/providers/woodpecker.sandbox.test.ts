@@ -331,7 +331,7 @@ describe("providers/woodpecker", () => {
       assert.equal((await all()).length, 1);
     });
 
-    it("starts no second one after a create whose answer was lost", async () => {
+    it("does not start a second run if the answer to the create was lost", async () => {
       viaProxy();
       proxy.loseAnswers("POST");
       await rejected(pipelines.create(run), /^RDEV_UNREACHABLE: /);
@@ -339,7 +339,7 @@ describe("providers/woodpecker", () => {
       assert.equal((await all()).length, 1);
     });
 
-    it("stays in the state when its runs were purged", async () => {
+    it("stays in the state after its runs were purged", async () => {
       const state = { ...run, number: 1, url: "https://ci.example.org/repos/1/pipeline/1" };
       assert.deepEqual((await pipelines.read(`${repositoryId}/1`, state)).props, state);
     });
@@ -354,7 +354,7 @@ describe("providers/woodpecker", () => {
       "$&, environment: {A: {from_secret: kube_tokn}}",
     );
 
-    it("says why Woodpecker rejected the first run, without the warnings beside it", async () => {
+    it("reports why Woodpecker rejected the first run, without its warnings", async () => {
       await configure(mistyped.replace(/^when.*\n/, ""));
       const { message } = await rejected(pipelines.create(run), /^RDEV_REFUSED: .*branch main/);
       assert.match(message, /^ {2}- secret "kube_tokn" not found$/m);
@@ -363,7 +363,7 @@ describe("providers/woodpecker", () => {
       assert.match(JSON.stringify(first), /"status":"error".*Consider adding/);
     });
 
-    it("takes no rejected run for the first one: the next up starts another", async () => {
+    it("starts another run if the first one was rejected", async () => {
       await configure(mistyped);
       await rejected(pipelines.create(run), /^RDEV_REFUSED: /);
       await rejected(pipelines.create(run), /^RDEV_REFUSED: /);
@@ -371,20 +371,20 @@ describe("providers/woodpecker", () => {
       assert.equal((await pipelines.create(run)).outs.number, 3);
     });
 
-    it("says that there is no such branch", async () => {
+    it("reports a missing branch", async () => {
       await rejected(
         pipelines.create({ ...run, branch: "none" }),
         /^RDEV_REFUSED: .*branch none .*no such branch/,
       );
     });
 
-    it("does not blame the branch where Woodpecker fails", async () => {
+    it("does not blame the branch if Woodpecker fails", async () => {
       viaProxy();
       proxy.misbehave({ match: { method: "POST" }, status: 500, times: 1 });
       await rejected(pipelines.create(run), /^RDEV_UNREACHABLE: .* 500/);
     });
 
-    it("says that the configuration could not be read", async () => {
+    it("reports that the configuration could not be read", async () => {
       const options = { gitea: { url: variable("GITEA_URL"), token: variable("GITEA_TOKEN") } };
       const forge = await startFaultyProxy(options.gitea.url);
       const own = await startWoodpecker({ gitea: { ...options.gitea, url: forge.url } });
@@ -400,7 +400,7 @@ describe("providers/woodpecker", () => {
       }
     });
 
-    it("says why nothing ran where there is no configuration", async () => {
+    it("reports a missing configuration", async () => {
       const repository = await forgeRepository({ auto_init: true });
       ({ id: forgeRemoteId, full_name: fullName } = repository);
       const bare = { ...run, repositoryId: await activated() };

@@ -61,7 +61,10 @@ describe("the audit shipper", () => {
 
   function shipper(options: Partial<ShipperOptions> = {}): CitadelShipper {
     return new CitadelShipper({
-      ...{ store: test.store, citadel, tenant: async () => tenant, platform: "staging" },
+      store: test.store,
+      citadel,
+      tenant: async () => tenant,
+      platform: "staging",
       onFailure: (error) => void failures.push(error),
       poll: 5,
       ...options,
@@ -104,7 +107,10 @@ describe("the audit shipper", () => {
     await log.record({ ...EVENT, projectId: "blog", component: "saga", result: "failure" });
     await log.record({ ...EVENT, component: "http", durationMs: 4_000 });
     assert.deepEqual(await shipper().drain(), {
-      ...{ state: "idle", shipped: 4, refused: 0, postponed: 0 },
+      state: "idle",
+      shipped: 4,
+      refused: 0,
+      postponed: 0,
     });
     for (const [cpl, ids] of [
       ["action:project.create", [1, 3, 4]],
@@ -173,7 +179,10 @@ describe("the audit shipper", () => {
     const { wait } = await shipper({ citadel: { ingest: () => Promise.reject(limited) } }).ship();
     assert.equal(wait, 120_000);
     assert.deepEqual(await shipper({ citadel: recorder() }).drain(), {
-      ...{ state: "idle", shipped: 0, refused: 0, postponed: 0 }, // other shippers wait, too
+      state: "idle",
+      shipped: 0,
+      refused: 0,
+      postponed: 0, // other shippers wait, too
     });
   });
 
@@ -225,7 +234,10 @@ describe("the audit shipper", () => {
       return { accepted: events.length - 1, refused: [{ index, reason: "no good" }] };
     });
     assert.deepEqual(await shipper({ citadel: to }).drain(), {
-      ...{ state: "idle", shipped: 4, refused: 1, postponed: 0 },
+      state: "idle",
+      shipped: 4,
+      refused: 1,
+      postponed: 0,
     });
     const { waiting, refused } = await backlog(test.store);
     assert.deepEqual({ waiting, refused }, { waiting: 0, refused: 1 });

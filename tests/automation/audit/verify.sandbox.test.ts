@@ -94,8 +94,12 @@ describe("the comparison of the audit log with Citadel's copy", () => {
     await ship("production");
     await citadel.ingest(tenant, [
       {
-        ...{ message: "no audit event", level: "info", timestamp: new Date().toISOString() },
-        ...{ service: "rdev-infra", environment: "staging", target: "main" },
+        message: "no audit event",
+        level: "info",
+        timestamp: new Date().toISOString(),
+        service: "rdev-infra",
+        environment: "staging",
+        target: "main",
         fields: { event_id: 99 },
       },
     ]);

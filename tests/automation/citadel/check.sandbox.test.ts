@@ -57,7 +57,10 @@ describe("the Citadel check", () => {
     await project("shop", await environment("shop"));
     await environment("rdev-platform", { ...markOf(testOwner("staging")) });
     await citadel.environments.create({
-      ...{ slug: "by-hand", name: "by hand", organization: "orchard9", metadata: {} },
+      slug: "by-hand",
+      name: "by hand",
+      organization: "orchard9",
+      metadata: {},
     });
     assert.deepEqual(await check(), []);
   });
@@ -145,7 +148,9 @@ describe("the Citadel check", () => {
     await environment("old");
     await project("blog", null);
     const variables = {
-      ...{ DATABASE_URL: test.url, CITADEL_URL: standIn.url, CITADEL_API_KEY: standIn.apiKey },
+      DATABASE_URL: test.url,
+      CITADEL_URL: standIn.url,
+      CITADEL_API_KEY: standIn.apiKey,
     };
     const run = (...args: string[]) => runCli(["citadel", "check", ...args], { variables });
     const first = await run();

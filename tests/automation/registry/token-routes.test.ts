@@ -23,14 +23,20 @@ const basic = ({ username, password }: typeof SHARED) => ({
 
 const account = (changes: object = {}) =>
   registryAccount(SECRET, {
-    ...{ platform: "staging", slug: "my-app", kind: "push" as const, version: 2 },
+    platform: "staging",
+    slug: "my-app",
+    kind: "push" as const,
+    version: 2,
     ...changes,
   });
 
 async function service(limits = {}) {
   const tokenIssuer = new TokenIssuer({
-    ...{ key: await signingKey(pem(), "KEY"), secret: SECRET, oldestVersion: 2 },
-    ...{ administrator: ADMINISTRATOR, shared: SHARED },
+    key: await signingKey(pem(), "KEY"),
+    secret: SECRET,
+    oldestVersion: 2,
+    administrator: ADMINISTRATOR,
+    shared: SHARED,
     markOf: async (path) =>
       path === "my-app" ? { platform: "staging", slug: "my-app" } : undefined,
   });
@@ -53,7 +59,9 @@ describe("the token endpoint of the registry", () => {
     assert.ok(Number(expires_in) >= 60, "Docker's clients need at least 60 s");
     const keys = createLocalJWKSet((await app.inject("/v1/registry/jwks")).json<JSONWebKeySet>());
     const { payload, protectedHeader } = await jwtVerify(token ?? "", keys, {
-      ...{ issuer: ISSUER, audience: SERVICE, algorithms: ["ES256"] },
+      issuer: ISSUER,
+      audience: SERVICE,
+      algorithms: ["ES256"],
     });
     assert.ok(protectedHeader.kid);
     assert.equal(payload.sub, "staging.my-app.push.2");
@@ -136,7 +144,9 @@ describe("the token endpoint of the registry", () => {
   it("answers 405 to a form, so that the client retries with GET", async () => {
     const app = await service();
     const answer = await app.inject({
-      ...{ method: "POST", url: "/v1/registry/token", payload: "grant_type=password" },
+      method: "POST",
+      url: "/v1/registry/token",
+      payload: "grant_type=password",
       headers: { "content-type": "application/x-www-form-urlencoded" },
     });
     assert.equal(

@@ -66,7 +66,10 @@ describe("the schema check before the service starts", function () {
     const [waiting] = await operations.list({ limit: 5 });
     assert.deepEqual([waiting?.slug, waiting?.state], ["shop", "queued"]);
     const next = await operations.submit({
-      ...{ platform: "staging", slug: "shop", actor: "rdev", ifBusy: "wait" },
+      platform: "staging",
+      slug: "shop",
+      actor: "rdev",
+      ifBusy: "wait",
       request: { kind: "refresh" },
     });
     assert.equal(next.operation.state, "queued");
@@ -115,7 +118,10 @@ describe("the schema check before the service starts", function () {
       ON projects, audit_outbox, api_keys, operations, operation_attempts, operation_events
       TO ${serviceRole}`);
     await new MultiWriter(test.store).record({
-      ...{ action: "project.create", projectId: "shop", actor: "ada", component: "infra" },
+      action: "project.create",
+      projectId: "shop",
+      actor: "ada",
+      component: "infra",
       result: "success",
     });
     await test.admin(
