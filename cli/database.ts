@@ -66,7 +66,7 @@ export async function formerSettings(): Promise<FormerSettings> {
     return (stack) => settings.get(stack);
   } catch (error) {
     console.error(
-      `${userMessage(error)} The preview goes on without the projects of DATABASE_URL.`,
+      `${userMessage(error)} The preview continues without the settings stored at DATABASE_URL.`,
     );
     return () => undefined;
   }

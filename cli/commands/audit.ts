@@ -13,20 +13,26 @@ export function addAudit(program: Command): void {
     .description("list what was done, oldest first")
     .option("--project <slug>", "only this project")
     .option("--last <time>", "only this recent, such as 30m, 1h or 7d", timeSpan)
-    .option("--unfinished", "only what started and has not ended: it still runs, or was killed")
+    .option(
+      "--unfinished",
+      "only events whose operation has not ended: it still runs, or was killed",
+    )
     .option("--limit <events>", "only the newest ones, 1 to 10000", wholeNumber(1, 10_000), 100)
     .option("--json", "print each event as JSON")
     .action(list);
   audit
     .command("verify")
     .description("check that no event was changed or removed; exits with 1 if one was")
-    .option("--citadel <platform>", "compare with the copy in Citadel, which also shows a lost end")
+    .option(
+      "--citadel <platform>",
+      "compare with the copy in Citadel; this also finds lost newest events",
+    )
     .option("--last <time>", "how far back to ask Citadel", timeRange, "7d")
     .option("--json", "print the result as JSON")
     .action(verify);
   audit
     .command("outbox")
-    .description("show what is not yet shipped to Citadel, and what Citadel refused")
+    .description("count the events not yet shipped to Citadel, and list those it refused")
     .option("--retry-refused", "ship refused events again")
     .option("--json", "print it as JSON")
     .action(outbox);

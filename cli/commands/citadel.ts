@@ -37,8 +37,8 @@ export function addAgent(program: Command): void {
     .description("the log agent on the nodes")
     .command("replay <folder>")
     .description(
-      "send to Citadel what an agent set aside: a node's /var/lib/citadel-agent/chunks/rejected, " +
-        "or a copy of it; exits with 1 if Citadel refuses some of it for good",
+      "send the events that an agent set aside to Citadel; the folder is a node's " +
+        "/var/lib/citadel-agent/chunks/rejected or a copy of it; exits with 1 if Citadel refuses any",
     )
     .action(replay);
 }

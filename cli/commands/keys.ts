@@ -71,8 +71,8 @@ function keyLine({ id, name, role, project, ...dates }: Key): string {
     : expiresAt && expiresAt.getTime() <= Date.now()
       ? `expired ${day(expiresAt)}`
       : expiresAt
-        ? `good until ${day(expiresAt)}`
-        : "good";
+        ? `valid until ${day(expiresAt)}`
+        : "valid";
   const used = lastUsedAt ? `last used ${day(lastUsedAt)}` : "never used";
   const scope = project === null ? role : `${role} of ${project}`;
   return `${id}  ${name}  ${scope}  ${state}, ${used}`;

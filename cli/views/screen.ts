@@ -30,8 +30,8 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const FRAME_MS = 100;
 
 /**
- * Draws in this thread. (listr2 wants to know its tasks beforehand, and only the engine knows which
- * resources there are.)
+ * Draws in this thread. listr2 does not fit: it needs the list of tasks in advance, and only the engine
+ * knows the resources.
  */
 export class DrawnScreen implements Screen {
   size: Size;

@@ -79,7 +79,7 @@ describe("rdev-infra, with a running service", function () {
     const again = await run("keys", "create", ...args);
     assert.match(again.stderr, /^RDEV_CONFLICT: /);
     const listed = await run("keys", "list");
-    assert.match(listed.stdout, /^[0-9a-f]{16} {2}shop-ci {2}operator of shop {2}good until /);
+    assert.match(listed.stdout, /^[0-9a-f]{16} {2}shop-ci {2}operator of shop {2}valid until /);
     assert.ok(!listed.stdout.includes(made.stdout.trim().slice(21)));
     assert.match((await run("keys", "revoke", "shop-ci")).stdout, /^revoked: shop-ci \(/);
     const gone = await run("keys", "revoke", "shop-ci");
@@ -133,7 +133,11 @@ describe("rdev-infra, with a running service", function () {
     const { changes } = JSON.parse(lines.at(-1)!) as { changes: Record<string, number> };
     assert.deepEqual([changes["create"], changes["update"], changes["delete"]], [0, 0, 0]);
 
-    assert.equal((await run("projects", "destroy", slug)).code, 2, "nobody is there to be asked");
+    assert.equal(
+      (await run("projects", "destroy", slug)).code,
+      2,
+      "there is no terminal to ask on",
+    );
     const started = await run("projects", "destroy", slug, "--yes", "--no-wait", "--json");
     const { id } = JSON.parse(started.stdout) as OperationView;
     const followed = await run("operations", "follow", id);
