@@ -4,7 +4,7 @@ import type { DataService, Egress } from "../core/egress.ts";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { Account } from "../core/registry.ts";
-import type { Sizes } from "../core/settings.ts";
+import type { Sizes } from "../core/sizes.ts";
 import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";

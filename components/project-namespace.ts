@@ -4,7 +4,7 @@ import { environmentBinding, ownershipLabels } from "../core/labels.ts";
 import { type DataService, type Egress, egressRules } from "../core/egress.ts";
 import { amount } from "../core/units.ts";
 import type { Owner } from "../core/ownership.ts";
-import type { Sizes } from "../core/settings.ts";
+import type { Sizes } from "../core/sizes.ts";
 import { Namespace } from "../providers/kubernetes/namespace.ts";
 
 export interface ProjectNamespaceArgs {

@@ -47,7 +47,7 @@ interface Peer {
 }
 
 /** An element of a NetworkPolicy's `egress`. */
-export interface EgressRule {
+interface EgressRule {
   readonly to: Peer[];
   readonly ports?: { readonly protocol: "TCP" | "UDP"; readonly port: number }[];
 }

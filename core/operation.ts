@@ -35,7 +35,7 @@ export const settingsSchema = z.object(projectChanges.shape).meta({
 });
 
 /** What a caller asks for. Settings that it does not name stay as they are. */
-export const operationRequest = z
+const operationRequest = z
   .discriminatedUnion("kind", [
     z.object({
       kind: z.literal("up"),
@@ -67,7 +67,7 @@ export const operationRequest = z
 export type OperationRequest = z.output<typeof operationRequest>;
 
 /** An error of an operation, for a user. It holds no secret and no stack trace. */
-export const operationError = z
+const operationError = z
   .object({
     code: z.string().optional().meta({ description: "Set if the error is one of rdev-infra's." }),
     urn: z.string().optional().meta({ description: "The resource that failed." }),

@@ -168,7 +168,6 @@ const platformSettings = z.strictObject({
 });
 
 export type PlatformSettings = z.output<typeof platformSettings>;
-export type { Sizes };
 export type PolicyActions = z.output<typeof policyActions>;
 export type AgentSettings = z.output<typeof agent>;
 export type DatabaseAddress = z.output<typeof databaseAddress>;

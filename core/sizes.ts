@@ -66,7 +66,7 @@ export interface SizeSettings {
   readonly maxSizes: Partial<Sizes>;
 }
 
-export interface Excess {
+interface Excess {
   readonly size: keyof Sizes;
   readonly requested: string | number;
   readonly ceiling: string | number;

@@ -10,7 +10,7 @@ import {
 import type { PlatformSettings } from "../core/settings.ts";
 
 /** A project's own accounts in the image registry. */
-export interface RegistryAccounts {
+interface RegistryAccounts {
   /** 0 if the platform's setting gives it none; undefined if there is no secret to derive them. */
   readonly version: number | undefined;
   /** The pipeline's account. */

@@ -50,7 +50,7 @@ export async function platformSettings(platform: string): Promise<PlatformSettin
   return parsePlatformSettings(value as Record<string, unknown>);
 }
 
-export interface SettingsRecordArgs {
+interface SettingsRecordArgs {
   /** The settings without defaults. */
   readonly settings: ProjectChanges;
 }

@@ -9,9 +9,9 @@ const MAX = { stacks: 8, changes: 30, properties: 12 } as const;
 
 /** The report of many previews, for a person at a terminal. Markdown is for files and comments. */
 export function reportLines(report: Report): string[] {
-  const { failed, grave, changed, unchanged } = groupStacks(report);
+  const { failed, severe, changed, unchanged } = groupStacks(report);
   const sections: readonly [title: string, groups: readonly Group[]][] = [
-    ["Replacements, deletions and blocking findings", grave],
+    ["Replacements, deletions and blocking findings", severe],
     ["Failed", failed],
     ["Changes", changed],
   ];

@@ -17,7 +17,7 @@ export interface Affected {
 }
 
 /** Folders and files that belong to no stack's program. */
-const BESIDE =
+const UNRELATED =
   /^(automation|bench|cli|docs|sandbox|tests|tools|\.ci|\.github|\.woodpecker)\/|\.md$|^\.(woodpecker\.ya?ml|gitignore|dependency-cruiser\.json|mocharc\.json|prettierignore|prettierrc\.json)$|^(eslint\.config\.js|tsconfig\.json)$/;
 
 /** Source files here affect a stack only if its program imports them. */
@@ -56,7 +56,7 @@ export function affectedStacks(
     } else if (isSource) {
       if (program.platform.has(file)) add("the platform's program", isPlatform);
       if (program.project.has(file)) add("the projects' program", (name) => !isPlatform(name));
-    } else if (!BESIDE.test(file)) {
+    } else if (!UNRELATED.test(file)) {
       return { stacks, why: `all: ${file} may affect any stack` };
     }
   }

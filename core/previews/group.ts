@@ -14,7 +14,7 @@ export interface Group {
 
 export interface Groups {
   /** Groups with a replacement, a deletion or a blocking finding; blocking ones first. */
-  readonly grave: readonly Group[];
+  readonly severe: readonly Group[];
   /** Stacks that failed or were cancelled. */
   readonly failed: readonly Group[];
   /** All other changes, largest group first. */
@@ -28,9 +28,11 @@ export function groupStacks({ stacks }: Pick<Report, "stacks">): Groups {
   const withContent = ended.filter(({ changes, findings }) => changes.length + findings.length > 0);
   const groups = groupAlike(withContent);
   return {
-    grave: groups.filter(isGrave).toSorted((a, b) => gravity(b) - gravity(a) || bySize(a, b)),
+    severe: groups
+      .filter(isSevere)
+      .toSorted((a, b) => Number(isBlocking(b)) - Number(isBlocking(a)) || bySize(a, b)),
     failed: groupAlike(stacks.filter(({ result }) => result !== "succeeded")).toSorted(bySize),
-    changed: groups.filter((group) => !isGrave(group)).toSorted(bySize),
+    changed: groups.filter((group) => !isSevere(group)).toSorted(bySize),
     unchanged: ended
       .filter((stack) => !withContent.includes(stack))
       .map(({ stack }) => stack)
@@ -42,12 +44,12 @@ export function isDestructive({ op }: Change): boolean {
   return op === "replace" || op === "delete";
 }
 
-function isGrave({ changes, findings }: Group): boolean {
-  return changes.some(isDestructive) || findings.some(({ blocks }) => blocks);
+function isSevere(group: Group): boolean {
+  return group.changes.some(isDestructive) || isBlocking(group);
 }
 
-function gravity({ findings }: Group): number {
-  return findings.some(({ blocks }) => blocks) ? 1 : 0;
+function isBlocking({ findings }: Group): boolean {
+  return findings.some(({ blocks }) => blocks);
 }
 
 function bySize(a: Group, b: Group): number {

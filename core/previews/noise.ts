@@ -47,7 +47,7 @@ export function withoutRunningImage(
   if (change.op !== "update" || images.size === 0) return change;
   const onlyImage = change.properties.every(({ path }) => path === "image");
   if (change.type === RUNNING_IMAGE) return onlyImage ? undefined : change;
-  if (!/^kubernetes:apps\/v1:Deployment$/.test(change.type)) return change;
+  if (change.type !== "kubernetes:apps/v1:Deployment") return change;
   const properties = change.properties.filter(
     (property) => !(IMAGE.test(property.path) && images.has(property.new ?? "")),
   );

@@ -12,10 +12,10 @@ import { nameOf, type Properties, type Step } from "./step.ts";
 export const POLICIES = {
   "database-lost": "A Database is deleted or replaced, and its data with it.",
   "repository-lost": "A GitRepo is deleted or replaced, and its history with it.",
-  "plain-secret": "A secret stands in plain text among a resource's inputs.",
+  "plain-secret": "An input of a resource contains a secret in plain text.",
   "unlabelled-pod": "A project's pod has no citadel.io labels: its logs go to the platform.",
   "unlimited-container": "A container has no limit of CPU or memory.",
-  "settings-changed": "A project's config differs from what its last up was made with.",
+  "settings-changed": "A project's config differs from the settings of its last up.",
 } as const;
 
 type PolicyName = keyof typeof POLICIES;

@@ -36,7 +36,7 @@ export function renderReport(report: Report, options: RenderOptions = {}): strin
   const { limit = Infinity, reportUrl } = options;
   const groups = groupStacks(report);
   const sections: readonly [title: string, groups: readonly Group[], open: boolean][] = [
-    ["⛔ Replacements, deletions and what blocks", groups.grave, true],
+    ["⛔ Replacements, deletions and what blocks", groups.severe, true],
     ["❌ Failed", groups.failed, true],
     ["Changes", groups.changed, false],
   ];
@@ -115,8 +115,8 @@ function groupText(group: Group, open: boolean): string {
 
 /** A group on one line. */
 function briefText(group: Group): string {
-  const grave = group.changes.filter(isDestructive).slice(0, 3).map(changeTitle);
-  const detail = grave.length > 0 ? ` (${grave.join(", ")})` : "";
+  const severe = group.changes.filter(isDestructive).slice(0, 3).map(changeTitle);
+  const detail = severe.length > 0 ? ` (${severe.join(", ")})` : "";
   return `- ${headline(group)}${detail}\n`;
 }
 

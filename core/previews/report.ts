@@ -60,8 +60,8 @@ export function stackLine({ result, changes, errors }: StackPreview): string {
     return `failed: ${errors[0]?.message.split("\n")[0] ?? "no cause was reported"}`;
   if (result === "cancelled") return "cancelled";
   if (changes.length === 0) return "no changes";
-  const grave = changes.filter(isDestructive).length;
-  return count(changes.length, "change") + (grave > 0 ? `, ${grave} of them destructive` : "");
+  const severe = changes.filter(isDestructive).length;
+  return count(changes.length, "change") + (severe > 0 ? `, ${severe} of them destructive` : "");
 }
 
 /** `1 failed, 37 updated; 37 of 500 stacks would change`: the most severe first. */

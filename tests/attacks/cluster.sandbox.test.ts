@@ -10,7 +10,7 @@ import {
 import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
-import { refused } from "../support/refused.ts";
+import { refused } from "../support/errors.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);

@@ -10,11 +10,10 @@ import { provider as ciRepositories } from "../../providers/woodpecker/repositor
 import { provider as ciSecrets } from "../../providers/woodpecker/secret.ts";
 import { asAdmin, type ForgeUser, forgeUser } from "../support/forge-user.ts";
 import { testOwner } from "../support/owner.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { projects, succeeded } from "../support/stage.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { testVariables, variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { testVariables, variable, withVariables } from "../support/variables.ts";
 
 describe("an attack on the forge", function () {
   this.timeout(400_000);

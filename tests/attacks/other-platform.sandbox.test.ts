@@ -9,10 +9,9 @@ import { makeWorkFolder } from "../../automation/engine/folders.ts";
 import { PLATFORM as STAGING } from "../../sandbox/platform.ts";
 import { applicationEnvironment, json } from "../../sandbox/proofs/project.ts";
 import { provider as environmentProvider } from "../../providers/citadel/environment.ts";
-import { fails } from "../support/failure.ts";
+import { fails } from "../support/errors.ts";
 import { previewPlatform, type Project, projects, succeeded, unchanged } from "../support/stage.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 const PROD = "prod";
 

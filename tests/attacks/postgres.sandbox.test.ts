@@ -4,12 +4,10 @@ import { leftovers } from "../../providers/postgres/leftovers.ts";
 import { ownerBefore } from "../../core/ownership.ts";
 import { provider } from "../../providers/postgres/database.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
-import { fails } from "../support/failure.ts";
+import { fails, rejected } from "../support/errors.ts";
 import { testOwner } from "../support/owner.ts";
 import { asAdmin, projectDatabases, urlOf } from "../support/project-databases.ts";
-import { rejected } from "../support/rejected.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 const CLOSED = /permission denied for database/;
 const NEVER = new AbortController().signal;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { cacheCommands, provider } from "../../providers/redis/user.ts";
 import { cacheUsers } from "../support/cache-users.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { variable } from "../support/variables.ts";
 
 const OWNERS = "rdev-infra:owners";

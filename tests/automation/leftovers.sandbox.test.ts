@@ -13,8 +13,7 @@ import { madeByHand } from "../support/by-hand.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 import { type Owner, ownerBefore, retainedMarkText } from "../../core/ownership.ts";
 import { testOwner } from "../support/owner.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { OperationEvent } from "../../core/operation.ts";
 import { up } from "../../automation/engine/stack.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 import { runCli, type RunOptions } from "./run-cli.ts";
 
 describe("rdev-infra, on the real engine", function () {

@@ -8,7 +8,7 @@ import { startCitadel } from "../../sandbox/citadel/server.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 import { runCli } from "./run-cli.ts";
 
 describe("rdev-infra up, refresh and destroy, recorded", function () {

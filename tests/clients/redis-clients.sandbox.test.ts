@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { Redis } from "ioredis";
 import { cacheCommands } from "../../providers/redis/user.ts";
 import { type CacheUser, cacheUsers } from "../support/cache-users.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 
 /** The script with which redis-py and redlock release a lock. */
 const RELEASE =

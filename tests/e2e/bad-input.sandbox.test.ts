@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { preview, up } from "../../automation/engine/stack.ts";
 import type { Outcome } from "../../core/operation.ts";
 import { projects, type Run } from "../support/stage.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 
 describe("bad input", function () {
   this.timeout(400_000);

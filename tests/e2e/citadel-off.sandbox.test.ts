@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { citadelLabelsOf, json } from "../../sandbox/proofs/project.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 const OFF = {
   CITADEL_ENABLED: "false",

@@ -6,8 +6,7 @@ import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { proveAlone } from "../support/proofs.ts";
 import { seeded } from "../support/random.ts";
 import { projects, unchanged, type Project } from "../support/stage.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 const SEED = Number(process.env["FAULT_SEED"] ?? Math.floor(Math.random() * 1e9));
 const HTTP = ["GITEA_URL", "WOODPECKER_URL", "POWERDNS_URL", "REGISTRY_URL", "CITADEL_URL"];

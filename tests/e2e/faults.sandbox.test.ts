@@ -5,7 +5,7 @@ import { startFaultyProxy, type FaultyProxy } from "../support/faulty-proxy.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { proveAlone } from "../support/proofs.ts";
 import { projects, succeeded, unchanged, type Project, type Run } from "../support/stage.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 
 const NOWHERE = "127.0.0.1:1";
 const WRONG = "wrong-4711-credential";

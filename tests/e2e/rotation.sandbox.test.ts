@@ -9,8 +9,7 @@ import { startKeyProxy, type KeyHeader } from "../support/key-proxy.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { previewPlatform, projects, succeeded, unchanged } from "../support/stage.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 /** A system's credential, with its current variables. `rotate` replaces it and revokes the old one. */
 interface Credential {

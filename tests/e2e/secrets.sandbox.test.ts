@@ -23,8 +23,7 @@ import { OperationsStage, STEERED } from "../support/operations-stage.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { platformStage, projects, succeeded, type Project } from "../support/stage.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 
 const POLL_MS = 50;
 

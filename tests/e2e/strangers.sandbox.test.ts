@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { databaseName } from "../../core/slug.ts";
 import { madeByHand, type ByHand } from "../support/by-hand.ts";
 import { type Project, projects, succeeded } from "../support/stage.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 
 describe("foreign objects with a project's slug", function () {
   this.timeout(400_000);

@@ -9,7 +9,7 @@ import {
   setHeaderOptions,
 } from "@kubernetes/client-node";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
-import { refused } from "../support/refused.ts";
+import { refused } from "../support/errors.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);

@@ -11,7 +11,7 @@ import { ENVIRONMENT_LABEL } from "../../core/labels.ts";
 import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { type Project, projects, succeeded, unchanged } from "../support/stage.ts";
 
 const MERGE = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);

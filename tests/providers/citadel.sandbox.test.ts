@@ -5,10 +5,9 @@ import { Citadel as Client } from "../../providers/citadel/client.ts";
 import { provider } from "../../providers/citadel/environment.ts";
 import { provider as groups } from "../../providers/citadel/group.ts";
 import { type Citadel, startCitadel } from "../../sandbox/citadel/server.ts";
-import { fails } from "../support/failure.ts";
+import { fails } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { withVariables } from "../support/with-variables.ts";
-import { testVariables } from "../support/variables.ts";
+import { testVariables, withVariables } from "../support/variables.ts";
 import { testOwner } from "../support/owner.ts";
 
 type Props = Record<string, unknown>;

@@ -3,7 +3,7 @@ import { KubeConfig, type KubernetesObject, KubernetesObjectApi } from "@kuberne
 import { markLabels, ownershipLabels } from "../../core/labels.ts";
 import { provider } from "../../providers/kubernetes/cluster-claim.ts";
 import { UNKNOWN } from "../../providers/dynamic/provider.ts";
-import { fails } from "../support/failure.ts";
+import { fails } from "../support/errors.ts";
 import { testOwner } from "../support/owner.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { provider } from "../../providers/dns/record.ts";
 import { type FakeCloudflare, startCloudflare } from "../support/cloudflare.ts";
 import { itKeepsRecords } from "../support/dns-suite.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { testVariables } from "../support/variables.ts";
 import { testOwner } from "../support/owner.ts";
 

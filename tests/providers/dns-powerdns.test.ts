@@ -1,6 +1,6 @@
 import { PowerDns } from "../../providers/dns/powerdns.ts";
 import { createStandIn, listen } from "../../sandbox/stand-in.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 
 describe("PowerDNS", () => {
   // The current version is tested in dns-powerdns.sandbox.test.ts.

@@ -8,7 +8,7 @@ import { type ErrorCode, InfraError } from "../../core/errors.ts";
 import { define } from "../../providers/dynamic/definition.ts";
 import { dynamicProvider, hasUnknown, UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { providerReference } from "../../providers/dynamic/resource.ts";
-import { fails } from "../support/failure.ts";
+import { fails } from "../support/errors.ts";
 import { testVariables } from "../support/variables.ts";
 
 type Props = Record<string, unknown>;

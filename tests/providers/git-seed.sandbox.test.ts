@@ -7,7 +7,7 @@ import { TEMPLATE_VARIABLES } from "../../core/template.ts";
 import { seed } from "../../providers/git/seed.ts";
 import { Gitea, type GiteaRepository } from "../../providers/gitea/client.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 

@@ -4,7 +4,7 @@ import { provider } from "../../providers/gitea/repository.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
 import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { testVariables, variable } from "../support/variables.ts";
 import { markText } from "../../core/ownership.ts";

@@ -9,10 +9,9 @@ import { markLabels, PROJECT_LABEL } from "../../core/labels.ts";
 import { Kubernetes } from "../../providers/kubernetes/client.ts";
 import { deleteNamespace } from "../../providers/kubernetes/namespace-deletion.ts";
 import { provider } from "../../providers/kubernetes/namespace.ts";
-import { fails } from "../support/failure.ts";
-import { rejected } from "../support/rejected.ts";
+import { fails, rejected } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { withVariables } from "../support/variables.ts";
 import { NO_OWNER } from "../../core/ownership.ts";
 import { testOwner } from "../support/owner.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../../core/ownership.ts";
 import { define } from "../../providers/dynamic/definition.ts";
 import { dynamicProvider, UNKNOWN } from "../../providers/dynamic/provider.ts";
-import { fails } from "../support/failure.ts";
+import { fails } from "../support/errors.ts";
 import { testOwner } from "../support/owner.ts";
 
 /** A server in memory that stores the mark of each thing. */

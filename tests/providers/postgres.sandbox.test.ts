@@ -5,11 +5,9 @@ import pg from "pg";
 import { markText, NO_OWNER } from "../../core/ownership.ts";
 import { databaseName } from "../../core/slug.ts";
 import { provider } from "../../providers/postgres/database.ts";
-import { fails } from "../support/failure.ts";
-import { rejected } from "../support/rejected.ts";
+import { fails, rejected } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 import { testOwner } from "../support/owner.ts";
 
 const PASSWORD = "first-Passw0rd~!";

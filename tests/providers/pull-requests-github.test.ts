@@ -4,7 +4,7 @@ import { requireApproval } from "../../automation/previews/approval.ts";
 import { GithubPullRequests } from "../../providers/github/pull-requests.ts";
 import { type FakeGithub, type GithubReview, startGithub } from "../support/github.ts";
 import { itKeepsOneComment } from "../support/pull-requests-suite.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 
 const [BOT, READER] = ["token-of-the-bot", "token-of-a-reader"];
 const PLACE = { owner: "acme", repository: "infra", number: 7 };

@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { markText, NO_OWNER } from "../../core/ownership.ts";
 import { provider } from "../../providers/redis/user.ts";
-import { fails } from "../support/failure.ts";
-import { rejected } from "../support/rejected.ts";
+import { fails, rejected } from "../support/errors.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { variable } from "../support/variables.ts";
-import { withVariables } from "../support/with-variables.ts";
+import { variable, withVariables } from "../support/variables.ts";
 import { testOwner } from "../support/owner.ts";
 
 const PASSWORD = "first-Passw0rd~!";

@@ -9,7 +9,7 @@ import { type BasicRegistry, startBasicRegistry } from "../support/basic-registr
 import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { testOwner } from "../support/owner.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { testVariables, variable } from "../support/variables.ts";
 
 const IMAGE = "application/vnd.example.image";

@@ -8,7 +8,7 @@ import { provider as secrets } from "../../providers/woodpecker/secret.ts";
 import { startWoodpecker } from "../../sandbox/woodpecker/server.ts";
 import { itMeetsFaults } from "../support/faults.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
-import { rejected } from "../support/rejected.ts";
+import { rejected } from "../support/errors.ts";
 import { testVariables, variable } from "../support/variables.ts";
 import { markText, type Owner } from "../../core/ownership.ts";
 import { testOwner } from "../support/owner.ts";

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from "node:net";
 
 /** A TCP proxy that cuts all connections after a number of chunks. */
-export interface CuttingProxy {
+interface CuttingProxy {
   /** `host:port`. */
   readonly address: string;
   /** Sets how many more chunks of clients pass, on all connections together, before all are cut. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { provider } from "../../providers/dns/record.ts";
 import { itMeetsFaults } from "./faults.ts";
 import { startFaultyProxy } from "./faulty-proxy.ts";
-import { rejected } from "./rejected.ts";
+import { rejected } from "./errors.ts";
 import { testVariables, variable } from "./variables.ts";
 import { markText } from "../../core/ownership.ts";
 import { testOwner } from "./owner.ts";

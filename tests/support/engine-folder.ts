@@ -23,7 +23,7 @@ const PROVIDER = `exports.handler = () => ({
   delete: async () => {},
 });`;
 
-export interface ThingProps {
+interface ThingProps {
   /** A change updates in place. */
   readonly size?: number;
   /** A change replaces. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { startFaultyProxy, type FaultyProxy } from "./faulty-proxy.ts";
-import { rejected } from "./rejected.ts";
+import { rejected } from "./errors.ts";
 import { testVariables, variable } from "./variables.ts";
 
 interface Target {

@@ -18,13 +18,13 @@ export interface Account {
   readonly mayWrite: boolean;
 }
 
-export interface GithubComment {
+interface GithubComment {
   readonly id: number;
   readonly body: string;
   readonly user: { readonly login: string };
 }
 
-export interface GithubStatus {
+interface GithubStatus {
   readonly sha: string;
   readonly state: string;
   readonly context: string;

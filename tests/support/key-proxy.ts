@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import fastify from "fastify";
 import { request } from "undici";
 
-export interface KeyProxy {
+interface KeyProxy {
   /** Without a trailing slash. */
   readonly url: string;
   /** The only accepted key. */

@@ -9,7 +9,7 @@ import type { TestStore } from "./test-store.ts";
 
 const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
 
-export interface KillOptions {
+interface KillOptions {
   readonly test: TestStore;
   readonly citadel: IngestRecorder;
   /** The number of kills. */

@@ -8,7 +8,7 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 // With this, an output in a string throws instead of becoming a text about outputs.
 process.env["PULUMI_ERROR_OUTPUT_STRING"] = "true";
 
-export interface Registered {
+interface Registered {
   readonly type: string;
   readonly name: string;
   /** Plain values: secrets are unwrapped. */

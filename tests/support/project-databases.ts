@@ -10,7 +10,7 @@ const PASSWORD = "first-Passw0rd~!";
 type Row = Record<string, unknown>;
 
 /** A project's role and database on the sandbox's PostgreSQL. */
-export interface ProjectDatabase {
+interface ProjectDatabase {
   readonly slug: string;
   /** The name of the role and of the database. */
   readonly name: string;

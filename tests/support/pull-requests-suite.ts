@@ -6,7 +6,7 @@ import type { StackPreview } from "../../core/previews/model.ts";
 import { makeReport } from "../../core/previews/report.ts";
 import type { Comment, PullRequests } from "../../providers/pull-requests.ts";
 import { startFaultyProxy } from "./faulty-proxy.ts";
-import { rejected } from "./rejected.ts";
+import { rejected } from "./errors.ts";
 
 /** Direct access to a host of pull requests, without the adapter. It has one open pull request. */
 export interface PullRequestHost {

@@ -11,7 +11,7 @@ import { listAudit } from "../../../automation/audit/queries.ts";
 import { backlog } from "../../../automation/audit/outbox.ts";
 import { verifyChain } from "../../../automation/audit/verify.ts";
 import { Store } from "../../../automation/store/store.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 const EVENT: AuditEvent = {

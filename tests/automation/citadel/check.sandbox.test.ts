@@ -12,7 +12,7 @@ import { parseStackName } from "../../../core/stack-name.ts";
 import { markOf } from "../../../core/ownership.ts";
 import { assertSees, Citadel } from "../../../providers/citadel/client.ts";
 import { type Citadel as StandIn, startCitadel } from "../../../sandbox/citadel/server.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { testOwner } from "../../support/owner.ts";

@@ -7,7 +7,7 @@ import type { OperationEvent } from "../../../core/operation.ts";
 import { destroy, preview, previewDestroy, refresh, up } from "../../../automation/engine/stack.ts";
 import type { DestroyOptions, PreviewOptions } from "../../../automation/engine/options.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";
-import { withVariables } from "../../support/with-variables.ts";
+import { withVariables } from "../../support/variables.ts";
 
 const TOKEN = "planted-token-4711";
 const SECRET_OUTPUT = "planted-secret-4712";

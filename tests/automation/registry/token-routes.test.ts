@@ -6,7 +6,7 @@ import { signingKey } from "../../../automation/registry/signing-key.ts";
 import { ISSUER, SERVICE, TokenIssuer } from "../../../automation/registry/token-issuer.ts";
 import { registryAccount } from "../../../core/registry.ts";
 import { fakeService } from "../../support/fake-service.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 
 const SECRET = "a secret of thirty-two characters";
 const ADMINISTRATOR = { username: "admin", password: "planted-admin" };

@@ -11,7 +11,7 @@ import { startEmbeddedPostgres } from "../../../automation/store/embedded.ts";
 import { migrate } from "../../../automation/store/migrate.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { Store } from "../../../automation/store/store.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 
 const PROCESS = fileURLToPath(new URL("../../support/embedded-process.ts", import.meta.url));
 

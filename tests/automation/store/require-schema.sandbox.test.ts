@@ -13,7 +13,7 @@ import {
   requireSchema,
 } from "../../../automation/store/require-schema.ts";
 import { Store } from "../../../automation/store/store.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("the schema check before the service starts", function () {

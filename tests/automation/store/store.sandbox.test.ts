@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { migrate } from "../../../automation/store/migrate.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { Store } from "../../../automation/store/store.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
 describe("the store", () => {

@@ -26,7 +26,7 @@ export interface Shaped {
   readonly record: unknown;
 }
 
-export interface LineOptions {
+interface LineOptions {
   /** The function to call. @default shape */
   readonly call?: "limit" | "shape";
   readonly tag: string;
@@ -35,7 +35,7 @@ export interface LineOptions {
   readonly record: Readonly<Record<string, LuaValue>>;
 }
 
-export interface LuaOptions {
+interface LuaOptions {
   readonly settings?: Partial<LuaSettings>;
   /** Replaces the node's clock, in seconds since 1970. */
   readonly now?: () => number;

@@ -38,7 +38,7 @@ function preview(
 }
 
 const stacksOf = (groups: Groups) =>
-  [...groups.grave, ...groups.failed, ...groups.changed].map(({ stacks }) => stacks);
+  [...groups.severe, ...groups.failed, ...groups.changed].map(({ stacks }) => stacks);
 
 describe("groupStacks", () => {
   it("groups changes that differ only by the slug or the database name", () => {
@@ -80,7 +80,7 @@ describe("groupStacks", () => {
       ],
     });
     assert.deepEqual(
-      groups.grave.map(({ stacks }) => stacks),
+      groups.severe.map(({ stacks }) => stacks),
       [["staging.blocked"], ["staging.gone"]],
     );
     assert.deepEqual(

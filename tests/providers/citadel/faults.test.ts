@@ -5,7 +5,7 @@ import { Citadel } from "../../../providers/citadel/client.ts";
 import { type CitadelEvent, IngestError } from "../../../providers/citadel/port.ts";
 import type { Fault } from "../../../sandbox/misbehave.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";
-import { rejected } from "../../support/rejected.ts";
+import { rejected } from "../../support/errors.ts";
 
 const EVENT: CitadelEvent = {
   message: "m",

@@ -5,7 +5,7 @@ import { verifyCitadelSignature } from "../../../core/citadel.ts";
 import { Citadel } from "../../../providers/citadel/client.ts";
 import { provider } from "../../../providers/citadel/webhook.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";
-import { fails } from "../../support/failure.ts";
+import { fails } from "../../support/errors.ts";
 import { testVariables } from "../../support/variables.ts";
 
 const SECRET = "planted-webhook-secret";

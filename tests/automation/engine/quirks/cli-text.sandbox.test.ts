@@ -10,7 +10,7 @@ import {
 } from "../../../../automation/engine/quirks/cli-text.ts";
 import { up } from "../../../../automation/engine/stack.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../../support/engine-folder.ts";
-import { withVariables } from "../../../support/with-variables.ts";
+import { withVariables } from "../../../support/variables.ts";
 
 /** The contract test: a pattern of which the text has changed can go, or must be changed. */
 describe("the texts of Pulumi's CLI", function () {

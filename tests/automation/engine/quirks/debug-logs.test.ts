@@ -5,8 +5,8 @@ import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { runPulumi } from "../../../../automation/engine/command.ts";
 import { homeWithoutLogs } from "../../../../automation/engine/quirks/debug-logs.ts";
-import { rejected } from "../../../support/rejected.ts";
-import { withVariables } from "../../../support/with-variables.ts";
+import { rejected } from "../../../support/errors.ts";
+import { withVariables } from "../../../support/variables.ts";
 
 const ENGINE = join(import.meta.dirname, "../../../../automation/engine");
 
