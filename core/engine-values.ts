@@ -1,7 +1,4 @@
-/**
- * The property of a resource's state that says that a destroy has begun deleting its object. The
- * outputs in that state may no longer match the object.
- */
+/** A property in a resource's state: a destroy has begun, so the outputs may not match the object. */
 export const DELETE_BEGUN = "deleteBegun";
 
 /**
@@ -16,7 +13,7 @@ const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 /** Replaces a secret in text. The engine uses the same text in its events. */
 export const SECRET_TEXT = "[secret]";
 
-export function isSecret(value: unknown): boolean {
+export function isSecret(value: unknown): value is Readonly<Record<string, unknown>> {
   return isRecord(value) && value[SIGNATURE] === SECRET;
 }
 

@@ -58,7 +58,8 @@ describe("a preview of a pull request's code with production credentials", funct
     const file = `${randomBytes(4).toString("hex")}.txt`;
     const path = `${repository}/contents/${file}`;
     const made = await ok<{ commit: { sha: string } }>("POST", path, author!.token, {
-      ...{ content: "YQ==", ...json },
+      content: "YQ==",
+      ...json,
     });
     return made.commit.sha;
   };
@@ -76,9 +77,10 @@ describe("a preview of a pull request's code with production credentials", funct
       ...more,
     });
   const where = () => [
-    ...["--forge", "gitea", "--forge-url", variable("GITEA_URL")],
-    ...["--repository", repository.slice("/repos/".length)],
-    ...["--pull-request", String(pull.number)],
+    "--forge=gitea",
+    `--forge-url=${variable("GITEA_URL")}`,
+    `--repository=${repository.slice("/repos/".length)}`,
+    `--pull-request=${pull.number}`,
   ];
   const asked = (...more: string[]) =>
     runCli(["approval", ...where(), ...more], {

@@ -198,7 +198,11 @@ describe("an attack on the image registry", function () {
       const token = (changes: { iss?: string; aud?: string; exp?: number }) =>
         new SignJWT({
           access: [{ type: "repository", name: slug, actions: ["pull"] }],
-          ...{ iss: ISSUER, aud: SERVICE, exp: now + 60, nbf: now - 7_200, ...changes },
+          iss: ISSUER,
+          aud: SERVICE,
+          exp: now + 60,
+          nbf: now - 7_200,
+          ...changes,
         })
           .setProtectedHeader({ alg: "ES256", typ: "JWT", kid: key.id })
           .sign(key.privateKey);

@@ -82,8 +82,10 @@ describe("a rollback that an operator requests", function () {
     assert.ok(undone.outcome!.changes.delete > 0);
     assert.deepEqual(await recordOf(slug), [
       "operation.submit success",
-      ...["project.create started", "project.create failure"],
-      ...["project.rollback started", "project.rollback success"],
+      "project.create started",
+      "project.create failure",
+      "project.rollback started",
+      "project.rollback success",
     ]);
     const name = projectStackName(PLATFORM, slug);
     assert.equal(await StackState.find(name, (await platformStage()).workDir), undefined);

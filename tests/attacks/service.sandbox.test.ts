@@ -27,7 +27,10 @@ describe("an attack on the service over HTTP", function () {
     keys = new Keys(store);
     operations = new Operations(store);
     app = await createService({
-      ...{ platform: "staging", operations, keys, metrics: new Registry() },
+      platform: "staging",
+      operations,
+      keys,
+      metrics: new Registry(),
       projects: new ProjectRecords(store),
       audit: auditLog(store),
       auditPage: (query) => auditPage(store, query),

@@ -48,7 +48,10 @@ describe("a tenant's role on the server of rdev-infra's database", function () {
     await migrate(test);
     const operations = new Operations(test.store);
     const { operation } = await operations.submit({
-      ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+      platform: "staging",
+      slug: "shop",
+      actor: "ada",
+      ifBusy: "wait",
       request: { kind: "up", settings: {}, onFailure: "keep" },
     });
     assert.equal(operation.state, "queued");
@@ -60,7 +63,10 @@ describe("a tenant's role on the server of rdev-infra's database", function () {
   it("cannot crash a replica with notifications, even if it can connect", async () => {
     const operations = new Operations(test.store);
     const { operation } = await operations.submit({
-      ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+      platform: "staging",
+      slug: "shop",
+      actor: "ada",
+      ifBusy: "wait",
       request: { kind: "up", settings: {}, onFailure: "keep" },
     });
     await test.admin(`GRANT CONNECT ON DATABASE ${test.serviceRole} TO ${tenant}`);

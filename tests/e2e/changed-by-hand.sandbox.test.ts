@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppsV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
-import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
 import { proveDns, proveGit, proveWoodpecker } from "../../sandbox/proofs/proofs.ts";
+import { queryOnce } from "../../sandbox/store-database.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
@@ -116,9 +116,6 @@ async function deleteRecord({ slug, place: { domain } }: Project): Promise<void>
   await json(url, headers, { method: "PATCH", status: 204, body: { rrsets: [rrset] } });
 }
 
-async function sql(statement: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: variable("POSTGRES_ADMIN_URL") });
-  await client.connect();
-  const { rows } = await client.query<object>(statement).finally(() => client.end());
-  return rows;
+function sql(statement: string): Promise<unknown[]> {
+  return queryOnce(variable("POSTGRES_ADMIN_URL"), statement);
 }

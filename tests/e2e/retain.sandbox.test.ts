@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import pg from "pg";
 import { databaseName } from "../../core/slug.ts";
 import { applicationEnvironment, json } from "../../sandbox/proofs/project.ts";
 import { refusal } from "../../sandbox/proofs/proofs.ts";
+import { queryOnce } from "../../sandbox/store-database.ts";
 import { projects, succeeded, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
@@ -18,8 +18,8 @@ describe("a project that retains its data and its repository", function () {
     const seeded = await commits(one);
     assert.equal(seeded.length, 1);
     const first = await databaseUrl(one);
-    await sql(first, "CREATE TABLE kept (message text)");
-    await sql(first, "INSERT INTO kept VALUES ('hello')");
+    await queryOnce(first, "CREATE TABLE kept (message text)");
+    await queryOnce(first, "INSERT INTO kept VALUES ('hello')");
 
     succeeded(await one.destroy());
     assert.deepEqual((await one.onServers()).sort(), [
@@ -29,18 +29,20 @@ describe("a project that retains its data and its repository", function () {
     ]);
     assert.equal(await isArchived(one), true);
     assert.match(
-      await refusal(sql(first, "SELECT 1"), "a login"),
+      await refusal(queryOnce(first, "SELECT 1"), "a login"),
       /password authentication failed/,
     );
     const asAdmin = Object.assign(new URL(variable("POSTGRES_ADMIN_URL")), { pathname: role });
-    assert.deepEqual(await sql(asAdmin.href, "SELECT message FROM kept"), [{ message: "hello" }]);
+    assert.deepEqual(await queryOnce(asAdmin.href, "SELECT message FROM kept"), [
+      { message: "hello" },
+    ]);
 
     succeeded(await one.up({ config: { retainData: "false", retainRepository: "false" } }));
     assert.equal(await isArchived(one), false);
     assert.deepEqual(await commits(one), seeded);
     const second = await databaseUrl(one);
     assert.notEqual(second, first);
-    assert.deepEqual(await sql(second, "SELECT message FROM kept"), [{ message: "hello" }]);
+    assert.deepEqual(await queryOnce(second, "SELECT message FROM kept"), [{ message: "hello" }]);
 
     succeeded(await one.destroy());
     assert.deepEqual(await one.onServers(), []);
@@ -63,14 +65,4 @@ async function isArchived(project: Project): Promise<boolean> {
 function getRepository<T>({ slug, place }: Project, path: string): Promise<T> {
   const url = `${variable("GITEA_URL")}/api/v1/repos/${place.organization}/${slug}${path}`;
   return json<T>(url, { authorization: `token ${variable("GITEA_TOKEN")}` });
-}
-
-async function sql(url: string, statement: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url });
-  try {
-    await client.connect();
-    return (await client.query<object>(statement)).rows;
-  } finally {
-    await client.end();
-  }
 }

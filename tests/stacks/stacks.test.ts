@@ -243,7 +243,9 @@ describe("the project stack", () => {
     const { spec } = one("kubernetes:apps/v1:Deployment").inputs as { spec: { replicas: number } };
     assert.equal(spec.replicas, 3);
     assert.deepEqual(one(SETTINGS_RECORD).inputs["settings"], {
-      ...{ name: "Shop", sizes: { replicas: 3, cpuLimit: "2" }, retainData: true },
+      name: "Shop",
+      sizes: { replicas: 3, cpuLimit: "2" },
+      retainData: true,
     });
   });
 

@@ -1,12 +1,12 @@
 import { CoreV1Api } from "@kubernetes/client-node";
 import { Redis } from "ioredis";
-import pg from "pg";
 import { markLabels } from "../../core/labels.ts";
 import { markOf, markText, type Owner } from "../../core/ownership.ts";
 import { databaseName } from "../../core/slug.ts";
 import { Registry } from "../../providers/registry/client.ts";
 import { MARK, markPath } from "../../providers/registry/mark.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
+import { queryOnce } from "../../sandbox/store-database.ts";
 import type { Project } from "./stage.ts";
 import { variable } from "./variables.ts";
 
@@ -156,7 +156,9 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
           method: "POST",
           status: 201,
           body: {
-            ...{ slug, name: "mine", organization: "orchard9" },
+            slug,
+            name: "mine",
+            organization: "orchard9",
             ...(owner && { metadata: markOf(owner) }),
           },
         }),
@@ -171,11 +173,8 @@ export function madeByHand({ slug, place }: Pick<Project, "slug" | "place">, own
   };
 }
 
-async function sql(statement: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: variable("POSTGRES_ADMIN_URL") });
-  await client.connect();
-  const { rows } = await client.query<object>(statement).finally(() => client.end());
-  return rows;
+function sql(statement: string): Promise<unknown[]> {
+  return queryOnce(variable("POSTGRES_ADMIN_URL"), statement);
 }
 
 async function redis(...words: [string, ...string[]]): Promise<unknown> {

@@ -24,15 +24,30 @@ export interface FakeService {
 
 export const OPERATION: Operation = {
   id: "0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11",
-  ...{ platform: "staging", slug: "my-app", request: { kind: "refresh" }, state: "queued" },
-  ...{ actor: "rdev", createdAt: new Date(0), startedAt: null, endedAt: null, attempts: 0 },
-  ...{ outcome: null, remaining: [] },
+  platform: "staging",
+  slug: "my-app",
+  request: { kind: "refresh" },
+  state: "queued",
+  actor: "rdev",
+  createdAt: new Date(0),
+  startedAt: null,
+  endedAt: null,
+  attempts: 0,
+  outcome: null,
+  remaining: [],
 };
 
 export const PROJECT: ProjectRecord = {
-  ...{ slug: "my-app", platform: "staging", name: "My App", citadelTenantId: null, settings: {} },
-  ...{ outputs: { url: "https://my-app.example.test" }, status: "ready", lastOperation: OPERATION },
-  ...{ createdAt: new Date(0), updatedAt: new Date(0) },
+  slug: "my-app",
+  platform: "staging",
+  name: "My App",
+  citadelTenantId: null,
+  settings: {},
+  outputs: { url: "https://my-app.example.test" },
+  status: "ready",
+  lastOperation: OPERATION,
+  createdAt: new Date(0),
+  updatedAt: new Date(0),
 };
 
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
@@ -75,7 +90,11 @@ export async function fakeService(parts: Partial<ServiceOptions> = {}): Promise<
     ...parts,
   });
   return {
-    ...{ app, audit, submitted, lines, metrics },
+    app,
+    audit,
+    submitted,
+    lines,
+    metrics,
     key(role, more = {}) {
       const { id, text } = newKeyText();
       const none = { project: null, expiresAt: null, lastUsedAt: null, revokedAt: null };

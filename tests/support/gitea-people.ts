@@ -23,7 +23,9 @@ export class GiteaPeople {
     const name = `${role}-${randomBytes(4).toString("hex")}`;
     const { ok } = GiteaPeople;
     await ok("POST", "/admin/users", adminToken(), {
-      ...{ username: name, email: `${name}@example.test`, password: this.#password },
+      username: name,
+      email: `${name}@example.test`,
+      password: this.#password,
       must_change_password: false,
     });
     this.#names.push(name);

@@ -73,8 +73,11 @@ export async function startGithub(
   app.setNotFoundHandler((_request, reply) => refuse(reply, 404, "Not Found"));
 
   app.get(`${repository}/pulls/7`, async () => ({
-    ...{ number: 7, state: "open", user: { login: "mallory" } },
-    ...{ head: { sha: github.head }, base: { ref: "main" } },
+    number: 7,
+    state: "open",
+    user: { login: "mallory" },
+    head: { sha: github.head },
+    base: { ref: "main" },
   }));
 
   // https://docs.github.com/rest/pulls/reviews

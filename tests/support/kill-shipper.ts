@@ -31,7 +31,11 @@ export async function killShipperUnderLoad(options: KillOptions): Promise<number
       const projectId = `project-${recorded % 5}`;
       const actor = "load";
       await log.record({
-        ...{ action: "load.run", projectId, actor, component: "bench", result: "success" },
+        action: "load.run",
+        projectId,
+        actor,
+        component: "bench",
+        result: "success",
       });
       recorded += 1;
       await sleep(2);

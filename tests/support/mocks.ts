@@ -1,9 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { isSecret } from "../../core/engine-values.ts";
 import type { StateResource } from "../../core/recorded-settings.ts";
-
-/** The mark of a secret in the engine's protocol: https://github.com/pulumi/pulumi, runtime/rpc.ts. */
-const SPECIAL = "4dabf18193072939515e22adb298388d";
-const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
 // With this, an output in a string throws instead of becoming a text about outputs.
 process.env["PULUMI_ERROR_OUTPUT_STRING"] = "true";
@@ -176,17 +173,13 @@ function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-function isSecret(value: unknown): value is { value: unknown } {
-  return typeof value === "object" && value !== null && (value as never)[SPECIAL] === SECRET;
-}
-
 function holdsSecret(value: unknown): boolean {
   if (isSecret(value)) return true;
   return typeof value === "object" && value !== null && Object.values(value).some(holdsSecret);
 }
 
 function unwrap(value: unknown): unknown {
-  if (isSecret(value)) return unwrap(value.value);
+  if (isSecret(value)) return unwrap(value["value"]);
   if (Array.isArray(value)) return value.map(unwrap);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unwrap(inner)]));

@@ -62,7 +62,11 @@ export class OperationsStage {
 
   async submit(slug: string, request: Submission["request"]): Promise<Operation> {
     const { operation } = await this.operations.submit({
-      ...{ platform: PLATFORM, slug, request, actor: "ada", ifBusy: "wait" },
+      platform: PLATFORM,
+      slug,
+      request,
+      actor: "ada",
+      ifBusy: "wait",
     });
     return operation;
   }

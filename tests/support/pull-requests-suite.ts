@@ -203,7 +203,12 @@ function changed(index: number, value: string): StackPreview {
     new: value,
   } as const;
   return {
-    ...{ stack, result: "succeeded", durationMs: 1, unchanged: 0, findings: [], errors: [] },
+    stack,
+    result: "succeeded",
+    durationMs: 1,
+    unchanged: 0,
+    findings: [],
+    errors: [],
     changes: [{ op: "update", urn, type, name: "app", properties: [property], moreProperties: 0 }],
   };
 }

@@ -21,7 +21,7 @@ interface Resource {
 }
 
 /** Turns a project into one of the version before owner marks: its state and its marks. */
-export async function asVersionBefore(one: Project): Promise<void> {
+export async function asOlderVersion(one: Project): Promise<void> {
   await rewriteState(one);
   await rewriteMarks(one);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ownerOfStack } from "../../automation/engine/state.ts";
 import { projects, succeeded, unchanged } from "../support/stage.ts";
-import { asVersionBefore } from "../support/version-before.ts";
+import { asOlderVersion } from "../support/older-version.ts";
 
 describe("a project of an older version", function () {
   this.timeout(300_000);
@@ -10,7 +10,7 @@ describe("a project of an older version", function () {
   it("is upgraded by its next up without a loss", async () => {
     const one = await project();
     succeeded(await one.up());
-    await asVersionBefore(one);
+    await asOlderVersion(one);
     assert.equal((await ownerOfStack(one.stack, one.workDir)).platform, "");
     const { changes } = succeeded(await one.up());
     // Only the stack's id is new.
@@ -25,7 +25,7 @@ describe("a project of an older version", function () {
   it("can be destroyed without an up before", async () => {
     const one = await project();
     succeeded(await one.up());
-    await asVersionBefore(one);
+    await asOlderVersion(one);
     succeeded(await one.destroy());
     assert.deepEqual(await one.onServers(), []);
   });

@@ -45,7 +45,8 @@ describe("a change by others in the cluster", function () {
       {
         ...where(),
         body: { apiVersion: "apps/v1", kind: "Deployment", metadata: where(), ...body },
-        ...{ fieldManager, force: true },
+        fieldManager,
+        force: true,
       },
       APPLY,
     );
@@ -201,7 +202,10 @@ describe("a change by others in the cluster", function () {
     const open = (apiVersion: string, kind: string, changed: object, manager: string) =>
       objects.patch(
         { apiVersion, kind, metadata: rule, spec: changed } as never,
-        ...[undefined, undefined, manager, undefined],
+        undefined,
+        undefined,
+        manager,
+        undefined,
         PatchStrategy.MergePatch,
       );
     await open("v1", "ResourceQuota", { hard: { pods: "900" } }, "kubectl-edit");
