@@ -133,8 +133,8 @@ export class Http {
   }
 
   /** Deletes. Succeeds if there is nothing to delete. */
-  async remove(path: string, schema: z.ZodType, options: CallOptions = {}): Promise<void> {
-    await unless404(this.call("DELETE", path, schema, options));
+  async remove(path: string, options: CallOptions = {}): Promise<void> {
+    await unless404(this.send("DELETE", path, options));
   }
 
   /**

@@ -3,8 +3,6 @@ import { InfraError } from "../core/errors.ts";
 import type { Candidate, Review } from "../core/previews/approval.ts";
 import { Http, type HttpOptions } from "./http.ts";
 
-const NOTHING = z.unknown();
-
 /** The calls on a pull request that a preview report needs. */
 export interface PullRequests {
   /** The host's maximum length of a comment, counted here in UTF-16 units, so never too long. */
@@ -133,12 +131,12 @@ export abstract class PullRequestHost implements PullRequests, ApprovalHost {
 
   edit(id: number, body: string): Promise<boolean> {
     const path = `${this.repository}/issues/comments/${id}`;
-    return wasAllowed(this.http.call("PATCH", path, NOTHING, { json: { body } }));
+    return wasAllowed(this.http.send("PATCH", path, { json: { body } }));
   }
 
   remove(id: number): Promise<boolean> {
     const path = `${this.repository}/issues/comments/${id}`;
-    return wasAllowed(this.http.remove(path, NOTHING));
+    return wasAllowed(this.http.remove(path));
   }
 
   async setStatus(

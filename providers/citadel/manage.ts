@@ -3,8 +3,6 @@ import { InfraError } from "../../core/errors.ts";
 import type { Http } from "../http.ts";
 import type { Environment, Environments, Groups, Webhooks } from "./port.ts";
 
-const NOTHING = z.unknown();
-
 const tenant = z.object({
   id: z.guid(),
   slug: z.string(),
@@ -37,15 +35,15 @@ export function environments(http: Http): Environments {
     create: (json) => http.call("POST", "/tenants", tenant, { json, codes: TENANT_CODES }),
     async rename(id, name) {
       const options = { json: { name }, codes: TENANT_CODES };
-      await http.call("PATCH", `/tenants/${tenantId(id)}`, NOTHING, options);
+      await http.send("PATCH", `/tenants/${tenantId(id)}`, options);
     },
     async mark(id, metadata) {
       const path = `/tenants/${tenantId(id)}`;
       const now = await http.call("GET", path, tenant, { codes: TENANT_CODES });
       const json = { metadata: { ...now.metadata, ...metadata } };
-      await http.call("PATCH", path, NOTHING, { json, codes: TENANT_CODES });
+      await http.send("PATCH", path, { json, codes: TENANT_CODES });
     },
-    delete: async (id) => http.remove(`/tenants/${tenantId(id)}`, NOTHING),
+    delete: async (id) => http.remove(`/tenants/${tenantId(id)}`),
   };
 }
 
@@ -57,13 +55,13 @@ export function groups(http: Http): Groups {
   const member = (name: string, id: string) => `${path(name)}/tenants/${tenantId(id)}`;
   return {
     async put(name) {
-      await http.call("PUT", path(name), NOTHING);
+      await http.send("PUT", path(name));
     },
     members: async (name) => (await http.find(path(name), group))?.tenants,
     async add(name, id) {
-      await http.call("PUT", member(name, id), NOTHING, { codes: { 404: "RDEV_TENANT" } });
+      await http.send("PUT", member(name, id), { codes: { 404: "RDEV_TENANT" } });
     },
-    remove: async (name, id) => http.remove(member(name, id), NOTHING),
+    remove: async (name, id) => http.remove(member(name, id)),
   };
 }
 

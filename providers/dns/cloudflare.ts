@@ -86,7 +86,7 @@ export class Cloudflare implements Dns {
   }
 
   async #remove(path: string, records: readonly CloudflareRecord[]): Promise<void> {
-    for (const { id } of records) await this.#http.remove(`${path}/${id}`, z.unknown());
+    for (const { id } of records) await this.#http.remove(`${path}/${id}`);
   }
 
   async #path(zone: string): Promise<string> {

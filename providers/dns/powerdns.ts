@@ -79,7 +79,7 @@ export class PowerDns implements Dns {
 
   async #change(zone: string, rrset: object): Promise<void> {
     await this.#inZone(zone, (path) =>
-      this.#http.call("PATCH", path, z.unknown(), { json: { rrsets: [rrset] } }),
+      this.#http.send("PATCH", path, { json: { rrsets: [rrset] } }),
     );
   }
 

@@ -42,8 +42,6 @@ interface RepositorySettings {
   readonly default_branch: string;
 }
 
-const NOTHING = z.unknown();
-
 /** Gitea's redirect from the old name of a repository that was renamed or transferred. */
 const MOVED = 301;
 
@@ -102,11 +100,11 @@ export class Gitea {
   }
 
   async setTopics(owner: string, name: string, topics: readonly string[]): Promise<void> {
-    await this.#http.call("PUT", `${path(owner, name)}/topics`, NOTHING, { json: { topics } });
+    await this.#http.send("PUT", `${path(owner, name)}/topics`, { json: { topics } });
   }
 
   deleteRepository(owner: string, name: string): Promise<void> {
-    return this.#http.remove(path(owner, name), NOTHING);
+    return this.#http.remove(path(owner, name));
   }
 
   /** The log of what was done with a repository. Gitea writes it; no user can. */
@@ -129,7 +127,7 @@ export class Gitea {
     const owners = found.find(({ permission }) => permission === "owner");
     if (!owners) return false;
     const member = `/api/v1/teams/${owners.id}/members/${segment(login)}`;
-    return (await this.#http.find(member, NOTHING)) !== undefined;
+    return (await this.#http.find(member, z.unknown())) !== undefined;
   }
 
   /**
@@ -165,11 +163,11 @@ export class Gitea {
 
   async setVariable(organization: string, name: string, value: string): Promise<void> {
     await this.deleteVariable(organization, name);
-    await this.#http.call("POST", variablePath(organization, name), NOTHING, { json: { value } });
+    await this.#http.send("POST", variablePath(organization, name), { json: { value } });
   }
 
   deleteVariable(organization: string, name: string): Promise<void> {
-    return this.#http.remove(variablePath(organization, name), NOTHING);
+    return this.#http.remove(variablePath(organization, name));
   }
 }
 

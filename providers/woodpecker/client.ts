@@ -45,8 +45,6 @@ const user = z.object({ login: z.string(), admin: z.boolean().default(false) });
 /** Woodpecker's maximum. */
 const PAGE_SIZE = 50;
 
-const NOTHING = z.unknown();
-
 /** The settings of a secret, with the API's names. */
 interface SecretSettings {
   readonly value: string;
@@ -102,7 +100,7 @@ export class Woodpecker {
 
   /** Deactivates a repository and deletes its secrets and pipelines. */
   remove(repositoryId: number): Promise<void> {
-    return this.#http.remove(`/api/repos/${repositoryId}`, NOTHING, { query: { remove: true } });
+    return this.#http.remove(`/api/repos/${repositoryId}`, { query: { remove: true } });
   }
 
   secret(repositoryId: number, name: string) {
@@ -110,18 +108,18 @@ export class Woodpecker {
   }
 
   async createSecret(repositoryId: number, name: string, settings: SecretSettings): Promise<void> {
-    await this.#http.call("POST", `/api/repos/${repositoryId}/secrets`, NOTHING, {
+    await this.#http.send("POST", `/api/repos/${repositoryId}/secrets`, {
       json: { name, ...settings },
     });
   }
 
   async editSecret(repositoryId: number, name: string, settings: SecretSettings): Promise<void> {
     const path = secretPath(repositoryId, name);
-    await this.#http.call("PATCH", path, NOTHING, { json: settings });
+    await this.#http.send("PATCH", path, { json: settings });
   }
 
   deleteSecret(repositoryId: number, name: string): Promise<void> {
-    return this.#http.remove(secretPath(repositoryId, name), NOTHING);
+    return this.#http.remove(secretPath(repositoryId, name));
   }
 
   /** The newest pipeline run of a repository, for any branch and event. */
