@@ -44,7 +44,7 @@ export interface CallOptions {
   readonly codes?: Codes;
 }
 
-export interface StreamOptions extends CallOptions {
+interface StreamOptions extends CallOptions {
   /** Ends the stream. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -18,8 +18,8 @@ export interface PullRequests {
   /** Returns true also if the comment is gone, and false if it belongs to another account. */
   remove(id: number): Promise<boolean>;
   /**
-   * Sets the status of a commit for this context. Returns the name of the account that set it: GitHub
-   * does not tell a pipeline's token its account in another way
+   * Sets the status of a commit for this context. Returns the name of the account that set it: on
+   * GitHub, a pipeline's token cannot learn its account in another way
    * (https://docs.github.com/rest/users/users).
    */
   setStatus(commit: string, status: CommitStatus): Promise<string | undefined>;

@@ -8,7 +8,7 @@ import type { Store, StoreTransaction } from "../store/store.ts";
 import { cleanDetails, cleanText } from "./details.ts";
 import { enqueue } from "./outbox.ts";
 
-/** Who did something to which project, and the result. */
+/** An action of a person or a service, with its result. */
 export interface AuditEvent {
   /** For example `project.create`: words of a-z, 0-9 and hyphens, joined by dots. */
   readonly action: string;

@@ -4,7 +4,7 @@ import { dynamicProvider } from "../dynamic/provider.ts";
 import { dynamicResource } from "../dynamic/resource.ts";
 import { Citadel } from "./client.ts";
 
-/** The id of a resource that stands for nothing because Citadel is switched off. */
+/** The id of a resource that created nothing because Citadel is switched off. */
 export const DISABLED = "disabled";
 
 const definition = define({

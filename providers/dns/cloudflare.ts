@@ -20,7 +20,7 @@ type CloudflareRecord = z.output<typeof record>;
 const PAGE_SIZE = 1000;
 
 /**
- * Cloudflare answers 400 or 403 to some wrong tokens. Its own codes tell: 6003 is a malformed
+ * Cloudflare answers 400 or 403 to some wrong tokens. Its own codes identify them: 6003 is a malformed
  * Authorization header, 9109 an unknown token.
  */
 const WRONG_TOKEN = /"code":\s*(6003|9109)\b/;

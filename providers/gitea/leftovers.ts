@@ -1,4 +1,4 @@
-import { markIn, ownershipOf } from "../../core/ownership.ts";
+import { markIn } from "../../core/ownership.ts";
 import {
   type Leftover,
   type LeftoverProbe,
@@ -6,9 +6,9 @@ import {
   type ProbedProject,
 } from "../leftover-probe.ts";
 import { Gitea, type GiteaRepository } from "./client.ts";
-import { isNotedAsRetained, makerOf } from "./provenance.ts";
+import { confirmsMark } from "./provenance.ts";
 
-/** Finds the repository. An archived one is retained where it was to be kept. */
+/** Finds the repository. An archived one counts as retained if it was to be kept. */
 export const leftovers: LeftoverProbe = {
   describe,
   async find(project) {
@@ -37,14 +37,9 @@ export async function whyRepositoryIsThere(
   repository: GiteaRepository,
   { owner, settings: { gitOrganization } }: ProbedProject,
 ): Promise<Exclude<Leftover["why"], "retained">> {
-  const mark = markIn(repository.description);
-  const why = leftOrNotOurs(mark, owner);
+  const why = leftOrNotOurs(markIn(repository.description), owner);
   if (why === "not-ours") return why;
-  const isProven =
-    ownershipOf(mark, owner) === "retained"
-      ? await isNotedAsRetained(client, gitOrganization, repository, owner)
-      : (await makerOf(client, gitOrganization, repository)) !== "others";
-  return isProven ? "left" : "not-ours";
+  return (await confirmsMark(client, gitOrganization, repository, owner)) ? "left" : "not-ours";
 }
 
 function describe({ slug, settings }: ProbedProject): string {

@@ -1,4 +1,4 @@
-/** Whose a repository is. Its mark can be copied, so Gitea's own records have to confirm it. */
+/** Decides who owns a repository. A mark can be copied, so Gitea's own records have to confirm it. */
 import { markIn, markText, type Owner, type Ownership, ownershipOf } from "../../core/ownership.ts";
 import type { Found } from "../dynamic/definition.ts";
 import type { Gitea, GiteaRepository } from "./client.ts";
@@ -30,15 +30,24 @@ export async function provenOwnership(
 ): Promise<Proven> {
   const ownership = describedOwnership(repository, owner);
   if (ownership !== "ours" && ownership !== "retained") return { ownership };
-  const isProven =
-    ownership === "ours"
-      ? (await makerOf(gitea, organization, repository)) !== "others"
-      : await isNotedAsRetained(gitea, organization, repository, owner);
-  return isProven ? { ownership } : copied(ownership);
+  const isConfirmed = await confirmsMark(gitea, organization, repository, owner);
+  return isConfirmed ? { ownership } : copied(ownership);
+}
+
+/** Whether Gitea's records confirm the mark in a repository's description. */
+export async function confirmsMark(
+  gitea: Gitea,
+  organization: string,
+  repository: GiteaRepository,
+  owner: Owner,
+): Promise<boolean> {
+  return describedOwnership(repository, owner) === "retained"
+    ? isNotedAsRetained(gitea, organization, repository, owner)
+    : (await makerOf(gitea, organization, repository)) !== "others";
 }
 
 /**
- * Who made a repository and gave it its name, by Gitea's records. `owners` means owners of the
+ * Finds in Gitea's records who made a repository and named it. `owners` means owners of the
  * organization or site administrators. `others` includes a tenant who renamed a repository that an
  * owner had made for it. `unrecorded` means an empty repository without records: Gitea writes none if
  * the client is killed during the create.
@@ -70,7 +79,7 @@ export async function noteAsRetained(
   await gitea.setVariable(organization, retainedVariable(owner), String(id));
 }
 
-export async function isNotedAsRetained(
+async function isNotedAsRetained(
   gitea: Gitea,
   organization: string,
   { id }: GiteaRepository,

@@ -137,7 +137,7 @@ async function repositoryToApply(
   const { organization, name } = inputs;
   const found = await gitea.repository(organization, name);
   if (!found || (await makerOf(gitea, organization, found)) !== "unrecorded") return found;
-  // It is empty, and somebody else may have made it with access for himself. So it is made anew.
+  // It is empty, and somebody else may have created it and kept access to it. So it is created again.
   await gitea.deleteRepository(...nameOf(found));
   return gitea.createRepository(organization, name, settings(inputs));
 }

@@ -13,13 +13,13 @@ const REQUEST_DEADLINE = 30_000;
 const RETRIES = 4;
 
 /** The labels and annotations of a namespace. */
-export interface NamespaceSettings {
+interface NamespaceSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** A namespace on the server. */
-export interface LiveNamespace extends NamespaceSettings {
+interface LiveNamespace extends NamespaceSettings {
   readonly uid: string;
   /** It was deleted and waits until its content is gone. */
   readonly isTerminating: boolean;
@@ -28,7 +28,7 @@ export interface LiveNamespace extends NamespaceSettings {
 }
 
 /** A Deployment on the server. */
-export interface LiveDeployment {
+interface LiveDeployment {
   readonly annotations: Readonly<Record<string, string>>;
   /** The server increases it with every change of the spec. */
   readonly generation: number;

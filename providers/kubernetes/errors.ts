@@ -1,7 +1,7 @@
 import { type ErrorCode, InfraError, redact } from "../../core/errors.ts";
 
 /** An error answer of the API server (https://kubernetes.io/docs/reference/generated/kubernetes-api, Status). */
-export interface ErrorAnswer {
+interface ErrorAnswer {
   readonly status: number;
   readonly text: string;
   /** How long the server asks to wait, in ms. */

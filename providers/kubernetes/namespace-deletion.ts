@@ -3,7 +3,7 @@ import { InfraError } from "../../core/errors.ts";
 import type { Kubernetes, ObjectName } from "./client.ts";
 
 /** In ms. */
-export interface DeletionTimes {
+interface DeletionTimes {
   /** How long pods may take to stop before the namespace is deleted. */
   readonly pods: number;
   /** How long controllers may take to remove their finalizers. */

@@ -1,4 +1,4 @@
-/** Who may connect to a database and what its role may do there. */
+/** Controls who may connect to a database, and what its role may do there. */
 import pRetry from "p-retry";
 import pg from "pg";
 import { InfraError } from "../../core/errors.ts";

@@ -7,7 +7,7 @@ import type { OpenSession, Session } from "./session.ts";
 
 const name = pg.escapeIdentifier;
 
-/** How often, and in ms at which interval, the server is asked whether a role's sessions have ended. */
+/** How often to check whether a role's sessions have ended, and the interval in ms. */
 const POLL = { times: 40, interval: 250 };
 
 /** PostgreSQL's default (scram_iterations). */

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  // No foreign key, for the reason given for audit_outbox. Events shipped before have no row.
+  // No foreign key, for the reason given for audit_outbox. Events shipped before this migration have no row.
   await sql`
     CREATE TABLE audit_shipped (
       audit_id bigint NOT NULL,

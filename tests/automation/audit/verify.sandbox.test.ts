@@ -144,7 +144,7 @@ describe("the comparison of the audit log with Citadel's copy", () => {
       assert.deepEqual([compared, missing?.count, missing?.first], [3, 1, 2]);
     });
 
-    it("finds the loss if the log was emptied, too", async () => {
+    it("finds the loss even if the log was emptied", async () => {
       await record(3);
       await ship();
       await settle();
