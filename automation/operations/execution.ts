@@ -11,9 +11,7 @@ import { isHolderDead } from "./lock-owner.ts";
 import { recordOperation } from "./record-operation.ts";
 import { rolledBack, shouldRollBack } from "./rollback.ts";
 
-/** In ms: time for the step under way after a cancel or the deadline, before the worker is killed. */
-const CANCEL_GRACE = 120_000;
-/** In ms: the same after a shutdown. */
+/** In ms: time for the step under way after a shutdown, before the worker is killed. */
 const HAND_BACK_GRACE = 10_000;
 const RETRY_MS = 500;
 /** In ms: how long a write is retried while the database is away and the lease holds. */
@@ -33,6 +31,8 @@ export interface ExecutionOptions {
   readonly maxAttempts: number;
   /** In ms. */
   readonly deadline: number;
+  /** In ms: time for the step under way after a cancel or the deadline, before the worker is killed. */
+  readonly cancelGrace: number;
   readonly leaseSeconds: number;
 }
 
@@ -47,6 +47,8 @@ export class Execution {
   #isHandingBack = false;
   #isPastDeadline = false;
   #killTimer: NodeJS.Timeout | undefined;
+  /** On the monotonic clock, in ms. */
+  #killAt = Infinity;
 
   constructor(job: FetchedJob, options: ExecutionOptions) {
     this.#job = job;
@@ -74,7 +76,7 @@ export class Execution {
   async #run(): Promise<void> {
     const attempt = await Attempt.begin(this.#options.context, this.#job);
     if (!attempt) return;
-    const { log, maxAttempts, leaseSeconds, deadline } = this.#options;
+    const { log, maxAttempts, leaseSeconds, deadline, cancelGrace } = this.#options;
     const { attempts, kind } = attempt.row;
     this.#log("info", { kind, attempts, project_id: attempt.row.slug }, "operation begun");
     this.#worker = this.#options.worker();
@@ -83,12 +85,12 @@ export class Execution {
       seconds: leaseSeconds,
       onRenewed: (ms) => this.#worker?.renew(ms),
       onLost: () => void this.#worker?.kill(),
-      onCancelling: () => this.#cancel(CANCEL_GRACE),
+      onCancelling: () => this.#cancel(cancelGrace),
     });
     this.#lease = lease;
     const deadlineTimer = setTimeout(() => {
       this.#isPastDeadline = true;
-      this.#cancel(CANCEL_GRACE);
+      this.#cancel(cancelGrace);
     }, deadline);
     try {
       const done = await this.#perform(attempt, events);
@@ -102,7 +104,7 @@ export class Execution {
       logEnd(log, attempt, await this.#end(attempt, done));
     } catch (error) {
       if (!(error instanceof LostAttempt)) throw error;
-      this.#log("warn", { attempts }, "operation lost to another runner");
+      this.#log("warn", { attempts }, "operation lost: another runner may have it");
     } finally {
       clearTimeout(deadlineTimer);
       clearTimeout(this.#killTimer);
@@ -217,8 +219,12 @@ export class Execution {
     return { ...withoutReport(failed("RDEV_ENGINE", message)), killed: !isFinal };
   }
 
+  /** Each renewal of the lease reports a cancel again: only an earlier end replaces the timer. */
   #cancel(grace: number): void {
     this.#worker?.cancel();
+    const killAt = performance.now() + grace;
+    if (killAt >= this.#killAt) return;
+    this.#killAt = killAt;
     clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => void this.#worker?.kill(), grace);
   }

@@ -10,6 +10,10 @@ export interface LeaseOptions {
   readonly onCancelling: () => void;
 }
 
+/** The lease is renewed so many times in the queue's time. */
+const RENEWALS = 6;
+/** The lease ends after this part of the queue's time: the rest is for ending all processes. */
+const LEASE_PART = 0.75;
 const EXPIRY_CHECK_MS = 500;
 
 /** Keeps the ownership of an attempt's operation by renewals, and reports when it is lost. */
@@ -27,7 +31,7 @@ export class Lease {
     this.#expiresAt = performance.now();
     this.#extend(performance.now());
     this.#timers = [
-      setInterval(() => void this.#renew(), (options.seconds * 1000) / 6),
+      setInterval(() => void this.#renew(), (options.seconds * 1000) / RENEWALS),
       setInterval(() => {
         if (performance.now() > this.#expiresAt) this.#lose();
       }, EXPIRY_CHECK_MS),
@@ -67,9 +71,7 @@ export class Lease {
 
   #extend(from: number): void {
     if (this.#isLost) return;
-    // The lease ends here after three quarters of the queue's time: the rest is for ending all processes.
-    const ms = this.#options.seconds * 750;
-    this.#expiresAt = from + ms;
+    this.#expiresAt = from + this.#options.seconds * 1000 * LEASE_PART;
     this.#options.onRenewed(this.#expiresAt - performance.now());
   }
 

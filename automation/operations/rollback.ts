@@ -5,7 +5,8 @@ import type { JobResult } from "../worker/messages.ts";
 /**
  * Decides whether a failed `up` is rolled back. All of this must hold:
  * 1. the caller asked for it (`onFailure: "rollback"`);
- * 2. the `up` failed, and neither a killed worker nor a shutdown caused that: both lead to a retry;
+ * 2. the `up` failed, and neither a killed worker nor a shutdown caused that: both lead to a retry
+ *    (after the last attempt of killed workers, what was created is kept);
  * 3. `foundEmpty`: before the operation created anything, the worker found nothing of the project, in
  *    the state and on the servers, and that is on record (`#refusalUnlessEmpty` in worker/run-job.ts);
  * 4. `mayRollBack`: the worker saw the engine work only on resources that this operation created.

@@ -31,6 +31,8 @@ export interface RunnerOptions {
   readonly maxAttempts?: number;
   /** In ms: an operation is stopped after this time. Default: an hour. */
   readonly deadline?: number;
+  /** In ms: a cancelled operation's worker is killed after this time. Default: 2 minutes. */
+  readonly cancelGrace?: number;
   /** A module whose default export is the stacks' program. Default: this package's. */
   readonly program?: string;
 }
@@ -58,6 +60,7 @@ export class Runner {
       memoryMb: 1536,
       maxAttempts: 5,
       deadline: 3_600_000,
+      cancelGrace: 120_000,
       ...options,
     };
     const { store } = options;
@@ -128,13 +131,14 @@ export class Runner {
   }
 
   #begin(job: FetchedJob, leaseSeconds: number): void {
-    const { log, maxAttempts, deadline } = this.#options;
+    const { log, maxAttempts, deadline, cancelGrace } = this.#options;
     const execution = new Execution(job, {
       context: this.#context,
       worker: () => this.#pool!.take(),
       log,
       maxAttempts,
       deadline,
+      cancelGrace,
       leaseSeconds,
     });
     this.#running.add(execution);

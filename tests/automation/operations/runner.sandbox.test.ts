@@ -189,6 +189,22 @@ describe("Runner", function () {
     await stage.end(await stage.submit(slug, { kind: "destroy" }));
   });
 
+  it("kills the worker of a cancelled operation whose step does not end", async () => {
+    await stage.runner({ cancelGrace: 4_000 }); // longer than the time between two renewals
+    const slug = uniqueSlug();
+    const stuck = await stage.up(slug, "slow=90000");
+    await stage.until(stuck, isSlow);
+    await stage.operations.cancel(stuck.id, "ada");
+    const ended = await stage.end(stuck);
+    assert.equal(ended.state, "cancelled");
+    const { create } = ended.outcome!.changes;
+    assert.equal(create, 0, "the worker was not killed: it reported what it had created");
+    assert.equal(
+      (await stage.end(await stage.submit(slug, { kind: "destroy" }))).state,
+      "succeeded",
+    );
+  });
+
   it("fails on a lock whose holder lives, and breaks no foreign lock", async () => {
     await stage.runner();
     const slug = uniqueSlug();

@@ -47,9 +47,9 @@ describe("two replicas with one backend in PostgreSQL", function () {
     const slow = await stage.up(slug, "slow=5000");
     const dying = await stage.replica(STEERED);
     await stage.until(slow, (event) => "name" in event && event.name === "slow");
-    await stage.replica(STEERED);
     dying.kill("SIGKILL");
     await once(dying, "exit");
+    await stage.replica(STEERED);
     const quick = await stage.up(other, "plain");
     const [ended, beside] = [await stage.end(slow), await stage.end(quick)];
     assert.deepEqual([ended.outcome?.errors, beside.outcome?.errors], [[], []]);
