@@ -6,7 +6,6 @@ import { projectChanges } from "./settings.ts";
 // API use these shapes. They ignore properties that they do not know: a command must be able to read
 // the answers of a newer service. The worker's messages add `.strict()`.
 
-/** What is done to a project's stack. */
 export const OPERATION_KINDS = ["up", "preview", "refresh", "destroy"] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
@@ -100,7 +99,6 @@ export const NO_CHANGES: Readonly<Changes> = {
   same: 0,
 };
 
-/** How an operation ended. */
 export const outcome = z.object({
   result: z.enum(["succeeded", "failed", "cancelled"]),
   changes,

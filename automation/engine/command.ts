@@ -21,7 +21,6 @@ export class CommandFailure extends Error {
   }
 }
 
-/** Whether the error is a CommandFailure for this reason. */
 export function failedBecause(error: unknown, reason: CliFailure): error is CommandFailure {
   return error instanceof CommandFailure && cliFailure(error.stderr) === reason;
 }
@@ -30,7 +29,7 @@ export function failedBecause(error: unknown, reason: CliFailure): error is Comm
 export interface CommandControl {
   /** Interrupts it: the engine finishes what is under way and starts nothing more. */
   readonly signal?: AbortSignal | undefined;
-  /** Interrupts it again: the engine ends its plugins, and what is under way is lost. */
+  /** Interrupts it again: the engine ends its plugins. What was under way stays in the state as pending. */
   readonly kill?: AbortSignal | undefined;
   /** Kills the engine and its plugins, for an engine that does not react. */
   readonly force?: AbortSignal | undefined;
@@ -38,7 +37,7 @@ export interface CommandControl {
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
-export interface CommandOptions extends CommandControl {
+interface CommandOptions extends CommandControl {
   readonly workDir: string;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;

@@ -11,7 +11,9 @@ export type StackConfig = Readonly<Record<string, string | object>>;
  * may be incomplete here, so its program checks it.
  */
 export function checkConfig(name: StackName, config: StackConfig): void {
-  if (name.kind === "project") parseProjectConfig(asText(config));
+  if (name.kind !== "project") return;
+  const texts = Object.entries(config).map(([key, value]) => [key, textOf(value)]);
+  parseProjectConfig(Object.fromEntries(texts));
 }
 
 /** Stores config in `Pulumi.<stack>.yaml`. Runs no command if the file has it already. */
@@ -42,10 +44,6 @@ export async function storeConfig(
     },
   ]);
   await workspace.setAllConfigJson(stack, JSON.stringify(Object.fromEntries(entries)));
-}
-
-function asText(config: StackConfig): Record<string, string> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, textOf(value)]));
 }
 
 function textOf(value: string | object): string {

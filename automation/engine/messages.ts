@@ -10,16 +10,13 @@ import {
 
 /** Makes an error of a clean message, and takes the code of rdev-infra out of it if there is one. */
 export function toError(message: string, urn?: string): OperationError {
-  const match = /\b(RDEV_[A-Z_]+): /.exec(message);
-  const code = match?.[1];
-  const known = code !== undefined && code in ERROR_CODES;
-  const isUnauthorized = !known && isKubernetesUnauthorized(message);
-  return {
-    ...(known && { code }),
-    ...(isUnauthorized && { code: "RDEV_UNAUTHORIZED" }),
-    ...(urn !== undefined && { urn }),
-    message: known ? message.slice(match!.index + match![0].length) : message,
-  };
+  const resource = urn === undefined ? {} : { urn };
+  const [prefix, code = ""] = /^.*?\b(RDEV_[A-Z_]+): /s.exec(message) ?? [];
+  if (prefix !== undefined && code in ERROR_CODES) {
+    return { code, ...resource, message: message.slice(prefix.length) };
+  }
+  const isUnauthorized = isKubernetesUnauthorized(message);
+  return { ...(isUnauthorized && { code: "RDEV_UNAUTHORIZED" }), ...resource, message };
 }
 
 /** The error for a command of Pulumi's CLI that failed before the engine could report why. */

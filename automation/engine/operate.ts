@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { LocalWorkspace, Stack, type EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { connectionSecrets } from "../../core/connections.ts";
+import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { isRunning } from "../processes/processes.ts";
 import { requireNoProjects } from "./backend-stacks.ts";
@@ -14,7 +15,6 @@ import {
 } from "./command.ts";
 import { checkConfig, storeConfig } from "./config.ts";
 import { EventReader, toStep } from "./events.ts";
-import type { OperationEvent, Outcome } from "../../core/operation.ts";
 import { PACKAGE } from "./folders.ts";
 import { commandFailure } from "./messages.ts";
 import type { DestroyOptions, PreviewOptions, StackProgram } from "./options.ts";
@@ -27,14 +27,13 @@ import { requirePassphrase, requirePlatform } from "./requirements.ts";
 
 useOwnConnections();
 
-export interface OperateOptions extends PreviewOptions, DestroyOptions {
+interface OperateOptions extends PreviewOptions, DestroyOptions {
   readonly runsProgram?: boolean;
   readonly deletes?: boolean;
   readonly refreshes?: boolean;
 }
 
-export interface OperationContext {
-  /** The SDK's object for the stack. */
+interface OperationContext {
   readonly handle: Stack;
   readonly name: StackName;
   /** The options that every operation of `handle` needs. */

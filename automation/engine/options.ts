@@ -1,21 +1,16 @@
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import type { OperationEvent } from "../../core/operation.ts";
 import type { Step } from "../../core/previews/step.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { CommandControl } from "./command.ts";
 import type { StackConfig } from "./config.ts";
 import type { Status } from "./events.ts";
-import type { OperationEvent } from "../../core/operation.ts";
 import type { LockHolder } from "./quirks/cli-text.ts";
 import type { StackState, StateProperty } from "./state.ts";
 
 /** Gets the project's settings as `formerly` if its stack's state has no record of them yet. */
 export type StackProgram = (formerly?: ProjectChanges) => ReturnType<PulumiFn>;
 
-/**
- * `signal` cancels the operation: the engine finishes what is under way and starts nothing more.
- * `kill` ends it at once: what was under way stays in the state as pending. `onStart` is called with
- * the process id of each command of Pulumi's CLI.
- */
 export interface OperationOptions extends Omit<CommandControl, "force"> {
   /** Called with each event, in order. Must not throw. */
   readonly onEvent?: (event: OperationEvent) => void;
@@ -32,7 +27,7 @@ export interface OperationOptions extends Omit<CommandControl, "force"> {
   readonly program?: StackProgram;
   /** An engine that reports nothing for so long, in ms, is killed. Default: 15 minutes. */
   readonly stallMs?: number;
-  /** Called when something else ended the engine. What was under way stays in the state as pending. */
+  /** Called when something else ended the engine. */
   readonly onKilled?: () => void;
   /**
    * Called once if the stack is locked. If it returns true, the locks are broken and the operation

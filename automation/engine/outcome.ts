@@ -10,7 +10,7 @@ import {
 import { toError } from "./messages.ts";
 
 /** What an operation reported until the engine's process exited. */
-export interface EngineRun {
+interface EngineRun {
   readonly events: readonly OperationEvent[];
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly settings?: ProjectChanges | undefined;

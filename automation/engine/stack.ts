@@ -1,9 +1,9 @@
+import type { Outcome } from "../../core/operation.ts";
 import { prepareDestroy } from "./before-destroy.ts";
 import { inScratchFolder, PACKAGE } from "./folders.ts";
 import { operate } from "./operate.ts";
 import type { DestroyOptions, OperationOptions, PreviewOptions, UpOptions } from "./options.ts";
 import { outcomeOf } from "./outcome.ts";
-import type { Outcome } from "../../core/operation.ts";
 import { StackState } from "./state.ts";
 
 /** After a failure the engine continues with everything that does not depend on it. */

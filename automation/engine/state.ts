@@ -100,7 +100,9 @@ export class StackState {
   get owner(): Owner | undefined {
     const all = this.#all;
     const owners = all.map(({ inputs }) => ownerSchema.safeParse(inputs?.["owner"]).data);
-    const project = all.map(({ inputs }) => inputs?.["project"]).find(isText);
+    const project = all
+      .map(({ inputs }) => inputs?.["project"])
+      .find((each) => typeof each === "string");
     return owners.find(Boolean) ?? (project === undefined ? undefined : ownerBefore(project));
   }
 
@@ -150,10 +152,6 @@ export class StackState {
       await rm(file, { force: true });
     }
   }
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string";
 }
 
 /**

@@ -3,10 +3,9 @@ import { z } from "zod";
 import type { NumberedEvent } from "../../core/operation.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
-import { jsonText } from "../store/schema.ts";
 import { Projects, removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
-import type { OperationRow } from "../store/schema.ts";
+import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import type { JobResult } from "../worker/messages.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";
@@ -38,8 +37,8 @@ export interface AttemptContext {
 export class LostAttempt extends Error {}
 
 /**
- * One attempt at an operation. It writes only while it owns the operation, so a runner that was
- * presumed dead cannot disturb the next one.
+ * One attempt at an operation. It writes only while it owns the operation, and throws LostAttempt
+ * otherwise, so a runner that was presumed dead cannot disturb the next one.
  */
 export class Attempt {
   readonly row: OperationRow;
@@ -103,7 +102,6 @@ export class Attempt {
     return row?.state === "cancelling";
   }
 
-  /** Throws LostAttempt. */
   async addEvents(events: readonly Omit<NumberedEvent, "number">[]): Promise<void> {
     await this.#whileOwned((transaction) => addEvents(transaction, this.row.id, events));
   }
@@ -113,7 +111,6 @@ export class Attempt {
     return this.#foundEmpty;
   }
 
-  /** Throws LostAttempt. */
   async recordFoundEmpty(): Promise<void> {
     await this.#whileOwned((transaction) => setFoundEmpty(transaction, this.row.id));
     this.#foundEmpty = true;
@@ -128,7 +125,6 @@ export class Attempt {
     return this.#context.store.run((db) => pastAttempts(db, this.row));
   }
 
-  /** Throws LostAttempt. */
   async end({ outcome, remaining, gone }: Omit<JobResult, "type" | "killed">): Promise<void> {
     const { id, slug } = this.row;
     await this.#whileOwned(async (transaction) => {
@@ -144,7 +140,7 @@ export class Attempt {
     });
   }
 
-  /** Returns the operation to the queue, where it is the next of its stack. Throws LostAttempt. */
+  /** Returns the operation to the queue, where it is the next of its stack. */
   async handBack(): Promise<void> {
     await this.#whileOwned((transaction) => requeue(transaction, this.#context.boss, this.row.id));
   }

@@ -24,7 +24,7 @@ export interface RunnerLog {
   error(fields: object, text: string): void;
 }
 
-export interface ExecutionOptions {
+interface ExecutionOptions {
   readonly context: AttemptContext;
   readonly worker: () => Worker;
   readonly log: RunnerLog;
@@ -269,10 +269,7 @@ function jobOf(
       return { ...common, settings: {}, task: { kind: "refresh" } };
     case "destroy": {
       const { retainData, retainRepository } = request;
-      const settings = {
-        ...(retainData !== undefined && { retainData }),
-        ...(retainRepository !== undefined && { retainRepository }),
-      };
+      const settings = { retainData, retainRepository };
       return { ...common, settings, task: { kind: "destroy" } };
     }
   }

@@ -1,6 +1,6 @@
 import { type Attempt, LostAttempt } from "./attempt.ts";
 
-export interface LeaseOptions {
+interface LeaseOptions {
   /** The queue gives the job to another runner after this time without a renewal. */
   readonly seconds: number;
   /** Called with the time in ms during which no other runner takes the operation. */

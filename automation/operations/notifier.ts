@@ -10,7 +10,7 @@ const CHANNEL = "rdev_operations";
 const operationChange = z.object({ id: z.uuid(), state: operationState.optional() });
 
 /** An operation has a new event. `state` is set if the event changed the state. */
-export type OperationChange = z.output<typeof operationChange>;
+type OperationChange = z.output<typeof operationChange>;
 
 /** Notifies all replicas once the transaction is committed. */
 export async function notify(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { fromKysely, type PgBoss } from "pg-boss";
 import pLimit, { type LimitFunction } from "p-limit";
 import { InfraError } from "../../core/errors.ts";
@@ -31,7 +32,7 @@ export interface ListOptions {
   readonly before?: string;
 }
 
-export interface OperationsOptions {
+interface OperationsOptions {
   /** Default: the store's. */
   readonly audit?: AuditLog;
   /** How many operations of one project may run and wait. Default: 20. */
@@ -224,14 +225,8 @@ function notFound(id: string): InfraError {
 
 /** Resolves on a wake-up, on abort, or after POLL_MS. */
 async function nextChange(signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, POLL_MS);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done, { once: true });
-    onWake(done);
-  });
+  const woken = new AbortController();
+  onWake(() => woken.abort());
+  const either = AbortSignal.any([signal, woken.signal]);
+  await sleep(POLL_MS, undefined, { signal: either }).catch(() => undefined);
 }

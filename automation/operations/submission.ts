@@ -2,9 +2,8 @@ import { randomUUIDv7 } from "node:crypto";
 import { sql } from "kysely";
 import { InfraError } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
-import { jsonText } from "../store/schema.ts";
 import { addProject } from "../store/projects.ts";
-import type { OperationRow } from "../store/schema.ts";
+import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
 import { insertOperation, OPEN_STATES } from "./tables.ts";
 

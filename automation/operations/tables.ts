@@ -1,7 +1,6 @@
 import { type Insertable, type Kysely, sql, type Updateable } from "kysely";
 import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
-import { jsonText } from "../store/schema.ts";
-import type { OperationRow, Schema } from "../store/schema.ts";
+import { jsonText, type OperationRow, type Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { notify } from "./notifier.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";

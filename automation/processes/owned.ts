@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isZombie, killProcessesWithVariable } from "./processes.ts";
 
 /** A group of processes that must end, named by its leader's process id. */
-export interface ProcessGroup {
+interface ProcessGroup {
   readonly leader: number;
   readonly stopSignal: NodeJS.Signals;
   /** SIGKILL follows when the group still runs after so long. */

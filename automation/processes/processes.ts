@@ -9,7 +9,6 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** The ids of all running processes. */
 export function processIds(): number[] {
   try {
     const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);

@@ -5,7 +5,7 @@ import { Owned, type OwnedMessage } from "./owned.ts";
 
 const MAIN = fileURLToPath(new URL("reaper-main.ts", import.meta.url));
 
-export interface ReapedOptions extends SpawnOptions {
+interface ReapedOptions extends SpawnOptions {
   /** @default "SIGKILL" */
   readonly stopSignal?: NodeJS.Signals;
   /** How long the process may take after `stopSignal` before it gets SIGKILL. @default 3 s */

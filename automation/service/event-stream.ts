@@ -5,7 +5,7 @@ import { eventView, operationView } from "./schemas/operation.ts";
 
 // Not @fastify/sse: its heartbeats ignore back pressure, so a client that reads nothing fills memory.
 
-export interface EventStreamOptions {
+interface EventStreamOptions {
   readonly events: AsyncIterable<NumberedEvent>;
   /** Reads the operation once its events have ended. */
   readonly operation: () => Promise<Operation | undefined>;

@@ -12,7 +12,6 @@ export interface Usage {
 
 /** Counts requests per minute and per key. */
 export interface Limiter {
-  /** Counts this request. */
   count(request: FastifyRequest): Promise<Usage>;
   /** Whether one more request would exceed the limit. */
   peek(request: FastifyRequest): Promise<Usage>;

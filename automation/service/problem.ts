@@ -1,10 +1,13 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyRequest } from "fastify";
-import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+import {
+  type FastifyPluginAsyncZod,
+  hasZodFastifySchemaValidationErrors,
+} from "fastify-type-provider-zod";
 import { z } from "zod";
 import { ERROR_CODES, type ErrorCode, HTTP_STATUS, InfraError } from "../../core/errors.ts";
 import { InvalidTextError, invalidTextPaths } from "./invalid-text.ts";
-import type { Problem, ProblemItem } from "./schemas/problem.ts";
+import { errorCode, type Problem, type ProblemItem, problemResponse } from "./schemas/problem.ts";
 
 /** The parts of a request that a problem can name. A request that Node could not parse has an id only. */
 type RequestParts = Pick<FastifyRequest, "id"> &
@@ -135,3 +138,26 @@ function shownValue(from: unknown, path: readonly PropertyKey[]): Pick<ProblemIt
   const text = String(value).toWellFormed();
   return text.length <= MAX_SHOWN ? { value: text } : {};
 }
+
+const problemType = z
+  .object({ code: errorCode, title: z.string(), status: z.int() })
+  .meta({ id: "ProblemType" });
+
+/** Serves the URLs that a problem's `type` has. */
+export const problemRoutes: FastifyPluginAsyncZod = async (app) => {
+  app.get(
+    "/problems/:code",
+    {
+      config: { access: "open" },
+      schema: {
+        tags: ["problems"],
+        operationId: "getProblemType",
+        security: [],
+        summary: "The meaning of a problem's code",
+        params: z.object({ code: errorCode }),
+        response: { 200: problemType, 400: problemResponse("The code is unknown.") },
+      },
+    },
+    async ({ params: { code } }) => ({ code, title: ERROR_CODES[code], status: HTTP_STATUS[code] }),
+  );
+};

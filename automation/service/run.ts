@@ -41,7 +41,7 @@ export interface RunOptions {
   readonly logger: Logger;
 }
 
-export interface RunningService {
+interface RunningService {
   /** For example `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly keys: Keys;
@@ -134,7 +134,9 @@ function metricsOf(store: Store): Registry {
 function ship(store: Store, platform: string, log: Logger, signal: AbortSignal): Promise<void> {
   const citadel = new Citadel();
   const shipper = new CitadelShipper({
-    ...{ store, citadel, platform },
+    store,
+    citadel,
+    platform,
     tenant: () => platformTenant(citadel),
     onFailure: (error, wait) =>
       log.warn({ component: "audit", code: error.code, wait_ms: wait }, userMessage(error)),

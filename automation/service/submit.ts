@@ -6,7 +6,7 @@ import { keyOf, requireProject } from "./access.ts";
 import type { ServiceOptions } from "./options.ts";
 import { operationSchema, type OperationView, operationView } from "./schemas/operation.ts";
 
-/** Headers of every route that starts an operation. */
+/** With `submitQuery`: the parameters of every route that starts an operation. */
 export const submitHeaders = z.looseObject({
   "idempotency-key": z
     .string()
@@ -19,7 +19,6 @@ export const submitHeaders = z.looseObject({
     }),
 });
 
-/** Query parameters of every route that starts an operation. */
 export const submitQuery = {
   ifBusy: z.enum(["wait", "refuse"]).default("wait").meta({
     description: "If another operation of the project runs or waits: wait in order, or answer 409.",

@@ -45,7 +45,6 @@ export function workerProcesses(mark: string): number[] {
   return processesWithVariable(`${WORKER_MARK}=${mark}`);
 }
 
-/** Kills `workerProcesses(mark)`. */
 export function killWorkerProcesses(mark: string): void {
   killProcessesWithVariable(`${WORKER_MARK}=${mark}`);
 }

@@ -102,7 +102,6 @@ export function parseCommand(message: unknown): Command {
   return parse(command, message);
 }
 
-/** Throws like `parseCommand`. */
 export function parseReport(message: unknown): Report {
   return parse(report, message);
 }

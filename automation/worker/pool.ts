@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Worker } from "./worker.ts";
 
-export interface PoolOptions {
+interface PoolOptions {
   /** The marks of all its workers start with this. */
   readonly mark: string;
   /** Holds the workers' work folders. */

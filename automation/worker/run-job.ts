@@ -1,17 +1,17 @@
 import { connectionSecrets } from "../../core/connections.ts";
 import { asInfraError, InfraError, problems } from "../../core/errors.ts";
-import type { Owner } from "../../core/ownership.ts";
-import { DATABASE, REPOSITORY } from "../../core/recorded-settings.ts";
-import type { ProjectChanges } from "../../core/settings.ts";
-import { projectStackName } from "../../core/stack-name.ts";
-import { CommandFailure } from "../engine/command.ts";
-import type { StackConfig } from "../engine/config.ts";
 import {
   notBegun,
   type OperationEvent,
   type Outcome,
   type Remaining,
 } from "../../core/operation.ts";
+import type { Owner } from "../../core/ownership.ts";
+import { DATABASE, REPOSITORY } from "../../core/recorded-settings.ts";
+import type { ProjectChanges } from "../../core/settings.ts";
+import { projectStackName } from "../../core/stack-name.ts";
+import { CommandFailure } from "../engine/command.ts";
+import type { StackConfig } from "../engine/config.ts";
 import { commandFailure } from "../engine/messages.ts";
 import type { OperationOptions, StackProgram } from "../engine/options.ts";
 import { isInterruptionWarning, type LockHolder } from "../engine/quirks/cli-text.ts";
@@ -21,7 +21,7 @@ import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
 import { findLeftovers } from "../leftovers.ts";
 import type { Job, JobResult } from "./messages.ts";
 
-export interface JobContext {
+interface JobContext {
   /** A work folder that no other operation uses. */
   readonly workDir: string;
   readonly program: StackProgram;
@@ -35,7 +35,7 @@ export interface JobContext {
 
 type Result = Omit<JobResult, "type">;
 
-/** Runs one operation, with the checks before it and the look for leftovers after it. Never throws. */
+/** Runs one operation, with the checks before it and the search for leftovers after it. Never throws. */
 export async function runJob(job: Job, context: JobContext): Promise<Result> {
   return new JobRun(job, context).run();
 }

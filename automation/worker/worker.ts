@@ -13,7 +13,7 @@ import { parseReport, type Command, type Job, type JobResult } from "./messages.
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const MEMORY_POLL_MS = 1_000;
 
-export interface WorkerOptions {
+interface WorkerOptions {
   /** Identifies its processes. No other worker's mark may start with it. */
   readonly mark: string;
   /** Its work folder: made when a job starts, removed when the worker ends. */
@@ -24,7 +24,7 @@ export interface WorkerOptions {
   readonly memoryMb: number;
 }
 
-export interface JobListeners {
+interface JobListeners {
   readonly onEvent: (event: OperationEvent) => void;
   readonly onEngine: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
@@ -67,7 +67,6 @@ export class Worker {
     this.#send({ type: "prepare", program });
   }
 
-  /** Resolves when the process has ended. */
   get exited(): Promise<unknown> {
     return this.#exit;
   }

@@ -15,7 +15,6 @@ import { InfraError } from "../../../core/errors.ts";
 
 let isEngineLost = false;
 
-/** Records that an engine of this process was killed. */
 export function recordLostEngine(): void {
   isEngineLost = true;
 }

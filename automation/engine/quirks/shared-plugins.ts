@@ -20,7 +20,7 @@ const PLUGINS = [
 
 const START_TIMEOUT_MS = 20_000;
 
-export interface SharedPlugins {
+interface SharedPlugins {
   /** The variables that make an engine use these plugins. */
   readonly env: Readonly<Record<string, string>>;
   close(): void;

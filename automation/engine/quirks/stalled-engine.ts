@@ -12,10 +12,9 @@
  */
 import { InfraError } from "../../../core/errors.ts";
 
-/** The default limit: 15 minutes. */
 export const STALL_MS = 15 * 60_000;
 
-export interface StallTimer {
+interface StallTimer {
   /** Aborted when there was no event for too long. */
   readonly signal: AbortSignal;
   /** Resets the timer. */

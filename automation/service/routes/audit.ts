@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import type { AuditRow } from "../../store/schema.ts";
 import { keyOf, requireProject } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
-import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
+import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
-import type { AuditRow } from "../../store/schema.ts";
 
 const auditEventSchema = z
   .object({
@@ -80,12 +80,7 @@ export function auditRoutes({ auditPage }: ServiceOptions): FastifyPluginAsyncZo
         const project = request.query.project ?? keyOf(request).project ?? undefined;
         const before = cursor === undefined ? undefined : Number(cursor);
         const rows = await auditPage({ limit: limit + 1, before, project, action });
-        const page = rows.slice(0, limit);
-        const last = page.at(-1);
-        return {
-          items: page.map(auditView),
-          ...(last && rows.length > limit && { next: encodeCursor("audit", String(last.id)) }),
-        };
+        return toPage("audit", limit, rows, auditView, ({ id }) => String(id));
       },
     );
   };

@@ -13,7 +13,7 @@ import {
   operationSchema,
   operationView,
 } from "../schemas/operation.ts";
-import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
+import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import { slugSchema } from "../schemas/project.ts";
 
@@ -73,12 +73,7 @@ export function operationRoutes(
           ...(project !== undefined && { slug: project }),
           ...(state && { state }),
         });
-        const page = found.slice(0, limit);
-        const last = page.at(-1);
-        return {
-          items: page.map(operationView),
-          ...(last && found.length > limit && { next: encodeCursor("operation", last.id) }),
-        };
+        return toPage("operation", limit, found, operationView, ({ id }) => id);
       },
     );
 

@@ -5,7 +5,7 @@ import { slugFromName } from "../../../core/slug.ts";
 import { PROJECT_STATUSES } from "../../store/project-records.ts";
 import { keyOf } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
-import { encodeCursor, pageOf, pageQuery } from "../schemas/page.ts";
+import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import {
   createProjectSchema,
@@ -50,21 +50,10 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
       },
       async (request) => {
         const { limit, cursor: after, status, search } = request.query;
-        const { project } = keyOf(request);
-        const slug = project ?? undefined;
-        const found = await options.projects.list({
-          limit: limit + 1,
-          after,
-          status,
-          search,
-          slug,
-        });
-        const page = found.slice(0, limit);
-        const last = page.at(-1);
-        return {
-          items: page.map(projectView),
-          ...(last && found.length > limit && { next: encodeCursor("project", last.slug) }),
-        };
+        const slug = keyOf(request).project ?? undefined;
+        const query = { limit: limit + 1, after, status, search, slug };
+        const found = await options.projects.list(query);
+        return toPage("project", limit, found, projectView, (record) => record.slug);
       },
     );
 
@@ -155,13 +144,9 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const { ifBusy, dryRun, retainData, retainRepository } = request.query;
+        const { ifBusy, dryRun, ...settings } = request.query;
         const { slug } = request.params;
         await findProject(options, slug);
-        const settings = {
-          ...(retainData !== undefined && { retainData }),
-          ...(retainRepository !== undefined && { retainRepository }),
-        };
         const operation = dryRun
           ? ({ kind: "preview", of: "destroy", settings } as const)
           : ({ kind: "destroy", ...settings } as const);

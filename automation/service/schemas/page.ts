@@ -21,7 +21,6 @@ export function decodeCursor(list: ListName, cursor: string): string | undefined
   return cursor === encodeCursor(list, last) && IS_VALID[list](last) ? last : undefined;
 }
 
-/** The query parameters of a list. */
 export function pageQuery(list: ListName) {
   return {
     limit: z.coerce.number().int().min(1).max(200).default(50).meta({
@@ -41,7 +40,6 @@ export function pageQuery(list: ListName) {
   };
 }
 
-/** A page of a list. */
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({
     items: z.array(item),
@@ -49,4 +47,20 @@ export function pageOf<T extends z.ZodType>(item: T) {
       description: "The cursor of the next page; absent on the last page.",
     }),
   });
+}
+
+/** The page that starts with `found`, which has more than `limit` items if there is another page. */
+export function toPage<Row, Item>(
+  list: ListName,
+  limit: number,
+  found: readonly Row[],
+  view: (row: Row) => Item,
+  idOf: (row: Row) => string,
+): { items: Item[]; next?: string } {
+  const rows = found.slice(0, limit);
+  const hasMore = found.length > limit;
+  return {
+    items: rows.map(view),
+    ...(hasMore && { next: encodeCursor(list, idOf(rows.at(-1)!)) }),
+  };
 }

@@ -3,6 +3,8 @@ import { ERROR_CODES, type ErrorCode } from "../../../core/errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
+export const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+
 const problemItem = z
   .object({
     in: z
@@ -37,9 +39,7 @@ export const problemSchema = z
       description: "The id of this occurrence; the service's log has it as `request_id`.",
       examples: ["urn:uuid:0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11"],
     }),
-    code: z
-      .enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]])
-      .meta({ id: "ErrorCode", description: "Stable: programs can rely on it." }),
+    code: errorCode.meta({ id: "ErrorCode", description: "Stable: programs can rely on it." }),
     errors: z.array(problemItem).optional().meta({ description: "All errors in the request." }),
   })
   .meta({ id: "Problem", description: "Why a request was refused or failed (RFC 9457)." });

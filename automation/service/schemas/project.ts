@@ -1,10 +1,9 @@
 import { z } from "zod";
+import { settingsSchema } from "../../../core/operation.ts";
 import { projectChanges } from "../../../core/settings.ts";
 import { slugProblems } from "../../../core/slug.ts";
-import { PROJECT_STATUSES } from "../../store/project-records.ts";
+import { PROJECT_STATUSES, type ProjectRecord } from "../../store/project-records.ts";
 import { operationSchema, operationView } from "./operation.ts";
-import { settingsSchema } from "../../../core/operation.ts";
-import type { ProjectRecord } from "../../store/project-records.ts";
 
 export const slugSchema = z
   .string()
