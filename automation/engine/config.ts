@@ -12,7 +12,7 @@ export type StackConfig = Readonly<Record<string, string | object>>;
  */
 export function checkConfig(name: StackName, config: StackConfig): void {
   if (name.kind !== "project") return;
-  const texts = Object.entries(config).map(([key, value]) => [key, textOf(value)]);
+  const texts = Object.entries(config).map(([key, value]) => [key, textOf(value)] as const);
   parseProjectConfig(Object.fromEntries(texts));
 }
 

@@ -196,14 +196,14 @@ describe("a stack's operations, on the real engine", function () {
   });
 
   it("reports an error of the program once, without a stack trace", async () => {
-    const told = "RDEV_SETTINGS: not right:\n  - rdev:domain is missing";
-    const refused = () => Promise.reject(new pulumi.RunError(told));
-    assert.deepEqual(await failure(up, "told", { program: refused }), {
+    const problem = "RDEV_SETTINGS: not right:\n  - rdev:domain is missing";
+    const refused = () => Promise.reject(new pulumi.RunError(problem));
+    assert.deepEqual(await failure(up, "problem", { program: refused }), {
       code: "RDEV_SETTINGS",
       message: "not right:\n  - rdev:domain is missing",
     });
     const broken = () => Promise.reject(new TypeError("a slip"));
-    assert.deepEqual(await failure(up, "told", { program: broken }), {
+    assert.deepEqual(await failure(up, "problem", { program: broken }), {
       code: undefined,
       message: "a slip",
     });

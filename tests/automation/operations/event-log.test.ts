@@ -39,7 +39,10 @@ describe("EventLog", () => {
     log.add(EVENT);
     await log.flush();
     log.end();
-    const told = written.map(({ event }) => ("message" in event ? event.message : ""));
-    assert.deepEqual(told, ["1 events could not be recorded. RDEV_REFUSED: no such text", "made"]);
+    const messages = written.map(({ event }) => ("message" in event ? event.message : ""));
+    assert.deepEqual(messages, [
+      "1 events could not be recorded. RDEV_REFUSED: no such text",
+      "made",
+    ]);
   });
 });

@@ -21,7 +21,10 @@ describe("Operations", function () {
 
   const up = (name: string, more: Partial<Submission> = {}) =>
     operations.submit({
-      ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+      platform: "staging",
+      slug: "shop",
+      actor: "ada",
+      ifBusy: "wait",
       request: { kind: "up", settings: { name }, onFailure: "keep" },
       ...more,
     });
@@ -33,7 +36,10 @@ describe("Operations", function () {
     const all = await Promise.all(
       Array.from({ length: 1000 }, (_, index) =>
         (index % 2 ? other : operations).submit({
-          ...{ platform: "staging", slug: "shop", actor: "ada", ifBusy: "wait" },
+          platform: "staging",
+          slug: "shop",
+          actor: "ada",
+          ifBusy: "wait",
           request: { kind: "up", settings: { name: `n${index}` }, onFailure: "keep" },
         }),
       ),

@@ -28,12 +28,18 @@ const SUCCEEDED: Outcome = {
   errors: [],
 };
 const FAILED: Outcome = {
-  ...{ result: "failed", changes: { ...NO_CHANGES, create: 2 }, outputs: {}, durationMs: 10 },
+  result: "failed",
+  changes: { ...NO_CHANGES, create: 2 },
+  outputs: {},
+  durationMs: 10,
   errors: [{ code: "RDEV_UNREACHABLE", message: "Gitea is down" }],
 };
 /** Refused before the engine ran. */
 const REFUSED: Outcome = {
-  ...{ result: "failed", changes: NO_CHANGES, outputs: {}, durationMs: 1 },
+  result: "failed",
+  changes: NO_CHANGES,
+  outputs: {},
+  durationMs: 1,
   errors: [{ code: "RDEV_CONNECTION", message: "variables are missing" }],
 };
 const CANCELLED: Outcome = { ...FAILED, result: "cancelled", errors: [] };
@@ -64,8 +70,12 @@ describe("recordOperation", () => {
   it("writes the intent before the operation and the result after it", async () => {
     const outcome = await recordOperation(
       {
-        ...{ store: test.store, actor: "ada@laptop", stack: "staging.shop", operation: "up" },
-        ...{ id: "op-1", details: { config: { template: "skeleton" } } },
+        store: test.store,
+        actor: "ada@laptop",
+        stack: "staging.shop",
+        operation: "up",
+        id: "op-1",
+        details: { config: { template: "skeleton" } },
       },
       async () => {
         assert.deepEqual(await actions(), ["project.create started"]);
@@ -133,7 +143,9 @@ describe("recordOperation", () => {
       const { operation: _, ...details } = end!.details;
       assert.equal(end?.result, "failure");
       assert.deepEqual(details, {
-        ...{ stack: "staging.shop", changes, errors },
+        stack: "staging.shop",
+        changes,
+        errors,
         ...(cancelled && { cancelled }),
       });
     });
@@ -194,8 +206,12 @@ describe("recordOperation", () => {
 
   describe("updates the project's row", () => {
     const shop = {
-      ...{ slug: "shop", platform: "staging", name: "The Shop", citadelTenantId: TENANT },
-      ...{ settings: {}, wasUp: true },
+      slug: "shop",
+      platform: "staging",
+      name: "The Shop",
+      citadelTenantId: TENANT,
+      settings: {},
+      wasUp: true,
     };
 
     it("with the name and tenant id, which a failure keeps", async () => {
@@ -236,7 +252,9 @@ describe("recordOperation", () => {
       await operate("up", FAILED);
       assert.deepEqual(await project(), {
         ...shop,
-        ...{ name: "shop", citadelTenantId: null, wasUp: false },
+        name: "shop",
+        citadelTenantId: null,
+        wasUp: false,
       });
       await operate("up", REFUSED);
       assert.notEqual(await project(), undefined);

@@ -91,15 +91,17 @@ describe("a project's settings", function () {
   it("that contradict those of the last up are reported in the preview", async () => {
     await run();
     await done(SETTINGS);
-    const told: string[] = [];
+    const diagnostics: string[] = [];
     const { errors } = await preview(`${PLATFORM}.${slug}`, {
-      ...{ workDir, program, config: { sizes: { replicas: 1 }, retainData: "false" } },
+      workDir,
+      program,
+      config: { sizes: { replicas: 1 }, retainData: "false" },
       onEvent: (event) => {
-        if (event.event === "diagnostic") told.push(event.message);
+        if (event.event === "diagnostic") diagnostics.push(event.message);
       },
     });
     assert.deepEqual(errors, []);
-    assert.deepEqual(told, [
+    assert.deepEqual(diagnostics, [
       "These settings differ from those of the last up; this up changes them:\n" +
         "  - retainData: true → false\n  - sizes.replicas: 3 → 1",
     ]);

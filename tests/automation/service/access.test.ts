@@ -159,9 +159,9 @@ describe("access control", () => {
     for (let n = 1; n <= 300; n += 1) await from(`2001:db8:2:${n}::1`);
     assert.equal(audit.length, 60);
     await app.close();
-    const told = audit.map(({ details }) => Number(details?.["more"] ?? 1));
+    const counts = audit.map(({ details }) => Number(details?.["more"] ?? 1));
     assert.equal(
-      told.reduce((sum, count) => sum + count),
+      counts.reduce((sum, count) => sum + count),
       312,
       "each refusal is counted once",
     );

@@ -44,7 +44,10 @@ describe("the API with its database", function () {
     const metrics = new Registry();
     registerOperationMetrics(metrics, store);
     app = await createService({
-      ...{ platform: "staging", operations, keys, metrics },
+      platform: "staging",
+      operations,
+      keys,
+      metrics,
       projects: new ProjectRecords(store),
       audit: new MultiWriter(store),
       auditPage: (query) => auditPage(store, query),

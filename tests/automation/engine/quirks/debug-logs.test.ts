@@ -63,8 +63,8 @@ describe("the home of Pulumi without debug logs", () => {
   it("shares plugins, workspaces and login with the user's home, in both directions", async () => {
     await mkdir(join(home, "plugins", "resource-random-v1"), { recursive: true });
     await writeFile(join(home, "credentials.json"), "{}");
-    const told = await here(() => runPulumi(["stack", "ls"], { workDir: folder }));
-    assert.equal(told.trim(), `${ourHome()} ${home}`);
+    const printed = await here(() => runPulumi(["stack", "ls"], { workDir: folder }));
+    assert.equal(printed.trim(), `${ourHome()} ${home}`);
     assert.deepEqual(await readdir(join(ourHome(), "plugins")), ["resource-random-v1"]);
     for (const name of ["plugins", "workspaces"]) {
       await writeFile(join(ourHome(), name, "new"), "");
