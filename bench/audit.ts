@@ -1,7 +1,7 @@
 /**
  * Measures the audit trail: events a second written to PostgreSQL, and events a second shipped by
- * `rdev-infra audit ship` to the stand-in for Citadel, with its memory. Then it kills the shipper many
- * times and fails if an event is lost. `node bench/audit.ts [--events 10000] [--kills 50]`.
+ * `rdev-infra audit ship` to the stand-in for Citadel, with its memory.
+ * `node bench/audit.ts [--events 10000]`. tests/automation/audit/shipper-killed kills the shipper.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,7 +18,6 @@ import { reservePorts } from "../sandbox/ports.ts";
 import { startPostgres } from "../sandbox/servers/postgres.ts";
 import { startReaper } from "../automation/processes/reaper.ts";
 import { startIngestRecorder } from "../tests/support/ingest-recorder.ts";
-import { killShipperUnderLoad } from "../tests/support/kill-shipper.ts";
 import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
 import { machine } from "./machine.ts";
 
@@ -28,7 +27,6 @@ const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
 const { values } = parseArgs({
   options: {
     events: { type: "string", default: "10000" },
-    kills: { type: "string", default: "50" },
   },
 });
 
@@ -43,7 +41,6 @@ try {
   process.env["POSTGRES_ADMIN_URL"] = postgres.url;
   console.log(machine());
   await throughput(Number(values.events));
-  await kills(Number(values.kills));
 } finally {
   await reaper.close();
   ports.release();
@@ -101,21 +98,6 @@ async function write(test: TestStore, count: number): Promise<void> {
   const { rows, broken } = await verifyChain(test.store);
   if (broken || rows !== written) throw new Error(`the chain is broken: ${broken?.reason}`);
   console.log(`audit verify: ${Math.round((rows / (performance.now() - start)) * 1000)} events/s`);
-}
-
-async function kills(count: number): Promise<void> {
-  const test = await createTestStore();
-  const citadel = await startIngestRecorder();
-  const recorded = await killShipperUnderLoad({ test, citadel, kills: count });
-  const sent = [...citadel.events.values()].reduce((sum, bodies) => sum + bodies.length, 0);
-  const lost = recorded - citadel.events.size;
-  console.log(
-    `shipper killed ${count} times under load: ${recorded} events written, ${lost} lost, ` +
-      `${sent - citadel.events.size} sent again`,
-  );
-  if (lost !== 0) process.exitCode = 1;
-  await citadel.close();
-  await test.drop();
 }
 
 /** The peak of resident memory; "unknown" on systems without /proc. */
