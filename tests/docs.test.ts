@@ -66,7 +66,7 @@ describe("docs/reference.md", () => {
   });
 
   it("names every environment variable of a connection", () => {
-    const names = read("core/connections.ts").match(/\b[A-Z]+(_[A-Z]+)+(?=:)/g) ?? [];
+    const names = read("core/connections.ts").match(/\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(?=:)/g) ?? [];
     assert.ok(names.length > 15);
     for (const name of names) assert.ok(reference.includes(`\`${name}\``), name);
   });
@@ -143,6 +143,20 @@ describe("the pages", () => {
       }
     }
     assert.ok(found > 100);
+  });
+
+  it("name functions and constants that their files have", () => {
+    let found = 0;
+    for (const page of pages) {
+      for (const [, name = "", file = ""] of read(page).matchAll(
+        /`(#?[\w.]+)`[^`.|]{0,9}\s(?:in|of)\s`([\w./-]+\.(?:ts|js|lua))`/g,
+      )) {
+        found++;
+        const pattern = new RegExp(`(?<![\\w#.])${name.replaceAll(".", "\\.")}\\b`);
+        assert.match(read(file), pattern, `${page}: ${file} has no ${name}`);
+      }
+    }
+    assert.ok(found > 7);
   });
 
   it("link to files and headings that exist", () => {

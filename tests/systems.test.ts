@@ -3,7 +3,10 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { LEFTOVER_PROBES } from "../automation/leftovers.ts";
 import { workerEnvironment } from "../automation/worker/environment.ts";
 import { connection, connectionSecrets, type ConnectionName } from "../core/connections.ts";
+import { findings, parseBlockRules } from "../core/previews/policies.ts";
 import { OWN_CONNECTIONS, SYSTEMS, systemsWithProjects } from "../core/systems.ts";
+import { SEARCHED_SYSTEMS } from "../sandbox/proofs/left-on-servers.ts";
+import { step } from "./core/previews/steps.ts";
 
 const root = new URL("..", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
@@ -20,6 +23,16 @@ const systems = Object.entries(SYSTEMS).map(([name, system]) => ({
 /** Folders below providers/ that are no systems. */
 const SHARED_FOLDERS = ["dynamic", "git"];
 
+/** Connections that only some uses need. */
+const RARE_CONNECTIONS: readonly ConnectionName[] = [
+  "giteaComments",
+  "githubComments",
+  "registryTokens",
+  "citadelWebhook",
+];
+
+const POLICY_FILE = "core/previews/policies.ts";
+
 /** Fails with one line for each thing that was forgotten. */
 function assertComplete(problems: readonly string[]): void {
   assert.ok(problems.length === 0, problems.join("\n"));
@@ -33,7 +46,7 @@ function variablesOf(name: ConnectionName): string[] {
       {},
       {
         get(_target, key) {
-          if (typeof key === "string" && /^[A-Z_]+$/.test(key)) names.add(key);
+          if (typeof key === "string" && /^[A-Z][A-Z0-9_]*$/.test(key)) names.add(key);
           return key === "DNS_PROVIDER" ? provider : undefined;
         },
       },
@@ -47,6 +60,24 @@ function variablesOf(name: ConnectionName): string[] {
   return [...names];
 }
 
+/** The variables without which the connections that every stack uses cannot be read. */
+function missingVariables(
+  names: readonly ConnectionName[],
+  environment: Readonly<Record<string, string>>,
+): string[] {
+  return names
+    .filter((name) => !RARE_CONNECTIONS.includes(name))
+    .flatMap((name) => {
+      try {
+        connection(name, environment);
+        return [];
+      } catch (error) {
+        return [...(error as Error).message.matchAll(/- ([A-Z0-9_]+) is missing/g)];
+      }
+    })
+    .map(([, variable = ""]) => variable);
+}
+
 describe("the list of systems", () => {
   it("contains every folder of providers/", () => {
     const folders = globSync("*/", { cwd: new URL("providers/", root) });
@@ -55,6 +86,50 @@ describe("the list of systems", () => {
     );
     assertComplete(
       unknown.map((name) => `system "${name}" is not declared: add it to core/systems.ts`),
+    );
+  });
+
+  it("has a resource and its test for every system that holds objects of projects", () => {
+    assertComplete(
+      systemsWithProjects().flatMap((name) => [
+        ...(Object.keys(SYSTEMS[name].resources).length > 0
+          ? []
+          : [`system "${name}" has no resource: add one to providers/${name} and core/systems.ts`]),
+        ...(globSync(`tests/providers/${name}{-*,}.sandbox.test.ts`, { cwd: root }).length > 0
+          ? []
+          : [`system "${name}" has no test: add tests/providers/${name}.sandbox.test.ts`]),
+      ]),
+    );
+  });
+
+  it("is searched for leftovers by the tests, which do not trust the leftover probes", () => {
+    assertComplete(
+      systemsWithProjects()
+        .filter((name) => !SEARCHED_SYSTEMS.includes(name))
+        .map(
+          (name) =>
+            `system "${name}" is not searched: add it to SEARCHES in sandbox/proofs/left-on-servers.ts`,
+        ),
+    );
+  });
+
+  it("has a preview's warning for every resource whose data is lost with it", () => {
+    const context = { secrets: [], isProject: true, rules: parseBlockRules("none") };
+    assertComplete(
+      systems
+        .flatMap(({ resources }) => resources)
+        // Only what holds data can be retained.
+        .filter(([module]) => /^ +retain: z\b/m.test(read(`providers/${module}.ts`)))
+        .map(([, type]) => `pulumi-nodejs:dynamic/${type}`)
+        .filter((type) => findings([step(type, "delete", {})], context).length === 0)
+        .map((type) => `"${type}" is deleted without a warning: add it to DATA in ${POLICY_FILE}`),
+    );
+    const types = [...read(POLICY_FILE).matchAll(/"pulumi-nodejs:dynamic\/(\S+)":/g)];
+    assertComplete(
+      types
+        .map(([, type = ""]) => type)
+        .filter((type) => !systems.some((system) => system.resources.some(([, t]) => t === type)))
+        .map((type) => `${POLICY_FILE} names "${type}", which is no resource in core/systems.ts`),
     );
   });
 
@@ -80,12 +155,17 @@ describe("the list of systems", () => {
     const source = read("core/connections.ts");
     const schemas = /\nconst CONNECTIONS = \{\n(.*?)\n\} as const;/s.exec(source)?.[1] ?? "";
     const names = [...schemas.matchAll(/^ {2}(\w+):/gm)].map(([, name = ""]) => name);
-    assert.ok(names.length >= declared.size);
-    assertComplete(
-      names
+    assertComplete([
+      ...names
         .filter((name) => !declared.has(name))
         .map((name) => `connection "${name}" belongs to no system: add it to core/systems.ts`),
-    );
+      ...[...declared]
+        .filter((name) => !names.includes(name))
+        .map(
+          (name) =>
+            `connection "${name}" has no schema: add it to CONNECTIONS in core/connections.ts`,
+        ),
+    ]);
   });
 
   for (const { name, connections, variables, resources } of systems) {
@@ -99,7 +179,10 @@ describe("the list of systems", () => {
             .map((variable) => `system "${name}" reads ${variable}: declare it in core/systems.ts`),
           ...declared
             .filter((variable) => !found.has(variable))
-            .map((variable) => `system "${name}" declares ${variable}, which no connection reads`),
+            .map(
+              (variable) =>
+                `system "${name}" declares ${variable}, which no schema of its connections in core/connections.ts reads`,
+            ),
         ]);
       });
 
@@ -108,7 +191,7 @@ describe("the list of systems", () => {
         const passed = workerEnvironment("mark", 100, all);
         assertComplete(
           variables
-            .filter(([variable, { isServiceOnly }]) => isServiceOnly === variable in passed)
+            .filter(([variable, { isServiceOnly }]) => !!isServiceOnly === variable in passed)
             .map(([variable, { isServiceOnly }]) =>
               isServiceOnly
                 ? `system "${name}": a worker can see ${variable}: exclude it in automation/worker/environment.ts`
@@ -149,40 +232,43 @@ describe("the list of systems", () => {
             /define\(\{\s*module: "([^"]+)",\s*type: "([^"]+)"/.exec(read(file)) ?? [];
           if (module === undefined || type === undefined) return [];
           assert.equal(`providers/${module}.ts`, file, "states would load another module");
-          return [[module, type] as const];
+          return [`"${module}": "${type}"`];
         });
-        assert.deepEqual(
-          Object.fromEntries(found),
-          Object.fromEntries(resources),
-          `system "${name}": correct its resources in core/systems.ts`,
-        );
+        const declared = resources.map(([module, type]) => `"${module}": "${type}"`);
+        assertComplete([
+          ...found
+            .filter((resource) => !declared.includes(resource))
+            .map(
+              (resource) => `system "${name}" lacks the resource ${resource} in core/systems.ts`,
+            ),
+          ...declared
+            .filter((resource) => !found.includes(resource))
+            .map((resource) => `no file of providers/${name}/ defines the resource ${resource}`),
+        ]);
       });
 
       it("gets its required variables from the sandbox", () => {
-        // Only some uses need these, and the sandbox's environment is for all.
-        const optional: readonly ConnectionName[] = [
-          "giteaComments",
-          "githubComments",
-          "registryTokens",
-          "citadelWebhook",
-        ];
         const sources = globSync("sandbox/**/*.ts", { cwd: root }).map(read).join("\n");
         assertComplete(
-          connections
-            .filter((each) => !optional.includes(each))
-            .flatMap((each) => {
-              try {
-                connection(each, { DNS_PROVIDER: "powerdns" });
-                return [];
-              } catch (error) {
-                return [...(error as Error).message.matchAll(/- ([A-Z_]+) is missing/g)];
-              }
-            })
-            .map(([, variable = ""]) => variable)
+          missingVariables(connections, { DNS_PROVIDER: "powerdns" })
             .filter((variable) => !sources.includes(variable))
-            .map((variable) => `system "${name}": the sandbox does not set ${variable}`),
+            .map((variable) => `system "${name}": sandbox/sandbox.ts does not set ${variable}`),
         );
       });
+
+      for (const pipeline of [".woodpecker/preview.yml", ".github/workflows/preview.yml"]) {
+        it(`gets its required variables from ${pipeline}`, () => {
+          const passed = read(pipeline).matchAll(/^ +([A-Z][A-Z0-9_]*): (.+)$/gm);
+          const environment = Object.fromEntries(
+            [...passed].map(([, key = "", value = ""]) => [key, value]),
+          );
+          assertComplete(
+            missingVariables(connections, environment).map(
+              (variable) => `system "${name}": the step "preview" in ${pipeline} lacks ${variable}`,
+            ),
+          );
+        });
+      }
     });
   }
 });

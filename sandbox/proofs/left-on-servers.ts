@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import pg from "pg";
 import { PROJECT_LABEL } from "../../core/labels.ts";
 import { databaseName } from "../../core/slug.ts";
+import type { SystemName } from "../../core/systems.ts";
 import { markPath } from "../../providers/registry/mark.ts";
 import { json, kubeConfig, type ProjectOnServers, registryTags, variable } from "./project.ts";
 
@@ -21,8 +22,10 @@ export async function leftOnServers(project: ProjectOnServers): Promise<string[]
   return found.flat();
 }
 
-const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<string[]>>> = {
-  async Gitea(project) {
+type Search = (project: ProjectOnServers) => Promise<string[]>;
+
+const SEARCHES: Readonly<Partial<Record<SystemName, Search>>> = {
+  async gitea(project) {
     const { slug, organization } = project;
     const headers = { authorization: `token ${variable(project, "GITEA_TOKEN")}` };
     const url = `${variable(project, "GITEA_URL")}/api/v1/orgs/${organization}/repos?limit=50`;
@@ -30,14 +33,14 @@ const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<s
     return repositories.filter(({ name }) => name === slug).map(({ name }) => `repository ${name}`);
   },
 
-  async Woodpecker(project) {
+  async woodpecker(project) {
     const { slug, organization } = project;
     const headers = { authorization: `Bearer ${variable(project, "WOODPECKER_TOKEN")}` };
     const url = `${variable(project, "WOODPECKER_URL")}/api/repos/lookup/${organization}/${slug}`;
     return unlessRejected(json(url, headers), "answered 404", `repository ${slug}`);
   },
 
-  async DNS({ slug, domain, dns }) {
+  async dns({ slug, domain, dns }) {
     const resolver = new Resolver();
     resolver.setServers([dns]);
     return unlessRejected(resolver.resolve4(`${slug}.${domain}`), "ENOTFOUND", `${slug}.${domain}`);
@@ -51,7 +54,7 @@ const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<s
     return (await Promise.all(tags)).flat();
   },
 
-  async PostgreSQL(project) {
+  async postgres(project) {
     const client = new pg.Client({ connectionString: variable(project, "POSTGRES_ADMIN_URL") });
     await client.connect();
     try {
@@ -66,7 +69,7 @@ const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<s
     }
   },
 
-  async Redis(project) {
+  async redis(project) {
     const redis = new Redis(variable(project, "REDIS_ADMIN_URL"), { lazyConnect: true });
     try {
       await redis.connect();
@@ -81,7 +84,7 @@ const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<s
     }
   },
 
-  async Kubernetes(project) {
+  async kubernetes(project) {
     const config = kubeConfig(project);
     const { items } = await config.makeApiClient(CoreV1Api).listNamespace();
     const rbac = config.makeApiClient(RbacAuthorizationV1Api);
@@ -103,7 +106,7 @@ const SEARCHES: Readonly<Record<string, (project: ProjectOnServers) => Promise<s
     ];
   },
 
-  async Citadel(project) {
+  async citadel(project) {
     const headers = { authorization: `Bearer ${variable(project, "CITADEL_API_KEY")}` };
     const url = `${variable(project, "CITADEL_URL")}/api/v1/tenants?slug=${project.slug}`;
     const { tenants } = await json<{ tenants: { id: string }[] }>(url, headers);

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { z } from "zod";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
+import { SYSTEMS } from "../../core/systems.ts";
 import { define } from "../../providers/dynamic/definition.ts";
 import { dynamicProvider, hasUnknown, UNKNOWN } from "../../providers/dynamic/provider.ts";
 import { providerReference } from "../../providers/dynamic/resource.ts";
@@ -468,22 +469,7 @@ describe("providerReference", () => {
 });
 
 /** Every module that a state may name. Removing one breaks old states. */
-const MODULES = [
-  "citadel/environment",
-  "citadel/group",
-  "citadel/webhook",
-  "dns/record",
-  "gitea/repository",
-  "kubernetes/namespace",
-  "kubernetes/running-image",
-  "postgres/database",
-  "redis/user",
-  "registry/repository",
-  "woodpecker/pipeline",
-  "woodpecker/registry-credentials",
-  "woodpecker/repository",
-  "woodpecker/secret",
-];
+const MODULES = Object.values(SYSTEMS).flatMap(({ resources }) => Object.keys(resources));
 
 const anyValue = fc.oneof(
   fc.string(),
