@@ -13,7 +13,7 @@ const NEEDED = [
   // Credentials of Pulumi's backends in buckets.
   /^(AWS|AZURE|GOOGLE)_/,
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SystemRoot|APPDATA|USERPROFILE)$/,
-  /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
+  /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
 ];
 
 /** The variable that marks a worker and every process that it starts, directly or not. */
