@@ -2,6 +2,7 @@ import { Resolver } from "node:dns/promises";
 import {
   AdmissionregistrationV1Api,
   CoreV1Api,
+  type KubernetesObject,
   RbacAuthorizationV1Api,
 } from "@kubernetes/client-node";
 import { Redis } from "ioredis";
@@ -101,7 +102,7 @@ const SEARCHES: Readonly<Partial<Record<SystemName, Search>>> = {
         .filter(({ metadata }) => metadata?.name === project.slug)
         .map(({ metadata }) => `namespace ${metadata?.name}`),
       ...clusterScoped
-        .flatMap((list) => list.items)
+        .flatMap((list): KubernetesObject[] => list.items)
         .map(({ metadata }) => `cluster-scoped ${metadata?.name}`),
     ];
   },
