@@ -25,7 +25,7 @@ describe("a destroy that failed halfway", function () {
       const destroyed = await one.destroy();
       assert.equal(destroyed.result, "failed");
       assert.match(JSON.stringify(destroyed.errors), new RegExp(`${role}_view depends on table`));
-      assert.deepEqual(await one.onServers(), [`PostgreSQL: role ${role}`]);
+      assert.deepEqual(await one.onServers(), [`postgres: role ${role}`]);
 
       const planned = succeeded(await one.preview()).changes;
       assert.ok(planned.create > 0, "the preview creates what the destroy deleted");

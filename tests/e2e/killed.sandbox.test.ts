@@ -42,9 +42,9 @@ describe("an operation whose engine is killed", function () {
 
   it("leaves nothing after a destroy, even objects whose creation was not recorded", async () => {
     for (const [type, kind, isThere] of [
-      ["gitea:Repository", "repository", /^Gitea: repository/],
-      ["citadel:Environment", "tenant", /^Citadel: tenant/],
-      ["woodpecker:Repository", "ci", /^Woodpecker: repository/],
+      ["gitea:Repository", "repository", /^gitea: repository/],
+      ["citadel:Environment", "tenant", /^citadel: tenant/],
+      ["woodpecker:Repository", "ci", /^woodpecker: repository/],
     ] as const) {
       const one = await project();
       await killedAt(one, type);

@@ -23,9 +23,9 @@ describe("a project that retains its data and its repository", function () {
 
     succeeded(await one.destroy());
     assert.deepEqual((await one.onServers()).sort(), [
-      `Gitea: repository ${one.slug}`,
-      `PostgreSQL: database ${role}`,
-      `PostgreSQL: role ${role}`,
+      `gitea: repository ${one.slug}`,
+      `postgres: database ${role}`,
+      `postgres: role ${role}`,
     ]);
     assert.equal(await isArchived(one), true);
     assert.match(
