@@ -87,26 +87,34 @@ describe("docs/architecture.md", () => {
       .map((line) => line.split("|").map((cell) => cell.trim().replaceAll("`", "")))
       .filter(([, , value = ""]) => /^\d+ (ms|s|min|h)$/.test(value));
     assert.ok(timers.length > 40);
-    for (const [, timer, value, constant = "", file = ""] of timers) {
-      assert.equal(milliseconds(constant, file), ms(value as StringValue), `${timer}: ${constant}`);
+    for (const [, timer, value, constant = "", places = ""] of timers) {
+      const found = milliseconds(constant, places.split(", "));
+      assert.equal(found, ms(value as StringValue), `${timer}: ${constant}`);
     }
   });
 
-  /** The value of `NAME`, `NAME / 6` or `NAME * 0.75`, where a file says `NAME = 60` or `NAME: 1_000 * 60`. */
-  function milliseconds(expression: string, file: string): number {
-    const [name = "", operator, operand] = expression.split(" ");
+  /** The value of `NAME` or `NAME * OTHER`, in ms. The files have one constant each, in this order. */
+  function milliseconds(expression: string, [file = "", otherFile = ""]: string[]): number {
+    const [name = "", operator, other = ""] = expression.split(" ");
+    const inSeconds = /_S$|Seconds$/.test(name) || file.startsWith("components/citadel-agent/");
+    const value = constantOf(name, file) * (inSeconds ? 1000 : 1);
+    if (operator === undefined) return value;
+    return operator === "/"
+      ? value / constantOf(other, otherFile)
+      : value * constantOf(other, otherFile);
+  }
+
+  /** The value of a constant, where a file says `NAME = 60` or `NAME: 1_000 * 60`. */
+  function constantOf(name: string, file: string): number {
     const escaped = name.replaceAll(".", String.raw`\.`);
     const pattern = new RegExp(
-      `(?<![\\w.])"?${escaped}"?(?: =|:) "?([\\d_]+(?: \\* [\\d_]+)*)s?\\b`,
+      `(?<![\\w.])"?${escaped}"?(?: =|:) "?([\\d_.]+(?: \\* [\\d_]+)*)s?\\b`,
       "g",
     );
     const values = [...read(file).matchAll(pattern)].map(([, value = ""]) => value);
     assert.equal(values.length, 1, `${file} says what ${name} is ${values.length} times`);
     const factors = values[0]!.replaceAll("_", "").split(" * ").map(Number);
-    const inSeconds = /_S$|Seconds$/.test(name) || file.startsWith("components/citadel-agent/");
-    const constant = factors.reduce((a, b) => a * b) * (inSeconds ? 1000 : 1);
-    if (operator === undefined) return constant;
-    return operator === "/" ? constant / Number(operand) : constant * Number(operand);
+    return factors.reduce((a, b) => a * b);
   }
 });
 
