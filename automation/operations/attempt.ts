@@ -89,7 +89,7 @@ export class Attempt {
     return (await new Projects(this.#context.store).find(this.row.slug))?.settings;
   }
 
-  /** Renews the lease in the queue. Throws LostAttempt. */
+  /** Sends the job's heartbeat to the queue, which renews the lease. Throws LostAttempt. */
   async touch(): Promise<void> {
     const answer = await this.#context.boss.touch(QUEUE, this.#job);
     if (z.looseObject({ affected: z.int() }).parse(answer).affected === 0) throw new LostAttempt();

@@ -54,7 +54,7 @@ export class Execution {
     this.#job = job;
     this.#options = options;
     this.ended = this.#run().catch((error: unknown) => {
-      // The database is away: the queue gives the job to a runner once the lease has expired.
+      // The database is away: the queue gives the job to a runner once it misses the heartbeat.
       this.#log("warn", { error: userMessage(error) }, "operation left");
     });
   }

@@ -9,7 +9,8 @@ import type { JobResult } from "../worker/messages.ts";
  *    (after the last attempt of killed workers, what was created is kept);
  * 3. `foundEmpty`: before the operation created anything, the worker found nothing of the project, in
  *    the state and on the servers, and that is on record (`#refusalUnlessEmpty` in worker/run-job.ts);
- * 4. `mayRollBack`: the worker saw the engine work only on resources that this operation created.
+ * 4. `mayRollBack`: the worker saw the engine work only on resources that this operation created, be
+ *    it in an earlier attempt.
  *
  * So a rollback never deletes what the operation did not create. In all other cases what was created
  * is kept, and the next `up` continues from it.

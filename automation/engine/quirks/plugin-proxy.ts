@@ -7,7 +7,8 @@
  * resources refuses. A plugin also has one configuration for all engines.
  * Workaround: a proxy stands between the engines and the plugin. It passes only the calls in PASSED,
  * which a preview needs and which change nothing; a create or an update only with its preview flag;
- * and one configuration. It answers `attach` and `cancel` itself, and refuses every other call.
+ * and `configure`, for Kubernetes only as the first engine configured it. It answers `attach` and
+ * `cancel` itself, and refuses every other call.
  * Upstream: https://github.com/pulumi/pulumi/pull/8979 added PULUMI_DEBUG_PROVIDERS;
  * https://github.com/pulumi/pulumi/issues/2396 says what it is for.
  * Seen in: Pulumi 3.259.0.
