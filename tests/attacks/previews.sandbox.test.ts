@@ -153,7 +153,7 @@ describe("a preview of a pull request's code with production credentials", funct
       new RegExp(`${ada!.name} approved another commit \\(${pull.head.slice(0, 10)}`),
     );
     await refusedFor(/its branch is at/, "--commit", pull.head);
-    assert.match((await status(newer))?.description ?? "", /^waits/);
+    assert.match((await status(newer))?.description ?? "", /^waiting for a person/);
   });
 
   it("is refused after an approval that was dismissed or withdrawn", async () => {
@@ -271,7 +271,7 @@ describe("a preview of a pull request's code with production credentials", funct
       await approve(ada!);
       for (const [show, why] of [
         [() => shown("f".repeat(40)), /names the commit ffffffffff, not the approved/],
-        [() => shown(pull.head, { stacks: "all fine" }), /not of the form/],
+        [() => shown(pull.head, { stacks: "all fine" }), /not have the expected form/],
       ] as const) {
         const ran = await show();
         assert.equal(ran.code, 1, ran.stderr);
