@@ -115,7 +115,10 @@ describe("rdev-infra, with a running service", function () {
     const created = await run(...args);
     assert.equal(created.code, 0, created.stdout + created.stderr);
     assert.match(created.stdout, /✓ created gitea:Repository/);
-    assert.match(created.stdout, /\d+ created in .*\nOutputs:\n/s);
+    assert.match(
+      created.stdout,
+      /: \d+ created \(and \d+ components that group them\) in .*\nOutputs:\n/,
+    );
 
     const shown = await run("projects", "show", slug, "--json");
     const project = JSON.parse(shown.stdout) as Record<string, unknown>;
