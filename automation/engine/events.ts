@@ -13,7 +13,7 @@ import { toError } from "./messages.ts";
 import { cleanMessage } from "./quirks/cli-text.ts";
 
 /**
- * What is going on right now, such as what a resource waits for. Shown on a terminal and never stored:
+ * The current activity, such as what a resource waits for. Shown on a terminal and never stored:
  * it is true for a moment only.
  */
 export interface Status {

@@ -6,7 +6,7 @@ import { follow, type FollowOptions } from "./follow.ts";
 
 export type { Entry };
 
-/** Whose logs to read. */
+/** Selects the logs of a project, of the platform, of a tenant group, or of the organization. */
 export type LogSubject =
   | { readonly project: string }
   | { readonly platform: true }

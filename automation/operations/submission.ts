@@ -11,7 +11,7 @@ export interface Submission {
   readonly platform: string;
   readonly slug: string;
   readonly request: OperationRequest;
-  /** Who asks: the name of a key, or a person. */
+  /** The caller: the name of a key, or a person. */
   readonly actor: string;
   /** If another operation of the project runs or waits: wait in order, or be refused. */
   readonly ifBusy: "wait" | "refuse";

@@ -6,7 +6,7 @@ import { addressOf, type Limiter, limiter } from "./limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "./options.ts";
 import { RefusalAudit } from "./refusal-audit.ts";
 
-/** Who may use a route: everybody, or keys with at least this role. */
+/** A route is open to everybody, or to keys with at least this role. */
 export type Access = "open" | Role;
 
 declare module "fastify" {

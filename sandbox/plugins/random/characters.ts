@@ -42,7 +42,7 @@ function classesOf(characters: Characters) {
   ];
 }
 
-/** What is wrong with the options, by property; empty if a text can be made. */
+/** Returns the errors in the options, by property; empty if a text can be generated. */
 export function problemsWith(characters: Characters): { property: string; reason: string }[] {
   const { length, minLower, minUpper, minNumeric, minSpecial } = characters;
   const least = minLower + minUpper + minNumeric + minSpecial;

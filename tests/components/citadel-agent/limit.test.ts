@@ -99,7 +99,7 @@ describe("limit.lua", () => {
     const counts = notices.slice(1);
     assert.ok(counts.length >= 4 && counts.length <= 5, String(counts.length));
     for (const notice of counts) {
-      // Of 5 lines a second 1 passes, for a minute and the time until the next line.
+      // The limit passes 1 of 5 lines a second, for a minute and the time until the next line.
       assert.ok(Math.abs(Number(notice["dropped_lines"]) - 4 * 60) <= 5, JSON.stringify(notice));
       assert.equal(notice["dropped_bytes"], notice["dropped_lines"]);
       assert.equal(notice["level"], "warn");
