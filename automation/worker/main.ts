@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
@@ -72,6 +73,8 @@ async function run({ job, workDir }: Extract<Command, { type: "run" }>): Promise
         send({ type: "locked", holders: [...holders] });
       }),
   });
+  // The service ends the worker with SIGKILL, and Node writes its compile cache only at a normal exit.
+  flushCompileCache();
   send({ type: "done", ...result });
 }
 

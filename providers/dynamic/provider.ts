@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 import { type dynamic, runtime } from "@pulumi/pulumi";
 import pTimeout from "p-timeout";
@@ -19,6 +20,15 @@ export function hasUnknown(value: unknown): boolean {
   if (value === UNKNOWN) return true;
   if (typeof value !== "object" || value === null) return false;
   return Object.values(value).some(hasUnknown);
+}
+
+let isCompiledCodeKept = false;
+
+/** The engine ends a plugin with SIGKILL, and Node writes its compile cache only at a normal exit. */
+function keepCompiledCode(): void {
+  if (isCompiledCodeKept) return;
+  isCompiledCodeKept = true;
+  flushCompileCache();
 }
 
 type Props = Record<string, unknown>;
@@ -67,6 +77,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C,
       ]);
     } finally {
       if (client !== undefined) await definition.close?.(client).catch(() => undefined);
+      keepCompiledCode();
     }
   }
 

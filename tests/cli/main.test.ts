@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { runCli } from "./run-cli.ts";
 
 const NO_PASSPHRASE = {
@@ -19,6 +21,22 @@ describe("rdev-infra", () => {
     const { version } = JSON.parse(text) as { version: string };
     const { code, stdout } = await runCli(["--version"]);
     assert.deepEqual([code, stdout], [0, `${version}\n`]);
+  });
+
+  it("keeps the compiled code in the user's cache folder, and works without one", async () => {
+    const caches = await mkdtemp(join(tmpdir(), "rdev-caches-"));
+    try {
+      const file = join(caches, "file");
+      await writeFile(file, "");
+      for (const XDG_CACHE_HOME of [caches, file]) {
+        const variables = { NODE_COMPILE_CACHE: undefined, XDG_CACHE_HOME };
+        const { code, stdout, stderr } = await runCli(["slug", "shop"], { variables });
+        assert.deepEqual([code, stdout, stderr], [0, "shop\n", ""]);
+      }
+      assert.notDeepEqual(await readdir(join(caches, "rdev-infra", "compiled")), []);
+    } finally {
+      await rm(caches, { recursive: true });
+    }
   });
 
   it("documents its exit codes", async () => {
