@@ -1,27 +1,26 @@
 /**
  * Measures the API on the sandbox: the time of each operation compared with plain `pulumi`, reads
  * while operations run, the memory of one operation, and projects an hour.
- * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4]`.
+ * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4] [--concurrencies 1,2,3,4]`.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { execa } from "execa";
 import { destroy, up } from "../automation/engine/stack.ts";
-import { WORKER_MARK } from "../automation/worker/environment.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
 import { machine } from "./machine.ts";
+import { mebibytes, weigh, type Weight, weighWorkers } from "./memory.ts";
 
 const READS_A_SECOND = 500;
-const CONCURRENCIES = [1, 2, 3, 4];
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "20" },
     batch: { type: "string", default: "4" },
+    concurrencies: { type: "string", default: "1,2,3,4" },
   },
 });
 const sandbox = await startSandbox({ ...(await sandboxPlatform()) });
@@ -148,7 +147,7 @@ async function memory(service: SandboxService): Promise<void> {
 
 /** Creates a batch of projects, once for each limit of concurrent operations. */
 async function projectsAnHour(batch: number): Promise<void> {
-  for (const concurrency of CONCURRENCIES) {
+  for (const concurrency of values.concurrencies.split(",").map(Number)) {
     await withService(concurrency, async (service) => {
       const paths = Array.from({ length: batch }, (_, n) => `/v1/projects/batch-${n + 1}`);
       const ms = await timed(() =>
@@ -173,73 +172,6 @@ async function withService(
   } finally {
     await service.stop();
   }
-}
-
-interface Weight {
-  readonly rss: number;
-  /** The proportional set size: a page that n processes share counts 1/n for each of them. */
-  readonly pss: number;
-  readonly parts: string;
-}
-
-/** The memory of each worker, with the processes that it started. */
-function weighWorkers(): Weight[] {
-  const marked = Map.groupBy(
-    readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
-    (pid) =>
-      read(pid, "environ")
-        .split("\0")
-        .find((each) => each.startsWith(`${WORKER_MARK}=`)),
-  );
-  marked.delete(undefined);
-  return [...marked.values()].map((pids) => {
-    const weights = pids.map((pid) => ({ name: nameOf(pid), ...weigh(Number(pid)) }));
-    const parts = weights
-      .toSorted((one, other) => other.pss - one.pss)
-      .map(({ name, pss }) => `${name} ${mebibytes(pss)}`);
-    return {
-      rss: weights.reduce((sum, { rss }) => sum + rss, 0),
-      pss: weights.reduce((sum, { pss }) => sum + pss, 0),
-      parts: parts.join(", "),
-    };
-  });
-}
-
-function weigh(pid: number): { rss: number; pss: number } {
-  const rollup = read(String(pid), "smaps_rollup");
-  const bytes = (name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
-  return { rss: bytes("Rss"), pss: bytes("Pss") };
-}
-
-/** The first match wins: the engine's pattern is last, because most other paths contain `pulumi`. */
-const NAMES = [
-  [/dynamic-provider/, "dynamic resources"],
-  [/worker\/main/, "worker"],
-  [/plugins\/\S*main\.ts (\w+)/, "$1"],
-  [/(pulumi-resource-\w+)/, "$1"],
-  [/\bpulumi (up|preview|destroy|refresh)\b/, "engine"],
-] as const;
-
-function nameOf(pid: string): string {
-  const words = read(pid, "cmdline").split("\0").join(" ");
-  for (const [pattern, name] of NAMES) {
-    const found = pattern.exec(words);
-    if (found) return name.replace("$1", found[1] ?? "");
-  }
-  return words.split(" ")[0] ?? "";
-}
-
-function read(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    return ""; // the process has ended
-  }
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * Measures previews a minute, and the peak memory of all processes together: `rdev-infra preview
  * --stacks …` at several concurrencies, compared with plain `pulumi preview`, one stack after another.
- * The projects are deployed on the sandbox and unchanged. `node bench/preview.ts [--stacks 50] [--plain 10]`.
+ * The projects are deployed on the sandbox and unchanged. `npm run bench:preview [-- --stacks 50] [--plain 10] [--concurrencies 2,3,4,6]`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,13 +13,13 @@ import { up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
 
-const CONCURRENCIES = [2, 3, 4, 6];
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
 
 const { values } = parseArgs({
   options: {
     stacks: { type: "string", default: "50" },
     plain: { type: "string", default: "10" },
+    concurrencies: { type: "string", default: "2,3,4,6" },
   },
 });
 
@@ -35,10 +35,10 @@ try {
     }
   });
   print("plain pulumi preview, one after another", plain);
-  for (const concurrency of CONCURRENCIES) {
+  for (const concurrency of values.concurrencies.split(",")) {
     const args = [COMMAND, "preview", "--stacks", stacks.join(","), "--json"];
     const ours = await rate(stacks.length, () =>
-      run(process.execPath, [...args, "--concurrency", String(concurrency)]),
+      run(process.execPath, [...args, "--concurrency", concurrency]),
     );
     print(`rdev-infra preview of ${stacks.length}, ${concurrency} at once`, ours);
     console.log(`  ${(ours.perMinute / plain.perMinute).toFixed(1)} times as many`);
