@@ -169,7 +169,8 @@ function tail(args: AgentConfigurationArgs, paths: AgentPaths, logs: readonly ob
     // Polling reads four times a second. inotify would read after the first line of a trace.
     inotify_watcher: "off",
     read_from_head: "on",
-    refresh_interval: 5,
+    // A pod can be deleted, and its files with it, a few seconds after it started.
+    refresh_interval: 1,
     rotate_wait: 30,
     buffer_chunk_size: "128k",
     buffer_max_size: "512k",
@@ -223,7 +224,10 @@ function processors(
       merge_log: "off",
       "k8s-logging.parser": "off",
       "k8s-logging.exclude": "off",
-      dns_wait_time: 5,
+      // At its start the plugin resolves kube_url only to report whether it can. By default it tries for
+      // 3 minutes, with the port for the probes closed. Later look-ups resolve the name again.
+      dns_retries: 1,
+      dns_wait_time: 1,
     },
     {
       name: "lua",

@@ -82,7 +82,10 @@ function container(
       { name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
     ],
     ports: [{ name: "metrics", containerPort: METRICS_PORT }],
-    // Both probe only the agent, not Citadel: a restart would not help in an outage.
+    // All probe only the agent, not Citadel: a restart would not help in an outage. The port opens late
+    // if the name of the API server cannot be resolved: one attempt can take a minute if packets are
+    // dropped, and each input makes one.
+    startupProbe: { ...PROBE, periodSeconds: 5, failureThreshold: 60 },
     livenessProbe: { ...PROBE, periodSeconds: 10, failureThreshold: 6 },
     readinessProbe: { ...PROBE, periodSeconds: 5 },
     resources: {

@@ -157,10 +157,16 @@ describe("CitadelAgent", () => {
 
   it("has probes that do not depend on Citadel", async () => {
     const { container } = await pod();
-    for (const probe of [container.livenessProbe, container.readinessProbe]) {
+    const { startupProbe, livenessProbe, readinessProbe } = container;
+    for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
       assert.deepEqual(probe?.httpGet, { path: "/", port: "metrics" });
     }
     assert.deepEqual(container.ports, [{ name: "metrics", containerPort: 2020 }]);
+  });
+
+  it("has minutes for its start, because without DNS its port opens late", async () => {
+    const { startupProbe } = (await pod()).container;
+    assert.ok((startupProbe?.periodSeconds ?? 0) * (startupProbe?.failureThreshold ?? 0) >= 180);
   });
 
   it("has the annotations for Prometheus", async () => {

@@ -150,7 +150,7 @@ describe("agentConfiguration", () => {
 
   it("reads a new file soon, from its start, and skips lines that are too long", () => {
     assert.equal(tail["read_from_head"], "on");
-    assert.equal(tail["refresh_interval"], 5); // default: 60 s
+    assert.equal(tail["refresh_interval"], 1); // default: 60 s, longer than some pods live
     assert.equal(tail["rotate_wait"], 30); // default: 5 s
     assert.equal(tail["skip_long_lines"], "on"); // by default it stops reading the file
     assert.equal(tail["multiline.parser"], "cri");
@@ -165,6 +165,14 @@ describe("agentConfiguration", () => {
 
   it("does not read its own log, which would cause a loop", () => {
     assert.equal(tail["exclude_path"], "/var/log/containers/citadel-agent-*_observability_*.log");
+  });
+
+  it("opens its port within seconds if there is no cluster DNS", () => {
+    const seconds = [tail, held]
+      .map((input) => processor(input, "kubernetes"))
+      .map((kubernetes) => Number(kubernetes["dns_retries"]) * Number(kubernetes["dns_wait_time"]))
+      .reduce((sum, each) => sum + each);
+    assert.ok(seconds > 0 && seconds <= 5, `${seconds} s`); // default: 6 times 30 s each
   });
 
   it("does not cache failed requests for labels, and reads large pods", () => {
