@@ -2,44 +2,69 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeMulti } from "@msgpack/msgpack";
 import { z } from "zod";
-import type { Citadel, CitadelEvent } from "../../providers/citadel/port.ts";
+import { type Citadel, type CitadelEvent, IngestError } from "../../providers/citadel/port.ts";
 
 interface ReplayReport {
   readonly files: number;
   readonly accepted: number;
   /** Events that Citadel refused for good. Their files are kept. */
   readonly refused: number;
+  /** Events for environments that Citadel does not have, such as those of destroyed projects. */
+  readonly orphaned: number;
+}
+
+interface ReplayOptions {
+  /** Whether to delete the events for environments that Citadel does not have. Default: false. */
+  readonly discardOrphaned?: boolean;
 }
 
 /**
- * Sends the events of an agent's folder `chunks/rejected` to Citadel, and deletes each file whose
- * events were all accepted. Rejects if Citadel does not take a batch; the next replay then resends the
- * events that were sent before from the same file, so they may be duplicated.
+ * Sends the events of an agent's folder `chunks/rejected` to Citadel, and deletes each file of which no
+ * event has to be kept. Rejects if Citadel does not take a batch for another reason than a missing
+ * environment; the next replay then resends the events that were sent before from the same file, so
+ * they may be duplicated.
  */
 export async function replayRejected(
   folder: string,
   citadel: Pick<Citadel, "ingest">,
+  { discardOrphaned = false }: ReplayOptions = {},
 ): Promise<ReplayReport> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".flb")).toSorted();
-  let accepted = 0;
-  let refused = 0;
+  const total = { accepted: 0, refused: 0, orphaned: 0 };
   for (const name of names) {
     const path = join(folder, name);
     const events = readRejectedChunk(await readFile(path));
-    let refusedOfFile = 0;
+    let kept = 0;
     for (const [tenant, own] of Map.groupBy(events, (event) => event.tenant)) {
-      const report = await citadel.ingest(
+      const sent = await send(
+        citadel,
         tenant,
         own.map(({ event }) => event),
-        { deadline: 60_000 },
       );
-      accepted += report.accepted;
-      refusedOfFile += report.refused.length;
+      total.accepted += sent.accepted;
+      total.refused += sent.refused;
+      total.orphaned += sent.orphaned;
+      kept += sent.refused + (discardOrphaned ? 0 : sent.orphaned);
     }
-    refused += refusedOfFile;
-    if (refusedOfFile === 0) await rm(path);
+    if (kept === 0) await rm(path);
   }
-  return { files: names.length, accepted, refused };
+  return { files: names.length, ...total };
+}
+
+async function send(
+  citadel: Pick<Citadel, "ingest">,
+  tenant: string,
+  events: readonly CitadelEvent[],
+): Promise<Omit<ReplayReport, "files">> {
+  try {
+    const { accepted, refused } = await citadel.ingest(tenant, events, { deadline: 60_000 });
+    return { accepted, refused: refused.length, orphaned: 0 };
+  } catch (error) {
+    if (!(error instanceof IngestError) || error.code !== "RDEV_TENANT") throw error;
+    const { accepted, refused } = error.report;
+    const orphaned = events.length - accepted - refused.length;
+    return { accepted, refused: refused.length, orphaned };
+  }
 }
 
 /** An event with the tenant that the agent shipped it to. */

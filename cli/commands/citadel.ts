@@ -38,7 +38,11 @@ export function addAgent(program: Command): void {
     .command("replay <folder>")
     .description(
       "send the events that an agent set aside to Citadel; the folder is a node's " +
-        "/var/lib/citadel-agent/chunks/rejected or a copy of it; exits with 1 if Citadel refuses any",
+        "/var/lib/citadel-agent/chunks/rejected or a copy of it; exits with 1 if any event is kept",
+    )
+    .option(
+      "--discard-orphaned",
+      "delete the events for environments that Citadel does not have, as after a destroy",
     )
     .action(replay);
 }
@@ -99,12 +103,22 @@ function findingText(finding: Finding, mended: boolean): string {
   }
 }
 
-async function replay(folder: string): Promise<void> {
+interface ReplayOptions {
+  readonly discardOrphaned?: true;
+}
+
+async function replay(folder: string, { discardOrphaned }: ReplayOptions): Promise<void> {
   const [{ replayRejected }, { Citadel }] = await Promise.all([
     import("../../automation/agent/replay.ts"),
     import("../../providers/citadel/client.ts"),
   ]);
-  const { files, accepted, refused } = await replayRejected(folder, new Citadel());
+  const { files, accepted, refused, orphaned } = await replayRejected(folder, new Citadel(), {
+    discardOrphaned: discardOrphaned ?? false,
+  });
   console.log(`${files} files: ${accepted} events accepted, ${refused} refused`);
-  if (refused > 0) process.exitCode = EXIT.failed;
+  if (orphaned > 0) {
+    const outcome = discardOrphaned ? "deleted" : "kept; --discard-orphaned deletes them";
+    console.log(`${orphaned} events for environments that Citadel does not have: ${outcome}`);
+  }
+  if (refused > 0 || (orphaned > 0 && !discardOrphaned)) process.exitCode = EXIT.failed;
 }

@@ -146,7 +146,12 @@ describeEngine("The agent's delivery", () => {
     assert.equal((await readdir(folder)).length, 1);
 
     const citadel = new Citadel({ url: stage.sink.url, apiKey: stage.sink.key });
-    assert.deepEqual(await replayRejected(folder, citadel), { files: 1, accepted: 2, refused: 0 });
+    assert.deepEqual(await replayRejected(folder, citadel), {
+      files: 1,
+      accepted: 2,
+      refused: 0,
+      orphaned: 0,
+    });
     assert.deepEqual(stage.sink.messages(tenant), ["with the new key", "with the old key", "é"]);
     const { k8s: _, ...fields } = stage.sink.taken.get(tenant)?.[2]?.fields ?? {};
     assert.deepEqual(fields, { level: 50, id: "9007199254740993", n: null, l: [-1, 1.5, 70_000] });

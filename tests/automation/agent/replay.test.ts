@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encode } from "@msgpack/msgpack";
 import { readRejectedChunk, replayRejected } from "../../../automation/agent/replay.ts";
+import { Citadel } from "../../../providers/citadel/client.ts";
+import { startCitadel } from "../../../sandbox/citadel/server.ts";
+import { runCli } from "../../cli/run-cli.ts";
 
 const TENANT = "22222222-2222-4222-8222-222222222222";
 
@@ -22,6 +25,14 @@ const chunk = (content: Buffer) => {
   // Fluent Bit allocates more than the content; the rest of the file is zeros.
   return Buffer.concat([header, content, Buffer.alloc(100)]);
 };
+
+const report = (counts: Partial<Awaited<ReturnType<typeof replayRejected>>>) => ({
+  files: 1,
+  accepted: 0,
+  refused: 0,
+  orphaned: 0,
+  ...counts,
+});
 
 describe("the replay of rejected chunks", () => {
   it("reads each event with its tenant", () => {
@@ -56,11 +67,48 @@ describe("the replay of rejected chunks", () => {
     const never = {
       ingest: () => Promise.resolve({ accepted: 0, refused: [{ index: 0, reason: "x" }] }),
     };
-    assert.deepEqual(await replayRejected(folder, never), { files: 1, accepted: 0, refused: 1 });
+    assert.deepEqual(await replayRejected(folder, never), report({ refused: 1 }));
     assert.deepEqual(await left(), ["a.flb"]);
     const good = { ingest: () => Promise.resolve({ accepted: 1, refused: [] }) };
-    assert.deepEqual(await replayRejected(folder, good), { files: 1, accepted: 1, refused: 0 });
+    assert.deepEqual(await replayRejected(folder, good), report({ accepted: 1 }));
     assert.deepEqual(await left(), []);
     await rm(folder, { recursive: true });
+  });
+
+  it("sends the events of other projects although one was destroyed, and deletes its own if asked", async function () {
+    this.timeout(60_000); // it starts the command twice
+    const folder = await mkdtemp(join(tmpdir(), "rdev-rejected-"));
+    const server = await startCitadel({ organization: "orchard9" });
+    try {
+      const citadel = new Citadel(server);
+      const request = { slug: "alive", name: "alive", organization: "orchard9", metadata: {} };
+      const { id } = await citadel.environments.create(request);
+      const line = { message: "x", level: "info", service: "s", environment: "e", target: "t" };
+      const timestamp = "2026-01-31T12:00:00.000Z";
+      for (const [name, tenant] of [
+        ["a.flb", TENANT],
+        ["b.flb", id],
+      ] as const) {
+        const event = { ...line, timestamp, fields: { k8s: { tenant } } };
+        await writeFile(join(folder, name), chunk(Buffer.from(encode([[1, {}], event]))));
+      }
+      const counts = report({ files: 2, accepted: 1, orphaned: 1 });
+      assert.deepEqual(await replayRejected(folder, citadel), counts);
+      assert.deepEqual(await readdir(folder), ["a.flb"]);
+
+      const variables = { CITADEL_URL: server.url, CITADEL_API_KEY: server.apiKey };
+      const kept = await runCli(["agent", "replay", folder], { variables });
+      assert.equal(kept.code, 1, kept.stderr);
+      assert.match(kept.stdout, /1 events for environments .*--discard-orphaned/);
+      const discarded = await runCli(["agent", "replay", folder, "--discard-orphaned"], {
+        variables,
+      });
+      assert.equal(discarded.code, 0, discarded.stderr);
+      assert.match(discarded.stdout, /: deleted/);
+      assert.deepEqual(await readdir(folder), []);
+    } finally {
+      await server.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
