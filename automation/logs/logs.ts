@@ -1,6 +1,12 @@
 import { parseSlug } from "../../core/slug.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
-import type { Entry, QueryOptions, QueryResult, Scope } from "../../providers/citadel/port.ts";
+import {
+  type Entry,
+  LEVELS,
+  type QueryOptions,
+  type QueryResult,
+  type Scope,
+} from "../../providers/citadel/port.ts";
 import { platformTenant, tenantOf } from "../citadel/tenants.ts";
 import { follow, type FollowOptions } from "./follow.ts";
 
@@ -13,17 +19,23 @@ export type LogSubject =
   | { readonly group: string }
   | { readonly all: true };
 
-/** The lines that match a CPL query, newest first. */
+/** CPL has no wildcard (docs/citadel.md), but every event has one of these levels. */
+const EVERY_LINE = LEVELS.map((level) => `level:${level}`).join(" OR ");
+
+/** The lines that match a CPL query, newest first. The query `*` matches every line. */
 export async function searchLogs(
   subject: LogSubject,
   cpl: string,
   options?: QueryOptions,
 ): Promise<QueryResult> {
   const citadel = new Citadel();
-  return citadel.query(await scopeOf(citadel, subject), cpl, options);
+  return citadel.query(await scopeOf(citadel, subject), queryOf(cpl), options);
 }
 
-/** Yields the lines that match, oldest first, and then new ones until `options.signal` is aborted. */
+/**
+ * Yields the lines that match a query of `searchLogs`, oldest first, and then new ones until
+ * `options.signal` is aborted.
+ */
 export async function* followLogs(
   subject: LogSubject,
   cpl: string,
@@ -31,7 +43,11 @@ export async function* followLogs(
 ): AsyncGenerator<Entry> {
   const citadel = new Citadel();
   const scope = await scopeOf(citadel, subject);
-  yield* follow(citadel, scope, cpl, options);
+  yield* follow(citadel, scope, queryOf(cpl), options);
+}
+
+function queryOf(cpl: string): string {
+  return cpl.trim() === "*" ? EVERY_LINE : cpl;
 }
 
 /** Throws RDEV_SLUG for an invalid slug, and RDEV_TENANT if Citadel has no such tenant. */

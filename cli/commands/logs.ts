@@ -22,12 +22,13 @@ Examples:
   rdev-infra logs "level:error" --project my-app
   rdev-infra logs "component:build level:error" --platform --last 24h
   rdev-infra logs "duration_ms:>5000 component:http" --platform --follow
-  rdev-infra logs "level:error" --group projects --json`;
+  rdev-infra logs "level:error" --group projects --json
+  rdev-infra logs "*" --project my-app --follow`;
 
 export function addLogs(program: Command): void {
   const command = program
     .command("logs <query>")
-    .description("search log lines with a query in CPL")
+    .description('search log lines with a query in CPL; "*" finds every line')
     .addOption(subject("--project <slug>", "of one project"))
     .addOption(subject("--platform", "of the platform"))
     .addOption(subject("--group <name>", "of a tenant group, such as projects"))

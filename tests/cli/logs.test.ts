@@ -94,6 +94,23 @@ describe("rdev-infra logs", () => {
     assert.match(none.stderr, /No line of the last 1h matches/);
   });
 
+  it('finds every line with "*", and follows every line', async () => {
+    const every = await logs("*", "--project", "my-project", "--last", "24h", "--json");
+    assert.deepEqual(
+      entriesOf(every)
+        .map(({ message }) => message)
+        .sort(),
+      planEvents("project")
+        .map(({ message }) => message)
+        .sort(),
+    );
+    const followed = await runCli(["logs", "*", "--project", "my-project", "--json", "--follow"], {
+      variables: variables(),
+      onOutput: (_, child) => void child.kill("SIGINT"),
+    });
+    assert.ok(entriesOf(followed).length > 0, followed.stderr);
+  });
+
   it("takes the platform's tenant from CITADEL_TENANT_ID", async () => {
     const args = ["logs", "level:error", "--platform", "--json"];
     const ran = await runCli(args, { variables: { ...variables(), CITADEL_TENANT_ID: project } });

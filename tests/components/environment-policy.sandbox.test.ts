@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import {
   type ApiException,
   AppsV1Api,
@@ -9,6 +10,7 @@ import {
   PatchStrategy,
   RbacAuthorizationV1Api,
   setHeaderOptions,
+  type V1PodSpec,
 } from "@kubernetes/client-node";
 import { ENVIRONMENT_LABEL, environmentBinding, ownershipLabels } from "../../core/labels.ts";
 import { until } from "../../sandbox/process.ts";
@@ -123,6 +125,23 @@ describe("EnvironmentPolicy", function () {
         assert.ok(!(await isAdmitted(kind, bound, other)), `${kind}: ${String(other)}`);
       }
     }
+  });
+
+  it("admits the pod that docs/operations.md runs in a project's namespace", async () => {
+    const page = await readFile(new URL("../../docs/operations.md", import.meta.url), "utf8");
+    const [, overrides = ""] = /kubectl .*--overrides '(.*)'/.exec(page) ?? [];
+    const { spec } = JSON.parse(overrides) as { spec: V1PodSpec };
+    const containers = spec.containers.map((one) => ({ ...one, image: "registry.invalid/x:1" }));
+    const where = await namespace({
+      ...ownershipLabels("x"),
+      ...environmentBinding(OURS),
+      "pod-security.kubernetes.io/enforce": "restricted",
+    });
+    const plain = object("Pod", where, OURS);
+    const message = await refusal(objects.create(plain, undefined, "All"));
+    assert.match(message, /violates PodSecurity "restricted/);
+    const pod = { ...plain, spec: { ...spec, containers } };
+    assert.equal(await refusal(objects.create(pod, undefined, "All")), "");
   });
 
   it("permits all other pods to name the platform's environment or none", async () => {
