@@ -66,13 +66,18 @@ function differences(step: Step): Difference[] {
   return differ.map((difference) => ({ ...difference, replaces: replaces(difference.path) }));
 }
 
+/** A property of the record itself: every object inherits others, such as `toString`. */
+function own(record: Properties, key: string): unknown {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
 type Compared = Omit<Difference, "replaces">;
 
 function compare(path: Path, before: unknown, after: unknown): Compared[] {
   if (isDeepStrictEqual(before, after)) return [];
   if (isRecord(before) && isRecord(after) && !isSecret(before) && !isSecret(after)) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-    return [...keys].flatMap((key) => compare([...path, key], before[key], after[key]));
+    return [...keys].flatMap((key) => compare([...path, key], own(before, key), own(after, key)));
   }
   if (Array.isArray(before) && Array.isArray(after)) {
     const length = Math.max(before.length, after.length);
@@ -127,7 +132,7 @@ function at(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((inner, part) => {
     if (isSecret(inner)) return inner;
     if (Array.isArray(inner)) return (inner as unknown[])[Number(part)];
-    return isRecord(inner) && Object.hasOwn(inner, part) ? inner[part] : undefined;
+    return isRecord(inner) ? own(inner, String(part)) : undefined;
   }, value);
 }
 

@@ -177,6 +177,12 @@ describe("stackChanges", () => {
     assert.deepEqual([change?.properties.length, change?.moreProperties], [200, 4_800]);
   });
 
+  it("shows properties with names that every object inherits", () => {
+    assert.deepEqual(properties({}, { toString: "x" }), [
+      { path: "toString", kind: "add", replaces: false, new: "x" },
+    ]);
+  });
+
   it("never shows a marked secret at any depth", () => {
     const value = fc.letrec((tie) => ({
       value: fc.oneof(
