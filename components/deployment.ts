@@ -16,6 +16,9 @@ const PORT = 8080;
 /** The container whose image CI sets. */
 export const CONTAINER = "app";
 
+/** With "true", Pulumi's Kubernetes plugin does not wait until the object is ready. */
+const SKIP_AWAIT = "pulumi.com/skipAwait";
+
 /** The user of the container. The image does not need to define it. */
 const NOBODY = 65_532;
 
@@ -42,9 +45,9 @@ export interface DeploymentArgs {
 
 /**
  * Runs the project: a namespace, a ServiceAccount, a Secret, a Deployment whose pods have the
- * citadel.io labels, a Service and an Ingress. CI owns the image, so `up` keeps the running one. An
- * autoscaler, if there is one, owns the replicas. `up` reverts all other changes. Delete deletes the
- * namespace with everything in it.
+ * citadel.io labels, a Service and an Ingress. CI owns the image, so `up` keeps the running one, and
+ * only warns if that does not come up. An autoscaler, if there is one, owns the replicas. `up` reverts
+ * all other changes. Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
@@ -84,11 +87,12 @@ export class Deployment extends pulumi.ComponentResource {
       },
       child,
     );
-    const { image } = new RunningImage(
+    const { image, problem } = new RunningImage(
       name,
       { namespace: slug, deployment: slug, container: CONTAINER, fallback: args.placeholderImage },
       { parent: this },
     );
+    warnOfProblem(slug, image, problem);
     const foreign = new ForeignFields(
       name,
       {
@@ -104,9 +108,10 @@ export class Deployment extends pulumi.ComponentResource {
       {
         metadata: {
           ...metadata,
-          annotations: foreign.takenBack.apply((text): Record<string, string> =>
-            text ? { [TAKEN_BACK]: text } : {},
-          ),
+          annotations: pulumi.all([foreign.takenBack, problem]).apply(([text, found]) => ({
+            ...(text && { [TAKEN_BACK]: text }),
+            [SKIP_AWAIT]: String(found !== ""),
+          })),
         },
         spec: {
           replicas: foreign.replicas,
@@ -133,7 +138,7 @@ export class Deployment extends pulumi.ComponentResource {
       name,
       {
         // The Deployment already waits for its pods. Without this, the plugin waits 10 s more.
-        metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
+        metadata: { ...metadata, annotations: { [SKIP_AWAIT]: "true" } },
         spec: {
           selector: workloadLabels(slug),
           ports: [{ name: "http", port: 80, targetPort: "http" }],
@@ -145,7 +150,7 @@ export class Deployment extends pulumi.ComponentResource {
       name,
       {
         // The ingress controller sets the address. A project must not wait for that.
-        metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
+        metadata: { ...metadata, annotations: { [SKIP_AWAIT]: "true" } },
         spec: {
           ingressClassName: args.ingressClass,
           tls: [{ hosts: [args.host] }],
@@ -174,6 +179,23 @@ export class Deployment extends pulumi.ComponentResource {
     this.deploy = new DeployAccount(`${name}-deploy`, { slug }, { parent: this, ...space.inside });
     this.registerOutputs({ namespace: this.namespace });
   }
+}
+
+/** Says, in a preview and an up, that an image of CI does not come up. */
+function warnOfProblem(
+  slug: string,
+  image: pulumi.Output<string>,
+  problem: pulumi.Output<string>,
+): void {
+  pulumi.all([image, problem]).apply(([running, found]) => {
+    if (found === "") return;
+    void pulumi.log.warn(
+      `${slug} does not come up with the image ${running}, which CI set: ` +
+        `${found.replace(/[.\s]+$/, "")}. An up does not wait for it. ` +
+        "Push a commit that mends it, or set an image that works: " +
+        `kubectl -n ${slug} set image deployment/${slug} ${CONTAINER}=…`,
+    );
+  });
 }
 
 /** The name is fixed, so that running pods use a renewed account for their next pull. */

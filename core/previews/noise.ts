@@ -27,6 +27,8 @@ export function isNoise(type: string, path: Path): boolean {
 
 const RUNNING_IMAGE = "pulumi-nodejs:dynamic/kubernetes:RunningImage";
 const IMAGE = /^spec\.template\.spec\.containers\[\d+\]\.image$/;
+/** The program sets it to whether the running image comes up. */
+const SKIP_AWAIT = 'metadata.annotations["pulumi.com/skipAwait"]';
 
 /** The images that CI has set since the last `up`. The program keeps the running one (docs/decisions.md). */
 export function runningImages(steps: readonly Step[]): Set<string> {
@@ -37,19 +39,19 @@ export function runningImages(steps: readonly Step[]): Set<string> {
 }
 
 /**
- * Removes what no `up` would change: the look-up of the running image, and that image itself. Returns
- * undefined if nothing is left of the change.
+ * Removes what no `up` would change: the look-up of the running image, that image itself, and whether
+ * the plugin waits for it. Returns undefined if nothing is left of the change.
  */
 export function withoutRunningImage(
   change: Change,
   images: ReadonlySet<string>,
 ): Change | undefined {
   if (change.op !== "update" || images.size === 0) return change;
-  const onlyImage = change.properties.every(({ path }) => path === "image");
-  if (change.type === RUNNING_IMAGE) return onlyImage ? undefined : change;
+  const onlyLookUp = change.properties.every(({ path }) => path === "image" || path === "problem");
+  if (change.type === RUNNING_IMAGE) return onlyLookUp ? undefined : change;
   if (change.type !== "kubernetes:apps/v1:Deployment") return change;
   const properties = change.properties.filter(
-    (property) => !(IMAGE.test(property.path) && images.has(property.new ?? "")),
+    ({ path, new: value }) => path !== SKIP_AWAIT && !(IMAGE.test(path) && images.has(value ?? "")),
   );
   if (properties.length === 0 && change.moreProperties === 0) return undefined;
   return { ...change, properties };

@@ -7,6 +7,7 @@ import { MANAGED_BY } from "../../core/ownership.ts";
 import { unless404 } from "../answers.ts";
 import { connectionCode, errorAnswer, kubernetesError } from "./errors.ts";
 import { managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
+import { isRolledOut, problemOf } from "./rollout.ts";
 
 /** In ms, for one request. */
 const REQUEST_DEADLINE = 30_000;
@@ -34,6 +35,13 @@ interface LiveDeployment {
   readonly generation: number;
   readonly replicas: number;
   readonly managedFields: readonly ManagedFields[];
+}
+
+/** The image that a Deployment's container runs. */
+interface LiveImage {
+  readonly image: string;
+  /** Why its pods do not come up; "" if nothing is wrong. */
+  readonly problem: string;
 }
 
 /** The name of an object of any kind. */
@@ -151,9 +159,34 @@ export class Kubernetes {
   }
 
   /** The image of a container in a Deployment, or undefined if there is none. */
-  async image(namespace: string, deployment: string, container: string) {
+  async image(
+    namespace: string,
+    deployment: string,
+    container: string,
+  ): Promise<LiveImage | undefined> {
     const found = await this.#readDeployment(namespace, deployment);
-    return found?.spec?.template.spec?.containers.find(({ name }) => name === container)?.image;
+    const image = found?.spec?.template.spec?.containers.find(
+      ({ name }) => name === container,
+    )?.image;
+    if (!found || image === undefined) return undefined;
+    if (isRolledOut(found)) return { image, problem: "" };
+    const pods = await this.#podsOf(namespace, found);
+    return { image, problem: problemOf(found, pods, image, Date.now()) ?? "" };
+  }
+
+  /** Empty without the right to list pods: the Deployment itself says less, but enough. */
+  async #podsOf(namespace: string, { spec }: k8s.V1Deployment): Promise<readonly k8s.V1Pod[]> {
+    const labels = Object.entries(spec?.selector.matchLabels ?? {});
+    const labelSelector = labels.map(([key, value]) => `${key}=${value}`).join(",");
+    try {
+      const { items } = await this.#call(`list pods in ${namespace}`, () =>
+        this.#core.listNamespacedPod({ namespace, labelSelector }),
+      );
+      return items;
+    } catch (error) {
+      if (error instanceof InfraError && error.code === "RDEV_FORBIDDEN") return [];
+      throw error;
+    }
   }
 
   async deployment(namespace: string, name: string): Promise<LiveDeployment | undefined> {

@@ -17,6 +17,8 @@ const definition = define({
     fallback: z.string().min(1),
     /** Read from the cluster. A program must not set it. */
     image: z.string().optional(),
+    /** Read from the cluster, too: why the pods with an image of CI do not come up. */
+    problem: z.string().default(""),
   }),
   attributes: z.object({}),
   replaceOn: ["namespace", "deployment", "container"],
@@ -25,7 +27,9 @@ const definition = define({
   connect: () => Kubernetes.connect(),
 
   async lookUp(kubernetes, { namespace, deployment, container, fallback }) {
-    return { image: (await kubernetes.image(namespace, deployment, container)) ?? fallback };
+    const live = await kubernetes.image(namespace, deployment, container);
+    // The program itself set the fallback, so it has to wait for its pods.
+    return live && live.image !== fallback ? live : { image: fallback, problem: "" };
   },
 
   // This resource creates nothing on the server, so there is nothing to find, read or delete.
@@ -40,11 +44,14 @@ const definition = define({
 export const provider = dynamicProvider(definition);
 
 /**
- * Reads, in every preview and up, the image that a Deployment's container runs now. Creates nothing.
+ * Reads, in every preview and up, the image that a Deployment's container runs now, and whether its
+ * pods come up. Creates nothing.
  *
  * Not `ignoreChanges` on the image: then the engine sends the image of the last `up` with every other
  * change, which undoes an image that kubectl set.
  */
 export class RunningImage extends dynamicResource(definition) {
   declare readonly image: pulumi.Output<string>;
+  /** "" if nothing is wrong. */
+  declare readonly problem: pulumi.Output<string>;
 }

@@ -17,7 +17,7 @@ import { ProjectPolicy } from "../../components/policies/project-policy.ts";
 import { egressRules } from "../../core/egress.ts";
 import { parsePlatformConfig } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
-import { record, TENANT, valueOf } from "../support/mocks.ts";
+import { record, type Recording, TENANT, valueOf } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
 import { testOwner } from "../support/owner.ts";
 
@@ -386,6 +386,30 @@ describe("Deployment", () => {
     );
     const { spec } = pod(one("kubernetes:apps/v1:Deployment"));
     assert.equal(spec.containers[0].image, "placeholder:1");
+  });
+
+  it("waits for its pods, unless they do not come up with an image that CI set", async () => {
+    const annotations = ({ one }: Recording) =>
+      (one("kubernetes:apps/v1:Deployment").inputs["metadata"] as { annotations: object })
+        .annotations;
+    assert.deepEqual(annotations(await record(() => make.Deployment("my-app"))), {
+      "pulumi.com/skipAwait": "false",
+    });
+    const warnings: string[] = [];
+    const { warn } = console;
+    console.warn = (text: string) => void warnings.push(text);
+    try {
+      const problem = "pod my-app-1: container app: ErrImagePull: no basic auth credentials";
+      const runningImage = { image: "r.test/my-app:7", problem };
+      const recording = await record(() => make.Deployment("my-app"), { runningImage });
+      assert.deepEqual(annotations(recording), { "pulumi.com/skipAwait": "true" });
+      assert.match(
+        warnings.join(),
+        /my-app does not come up with .*r\.test\/my-app:7.*no basic auth/,
+      );
+    } finally {
+      console.warn = warn;
+    }
   });
 
   it("limits each container and the objects in its namespace", async () => {

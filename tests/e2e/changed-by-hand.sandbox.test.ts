@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AppsV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import { databaseName } from "../../core/slug.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
 import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
 import { proveDns, proveGit, proveWoodpecker } from "../../sandbox/proofs/proofs.ts";
+import { until } from "../../sandbox/process.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
@@ -38,6 +39,25 @@ describe("a project that people change by hand", function () {
     succeeded(await one.refresh());
     succeeded(await one.up({ config: { sizes: { replicas: 1 } } }));
     assert.equal((await running(one)).image, "registry.example.test/built:43");
+    unchanged(await one.preview());
+  });
+
+  it("warns of an image of CI that does not come up, and does not wait for it", async () => {
+    const image = "registry.example.test/broken:44";
+    await setImage(one, image);
+    const pod = await crash(one, image);
+    const started = performance.now();
+    const broken = succeeded(await one.up({ config: { sizes: { replicas: 1 } } }));
+    assert.ok(performance.now() - started < 60_000, "the plugin waits 10 minutes by default");
+    const warned = broken.events.map((event) => JSON.stringify(event)).join("\n");
+    assert.match(warned, new RegExp(`broken:44, which CI set: pod ${pod}: .*exit code 1`));
+
+    const image2 = "registry.example.test/mended:45";
+    await setImage(one, image2);
+    await rolledOut(one);
+    const mended = succeeded(await one.up());
+    assert.doesNotMatch(JSON.stringify(mended.events), /does not come up/);
+    assert.equal((await running(one)).image, image2);
     unchanged(await one.preview());
   });
 
@@ -107,6 +127,51 @@ async function running(project: Project) {
     /** Kubernetes raises it with every change of the spec. */
     generation: found.metadata?.generation,
   };
+}
+
+/**
+ * Makes the pod with this image look like one whose process ends again and again, and returns its name.
+ * kwok, which plays the kubelet, changes only pods that are still pending.
+ */
+async function crash(project: Project, image: string): Promise<string> {
+  const { slug, place } = project;
+  const core = kubeConfig(place).makeApiClient(CoreV1Api);
+  let crashed = "";
+  await until(async () => {
+    const { items } = await core.listNamespacedPod({ namespace: slug });
+    const pod = items.find(({ spec }) => spec?.containers[0]?.image === image);
+    const name = pod?.metadata?.name;
+    if (name === undefined || pod?.status?.phase !== "Running") throw new Error("not running yet");
+    const waiting = { reason: "CrashLoopBackOff", message: "back-off 10s restarting" };
+    const terminated = { reason: "Error", exitCode: 1 };
+    const containerStatuses = [
+      {
+        ...pod.status.containerStatuses?.[0],
+        ready: false,
+        restartCount: 3,
+        state: { waiting },
+        lastState: { terminated },
+      },
+    ];
+    const conditions = ["Ready", "ContainersReady"].map((type) => ({ type, status: "False" }));
+    await core.patchNamespacedPodStatus(
+      { namespace: slug, name, body: { status: { containerStatuses, conditions } } },
+      setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch),
+    );
+    crashed = name;
+  });
+  return crashed;
+}
+
+async function rolledOut(project: Project): Promise<void> {
+  const { slug } = project;
+  await until(async () => {
+    const found = await apps(project).readNamespacedDeployment({ namespace: slug, name: slug });
+    const { updatedReplicas, availableReplicas, replicas } = found.status ?? {};
+    if (updatedReplicas !== 1 || availableReplicas !== 1 || replicas !== 1) {
+      throw new Error("not rolled out yet");
+    }
+  });
 }
 
 async function deleteRecord({ slug, place: { domain } }: Project): Promise<void> {

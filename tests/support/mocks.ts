@@ -31,6 +31,8 @@ export interface RecordOptions {
   readonly state?: Readonly<Record<string, StateResource>>;
   /** The outputs of the platform's stack. */
   readonly platform?: Readonly<Record<string, unknown>>;
+  /** What the cluster says about the running image. Default: the fallback runs. */
+  readonly runningImage?: { readonly image: string; readonly problem: string };
   /** The sslmode of the administrator's URL of PostgreSQL. */
   readonly sslmode?: string;
 }
@@ -147,7 +149,7 @@ function stateOf(
     case "woodpecker:Pipeline":
       return { number: 1 };
     case "kubernetes:RunningImage":
-      return { image: inputs["fallback"] };
+      return { image: inputs["fallback"], problem: "", ...options.runningImage };
     case "kubernetes:ForeignFields":
       return { takenBack: "" };
     case "kubernetes:ClusterClaim":

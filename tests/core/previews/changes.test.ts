@@ -125,6 +125,21 @@ describe("stackChanges", () => {
     assert.equal(changed(looked, other).length, 1);
   });
 
+  it("leaves out whether the image that CI has set comes up", () => {
+    const waits = (skip: string) => ({
+      metadata: { annotations: { "pulumi.com/skipAwait": skip } },
+    });
+    const looked = step(
+      "pulumi-nodejs:dynamic/kubernetes:RunningImage",
+      "update",
+      { image: "shop:7", problem: "" },
+      { image: "shop:7", problem: "pod shop-1: container app: ErrImagePull" },
+    );
+    const sent = step(DEPLOYMENT, "update", waits("false"), waits("true"));
+    assert.deepEqual(stackChanges([looked, sent], []), { changes: [], unchanged: 2 });
+    assert.equal(changed(sent).length, 1);
+  });
+
   it("hides secrets by mark, by name, by connection and in URLs", () => {
     const after = {
       marked: SECRET,
