@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
 import { Cache, type CacheArgs } from "../../components/cache.ts";
 import { BuildTrigger, CiPipeline } from "../../components/ci-pipeline.ts";
 import { CitadelAgent } from "../../components/citadel-agent/citadel-agent.ts";
@@ -311,8 +313,15 @@ describe("Deployment", () => {
   interface PodSpec {
     securityContext: object;
     automountServiceAccountToken: boolean;
+    terminationGracePeriodSeconds: number;
     containers: [
-      { image: string; resources: { limits: object }; securityContext: object; envFrom: unknown },
+      {
+        image: string;
+        resources: { limits: object };
+        securityContext: object;
+        envFrom: unknown;
+        lifecycle: { preStop: { sleep: { seconds: number } } };
+      },
     ];
   }
 
@@ -370,6 +379,21 @@ describe("Deployment", () => {
     assert.equal(spec.automountServiceAccountToken, false);
     one("kubernetes:core/v1:ResourceQuota");
     one("kubernetes:core/v1:LimitRange");
+  });
+
+  it("lets an ending pod answer until nobody connects, and complete its requests, as in the skeleton", async () => {
+    const read = (path: string) =>
+      readFile(new URL(`../../templates/skeleton/${path}`, import.meta.url), "utf8");
+    const [, drain] = /const drain = (\d+) \* time\.Second/.exec(await read("main.go")) ?? [];
+    const { one } = await record(() => make.Deployment("my-app"));
+    const text = (await read("k8s/deployment.yaml")).replaceAll(/\{\{(\w+)\}\}/g, "$1");
+    const manifest = parse(text) as { spec: { template: object } };
+    for (const template of [pod(one("kubernetes:apps/v1:Deployment")), manifest.spec.template]) {
+      const { spec } = template as { spec: PodSpec };
+      const seconds = spec.containers[0].lifecycle.preStop.sleep.seconds;
+      assert.ok(seconds >= 3, `with ${seconds} s some requests are refused`);
+      assert.ok(spec.terminationGracePeriodSeconds > seconds + Number(drain));
+    }
   });
 
   it("keeps the running image, and starts with the placeholder", async () => {
