@@ -2,10 +2,16 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { InfraError, problems } from "./errors.ts";
 
 /**
- * The namespace in the image registry that holds the marks of ownership. No project's account can
- * read or write it, so a platform's setting `registry` must not name a path in it.
+ * The namespace in the image registry that holds the marks of ownership and the placeholder's image. No
+ * project's account can write it, so a platform's setting `registry` must not name a path in it.
  */
 export const OWN_NAMESPACE = "rdev-infra";
+
+/** The repository of the image that is built from `placeholder/`. Every project may pull it. */
+const PLACEHOLDER = `${OWN_NAMESPACE}/placeholder`;
+
+/** Raise it with every change in `placeholder/`. Then the new image has to be pushed. */
+const PLACEHOLDER_VERSION = "1.0.0";
 
 /** The distribution specification's rule for the name of a repository. */
 export const REPOSITORY_NAME =
@@ -14,6 +20,11 @@ export const REPOSITORY_NAME =
 /** The host of a platform's `registry`, such as `registry.example.com:5000` or `localhost/team`. */
 export function registryHost(registry: string): string {
   return registry.split("/")[0] ?? "";
+}
+
+/** The image that projects run until their first build, unless the platform sets another. */
+export function defaultPlaceholder(registry: string): string {
+  return `${registryHost(registry)}/${PLACEHOLDER}:${PLACEHOLDER_VERSION}`;
 }
 
 /** The path of a platform's `registry`. The projects' repositories are below it. */
@@ -130,8 +141,8 @@ export function parseScopes(texts: readonly string[]): Access[] {
 
 /**
  * The part of a scope that a holder is granted; undefined if it is granted nothing. A project's
- * account is granted only the repository that has the project's name and is marked for the project.
- * So it stops working when the project is gone.
+ * account is granted only the placeholder, and the repository that has the project's name and is
+ * marked for the project. So it stops working when the project is gone.
  */
 export async function granted(
   holder: Holder,
@@ -152,6 +163,7 @@ async function allowedActions(
     return name === "catalog" ? ["*"] : [];
   if (type !== "repository" || !REPOSITORY_NAME.test(name)) return [];
   if (holder.kind === "administrator") return ["pull", "push", "delete"];
+  if (name === PLACEHOLDER) return ["pull"];
   if (name.split("/")[0] === OWN_NAMESPACE) return [];
   if (holder.kind === "shared") return ["pull", "push"];
   const { platform, slug, kind } = holder.account;

@@ -128,8 +128,11 @@ const platformSettings = z.strictObject({
   kubernetesApi: z.url("is not a URL").default("https://kubernetes.default.svc"),
   /** The organization in Citadel that the environments belong to. */
   citadelOrganization: z.string().min(1),
-  /** The image that a project's Deployment runs until its first build. It must listen on 8080. */
-  placeholderImage: image,
+  /**
+   * The image that a project's Deployment runs until its first build. It must answer `GET /healthz` on
+   * port 8080 as any user. Default: that of `placeholder/`, in the platform's registry.
+   */
+  placeholderImage: image.optional(),
   /**
    * The log agent's image. A registry could serve another image under the same version. To prevent
    * that, add the digest that yours serves: `fluent/fluent-bit:5.1.1@sha256:…`.

@@ -11,7 +11,7 @@ import { requireTemplate, TemplateSeed } from "../components/template-seed.ts";
 import { isLoopback } from "../core/address.ts";
 import { PROJECTS_GROUP } from "../core/citadel.ts";
 import { connection, connections } from "../core/connections.ts";
-import { registryHost } from "../core/registry.ts";
+import { defaultPlaceholder, registryHost } from "../core/registry.ts";
 import {
   completeProjectSettings,
   type PlatformSettings,
@@ -95,7 +95,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     slug,
     owner,
     host: dns.host,
-    placeholderImage: settings.placeholderImage,
+    placeholderImage: settings.placeholderImage ?? defaultPlaceholder(settings.registry),
     sizes,
     ingressClass: settings.ingressClass,
     ingressNamespace: settings.ingressNamespace,

@@ -106,6 +106,14 @@ describe("granted", () => {
     assert.equal(await may(project("push"), "catalog", "registry"), "");
   });
 
+  it("lets every account pull the placeholder, but only the administrator push it", async () => {
+    const placeholder = "rdev-infra/placeholder";
+    const accounts: Holder[] = [project("push"), project("pull"), { kind: "shared" }];
+    for (const holder of accounts) assert.equal(await may(holder, placeholder), "pull");
+    assert.equal(await may({ kind: "administrator" }, placeholder), "pull,push,delete");
+    assert.equal(await may(project("pull"), "rdev-infra/placeholder/x"), "");
+  });
+
   it("grants the administrator everything, including the catalog", async () => {
     const administrator: Holder = { kind: "administrator" };
     assert.equal(await may(administrator, "rdev-infra/marks/my-app"), "pull,push,delete");

@@ -195,7 +195,7 @@ describe("the platform stack", () => {
     await assert.rejects(
       run("staging", CITADEL, { config: { domain: "a.test" } }),
       (error: Error) =>
-        ["RDEV_SETTINGS", "rdev:gitOrganization", "rdev:registry", "rdev:placeholderImage"].every(
+        ["RDEV_SETTINGS", "rdev:gitOrganization", "rdev:registry", "rdev:ingressAddress"].every(
           (word) => error.message.includes(word),
         ),
     );
@@ -366,6 +366,24 @@ describe("the project stack", () => {
         holders.map(({ type }) => type),
         [credentials.type],
       );
+    });
+
+    it("starts with the placeholder of the platform's registry, or with the platform's own", async () => {
+      const fallback = async (more: object) => {
+        const { placeholderImage: _, ...rest } = PLATFORM;
+        const settings = parsePlatformConfig({ ...rest, ...more });
+        const { one } = await run("staging.my-app", variables, {
+          config,
+          platform: { ...platform, settings },
+        });
+        return one("kubernetes:RunningImage").inputs["fallback"];
+      };
+      const registry = "r.example.test:5000/team";
+      assert.match(
+        String(await fallback({ registry })),
+        /^r\.example\.test:5000\/rdev-infra\/placeholder:\d+\.\d+\.\d+$/,
+      );
+      assert.equal(await fallback({ registry, placeholderImage: "own:1" }), "own:1");
     });
 
     it("names images below the registry's path, and logs in to its host", async () => {

@@ -1,0 +1,3 @@
+module rdev-infra/placeholder
+
+go 1.26.0
