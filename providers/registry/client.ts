@@ -28,6 +28,15 @@ const tagList = z.object({
 
 const manifest = z.object({ annotations: z.record(z.string(), z.string()).optional() });
 
+/** Content that manifests refer to by its digest. */
+export interface Blob {
+  readonly digest: string;
+  readonly read: () => Promise<Buffer>;
+}
+
+/** In ms. A layer may have hundreds of megabytes. */
+const UPLOAD_DEADLINE = 300_000;
+
 export type Annotations = Readonly<Record<string, string>>;
 
 interface RegistryOptions {
@@ -91,17 +100,24 @@ export class Registry {
       digest: sha256(EMPTY.content),
       size: EMPTY.content.length,
     };
-    await this.#pushBlob(path, descriptor.digest, EMPTY.content);
+    const manifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      artifactType,
+      config: descriptor,
+      layers: [descriptor],
+      annotations,
+    });
+    const content = { digest: descriptor.digest, read: async () => Buffer.from(EMPTY.content) };
+    await this.push(path, tag, manifest, [content]);
+  }
+
+  /** Pushes an OCI manifest and those of its blobs that the registry does not have yet. */
+  async push(path: string, tag: string, manifest: string, blobs: readonly Blob[]): Promise<void> {
+    for (const blob of blobs) await this.#pushBlob(path, blob);
     await this.#send("PUT", path, `/v2/${path}/manifests/${tag}`, {
       headers: { "content-type": MANIFEST },
-      body: JSON.stringify({
-        schemaVersion: 2,
-        mediaType: MANIFEST,
-        artifactType,
-        config: descriptor,
-        layers: [descriptor],
-        annotations,
-      }),
+      body: manifest,
     });
   }
 
@@ -136,7 +152,7 @@ export class Registry {
     await this.#send("DELETE", path, upload.pathname + upload.search).catch(() => undefined);
   }
 
-  async #pushBlob(path: string, digest: string, content: string): Promise<void> {
+  async #pushBlob(path: string, { digest, read }: Blob): Promise<void> {
     if (await unless404(this.#send("HEAD", path, `/v2/${path}/blobs/${digest}`))) return;
     const start = `/v2/${path}/blobs/uploads/`;
     const answer = await this.#send("POST", path, start);
@@ -145,7 +161,8 @@ export class Registry {
     // Only the path counts, because a registry behind a proxy may not know its own address.
     await this.#send("PUT", path, upload.pathname + upload.search, {
       headers: { "content-type": "application/octet-stream" },
-      body: content,
+      body: await read(),
+      deadline: UPLOAD_DEADLINE,
     });
   }
 
