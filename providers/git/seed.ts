@@ -4,9 +4,9 @@
  * input is in environment variables: those of SeedVariables, and Gitea's connection.
  */
 import { realpathSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { connection, type Environment, processEnvironment } from "../../core/connections.ts";
@@ -14,13 +14,12 @@ import { InfraError, userMessage } from "../../core/errors.ts";
 import {
   renderFile,
   TEMPLATE_VARIABLES,
-  type TemplateFile,
   type TemplateValues,
   type TemplateVariable,
 } from "../../core/template.ts";
 import { Gitea } from "../gitea/client.ts";
 import { runGit } from "./git.ts";
-import { readTemplate } from "./template.ts";
+import { readTemplate, writeFiles } from "./template.ts";
 
 /** In ms, until Gitea has processed the push. */
 const DEADLINE = 60_000;
@@ -59,7 +58,7 @@ export async function seed(environment: Environment): Promise<string> {
     if ((await git("ls-remote", url)).trim() !== "")
       return "The repository has commits: not seeded.";
     await git("init", "--quiet", "--initial-branch", branch);
-    await write(
+    await writeFiles(
       folder,
       files.map((file) => renderFile(file, values satisfies TemplateValues)),
     );
@@ -87,15 +86,6 @@ async function untilCommitIsKnown(repository: string): Promise<void> {
       throw new InfraError("RDEV_DEADLINE", text);
     }
     await setTimeout(100);
-  }
-}
-
-async function write(folder: string, files: readonly TemplateFile[]): Promise<void> {
-  for (const { path, content, executable } of files) {
-    const target = join(folder, path);
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, content);
-    if (executable) await chmod(target, 0o755);
   }
 }
 

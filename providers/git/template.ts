@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InfraError } from "../../core/errors.ts";
 import { refuseUnknownVariables, type TemplateFile } from "../../core/template.ts";
@@ -20,6 +21,16 @@ export function readTemplate(template: string, root = TEMPLATES): TemplateFile[]
     }));
   refuseUnknownVariables(template, files);
   return files;
+}
+
+/** Writes a template's files into a folder. */
+export async function writeFiles(folder: string, files: readonly TemplateFile[]): Promise<void> {
+  for (const { path, content, executable } of files) {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, content);
+    if (executable) await chmod(target, 0o755);
+  }
 }
 
 function list(folder: string, template: string): string[] {

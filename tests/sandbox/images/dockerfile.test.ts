@@ -14,6 +14,7 @@ import {
 } from "../../../sandbox/images/dockerfile/build.ts";
 import type { Image } from "../../../sandbox/images/image.ts";
 import { rejected } from "../../support/errors.ts";
+import { skeletonImage } from "../../support/skeleton-image.ts";
 
 const PROGRAM = `package main
 
@@ -85,6 +86,17 @@ describe("the build of a Dockerfile without a container engine", function () {
     assert.match(log, /^go build -o \/service \.$/m);
     const left = (await readdir(folder)).filter((name) => name.startsWith("build-"));
     assert.deepEqual(left, [], "the stages' files are removed");
+  });
+
+  it("builds the template that projects start from", async () => {
+    const image = await skeletonImage(folder, "my-app");
+    const { config } = configuration.parse(
+      JSON.parse((await image.blobs.read(image.config.digest)).toString()),
+    );
+    assert.equal(config["User"], "65532:65532");
+    assert.deepEqual(config["ExposedPorts"], { "8080/tcp": {} });
+    const [entrypoint] = z.array(z.string()).parse(config["Entrypoint"]);
+    assert.ok((await filesOf(image)).has(entrypoint?.slice(1) ?? ""));
   });
 
   it("gives the same digest for the same sources", async () => {
