@@ -25,7 +25,8 @@ const MARGIN = 20;
 /** In seconds. Docker's specification names this for an answer without `expires_in`. */
 const LIFETIME = 60;
 
-const tokenAnswer = z
+/** A token service's answer, with the token's lifetime in seconds. */
+export const tokenAnswer = z
   .object({
     token: z.string().min(1).optional(),
     access_token: z.string().min(1).optional(),
@@ -135,7 +136,8 @@ export class NegotiatedAuthorization implements Authorization {
   }
 }
 
-function challengeOf(header: string | string[] | undefined) {
+/** The token service that a registry names in its header `www-authenticate`. */
+export function challengeOf(header: string | string[] | undefined) {
   const text = [header ?? ""].flat().find((one) => /^bearer /i.test(one)) ?? "";
   const parameter = (name: string) => new RegExp(`[ ,]${name}="([^"]*)"`, "i").exec(text)?.[1];
   const realm = parameter("realm");

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Transform } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Member, writeTar } from "./tar.ts";
 
@@ -33,11 +33,14 @@ export class Blobs {
     return readFile(this.file(digest));
   }
 
+  /** Writes bytes. */
+  add(mediaType: string, content: AsyncIterable<Uint8Array>): Promise<Descriptor> {
+    return this.#add(mediaType, (file) => pipeline(content, file.hash, file.write));
+  }
+
   /** Writes a value as JSON. */
   addJson(mediaType: string, value: unknown): Promise<Descriptor> {
-    return this.#add(mediaType, (file) =>
-      pipeline([Buffer.from(JSON.stringify(value))], file.hash, file.write),
-    );
+    return this.add(mediaType, Readable.from([Buffer.from(JSON.stringify(value))]));
   }
 
   /** Writes members as a tar archive without compression, so its digest is also its diff id. */
