@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash, generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { decodeJwt, SignJWT } from "jose";
 import { request } from "undici";
 import { ISSUER, SERVICE } from "../../automation/registry/token-issuer.ts";
@@ -7,14 +10,15 @@ import { type Account, type AccountKind, registryAccount } from "../../core/regi
 import { Registry } from "../../providers/registry/client.ts";
 import { MARK, markPath } from "../../providers/registry/mark.ts";
 import { provider } from "../../providers/registry/repository.ts";
+import { Blobs } from "../../sandbox/images/blobs.ts";
+import { type Image, packImage } from "../../sandbox/images/image.ts";
+import { pushImage } from "../../sandbox/images/push.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
 import { testOwner } from "../support/owner.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-const LAYER = "a layer of the neighbour";
-const LAYER_DIGEST = digestOf(LAYER);
 
 /** The registry is distribution, with tokens. */
 describe("an attack on the image registry", function () {
@@ -22,17 +26,25 @@ describe("an attack on the image registry", function () {
   let slug: string;
   let neighbour: string;
   let registry: Registry;
+  let folder: string;
+  /** The image of `slug`, and its layer. The neighbour's image has the same layer. */
+  let manifest: string;
+  let layer: string;
 
   before(async () => {
     registry = new Registry();
+    folder = await mkdtemp(join(tmpdir(), "rdev-attacks-"));
     [slug, neighbour] = [uniqueSlug(), uniqueSlug()];
     for (const each of [slug, neighbour]) {
       await provider.create({ path: each, owner: testOwner(each) });
     }
-    await pushed(neighbour, accountOf("push", neighbour), "latest");
-    await pushed(slug, accountOf("push"), "latest");
+    await pushed(neighbour);
+    const { blobs, ...image } = await pushed(slug);
+    manifest = (await blobs.read(image.manifest.digest)).toString();
+    layer = image.layers[0]?.digest ?? "";
   });
   after(async () => {
+    await rm(folder, { recursive: true });
     for (const each of [slug, neighbour]) {
       await provider.delete(each, { path: each, owner: testOwner(each) });
     }
@@ -86,31 +98,14 @@ describe("an attack on the image registry", function () {
     return status(token, method, path, options.body, options.body ? MANIFEST : undefined);
   }
 
-  /** Pushes an image with one layer. Fails if that is refused. */
-  async function pushed(path: string, account: Account, tag: string): Promise<void> {
-    const { token } = await ask(account, everythingOn(path));
-    for (const content of ["{}", LAYER]) {
-      const start = await request(`${variable("REGISTRY_URL")}/v2/${path}/blobs/uploads/`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${token}` },
-      });
-      await start.body.dump();
-      assert.equal(start.statusCode, 202);
-      const upload = new URL(String(start.headers["location"]));
-      upload.searchParams.set("digest", digestOf(content));
-      const put = await request(upload, {
-        method: "PUT",
-        headers: {
-          authorization: `Bearer ${token}`,
-          "content-type": "application/octet-stream",
-        },
-        body: content,
-      });
-      await put.body.dump();
-      assert.equal(put.statusCode, 201);
-    }
-    const answer = await status(token, "PUT", `${path}/manifests/${tag}`, imageOf(path), MANIFEST);
-    assert.equal(answer, 201);
+  /** Pushes an image as the project's pipeline does. Its manifest is different for each project. */
+  async function pushed(project: string): Promise<Image> {
+    const entries = [{ path: "/app", content: "the same layer" }];
+    const image = await packImage(new Blobs(folder), [entries], { labels: { project } });
+    const account = accountOf("push", project);
+    const url = variable("REGISTRY_URL");
+    await pushImage(image, { url, repository: project, tag: "latest", account });
+    return image;
   }
 
   const latest = (path: string) => registry.digest(path, "latest");
@@ -119,12 +114,12 @@ describe("an attack on the image registry", function () {
     it("cannot overwrite, delete or read an image of a neighbour", async () => {
       const before = await latest(neighbour);
       const push = accountOf("push");
-      const manifest = `${neighbour}/manifests/latest`;
-      assert.equal(await tries(push, "PUT", manifest, { body: imageOf(slug) }), 401);
+      const path = `${neighbour}/manifests/latest`;
+      assert.equal(await tries(push, "PUT", path, { body: manifest }), 401);
       assert.equal(await tries(push, "DELETE", `${neighbour}/manifests/${before}`), 401);
-      assert.equal(await tries(push, "GET", manifest), 401);
+      assert.equal(await tries(push, "GET", path), 401);
       assert.equal(await tries(push, "GET", `${neighbour}/tags/list`), 401);
-      assert.equal(await tries(push, "GET", `${neighbour}/blobs/${LAYER_DIGEST}`), 401);
+      assert.equal(await tries(push, "GET", `${neighbour}/blobs/${layer}`), 401);
       assert.equal(await latest(neighbour), before);
     });
 
@@ -134,7 +129,7 @@ describe("an attack on the image registry", function () {
         const digest = await registry.digest(markPath(each), MARK);
         const path = `${markPath(each)}/manifests`;
         assert.equal(await tries(push, "GET", `${path}/${MARK}`), 401);
-        assert.equal(await tries(push, "PUT", `${path}/${MARK}`, { body: imageOf(slug) }), 401);
+        assert.equal(await tries(push, "PUT", `${path}/${MARK}`, { body: manifest }), 401);
         assert.equal(await tries(push, "DELETE", `${path}/${digest}`), 401);
         assert.equal(await registry.digest(markPath(each), MARK), digest);
       }
@@ -153,7 +148,7 @@ describe("an attack on the image registry", function () {
     });
 
     it("cannot mount a neighbour's layer into its own repository", async () => {
-      const path = `${slug}/blobs/uploads/?mount=${digestOf("{}")}&from=${neighbour}`;
+      const path = `${slug}/blobs/uploads/?mount=${layer}&from=${neighbour}`;
       const scopes = [everythingOn(neighbour)];
       assert.equal(await tries(accountOf("push"), "POST", path, { scopes }), 401);
     });
@@ -221,10 +216,9 @@ describe("an attack on the image registry", function () {
     const pull = accountOf("pull");
     const digest = await latest(slug);
     assert.equal(await tries(pull, "GET", `${slug}/manifests/${digest}`), 200);
-    assert.equal(await tries(pull, "GET", `${slug}/blobs/${LAYER_DIGEST}`), 200);
+    assert.equal(await tries(pull, "GET", `${slug}/blobs/${layer}`), 200);
     assert.equal(await tries(pull, "POST", `${slug}/blobs/uploads/`), 401);
-    const body = imageOf(slug);
-    assert.equal(await tries(pull, "PUT", `${slug}/manifests/latest`, { body }), 401);
+    assert.equal(await tries(pull, "PUT", `${slug}/manifests/latest`, { body: manifest }), 401);
     assert.equal(await tries(pull, "DELETE", `${slug}/manifests/${digest}`), 401);
     assert.equal(await tries(pull, "GET", `${neighbour}/manifests/latest`), 401);
   });
@@ -254,7 +248,7 @@ describe("an attack on the image registry", function () {
     const gone = uniqueSlug();
     const state = { path: gone, owner: testOwner(gone) };
     await provider.create(state);
-    await pushed(gone, accountOf("push", gone), "latest");
+    await pushed(gone);
     await provider.delete(gone, state);
     for (const kind of ["push", "pull"] as const) {
       const account = accountOf(kind, gone);
@@ -269,18 +263,3 @@ describe("an attack on the image registry", function () {
 });
 
 const tagsPath = (repository: string) => `${repository}/tags/list`;
-
-function digestOf(content: string): string {
-  return `sha256:${createHash("sha256").update(content).digest("hex")}`;
-}
-
-/** A manifest with one layer, different for each repository. */
-function imageOf(path: string): string {
-  return JSON.stringify({
-    schemaVersion: 2,
-    mediaType: MANIFEST,
-    annotations: { path },
-    config: { mediaType: "application/vnd.oci.empty.v1+json", size: 2, digest: digestOf("{}") },
-    layers: [{ mediaType: "application/octet-stream", size: LAYER.length, digest: LAYER_DIGEST }],
-  });
-}
