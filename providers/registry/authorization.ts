@@ -104,19 +104,12 @@ export class NegotiatedAuthorization implements Authorization {
     const { url } = this.#credentials;
     const http = this.#http("The registry", url);
     const answer = await http.raw("GET", "/v2/");
-    const challenge = challengeOf(answer.headers["www-authenticate"]);
     if (answer.status === 200) return undefined;
     const failure = http.failure("GET", "/v2/", answer);
     if (answer.status !== 401) throw failure;
+    const challenge = challengeOf(answer.headers["www-authenticate"], url);
     if (!challenge) return failure;
     const { realm, service } = challenge;
-    if (url.startsWith("https:") && realm.protocol !== "https:") {
-      throw new InfraError(
-        "RDEV_CONTRACT",
-        `The registry at ${url} names a token service at ${realm.origin}, without TLS. ` +
-          "The account is not sent there. Change the registry's realm to begin with https://.",
-      );
-    }
     const query = new URLSearchParams(realm.search);
     query.set("service", service);
     return {
@@ -136,11 +129,22 @@ export class NegotiatedAuthorization implements Authorization {
   }
 }
 
-/** The token service that a registry names in its header `www-authenticate`. */
-export function challengeOf(header: string | string[] | undefined) {
+/**
+ * The token service that the registry at `url` names in its header `www-authenticate`. Throws
+ * RDEV_CONTRACT if the account would go there without TLS, unlike to the registry.
+ */
+export function challengeOf(header: string | string[] | undefined, url: string) {
   const text = [header ?? ""].flat().find((one) => /^bearer /i.test(one)) ?? "";
   const parameter = (name: string) => new RegExp(`[ ,]${name}="([^"]*)"`, "i").exec(text)?.[1];
   const realm = parameter("realm");
   if (realm === undefined || !/^https?:/.test(realm) || !URL.canParse(realm)) return undefined;
-  return { realm: new URL(realm), service: parameter("service") ?? "" };
+  const address = new URL(realm);
+  if (url.startsWith("https:") && address.protocol !== "https:") {
+    throw new InfraError(
+      "RDEV_CONTRACT",
+      `The registry at ${url} names a token service at ${address.origin}, without TLS. ` +
+        "The account is not sent there. Change the registry's realm to begin with https://.",
+    );
+  }
+  return { realm: address, service: parameter("service") ?? "" };
 }

@@ -12,8 +12,9 @@ const USERS = ["root:x:0:0:root:/root:/sbin/nologin", "nonroot:x:65532:65532::/:
 const GROUPS = ["root:x:0:", "nonroot:x:65532:"];
 
 /**
- * What a static program may expect besides itself: users, a folder for temporary files and this
- * machine's certificate authorities. Like the image gcr.io/distroless/static.
+ * The files that a static program may expect besides itself, like those of gcr.io/distroless/static:
+ * users, a folder for temporary files and this machine's certificate authorities.
+ * Errors: RDEV_PREREQUISITE if the machine has no certificate authorities.
  */
 export async function baseEntries(): Promise<Entry[]> {
   return [

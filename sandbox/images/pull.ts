@@ -96,12 +96,12 @@ class Source {
     return this.#checked(answer, address);
   }
 
-  /** Answers the challenge with the account, or with a token for which the account stands. */
+  /** The header for the registry's challenge: the account, or a token that the account gets. */
   async #authorize(header: string): Promise<string | undefined> {
-    const { repository, account } = this.#options;
+    const { url, repository, account } = this.#options;
     const basic = account && Buffer.from(`${account.username}:${account.password}`);
     const authorization = basic && `Basic ${basic.toString("base64")}`;
-    const challenge = challengeOf(header);
+    const challenge = challengeOf(header, url);
     if (!challenge) return authorization;
     const { realm, service } = challenge;
     realm.searchParams.set("service", service);

@@ -154,12 +154,12 @@ async function runGoCommand(
     },
   );
   let output = "";
-  const collect = (chunk: Buffer) => {
-    output += chunk.toString();
-    log(chunk.toString());
+  const collect = (text: string) => {
+    output += text;
+    log(text);
   };
-  child.stdout?.on("data", collect);
-  child.stderr?.on("data", collect);
+  child.stdout?.setEncoding("utf8").on("data", collect);
+  child.stderr?.setEncoding("utf8").on("data", collect);
   await once(child, "close").catch((cause: unknown) => {
     throw failed("could not be run, or was stopped.", { cause });
   });

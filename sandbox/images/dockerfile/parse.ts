@@ -158,7 +158,7 @@ function readFrom(from: From, stages: Stage[]): string | undefined {
     config: isNonroot ? { user: NONROOT } : {},
   });
   if (base === undefined && !GOLANG.test(image)) {
-    return `the image ${image} is not at hand; use golang, and at the end scratch or gcr.io/distroless/static`;
+    return `the image ${image} is not available; use golang, and at the end scratch or gcr.io/distroless/static`;
   }
 }
 
@@ -170,7 +170,8 @@ function readCopy(
   const flag = (name: string) => flagOf(instruction, name);
   const [from, chown, chmod] = [flag("from"), flag("chown"), flag("chmod")];
   const index = from === undefined ? undefined : builderIndex(from, stages);
-  if (index === -1) return `--from=${from} is no golang stage above; copy from one of those`;
+  if (index === -1)
+    return `--from=${from} is not a golang stage above this line; copy from one of those`;
   const owner = chown === undefined ? undefined : ownerOf(chown);
   if (chown !== undefined && !owner) {
     return `--chown=${chown} is not a user id and a group id; write them as numbers: 65532:65532`;

@@ -1,7 +1,7 @@
 import type { ImageConfig } from "../image.ts";
 import type { Owner } from "../layer.ts";
 
-/** What a Dockerfile says, in the words of the sandbox's builder. */
+/** A Dockerfile that the sandbox can build. */
 export interface Plan {
   /** The golang stages, in the order of the file. */
   readonly builders: readonly BuilderStage[];
@@ -19,7 +19,7 @@ export interface FinalStage {
   readonly config: ImageConfig;
 }
 
-/** The bases of a final stage: nothing, or what gcr.io/distroless/static has. */
+/** The base of a final stage: nothing, or the files of gcr.io/distroless/static. */
 export type Base = "scratch" | "static";
 
 export interface Copy {
