@@ -60,6 +60,16 @@ export class Gitea {
     this.#access = access;
   }
 
+  /** Without a trailing slash. */
+  get url(): string {
+    return this.#access.url.replace(/\/$/, "");
+  }
+
+  /** The account that clones a repository over HTTP. */
+  async cloneAccount(): Promise<{ readonly login: string; readonly token: string }> {
+    return { login: (await this.user()).login, token: this.#access.token };
+  }
+
   async user(): Promise<GiteaUser> {
     return userSchema.parse(await this.#call("GET", "/user"));
   }
@@ -134,7 +144,7 @@ export class Gitea {
   }
 
   async #send(method: Method, path: string, body?: unknown) {
-    const answer = await request(`${this.#access.url.replace(/\/$/, "")}/api/v1${path}`, {
+    const answer = await request(`${this.url}/api/v1${path}`, {
       method,
       headers: {
         authorization: `token ${this.#access.token}`,

@@ -1,22 +1,10 @@
-import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { entryOf, userOf } from "./access.ts";
-import { type Gitea, GiteaError } from "./gitea.ts";
+import { type Creation, createPipeline } from "./create.ts";
 import { EVENTS, pageOf, Refusal } from "./http.ts";
-import type { Entry, Pipeline, PipelineWorkflow, Store } from "./store.ts";
-import {
-  type ConfigFile,
-  generic,
-  isBlocking,
-  plan,
-  type Plan,
-  type Workflow,
-} from "./workflows.ts";
-
-/** The locations of a pipeline's configuration, in order of precedence (shared/constant/constant.go). */
-const CONFIG_FOLDER = ".woodpecker";
-const CONFIG_FILES = [".woodpecker.yaml", ".woodpecker.yml"];
+import { STATES } from "./status.ts";
+import type { Entry, Pipeline } from "./store.ts";
 
 /** The options have no message (model.PipelineOptions). */
 const optionsSchema = z.object({
@@ -24,19 +12,6 @@ const optionsSchema = z.object({
   variables: z.record(z.string(), z.string()).nullish(),
 });
 
-const status = z.enum([
-  "skipped",
-  "pending",
-  "running",
-  "success",
-  "failure",
-  "killed",
-  "canceled",
-  "error",
-  "blocked",
-  "declined",
-  "created",
-]);
 const events = z
   .string()
   .transform((text) => text.split(","))
@@ -50,14 +25,16 @@ const optional = <S extends z.ZodType>(schema: S) =>
 const filterSchema = z.object({
   branch: optional(z.string()),
   ref: optional(z.string()),
-  status: optional(status),
+  status: optional(z.enum(STATES)),
   event: optional(events),
   before: optional(moment),
   after: optional(moment),
 });
 
-/** Triggers and reads pipelines (server/api/pipeline.go). There is no agent, so they stay `pending`. */
-export function pipelineRoutes(app: FastifyInstance, store: Store, version: string): void {
+/** Triggers, reads and cancels pipelines (server/api/pipeline.go). */
+export function pipelineRoutes(app: FastifyInstance, creation: Creation): void {
+  const { store, runs } = creation;
+
   app.post("/api/repos/:repo_id/pipelines", async (request, reply) => {
     const entry = await entryOf(store, request, "push");
     const options = optionsSchema.safeParse(request.body);
@@ -68,49 +45,33 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
     const head = await gitea.branch(entry.repo.full_name, branch);
     // A deactivated repository has no owner whose rights the run could use.
     if (!entry.owner) throw new Refusal(500);
-    const planned = await planOf(entry, entry.owner.gitea, head.commit.id, branch);
-    if (!planned) return reply.code(204).header("Pipeline-Filtered", "true").send();
-
-    const now = Math.floor(Date.now() / 1000);
-    const isRejected = planned.errors.some(isBlocking);
-    const id = store.nextId();
-    const pipeline: Pipeline = {
-      id,
-      number: (entry.pipelines.at(-1)?.number ?? 0) + 1,
-      author: user.login,
-      parent: 0,
+    const created = await createPipeline(creation, entry, entry.owner, {
       event: "manual",
-      event_reason: null,
-      status: isRejected ? "error" : "pending",
-      errors: planned.errors.length > 0 ? planned.errors : null,
-      created: now,
-      updated: now,
-      started: isRejected ? now : 0,
-      finished: isRejected ? now : 0,
-      deploy_to: "",
-      deploy_task: "",
-      commit: head.commit.id,
       branch,
-      rerun_count: 0,
       ref: branch,
-      refspec: "",
-      author_avatar: user.avatar_url,
+      commit: head.commit.id,
       forge_url: head.commit.url,
-      reviewed_by: "",
-      reviewed: 0,
-      // Omitted when empty, like Go's omitempty.
-      ...(isRejected ? {} : { workflows: withIds(store, id, planned.workflows) }),
-      ...(variables && Object.keys(variables).length > 0 ? { variables } : {}),
-      version,
-      title: "",
       message: `MANUAL PIPELINE @ ${branch}`,
-      timestamp: now,
-      sender: "",
+      author: user.login,
+      author_avatar: user.avatar_url,
       author_email: user.email,
-    };
-    entry.pipelines.push(pipeline);
+      sender: "",
+      // Omitted when empty, like Go's omitempty.
+      ...(variables && Object.keys(variables).length > 0 ? { variables } : {}),
+    });
+    if (!created) return reply.code(204).header("Pipeline-Filtered", "true").send();
     // Woodpecker keeps the pipeline but answers 204, without the header (pipeline/create.go).
-    return planned.isUnreadable ? reply.code(204).send() : pipeline;
+    return created.isUnreadable ? reply.code(204).send() : created.pipeline;
+  });
+
+  app.post("/api/repos/:repo_id/pipelines/:number/cancel", async (request, reply) => {
+    const entry = await entryOf(store, request, "push");
+    const pipeline = pipelineOf(entry, request);
+    const { login } = await userOf(request).gitea.user();
+    if (!runs?.cancel(pipeline, { canceled_by_user: login })) {
+      throw new Refusal(400, "Cannot cancel a non-running or non-pending or non-blocked pipeline");
+    }
+    return reply.code(204).send();
   });
 
   app.get("/api/repos/:repo_id/pipelines", async (request) => {
@@ -120,74 +81,36 @@ export function pipelineRoutes(app: FastifyInstance, store: Store, version: stri
   });
 
   app.get("/api/repos/:repo_id/pipelines/:number", async (request) => {
-    const { repo, pipelines } = await entryOf(store, request);
+    const entry = await entryOf(store, request);
     const { number } = request.params as { number: string };
-    const { branch = repo.default_branch } = request.query as { branch?: string };
-    if (number !== "latest" && !/^\d+$/.test(number)) throw new Refusal(400);
-    const pipeline =
-      number === "latest"
-        ? pipelines.findLast((one) => one.branch === branch && one.event === "push")
-        : pipelines.find((one) => one.number === Number(number));
-    if (!pipeline) throw new Refusal(404);
-    return pipeline;
+    if (number !== "latest") return pipelineOf(entry, request);
+    const { branch = entry.repo.default_branch } = request.query as { branch?: string };
+    const latest = entry.pipelines.findLast((one) => one.branch === branch && one.event === "push");
+    if (!latest) throw new Refusal(404);
+    return latest;
+  });
+
+  app.get("/api/repos/:repo_id/logs/:number/:step_id", async (request, reply) => {
+    const entry = await entryOf(store, request);
+    const pipeline = pipelineOf(entry, request);
+    const { step_id: stepId } = request.params as { step_id: string };
+    if (!/^\d+$/.test(stepId)) throw new Refusal(400);
+    const steps = (pipeline.workflows ?? []).flatMap(({ children }) => children);
+    const step = steps.find(({ id }) => id === Number(stepId));
+    if (!step) throw new Refusal(404);
+    const lines = entry.logs.get(step.id) ?? [];
+    // The real server answers `null` for an empty log, because its Go slice is nil.
+    return reply.type("application/json").send(JSON.stringify(lines.length > 0 ? lines : null));
   });
 }
 
-/** The plan of a manual run; undefined if filters exclude it or there is no configuration. */
-async function planOf(
-  { repo, secrets }: Entry,
-  gitea: Gitea,
-  commit: string,
-  branch: string,
-): Promise<(Plan & { readonly isUnreadable?: boolean }) | undefined> {
-  let files: ConfigFile[];
-  try {
-    files = await configOf(gitea, repo, commit);
-  } catch (error) {
-    if (!(error instanceof GiteaError)) throw error;
-    const errors = [generic(`could not load config from forge: ${error.message}`)];
-    return { workflows: [], errors, isUnreadable: true };
-  }
-  const run = { event: "manual", branch, ref: branch, repository: repo.full_name };
-  const known = new Map([...secrets].map(([name, { secret }]) => [name, secret]));
-  const planned = plan(files, run, known);
-  return planned.workflows.length > 0 || planned.errors.some(isBlocking) ? planned : undefined;
-}
-
-async function configOf(gitea: Gitea, repo: Entry["repo"], commit: string): Promise<ConfigFile[]> {
-  const read = async (paths: readonly string[]) =>
-    Promise.all(
-      paths.map(async (path) => ({ path, text: await gitea.file(repo.full_name, path, commit) })),
-    );
-  const own = repo.config_file.trim();
-  if (own !== "") return (await read([own])).filter(({ text }) => text !== "");
-  const inFolder = await gitea.files(repo.full_name, CONFIG_FOLDER, commit);
-  const files = inFolder.filter((path) => /\.ya?ml$/.test(path));
-  if (files.length > 0) return read(files);
-  return (await read(CONFIG_FILES)).filter(({ text }) => text !== "").slice(0, 1);
-}
-
-/** Adds the ids that the real server's database assigns. */
-function withIds(store: Store, pipelineId: number, workflows: readonly Workflow[]) {
-  let step = workflows.length;
-  return workflows.map(({ name, steps }, index): PipelineWorkflow => ({
-    id: store.nextId(),
-    pipeline_id: pipelineId,
-    pid: index + 1,
-    name,
-    state: "pending",
-    children: steps.map((one) => ({
-      id: store.nextId(),
-      uuid: randomUUID(),
-      pipeline_id: pipelineId,
-      pid: (step += 1),
-      ppid: index + 1,
-      name: one.name,
-      state: "pending",
-      exit_code: 0,
-      type: one.type,
-    })),
-  }));
+/** The pipeline of `:number`. @throws Refusal 400 for what is no number; 404 if there is none. */
+function pipelineOf({ pipelines }: Entry, request: FastifyRequest): Pipeline {
+  const { number } = request.params as { number: string };
+  if (!/^\d+$/.test(number)) throw new Refusal(400);
+  const pipeline = pipelines.find((one) => one.number === Number(number));
+  if (!pipeline) throw new Refusal(404);
+  return pipeline;
 }
 
 function filterOf(request: FastifyRequest): (pipeline: Pipeline) => boolean {

@@ -51,6 +51,7 @@ export function repoRoutes(app: FastifyInstance, store: Store): void {
       hash: randomBytes(32).toString("base64url"),
       secrets: new Map(),
       pipelines: [],
+      logs: new Map(),
       owner: user,
     };
     await gitea

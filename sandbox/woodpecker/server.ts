@@ -4,19 +4,23 @@
  * It implements the calls that this project uses, with the statuses, plain-text errors and field names
  * of Woodpecker's public API (server/api and openapi of woodpecker-ci/woodpecker 3.17).
  *
- * Differences: data is in memory. No agent runs pipelines, so they stay `pending`. Webhooks from Gitea
- * are ignored. The checks of a configuration cover steps, filters and secrets; variables are not
- * replaced. A user's rights are read from Gitea for each request, not once an hour. Users log in with a
- * Gitea token (POST /authorize). All other calls require a token.
+ * Differences: data is in memory. Without a backend, no agent runs pipelines, so they stay `pending`,
+ * and webhooks from Gitea are refused. With one, only pushes to branches start pipelines; pull requests
+ * and tags do not, and Gitea gets no commit statuses. The checks of a configuration cover steps, filters
+ * and secrets. A user's rights are read from Gitea for each request, not once an hour. Users log in with
+ * a Gitea token (POST /authorize). All other calls require a token.
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { createStandIn, listen, type StandIn } from "../stand-in.ts";
 import { userOf } from "./access.ts";
 import type { GiteaAccess } from "./gitea.ts";
+import type { Backend } from "./backend.ts";
+import { hookRoutes } from "./hook.ts";
 import { answerFailuresInText, Refusal } from "./http.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import { repoRoutes } from "./repos.ts";
+import { Runs } from "./runs.ts";
 import { secretRoutes } from "./secrets.ts";
 import { Store } from "./store.ts";
 import { Users } from "./users.ts";
@@ -30,18 +34,25 @@ export interface WoodpeckerOptions {
   readonly token?: string;
   /** @default any free port */
   readonly port?: number;
+  /**
+   * Where the steps of pipelines run. A push then starts a pipeline.
+   * @default pipelines stay `pending`, and pushes start none
+   */
+  readonly backend?: Backend;
 }
 
 export interface Woodpecker extends StandIn {
   readonly token: string;
 }
 
-/** Starts the server on 127.0.0.1. It calls Gitea only to answer requests. */
+/** Starts the server on 127.0.0.1. It calls Gitea only to answer requests and to read configurations. */
 export async function startWoodpecker(options: WoodpeckerOptions): Promise<Woodpecker> {
   const { app, misbehave } = createStandIn();
   const token = options.token ?? randomBytes(24).toString("hex");
   const users = new Users(options.gitea, token);
   const store = new Store();
+  const runs = options.backend && new Runs(options.backend);
+  const creation = { store, runs, version: VERSION, url: () => app.listeningOrigin };
   answerFailuresInText(app);
 
   app.get("/healthz", async (_request, reply) => reply.code(204).send());
@@ -72,11 +83,20 @@ export async function startWoodpecker(options: WoodpeckerOptions): Promise<Woodp
     });
     repoRoutes(api, store);
     secretRoutes(api, store);
-    pipelineRoutes(api, store, VERSION);
+    pipelineRoutes(api, creation);
   });
+  if (runs) hookRoutes(app, creation);
 
   const url = await listen(app, options.port);
-  return { url, token, misbehave, close: () => app.close() };
+  return {
+    url,
+    token,
+    misbehave,
+    async close() {
+      await app.close();
+      await runs?.close();
+    },
+  };
 }
 
 function requireUser(app: FastifyInstance, users: Users): void {

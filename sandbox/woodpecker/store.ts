@@ -1,3 +1,5 @@
+import type { EVENTS } from "./http.ts";
+import type { State } from "./status.ts";
 import type { User } from "./users.ts";
 
 /** A repository, with the field names of Woodpecker's answers. */
@@ -56,15 +58,42 @@ export interface PipelineError {
   readonly data: { readonly file: string; readonly field: string } | null;
 }
 
+/** A step of a workflow. Like Go's omitempty, what is empty is left out. */
+export interface PipelineStep {
+  readonly id: number;
+  readonly uuid: string;
+  readonly pipeline_id: number;
+  readonly pid: number;
+  /** The `pid` of its workflow. */
+  readonly ppid: number;
+  readonly name: string;
+  state: State;
+  error?: string;
+  exit_code: number;
+  started?: number;
+  finished?: number;
+  readonly type: string;
+}
+
 /** A workflow of a pipeline, with its steps. */
 export interface PipelineWorkflow {
   readonly id: number;
   readonly pipeline_id: number;
   readonly pid: number;
   readonly name: string;
-  readonly state: string;
-  readonly children: readonly object[];
+  state: State;
+  error?: string;
+  started?: number;
+  finished?: number;
+  agent_id?: number;
+  readonly children: readonly PipelineStep[];
 }
+
+/** Who cancelled a pipeline. */
+export type CancelInfo =
+  | { readonly canceled_by_user: string }
+  | { readonly superseded_by: number }
+  | { readonly canceled_by_step: string };
 
 /** A pipeline, with the field names of Woodpecker's answers. Times are in seconds since 1970. */
 export interface Pipeline {
@@ -72,14 +101,14 @@ export interface Pipeline {
   readonly number: number;
   readonly author: string;
   readonly parent: number;
-  readonly event: string;
+  readonly event: (typeof EVENTS)[number];
   readonly event_reason: string[] | null;
-  readonly status: string;
+  status: State;
   readonly errors: readonly PipelineError[] | null;
   readonly created: number;
-  readonly updated: number;
-  readonly started: number;
-  readonly finished: number;
+  updated: number;
+  started: number;
+  finished: number;
   readonly deploy_to: string;
   readonly deploy_task: string;
   readonly commit: string;
@@ -91,8 +120,10 @@ export interface Pipeline {
   readonly forge_url: string;
   readonly reviewed_by: string;
   readonly reviewed: number;
+  cancel_info?: CancelInfo;
   /** Omitted in lists, and if nothing runs. */
   readonly workflows?: readonly PipelineWorkflow[];
+  readonly changed_files?: readonly string[];
   readonly variables?: Record<string, string>;
   readonly version: string;
   readonly title: string;
@@ -100,6 +131,20 @@ export interface Pipeline {
   readonly timestamp: number;
   readonly sender: string;
   readonly author_email: string;
+}
+
+/** A line of a step's log. */
+export interface LogEntry {
+  readonly id: number;
+  readonly step_id: number;
+  /** In seconds since the step's start. */
+  readonly time: number;
+  /** From 0. */
+  readonly line: number;
+  /** In base64, like every byte slice of Go. */
+  readonly data: string;
+  /** Always 0, standard output: Woodpecker's agents do not tell the two outputs apart. */
+  readonly type: 0;
 }
 
 /** A repository with everything that belongs to it. */
@@ -111,6 +156,8 @@ export interface Entry {
   readonly secrets: Map<string, { readonly secret: Secret; value: string }>;
   /** Oldest first. */
   readonly pipelines: Pipeline[];
+  /** The logs of steps, by the step's id. */
+  readonly logs: Map<number, LogEntry[]>;
   /** The user that activated the repository, whose access reads its configuration; none if deactivated. */
   owner: User | undefined;
 }

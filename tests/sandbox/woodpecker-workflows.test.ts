@@ -1,22 +1,39 @@
 import assert from "node:assert/strict";
-import { plan, type Run } from "../../sandbox/woodpecker/workflows.ts";
+import type { Run } from "../../sandbox/woodpecker/filters.ts";
+import { plan } from "../../sandbox/woodpecker/workflows.ts";
 
-const run: Run = { event: "manual", branch: "main", ref: "main", repository: "rdev/my-app" };
+const run: Run = {
+  event: "manual",
+  branch: "main",
+  ref: "main",
+  repository: "rdev/my-app",
+  message: "Add a page",
+  changedFiles: [],
+};
 const STEP = "{name: test, image: alpine, commands: [make]}";
 
 /** The expectations are those of Woodpecker 3.17 (pipeline/frontend). */
 describe("a configuration in the stand-in for Woodpecker", () => {
   const secrets = new Map([
-    ["anywhere", { events: ["manual", "push"], images: null }],
-    ["on_push", { events: ["push"], images: null }],
-    ["for_plugins", { events: ["manual"], images: ["plugin"] }],
+    ["anywhere", { events: ["manual", "push"], images: null, value: "planted" }],
+    ["on_push", { events: ["push"], images: null, value: "planted" }],
+    ["for_plugins", { events: ["manual"], images: ["plugin"], value: "planted" }],
   ]);
-  const planOf = (text: string, changes: Partial<Run> = {}) =>
-    plan([{ path: ".woodpecker.yml", text }], { ...run, ...changes }, secrets);
+  const planOf = (text: string, changes: Partial<Run> = {}, variables = {}) =>
+    plan([{ path: ".woodpecker.yml", text }], { ...run, ...changes }, secrets, () => variables);
   const blocking = (text: string) =>
     planOf(text).errors.flatMap((error) => (error.is_warning ? [] : error.message));
-  const steps = (text: string, changes?: Partial<Run>) =>
-    planOf(text, changes).workflows.flatMap((workflow) => workflow.steps.map(({ name }) => name));
+  const stages = (text: string, changes?: Partial<Run>) =>
+    planOf(text, changes).workflows.flatMap((workflow) =>
+      workflow.stages.map((stage) => stage.map(({ name }) => name)),
+    );
+  const steps = (text: string, changes?: Partial<Run>) => stages(text, changes).flat();
+  const stepOf = (text: string, name: string, variables = {}) => {
+    const all = planOf(text, {}, variables).workflows.flatMap((workflow) => workflow.stages.flat());
+    const step = all.find((one) => one.name === name);
+    assert.ok(step, name);
+    return step;
+  };
 
   it("makes one workflow per file, named after the file, with a clone step first", () => {
     const files = [".woodpecker/b.yaml", ".woodpecker/a.yml"];
@@ -25,15 +42,16 @@ describe("a configuration in the stand-in for Woodpecker", () => {
       run,
       secrets,
     );
-    assert.deepEqual(planned.workflows, [
-      ...["a", "b"].map((name) => ({
+    assert.deepEqual(
+      planned.workflows.map(({ name, stages: all }) => [
         name,
-        steps: [
-          { name: "clone", type: "clone" },
-          { name: "test", type: "commands" },
-        ],
-      })),
-    ]);
+        ...all.flat().map((step) => [step.name, step.type]),
+      ]),
+      [
+        ["a", ["clone", "clone"], ["test", "commands"]],
+        ["b", ["clone", "clone"], ["test", "commands"]],
+      ],
+    );
   });
 
   it("accepts steps as a list or by name", () => {
@@ -104,5 +122,84 @@ describe("a configuration in the stand-in for Woodpecker", () => {
     assert.deepEqual(steps(`steps: [{name: a, image: b, settings: {x: [{platform: y}]}}]`), [
       ...["clone", "a"],
     ]);
+  });
+
+  it("orders steps as in the file, or by what they depend on", () => {
+    const step = (name: string, rest = "") => `{name: ${name}, image: i${rest}}`;
+    assert.deepEqual(stages(`steps: [${step("a")}, ${step("b")}]`), [["clone"], ["a"], ["b"]]);
+    const graph = [
+      step("d", ", depends_on: [b, c]"),
+      step("b", ", depends_on: a"),
+      step("c", ", depends_on: [{name: a}, {name: gone, optional: true}]"),
+      step("a"),
+    ];
+    assert.deepEqual(stages(`steps: [${graph.join(", ")}]`), [
+      ...[["clone"], ["a"], ["b", "c"], ["d"]],
+    ]);
+    assert.deepEqual(stages(`steps: [${step("a")}, ${step("b", ", depends_on: []")}]`), [
+      ...[["clone"], ["a", "b"]],
+    ]);
+  });
+
+  it("is refused if steps depend on each other, or on one that is filtered out", () => {
+    const both = "steps: [{name: a, image: i, depends_on: b}, {name: b, image: i, depends_on: a}]";
+    assert.match(blocking(both)[0] ?? "", /^cycle detected/);
+    const filtered =
+      "steps: [{name: a, image: i, when: {event: tag}}, {name: b, image: i, depends_on: a}]";
+    assert.deepEqual(blocking(filtered), [
+      "step 'b' depends on step 'a' which is filtered out by its conditions",
+    ]);
+  });
+
+  it("filters a push, and no other event, by the files that it changed", () => {
+    const filtered = (path: string) =>
+      `steps: [${STEP}, {name: b, image: c, when: {path: ${path}}}]`;
+    const runsB = (path: string, changes: Partial<Run>) =>
+      steps(filtered(path), { event: "push", ...changes }).includes("b");
+    const docs = { changedFiles: ["docs/a/b.md"] };
+    assert.equal(runsB('"src/**"', docs), false);
+    assert.equal(runsB('"docs/**"', docs), true);
+    assert.equal(runsB('{exclude: "docs/**"}', docs), false);
+    assert.equal(runsB('{exclude: "docs/**"}', { changedFiles: ["docs/a", "main.go"] }), true);
+    assert.equal(
+      runsB('{include: "src/**", ignore_message: "[ALL]"}', { ...docs, message: "x [all]" }),
+      true,
+    );
+    assert.equal(runsB('"src/**"', { changedFiles: [] }), true);
+    assert.equal(runsB('{include: "src/**", on_empty: false}', { changedFiles: [] }), false);
+    assert.equal(steps(filtered('"src/**"'), docs).includes("b"), true);
+  });
+
+  it("gives a step its own variables as text, and the values of its secrets", () => {
+    const environment =
+      "{A: text, B: 1, C: true, D: [x, 2], E: {f: [g]}, F: null, G: {from_secret: ANYWHERE}}";
+    const step = stepOf(`steps: [{name: a, image: b, environment: ${environment}}]`, "a");
+    assert.deepEqual(step.environment, {
+      A: "text",
+      B: "1",
+      C: "true",
+      D: "x,2",
+      E: '{"f":["g"]}',
+      G: "planted",
+    });
+  });
+
+  it("runs a step after a failure only if its filter names that status", () => {
+    const runsOn = (rest: string) => stepOf(`steps: [{name: a, image: b${rest}}]`, "a").runsOn;
+    assert.deepEqual(runsOn(""), { success: true, failure: false });
+    assert.deepEqual(runsOn(", when: {status: failure}"), { success: false, failure: true });
+    const both = ", when: [{status: [success, failure]}]";
+    assert.deepEqual(runsOn(both), { success: true, failure: true });
+  });
+
+  it("has its variables replaced, and leaves those of the shell", () => {
+    const commands = (text: string) =>
+      stepOf(`steps: [{name: a, image: b, commands: ['${text}']}]`, "a", {
+        CI_COMMIT_SHA: "abc",
+      }).commands;
+    assert.deepEqual(commands("echo ${CI_COMMIT_SHA} ${NONE}${NONE:-x} $CI_COMMIT_SHA $${Y} $$"), [
+      "echo abc x $CI_COMMIT_SHA ${Y} $",
+    ]);
+    assert.throws(() => commands("${CI_COMMIT_SHA:0:7}"), /does not support/);
   });
 });
