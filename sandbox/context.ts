@@ -49,7 +49,7 @@ export function createSecrets(): Secrets {
 }
 
 /** Makes a part's own folder in the data folder, closed to other users. */
-export async function partFolder(context: Context, name: string): Promise<string> {
+export async function partFolder(context: Pick<Context, "folder">, name: string): Promise<string> {
   const path = join(context.folder, name);
   await mkdir(path, { mode: 0o700 });
   return path;

@@ -36,9 +36,14 @@ const COMPILER: readonly Need[] = [
   { name: "libc6-dev", isInstalled: async () => existsSync("/usr/include/stdio.h") },
 ];
 
+/** Needed to run the steps of pipelines. */
+const PIPELINES: readonly Need[] = [command("bwrap", "bubblewrap")];
+
 /** The needed Debian packages that are not installed. */
-export async function missingPackages({ compiler = false } = {}): Promise<string[]> {
-  const needs = compiler ? [...NEEDS, ...COMPILER] : NEEDS;
+export async function missingPackages({ compiler = false, pipelines = false } = {}): Promise<
+  string[]
+> {
+  const needs = [...NEEDS, ...(compiler ? COMPILER : []), ...(pipelines ? PIPELINES : [])];
   const installed = await Promise.all(needs.map((need) => need.isInstalled()));
   return needs.filter((_, index) => !installed[index]).map(({ name }) => name);
 }

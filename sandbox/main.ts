@@ -2,18 +2,26 @@ import { styleText } from "node:util";
 import { Command } from "commander";
 import { userMessage } from "../core/errors.ts";
 import { sandboxPlatform } from "./platform.ts";
+import { givenForge } from "./forge.ts";
 import { type Progress, type Sandbox, startSandbox } from "./sandbox.ts";
 
 const program = new Command("npm run sandbox --")
   .description("Starts the local platform, which runs until Ctrl-C.")
-  .option("--json", "print one JSON document to standard output when it is ready");
+  .option("--json", "print one JSON document to standard output when it is ready")
+  .option(
+    "--run-pipelines",
+    "run pipelines, as processes of this machine, or on the Woodpecker of WOODPECKER_URL",
+  );
 
-const options = program.parse().opts<{ json?: true }>();
+const options = program.parse().opts<{ json?: true; runPipelines?: true }>();
 
 try {
   // The stand-ins keep this process running. A signal stops everything.
+  const forge = options.runPipelines && givenForge();
   const sandbox = await startSandbox({
     ...(await sandboxPlatform()),
+    runPipelines: options.runPipelines ?? false,
+    ...(forge && { forge }),
     onProgress: ({ part, text, elapsedMs }: Progress) =>
       console.error(`${(elapsedMs / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`),
   });

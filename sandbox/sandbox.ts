@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate } from "../automation/store/migrate.ts";
 import { problems } from "../core/errors.ts";
+import { registryHost } from "../core/registry.ts";
 import { startCitadel } from "./citadel/server.ts";
 import { type Context, createSecrets, type Part, type Report } from "./context.ts";
 import { canInstall, installPackages, missingPackages } from "./debian.ts";
 import { type Cli, type Engine, equip, findCli, installCli } from "./engine.ts";
 import { pulumiEnvironment, writeEnvironmentFile } from "./environment.ts";
+import { type GivenForge, startForge } from "./forge.ts";
 import { reservePorts } from "./ports.ts";
-import { startGitea } from "./servers/gitea.ts";
+import { findCommand } from "./process.ts";
 import { startKubernetes } from "./servers/kubernetes.ts";
 import { startPostgres } from "./servers/postgres.ts";
 import { startPowerDns } from "./servers/powerdns.ts";
@@ -25,10 +27,9 @@ import {
   plannedFamily,
 } from "./tools.ts";
 import { startReaper, type Reaper } from "../automation/processes/reaper.ts";
-import { startWoodpecker } from "./woodpecker/server.ts";
 import { makeWorkFolder } from "../automation/engine/folders.ts";
 
-const { pulumi: PULUMI, ...SERVERS } = FAMILIES;
+const { pulumi: PULUMI, kubectl: KUBECTL, ...SERVERS } = FAMILIES;
 
 export interface SandboxOptions {
   /** The DNS zone of the projects, such as `staging.example.test`. */
@@ -37,6 +38,20 @@ export interface SandboxOptions {
   readonly gitOrganization: string;
   /** The Citadel organization of the environments. */
   readonly citadelOrganization: string;
+  /** The registry in the names of the projects' images. */
+  readonly registry: string;
+  /** The Kubernetes API's address as seen from a pipeline. */
+  readonly kubernetesApi: string;
+  /**
+   * Whether pipelines run, as processes of this machine. Pushes then start pipelines, too.
+   * @default false: pipelines stay `pending`
+   */
+  readonly runPipelines?: boolean;
+  /**
+   * A Gitea and the Woodpecker that is connected to it, used instead of the sandbox's own. The Gitea
+   * must have the organization of the projects' repositories.
+   */
+  readonly forge?: GivenForge;
   /** Called for each step of the start. */
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -95,7 +110,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   signals.forEach((signal) => process.on(signal, onSignal));
 
   try {
-    const { cli, tools } = await prepare(report, reaper);
+    const { cli, ...programs } = await prepare(options, report, reaper);
     const folder = await mkdtemp(join(tmpdir(), "rdev-sandbox-"));
     reaper.ownFolder(folder);
     // PostgreSQL must not run as root, so its user needs to reach its folder through this one.
@@ -104,7 +119,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     atEnd(() => ports.release());
     const context: Context = { folder, reaper, ports, secrets: createSecrets(), report };
     const workFolder = await makeWorkFolder(join(folder, "work"));
-    const { env, ...rest } = await startParts(context, options, cli, tools, atEnd);
+    const { env, ...rest } = await startParts(context, options, cli, programs, atEnd);
     const envFile = await writeEnvironmentFile(folder, env, workFolder);
     report("sandbox", "ready");
     return { env, ...rest, folder, workFolder, envFile, stop };
@@ -115,20 +130,38 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 }
 
 type Closer = () => Promise<void> | void;
-type Tools = Record<keyof typeof SERVERS, BuiltFamily>;
+
+interface Programs {
+  readonly tools: Record<keyof typeof SERVERS, BuiltFamily>;
+  /** The path of `kubectl`, if pipelines run. */
+  readonly kubectl: string | undefined;
+}
 
 /** Finds, installs and builds the programs. One error names everything that cannot be installed. */
-async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tools: Tools }> {
+async function prepare(
+  options: SandboxOptions,
+  report: Report,
+  reaper: Reaper,
+): Promise<Programs & { cli: Cli }> {
   const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
+  const pipelines = options.runPipelines === true && options.forge === undefined;
+  const { built } = await plannedFamily(KUBECTL);
+  const kubectl = pipelines
+    ? ((await findCommand("kubectl")) ?? built.program("kubectl"))
+    : undefined;
   const families: Record<keyof typeof SERVERS, ToolFamily> = {
     ...SERVERS,
     ...(cli ? {} : { pulumi: PULUMI }),
+    ...(kubectl === built.program("kubectl") ? { kubectl: KUBECTL } : {}),
   };
   const [packages, missing, mayInstall] = await Promise.all([
-    missingPackages({ compiler: await needsCompiler(Object.values(families)) }),
+    missingPackages({ compiler: await needsCompiler(Object.values(families)), pipelines }),
     missingForBuild(Object.values(families)),
     canInstall(),
   ]);
+  if (pipelines && missing.length === 0 && !(await findCommand("go"))) {
+    missing.push("Go (https://go.dev/dl), to run pipelines: there is no `go` in PATH");
+  }
   if (packages.length > 0 && !mayInstall) {
     missing.unshift(
       `${packages.join(", ")} (installed automatically for root on Debian; ` +
@@ -144,7 +177,7 @@ async function prepare(report: Report, reaper: Reaper): Promise<{ cli: Cli; tool
   ]);
   const found = cli ?? (await builtCli());
   if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
-  return { cli: found, tools };
+  return { cli: found, tools, kubectl };
 }
 
 async function builtCli(): Promise<Cli | undefined> {
@@ -159,21 +192,15 @@ async function builtCli(): Promise<Cli | undefined> {
 
 async function startParts(
   context: Context,
-  { domain, gitOrganization, citadelOrganization }: SandboxOptions,
+  options: SandboxOptions,
   cli: Cli,
-  tools: Tools,
+  { tools, kubectl }: Programs,
   atEnd: (close: Closer) => void,
 ): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "dns">> {
   const ready = async <T>(name: string, part: Promise<T>): Promise<T> => {
     const started = await part;
     context.report(name, "ready");
     return started;
-  };
-  const forge = async () => {
-    const gitea = await ready("gitea", startGitea(context, tools.gitea, gitOrganization));
-    const woodpecker = await startWoodpecker({ gitea });
-    atEnd(() => woodpecker.close());
-    return { gitea, woodpecker };
   };
   const databases = async () => {
     const postgres = await ready("postgres", startPostgres(context));
@@ -182,30 +209,40 @@ async function startParts(
     return { postgres, own };
   };
   const logs = async () => {
-    const citadel = await startCitadel({ organization: citadelOrganization });
+    const citadel = await startCitadel({ organization: options.citadelOrganization });
     atEnd(() => citadel.close());
     return citadel;
   };
-  const [kubernetes, forges, { postgres, own }, redis, dns, registry, citadel, engine] =
+  const cluster = ready("kubernetes", startKubernetes(context, tools));
+  const images = ready("registry", startRegistry(context, tools.registry, atEnd));
+  const pipelines = async (program: string) => ({
+    kubectl: program,
+    registry: { host: registryHost(options.registry), url: (await images).url },
+    kubernetes: { name: options.kubernetesApi, url: (await cluster).part.address },
+  });
+  const [kubernetes, forge, { postgres, own }, redis, dns, registry, citadel, engine] =
     await Promise.all([
-      ready("kubernetes", startKubernetes(context, tools)),
-      forge(),
+      cluster,
+      startForge(context, {
+        organization: options.gitOrganization,
+        gitea: tools.gitea,
+        pipelines: kubectl === undefined ? undefined : () => pipelines(kubectl),
+        given: options.forge,
+        atEnd,
+      }),
       databases(),
       ready("redis", startRedis(context)),
-      ready("powerdns", startPowerDns(context, domain)),
-      ready("registry", startRegistry(context, tools.registry, atEnd)),
+      ready("powerdns", startPowerDns(context, options.domain)),
+      images,
       logs(),
       equip(cli, context),
     ]);
-  const { gitea, woodpecker } = forges;
-  for (const secret of [woodpecker.token, citadel.apiKey, citadel.agentKey]) {
-    context.secrets.add(secret);
-  }
+  for (const secret of [citadel.apiKey, citadel.agentKey]) context.secrets.add(secret);
   const env = {
-    GITEA_URL: gitea.url,
-    GITEA_TOKEN: gitea.token,
-    WOODPECKER_URL: woodpecker.url,
-    WOODPECKER_TOKEN: woodpecker.token,
+    GITEA_URL: forge.gitea.url,
+    GITEA_TOKEN: forge.gitea.token,
+    WOODPECKER_URL: forge.woodpecker.url,
+    WOODPECKER_TOKEN: forge.woodpecker.token,
     DNS_PROVIDER: "powerdns",
     POWERDNS_URL: dns.url,
     POWERDNS_API_KEY: dns.apiKey,
@@ -223,13 +260,7 @@ async function startParts(
   };
   const parts: Part[] = [
     kubernetes.part,
-    gitea.part,
-    {
-      name: "Woodpecker",
-      real: false,
-      address: woodpecker.url,
-      reach: "WOODPECKER_TOKEN, as a bearer token",
-    },
+    ...forge.parts,
     postgres.part,
     redis.part,
     dns.part,

@@ -14,6 +14,16 @@ export interface ToolFamily {
 
 const K8S_VERSION = "k8s.io/component-base/version";
 
+/** Without these variables clients cannot parse the version. */
+function kubernetesVersion(version: string): Record<string, string> {
+  const [major = "", minor = ""] = version.slice(1).split(".");
+  return {
+    [`${K8S_VERSION}.gitVersion`]: version,
+    [`${K8S_VERSION}.gitMajor`]: major,
+    [`${K8S_VERSION}.gitMinor`]: minor,
+  };
+}
+
 export const FAMILIES = {
   kubernetes: {
     name: "kubernetes",
@@ -22,15 +32,13 @@ export const FAMILIES = {
       "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
       "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     },
-    // Without these variables clients cannot parse the server's version.
-    variables: (version) => {
-      const [major = "", minor = ""] = version.slice(1).split(".");
-      return {
-        [`${K8S_VERSION}.gitVersion`]: version,
-        [`${K8S_VERSION}.gitMajor`]: major,
-        [`${K8S_VERSION}.gitMinor`]: minor,
-      };
-    },
+    variables: kubernetesVersion,
+  },
+  // A module of its own, because only pipelines need it.
+  kubectl: {
+    name: "kubectl",
+    programs: { kubectl: "k8s.io/kubernetes/cmd/kubectl" },
+    variables: kubernetesVersion,
   },
   pulumi: {
     name: "pulumi",

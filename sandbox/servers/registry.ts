@@ -13,6 +13,7 @@ import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 
 export interface RegistryServer {
+  readonly url: string;
   /** The variables with which rdev-infra uses the registry and issues its tokens. */
   readonly variables: Readonly<Record<string, string>>;
   readonly part: Part;
@@ -81,6 +82,7 @@ export async function startRegistry(
     ready: () => administrator.tags("ready"),
   });
   return {
+    url,
     variables,
     part: {
       name: "OCI registry",

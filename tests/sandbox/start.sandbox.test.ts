@@ -28,6 +28,8 @@ describe("sandbox", () => {
       domain: DOMAIN,
       gitOrganization: "orchard",
       citadelOrganization: "orchard",
+      registry: "registry.example.test",
+      kubernetesApi: "https://kubernetes.default.svc",
     });
     env = (name) => {
       const value = sandbox.env[name];
