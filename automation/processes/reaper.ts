@@ -21,6 +21,11 @@ export interface Reaper {
   spawn(command: string, args: readonly string[], options?: ReapedOptions): ChildProcess;
   /** Makes the reaper kill every process that has a variable starting with `prefix` (`NAME=value`). */
   ownProcesses(prefix: string): void;
+  /**
+   * Makes the reaper run a command after the processes have ended, for what the kernel keeps of them.
+   * It gets 20 s, and no environment.
+   */
+  ownCommand(command: string, args: readonly string[]): void;
   /** Makes the reaper remove the folder with everything in it. */
   ownFolder(path: string): void;
   /** True once `close` was called. */
@@ -70,6 +75,7 @@ export function startReaper(): Reaper {
       return child;
     },
     ownProcesses: (variable) => own({ variable }),
+    ownCommand: (command, args) => own({ command, args }),
     ownFolder: (folder) => own({ folder }),
     isClosing: () => closing !== undefined,
     close: () => (closing ??= close()),

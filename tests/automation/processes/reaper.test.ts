@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -60,6 +60,28 @@ describe("reaper", function () {
     assert.ok(hasEnded(child.pid!));
     assert.ok(!existsSync(folder));
     assert.throws(() => reaper.spawn("sleep", ["60"]), /after its reaper was closed/);
+  });
+
+  it("runs a command between the end of the processes and the removal of the folder", async () => {
+    const outside = await mkdtemp(join(tmpdir(), "rdev-reaper-"));
+    const seen = join(outside, "seen");
+    const script = `
+      const { startReaper } = await import(${JSON.stringify(REAPER)});
+      const reaper = startReaper();
+      reaper.ownFolder(${JSON.stringify(folder)});
+      const { pid } = reaper.spawn("sleep", ["60"]);
+      const look = "ls -d $0; ps -o stat= -p " + pid + " | grep -v Z";
+      reaper.ownCommand("/bin/sh", ["-c", "(" + look + ") >" + ${JSON.stringify(seen)}, ${JSON.stringify(folder)}]);
+      reaper.ownCommand("/bin/false", []);
+      console.log("ready");`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    child.kill("SIGKILL");
+    while (existsSync(folder)) await sleep(20);
+    assert.equal(await readFile(seen, "utf8"), `${folder}\n`);
+    await rm(outside, { recursive: true });
   });
 
   it("kills a process that ignores its stop signal", async () => {
