@@ -1,8 +1,12 @@
 /** Programs that are built from one Go module in `tools/`, which pins their version. */
 export interface ToolFamily {
   readonly name: string;
-  /** The Go package of each program, by name. */
+  /** The Go package of each program, by name. A package of this repository begins with `./`. */
   readonly programs: Readonly<Record<string, string>>;
+  /** The module whose version is the family's. @default the module of the first program */
+  readonly versionOf?: string;
+  /** Whether the programs are linked without C libraries, so that they run in an empty image. */
+  readonly isStatic?: boolean;
   readonly tags?: string;
   /** Variables that the linker sets. */
   readonly variables?: (version: string) => Readonly<Record<string, string>>;
@@ -14,8 +18,8 @@ export interface ToolFamily {
 
 const K8S_VERSION = "k8s.io/component-base/version";
 
-/** Without these variables clients cannot parse the version. */
-function kubernetesVersion(version: string): Record<string, string> {
+/** Without these variables clients cannot parse the version of a Kubernetes program. */
+function kubernetesVersion(version: string): Readonly<Record<string, string>> {
   const [major = "", minor = ""] = version.slice(1).split(".");
   return {
     [`${K8S_VERSION}.gitVersion`]: version,
@@ -61,4 +65,47 @@ export const FAMILIES = {
     programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },
   },
   etcd: { name: "etcd", programs: { etcd: "go.etcd.io/etcd/server/v3" } },
+} as const satisfies Record<string, ToolFamily>;
+
+const CNI_PLUGINS = "github.com/containernetworking/plugins/plugins";
+const CONTAINERD = "github.com/containerd/containerd/v2";
+
+/** What a real node needs in addition. */
+export const NODE_FAMILIES = {
+  // Not in the family `kubernetes`, so that a sandbox without a real node does not build them.
+  kubelet: {
+    name: "kubernetes-node",
+    programs: {
+      kubelet: "k8s.io/kubernetes/cmd/kubelet",
+      "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+    },
+    variables: kubernetesVersion,
+  },
+  containerd: {
+    name: "containerd",
+    programs: {
+      containerd: `${CONTAINERD}/cmd/containerd`,
+      "containerd-shim-runc-v2": `${CONTAINERD}/cmd/containerd-shim-runc-v2`,
+      ctr: `${CONTAINERD}/cmd/ctr`,
+    },
+    // The node uses overlayfs only; these snapshotters need C libraries.
+    tags: "no_btrfs no_devmapper no_zfs",
+    isStatic: true,
+    variables: (version) => ({ [`${CONTAINERD}/version.Version`]: version }),
+  },
+  cni: {
+    name: "cni",
+    programs: {
+      ptp: `${CNI_PLUGINS}/main/ptp`,
+      loopback: `${CNI_PLUGINS}/main/loopback`,
+      "host-local": `${CNI_PLUGINS}/ipam/host-local`,
+    },
+    isStatic: true,
+  },
+  pods: {
+    name: "pods",
+    programs: { coredns: "./coredns", pause: "./pause", prober: "./prober" },
+    versionOf: "github.com/coredns/coredns",
+    isStatic: true,
+  },
 } as const satisfies Record<string, ToolFamily>;

@@ -60,6 +60,8 @@ export async function plannedFamily(
   const key = createHash("sha256")
     .update(JSON.stringify([mod, sum, buildFlags(family, version), family.programs, family.assets]))
     .update(`${process.platform}/${process.arch}`)
+    .update(family.isStatic ? "static" : "")
+    .update(await ownSources(join(tools, family.name)))
     .digest("hex")
     .slice(0, 12);
   const folder = join(cache, "tools", `${family.name}-${version}-${key}`);
@@ -168,8 +170,11 @@ async function buildInto(
         ["build", ...buildFlags(family, version), "-o", join(draft, name), path],
         module,
         options,
-        // Temporary files of a killed compiler are removed with the draft.
-        { GOTMPDIR: draft },
+        {
+          // Temporary files of a killed compiler are removed with the draft.
+          GOTMPDIR: draft,
+          ...(family.isStatic && { CGO_ENABLED: "0" }),
+        },
       );
     } finally {
       clearInterval(timer);
@@ -229,13 +234,22 @@ async function goVersion(): Promise<{ major: number; minor: number } | undefined
   }
 }
 
+/** The family's Go files in this repository; empty if all its programs are in other modules. */
+async function ownSources(folder: string): Promise<string> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".go"));
+  const files = await Promise.all(
+    names.sort().map(async (name) => [name, await readFile(join(folder, name), "utf8")]),
+  );
+  return files.length > 0 ? JSON.stringify(files) : "";
+}
+
 function pinnedVersion(mod: string, family: ToolFamily): string {
-  const path = modulePath(Object.values(family.programs)[0] ?? "", mod);
+  const path = modulePath(family.versionOf ?? Object.values(family.programs)[0] ?? "", mod);
   const version = requirements(mod).get(path);
   if (!version) {
     throw new InfraError(
       "RDEV_INTERNAL",
-      `tools/${family.name}/go.mod requires no module that contains its programs`,
+      `tools/${family.name}/go.mod requires no module that its version could come from`,
     );
   }
   return version;

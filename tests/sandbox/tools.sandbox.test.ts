@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -78,6 +78,30 @@ describe("tools", () => {
     assert.equal(both[0]?.hello.program("hello"), both[1]?.hello.program("hello"));
     assert.equal(reports.filter((line) => /building/.test(line)).length, 1);
     assert.ok(reports.includes("hello: waiting for another process that builds it"));
+  });
+
+  it("builds a static program of this repository again when its code changes", async () => {
+    const own: ToolFamily = {
+      name: "hello",
+      programs: { own: "./own" },
+      versionOf: "example.test/hello",
+      isStatic: true,
+    };
+    await mkdir(join(options.tools, "hello/own"));
+    const write = (text: string) =>
+      writeFile(
+        join(options.tools, "hello/own/main.go"),
+        `package main\n\nimport _ "net"\n\nfunc main() { println("${text}") }\n`,
+      );
+    await write("first");
+    const first = await buildTools({ own }, options);
+    assert.equal(first.own.version, "v1.2.3");
+    await write("second");
+    const second = await buildTools({ own }, options);
+    assert.equal(await output(first.own.program("own")), "first");
+    assert.equal(await output(second.own.program("own")), "second");
+    // With C libraries, the package `net` would need an interpreter.
+    assert.ok(!(await readFile(second.own.program("own"))).includes("ld-linux"));
   });
 
   it("reports the compiler's output, and leaves no partial build", async () => {
