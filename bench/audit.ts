@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { MultiWriter } from "../automation/audit/log.ts";
 import { backlog } from "../automation/audit/outbox.ts";
 import { verifyChain } from "../automation/audit/verify.ts";
-import { createSecrets } from "../sandbox/context.ts";
+import { type Context, createSecrets } from "../sandbox/context.ts";
 import { reservePorts } from "../sandbox/ports.ts";
 import { startPostgres } from "../sandbox/servers/postgres.ts";
 import { startReaper } from "../automation/processes/reaper.ts";
@@ -37,7 +37,11 @@ await chmod(folder, 0o711); // PostgreSQL runs as another user than root
 const ports = await reservePorts();
 try {
   const secrets = createSecrets();
-  const postgres = await startPostgres({ folder, reaper, ports, secrets, report: () => undefined });
+  const context: Context = {
+    ...{ folder, reaper, ports, secrets, report: () => undefined },
+    forPods: (url) => Promise.resolve(url),
+  };
+  const postgres = await startPostgres(context);
   process.env["POSTGRES_ADMIN_URL"] = postgres.url;
   console.log(machine());
   await throughput(Number(values.events));

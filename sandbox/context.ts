@@ -15,6 +15,11 @@ export interface Context {
   readonly ports: Ports;
   readonly secrets: Secrets;
   readonly report: Report;
+  /**
+   * The URL under which pods reach a server of this machine. Without a real node, pods run nothing and
+   * the URL stays as it is.
+   */
+  readonly forPods: (url: string) => Promise<string>;
 }
 
 /** A part of the local platform, for display. Contains no secret. */

@@ -30,6 +30,17 @@ const NEEDS: readonly Need[] = [
   command("htpasswd", "apache2-utils"),
 ];
 
+/** Needed for a real node. */
+const NODE: readonly Need[] = [
+  command("runc"),
+  command("nft", "nftables"),
+  command("ip", "iproute2"),
+  command("unshare", "util-linux"),
+  command("nsenter", "util-linux"),
+  command("mount"),
+  command("openssl"),
+];
+
 /** Needed to compile C code. */
 const COMPILER: readonly Need[] = [
   command("gcc"),
@@ -40,12 +51,20 @@ const COMPILER: readonly Need[] = [
 const PIPELINES: readonly Need[] = [command("bwrap", "bubblewrap")];
 
 /** The needed Debian packages that are not installed. */
-export async function missingPackages({ compiler = false, pipelines = false } = {}): Promise<
-  string[]
-> {
-  const needs = [...NEEDS, ...(compiler ? COMPILER : []), ...(pipelines ? PIPELINES : [])];
+export async function missingPackages({
+  compiler = false,
+  pipelines = false,
+  node = false,
+} = {}): Promise<string[]> {
+  const needs = [
+    ...NEEDS,
+    ...(compiler ? COMPILER : []),
+    ...(pipelines ? PIPELINES : []),
+    ...(node ? NODE : []),
+  ];
   const installed = await Promise.all(needs.map((need) => need.isInstalled()));
-  return needs.filter((_, index) => !installed[index]).map(({ name }) => name);
+  const missing = needs.filter((_, index) => !installed[index]).map(({ name }) => name);
+  return [...new Set(missing)];
 }
 
 /** Whether `installPackages` can be used: as root, on Debian or a derivative. */

@@ -9,17 +9,22 @@ const program = new Command("npm run sandbox --")
   .description("Starts the local platform, which runs until Ctrl-C.")
   .option("--json", "print one JSON document to standard output when it is ready")
   .option(
+    "--real-node",
+    "run pods on a real node (needs Linux and root), instead of simulating them",
+  )
+  .option(
     "--run-pipelines",
     "run pipelines, as processes of this machine, or on the Woodpecker of WOODPECKER_URL",
   );
 
-const options = program.parse().opts<{ json?: true; runPipelines?: true }>();
+const options = program.parse().opts<{ json?: true; realNode?: true; runPipelines?: true }>();
 
 try {
   // The stand-ins keep this process running. A signal stops everything.
   const forge = options.runPipelines && givenForge();
   const sandbox = await startSandbox({
     ...(await sandboxPlatform()),
+    realNode: options.realNode ?? false,
     runPipelines: options.runPipelines ?? false,
     ...(forge && { forge }),
     onProgress: ({ part, text, elapsedMs }: Progress) =>
@@ -31,11 +36,12 @@ try {
   process.exitCode = 1;
 }
 
-function asJson({ env, parts, engine, dns, folder, workFolder, envFile }: Sandbox): string {
-  return JSON.stringify({ env, parts, engine, dns, folder, workFolder, envFile });
+function asJson({ env, parts, engine, node, dns, folder, workFolder, envFile }: Sandbox): string {
+  const link = node?.link;
+  return JSON.stringify({ env, parts, engine, link, dns, folder, workFolder, envFile });
 }
 
-function asText({ parts, engine, envFile }: Sandbox): string {
+function asText({ parts, engine, node, envFile }: Sandbox): string {
   const lines = parts.map(({ name, real, version, address, reach }) => {
     const kind = real ? `real${version ? `, ${version}` : ""}` : "stand-in";
     return `${styleText("bold", name.padEnd(13))} ${address}  (${kind})\n${" ".repeat(14)}${reach}`;
@@ -50,8 +56,13 @@ function asText({ parts, engine, envFile }: Sandbox): string {
     `  . ${envFile}`,
     "  npx rdev-infra up staging",
     "  npx rdev-infra up staging.my-app",
-    '  npm run sandbox:log -- my-app "hello"    # the pods run nothing, so send a line yourself',
+    ...(node
+      ? []
+      : [
+          '  npm run sandbox:log -- my-app "hello"    # the pods run nothing, so send a line yourself',
+        ]),
     '  npx rdev-infra logs "hello" --project my-app',
+    ...(node ? ["To look around on the node:", `  ${node.enter("sh", []).join(" ")}`] : []),
     "Ctrl-C stops everything and removes its data.",
   ].join("\n");
 }

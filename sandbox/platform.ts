@@ -28,6 +28,9 @@ const WORKLOADS = [
   { kind: "StatefulSet", name: "claudebox", image: "registry.invalid/rdev/claudebox:1" },
 ] as const;
 
+/** The images of these workloads. They exist in no registry. */
+export const PLATFORM_IMAGES: readonly string[] = WORKLOADS.map(({ image }) => image);
+
 /** Creates the namespace `rdev` and its workloads. */
 export async function applyWorkloads(config: KubeConfig): Promise<void> {
   const apps = config.makeApiClient(AppsV1Api);

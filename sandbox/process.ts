@@ -49,10 +49,10 @@ export interface ServerOptions {
 }
 
 /**
- * Starts a server and waits until it answers. If it exits or does not answer within a minute, throws
- * RDEV_SANDBOX with the last lines of its log.
+ * Starts a server, waits until it answers and returns its process id. If it exits or does not answer
+ * within a minute, throws RDEV_SANDBOX with the last lines of its log.
  */
-export async function startServer(context: Context, options: ServerOptions): Promise<void> {
+export async function startServer(context: Context, options: ServerOptions): Promise<number> {
   const { name, folder } = options;
   const logFile = join(folder, `${name}.log`);
   const log = openSync(logFile, "a", 0o600);
@@ -89,6 +89,7 @@ export async function startServer(context: Context, options: ServerOptions): Pro
   void exited.then((reason) => {
     if (!context.reaper.isClosing()) context.report(name, reason);
   });
+  return child.pid ?? 0;
 }
 
 function serverEnvironment(home: string, extra: Readonly<Record<string, string>> = {}) {

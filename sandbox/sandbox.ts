@@ -6,20 +6,27 @@ import { problems } from "../core/errors.ts";
 import { registryHost } from "../core/registry.ts";
 import { startCitadel } from "./citadel/server.ts";
 import { type Context, createSecrets, type Part, type Report } from "./context.ts";
+import {
+  type ClusterTools,
+  prepareCluster,
+  type PreparedCluster,
+  type SandboxNode,
+} from "./cluster.ts";
 import { canInstall, installPackages, missingPackages } from "./debian.ts";
 import { type Cli, type Engine, equip, findCli, installCli } from "./engine.ts";
 import { pulumiEnvironment, writeEnvironmentFile } from "./environment.ts";
 import { type GivenForge, startForge } from "./forge.ts";
 import { reservePorts } from "./ports.ts";
 import { findCommand } from "./process.ts";
-import { startKubernetes } from "./servers/kubernetes.ts";
 import { startPostgres } from "./servers/postgres.ts";
 import { startPowerDns } from "./servers/powerdns.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startRegistry } from "./servers/registry.ts";
 import { createStoreDatabase } from "./store-database.ts";
-import { FAMILIES, type ToolFamily } from "./tool-families.ts";
+import { missingForNode } from "./node/preflight.ts";
+import { FAMILIES, NODE_FAMILIES, type ToolFamily } from "./tool-families.ts";
 import {
+  type BuildOptions,
   type BuiltFamily,
   buildTools,
   missingForBuild,
@@ -29,7 +36,7 @@ import {
 import { startReaper, type Reaper } from "../automation/processes/reaper.ts";
 import { makeWorkFolder } from "../automation/engine/folders.ts";
 
-const { pulumi: PULUMI, kubectl: KUBECTL, ...SERVERS } = FAMILIES;
+const { pulumi: PULUMI, kubectl: KUBECTL, kwok: KWOK, ...SERVERS } = FAMILIES;
 
 export interface SandboxOptions {
   /** The DNS zone of the projects, such as `staging.example.test`. */
@@ -38,8 +45,12 @@ export interface SandboxOptions {
   readonly gitOrganization: string;
   /** The Citadel organization of the environments. */
   readonly citadelOrganization: string;
-  /** The registry in the names of the projects' images. */
+  /** The registry in the names of the projects' images. On a real node, the sandbox's is used for it. */
   readonly registry: string;
+  /**
+   * Whether pods run, on a real node, which needs Linux and root. @default false: pods are simulated
+   */
+  readonly realNode?: boolean;
   /** The Kubernetes API's address as seen from a pipeline. */
   readonly kubernetesApi: string;
   /**
@@ -68,6 +79,8 @@ export interface Sandbox {
   readonly env: Readonly<Record<string, string>>;
   readonly parts: readonly Part[];
   readonly engine: Engine;
+  /** Only with a real node. */
+  readonly node?: SandboxNode;
   /** `host:port` of the DNS server. */
   readonly dns: string;
   /** The data folder. It is removed, and all servers are stopped, when this process ends. */
@@ -117,9 +130,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     if (process.getuid?.() === 0) await chmod(folder, 0o711);
     const ports = await reservePorts();
     atEnd(() => ports.release());
-    const context: Context = { folder, reaper, ports, secrets: createSecrets(), report };
+    const base: Context = {
+      ...{ folder, reaper, ports, secrets: createSecrets(), report },
+      forPods: (url) => Promise.resolve(url),
+    };
+    const cluster = await prepareCluster(base, programs.clusterTools);
+    atEnd(() => cluster.close());
+    const context: Context = { ...base, forPods: cluster.forPods };
     const workFolder = await makeWorkFolder(join(folder, "work"));
-    const { env, ...rest } = await startParts(context, options, cli, programs, atEnd);
+    const given = { cli, ...programs, cluster, atEnd };
+    const { env, ...rest } = await startParts(context, options, given);
     const envFile = await writeEnvironmentFile(folder, env, workFolder);
     report("sandbox", "ready");
     return { env, ...rest, folder, workFolder, envFile, stop };
@@ -133,6 +153,7 @@ type Closer = () => Promise<void> | void;
 
 interface Programs {
   readonly tools: Record<keyof typeof SERVERS, BuiltFamily>;
+  readonly clusterTools: ClusterTools;
   /** The path of `kubectl`, if pipelines run. */
   readonly kubectl: string | undefined;
 }
@@ -143,25 +164,30 @@ async function prepare(
   report: Report,
   reaper: Reaper,
 ): Promise<Programs & { cli: Cli }> {
+  const { realNode = false } = options;
   const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
   const pipelines = options.runPipelines === true && options.forge === undefined;
-  const { built } = await plannedFamily(KUBECTL);
-  const kubectl = pipelines
-    ? ((await findCommand("kubectl")) ?? built.program("kubectl"))
-    : undefined;
-  const families: Record<keyof typeof SERVERS, ToolFamily> = {
+  const plannedKubectl = (await plannedFamily(KUBECTL)).built.program("kubectl");
+  const kubectl = pipelines ? ((await findCommand("kubectl")) ?? plannedKubectl) : undefined;
+  const servers: Record<keyof typeof SERVERS, ToolFamily> = {
     ...SERVERS,
     ...(cli ? {} : { pulumi: PULUMI }),
-    ...(kubectl === built.program("kubectl") ? { kubectl: KUBECTL } : {}),
+    ...(kubectl === plannedKubectl ? { kubectl: KUBECTL } : {}),
   };
-  const [packages, missing, mayInstall] = await Promise.all([
-    missingPackages({ compiler: await needsCompiler(Object.values(families)), pipelines }),
-    missingForBuild(Object.values(families)),
+  const families = [
+    ...Object.values(servers),
+    ...(realNode ? Object.values(NODE_FAMILIES) : [KWOK]),
+  ];
+  const [packages, missing, missingInMachine, mayInstall] = await Promise.all([
+    missingPackages({ compiler: await needsCompiler(families), pipelines, node: realNode }),
+    missingForBuild(families),
+    realNode ? missingForNode() : [],
     canInstall(),
   ]);
   if (pipelines && missing.length === 0 && !(await findCommand("go"))) {
     missing.push("Go (https://go.dev/dl), to run pipelines: there is no `go` in PATH");
   }
+  missing.push(...missingInMachine);
   if (packages.length > 0 && !mayInstall) {
     missing.unshift(
       `${packages.join(", ")} (installed automatically for root on Debian; ` +
@@ -171,13 +197,20 @@ async function prepare(
   if (missing.length > 0) {
     throw problems("RDEV_PREREQUISITE", "The sandbox needs what this machine lacks:", missing);
   }
-  const [tools] = await Promise.all([
-    buildTools(families, { report, spawn: (...args) => reaper.spawn(...args) }),
+  const build = async () => {
+    const buildOptions: BuildOptions = { report, spawn: (...args) => reaper.spawn(...args) };
+    const clusterTools: ClusterTools = realNode
+      ? { node: await buildTools(NODE_FAMILIES, buildOptions) }
+      : await buildTools({ kwok: KWOK }, buildOptions);
+    return { clusterTools, tools: await buildTools(servers, buildOptions) };
+  };
+  const [built] = await Promise.all([
+    build(),
     packages.length > 0 && installPackages(packages, report),
   ]);
   const found = cli ?? (await builtCli());
   if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
-  return { cli: found, tools, kubectl };
+  return { cli: found, ...built, kubectl };
 }
 
 async function builtCli(): Promise<Cli | undefined> {
@@ -190,39 +223,44 @@ async function builtCli(): Promise<Cli | undefined> {
   };
 }
 
+interface Given extends Omit<Programs, "clusterTools"> {
+  readonly cli: Cli;
+  readonly cluster: PreparedCluster;
+  readonly atEnd: (close: Closer) => void;
+}
+
 async function startParts(
   context: Context,
   options: SandboxOptions,
-  cli: Cli,
-  { tools, kubectl }: Programs,
-  atEnd: (close: Closer) => void,
-): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "dns">> {
+  { cli, tools, kubectl, cluster, atEnd }: Given,
+): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "node" | "dns">> {
   const ready = async <T>(name: string, part: Promise<T>): Promise<T> => {
-    const started = await part;
+    const server = await part;
     context.report(name, "ready");
-    return started;
+    return server;
   };
   const databases = async () => {
     const postgres = await ready("postgres", startPostgres(context));
-    const own = await createStoreDatabase(postgres.url, "rdev_infra", () => context.secrets.make());
+    const url = await context.forPods(postgres.url);
+    const own = await createStoreDatabase(url, "rdev_infra", () => context.secrets.make());
     await migrate(own);
-    return { postgres, own };
+    return { postgres: { ...postgres, url }, own };
   };
   const logs = async () => {
     const citadel = await startCitadel({ organization: options.citadelOrganization });
     atEnd(() => citadel.close());
     return citadel;
   };
-  const cluster = ready("kubernetes", startKubernetes(context, tools));
+  const started = ready("kubernetes", cluster.start(context, tools));
   const images = ready("registry", startRegistry(context, tools.registry, atEnd));
   const pipelines = async (program: string) => ({
     kubectl: program,
     registry: { host: registryHost(options.registry), url: (await images).url },
-    kubernetes: { name: options.kubernetesApi, url: (await cluster).part.address },
+    kubernetes: { name: options.kubernetesApi, url: (await started).part.address },
   });
   const [kubernetes, forge, { postgres, own }, redis, dns, registry, citadel, engine] =
     await Promise.all([
-      cluster,
+      started,
       startForge(context, {
         organization: options.gitOrganization,
         gitea: tools.gitea,
@@ -237,6 +275,8 @@ async function startParts(
       logs(),
       equip(cli, context),
     ]);
+  const { node } = kubernetes;
+  await node?.useRegistry(registryHost(options.registry), await context.forPods(registry.url));
   for (const secret of [citadel.apiKey, citadel.agentKey]) context.secrets.add(secret);
   const env = {
     GITEA_URL: forge.gitea.url,
@@ -250,10 +290,10 @@ async function startParts(
     POSTGRES_ADMIN_URL: postgres.url,
     DATABASE_URL: own.url,
     DATABASE_OWNER_URL: own.ownerUrl,
-    REDIS_ADMIN_URL: redis.url,
+    REDIS_ADMIN_URL: await context.forPods(redis.url),
     KUBECONFIG: kubernetes.kubeconfig,
     CITADEL_ENABLED: "true",
-    CITADEL_URL: citadel.url,
+    CITADEL_URL: await context.forPods(citadel.url),
     CITADEL_API_KEY: citadel.apiKey,
     CITADEL_AGENT_KEY: citadel.agentKey,
     ...(await pulumiEnvironment(context, engine)),
@@ -272,5 +312,5 @@ async function startParts(
       reach: "CITADEL_API_KEY may do everything, CITADEL_AGENT_KEY may only send logs",
     },
   ];
-  return { env, parts, engine, dns: dns.address };
+  return { env, parts, engine, ...(node && { node }), dns: dns.address };
 }

@@ -56,7 +56,8 @@ export async function startRegistry(
   const jwks = join(folder, "jwks.json");
   await writeFile(jwks, JSON.stringify({ keys: [(await readSigningKey(tokens)).jwk] }));
   const config = join(folder, "config.json");
-  const realm = `${server.url}/v1/registry/token`;
+  // A node that pulls an image asks there for a token.
+  const realm = `${await context.forPods(server.url)}/v1/registry/token`;
   // YAML is a superset of JSON.
   const settings = {
     version: "0.1",

@@ -17,6 +17,7 @@ describe("server processes", () => {
       ports: await reservePorts(),
       secrets: createSecrets(),
       report: (part, text) => reports.push(`${part}: ${text}`),
+      forPods: (url) => Promise.resolve(url),
     };
     context.reaper.ownFolder(context.folder);
   });

@@ -398,6 +398,25 @@ describe("npm run sandbox", () => {
     assert.match(stderr, /- Go 1\.21 or later .*there is no `go` in PATH/);
   });
 
+  it("names in the same error why a machine cannot run a real node", async () => {
+    const bare = await mkdtemp(join(tmpdir(), "rdev-bare-"));
+    const { exitCode, stderr } = await execa(process.execPath, [MAIN, "--real-node", "--json"], {
+      // The node has a /run of its own, so the sandbox's files cannot be there.
+      env: { PATH: bare, XDG_CACHE_HOME: bare, TMPDIR: "/run" },
+      reject: false,
+    });
+    await rm(bare, { recursive: true });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^RDEV_PREREQUISITE: The sandbox needs what this machine lacks:$/m);
+    assert.match(stderr, /- .*to build .*kubernetes-node, containerd, cni, pods: there is no `go`/);
+    assert.match(
+      stderr,
+      /- the folder for temporary files \(TMPDIR\) outside \/run, .* is \/run$/m,
+    );
+    const isRoot = process.getuid?.() === 0;
+    assert.equal(/- root, because/.test(stderr), !isRoot, stderr);
+  });
+
   it("stops the other parts when one fails, and names it", async () => {
     const bin = await mkdtemp(join(tmpdir(), "rdev-broken-"));
     const temporary = await mkdtemp(join(tmpdir(), "rdev-failed-"));

@@ -1,0 +1,52 @@
+import type { Context } from "./context.ts";
+import { type Box, startBox } from "./node/box.ts";
+import { createForwarder } from "./node/forwarder.ts";
+import { type RealNode, startRealNode } from "./node/node.ts";
+import { type KubernetesServer, startKubernetes } from "./servers/kubernetes.ts";
+import type { NODE_FAMILIES } from "./tool-families.ts";
+import type { BuiltFamily } from "./tools.ts";
+
+/** The programs for one kind of cluster: with simulated nodes, or with a real one. */
+export type ClusterTools =
+  | { readonly kwok: BuiltFamily }
+  | { readonly node: Record<keyof typeof NODE_FAMILIES, BuiltFamily> };
+
+/** The node on which the sandbox's pods run. */
+export type SandboxNode = Pick<RealNode, "importImages" | "useRegistry"> &
+  Pick<Box, "link" | "enter">;
+
+/** A cluster whose network is there, so that the other servers know how its pods reach them. */
+export interface PreparedCluster {
+  readonly forPods: Context["forPods"];
+  start(
+    context: Context,
+    tools: Record<"kubernetes" | "etcd", BuiltFamily>,
+  ): Promise<KubernetesServer & { readonly node?: SandboxNode }>;
+  close(): void;
+}
+
+/** Makes the network of a cluster: for a real node its box and forwarders, else nothing. */
+export async function prepareCluster(
+  context: Context,
+  tools: ClusterTools,
+): Promise<PreparedCluster> {
+  if ("kwok" in tools) {
+    return {
+      forPods: context.forPods,
+      start: (complete, servers) => startKubernetes(complete, { ...servers, ...tools }),
+      close: () => undefined,
+    };
+  }
+  const box = await startBox(context);
+  const { link, enter } = box;
+  const forwarder = createForwarder(link.host);
+  return {
+    forPods: (url) => forwarder.forward(url),
+    start: async (complete, servers) => {
+      const started = await startRealNode(complete, box, { ...servers, ...tools.node });
+      const { importImages, useRegistry } = started;
+      return { ...started, node: { importImages, useRegistry, link, enter } };
+    },
+    close: () => forwarder.close(),
+  };
+}
