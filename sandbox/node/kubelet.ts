@@ -74,9 +74,6 @@ export async function startKubelet(
       "imagefs.available": "0%",
     },
     imageGCHighThresholdPercent: 100,
-    // A pod is Ready, and a deleted one gone, soon after it happened.
-    syncFrequency: "10s",
-    nodeStatusUpdateFrequency: "5s",
   };
   await writeFile(config, JSON.stringify(settings, null, 2));
   const core = admin.makeApiClient(CoreV1Api);
