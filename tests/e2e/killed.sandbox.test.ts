@@ -8,7 +8,7 @@ import { killEngine, type Killed } from "../support/kill-engine.ts";
 import { proveAlone } from "../support/proofs.ts";
 import { seeded } from "../support/random.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
-import { ownerOfStack } from "../../automation/engine/state.ts";
+import { ownerOfStack, StackState } from "../../automation/engine/state.ts";
 
 /** `npm run test:kills` uses 50. At each point, an up and a destroy are killed. */
 const POINTS = Number(process.env["KILL_POINTS"] ?? 3);
@@ -46,9 +46,7 @@ describe("an operation whose engine is killed", function () {
       ["citadel:Environment", "tenant", /^citadel: tenant/],
       ["woodpecker:Repository", "ci", /^woodpecker: repository/],
     ] as const) {
-      const one = await project();
-      await killedAt(one, type);
-      await breakLock(one);
+      const one = await killedWhileCreating(type);
       // The plugin may or may not have sent its request, and the server may still be processing it. If
       // making the object by hand fails for that reason, the object must appear soon.
       const isMade = async () => (await one.onServers()).some((what) => isThere.test(what));
@@ -64,6 +62,21 @@ describe("an operation whose engine is killed", function () {
       assert.deepEqual(await one.onServers(), [], type);
     }
   });
+
+  /**
+   * A project whose up was killed while the creation was on record. The engine reports that it starts
+   * one before it writes that to the state, and sends the request only afterwards.
+   */
+  async function killedWhileCreating(type: string): Promise<Project> {
+    for (;;) {
+      const one = await project();
+      await killedAt(one, type);
+      await breakLock(one);
+      const state = await StackState.find(one.stack, one.workDir);
+      if (state?.halfCreated.some((resource) => resource.type.endsWith(type))) return one;
+      if (state) succeeded(await one.destroy());
+    }
+  }
 
   describe(`at ${POINTS} random points of up and of destroy (KILL_SEED=${SEED})`, () => {
     const random = seeded(SEED);
