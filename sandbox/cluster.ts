@@ -12,8 +12,13 @@ export type ClusterTools =
   | { readonly node: Record<keyof typeof NODE_FAMILIES, BuiltFamily> };
 
 /** The node on which the sandbox's pods run. */
-export type SandboxNode = Pick<RealNode, "importImages" | "useRegistry"> &
-  Pick<Box, "link" | "enter">;
+export interface SandboxNode
+  extends
+    Pick<RealNode, "importImages" | "useRegistry" | "containersOf">,
+    Pick<Box, "link" | "enter"> {
+  /** The programs of the node's own images. */
+  readonly programs: BuiltFamily;
+}
 
 /** A cluster whose network is there, so that the other servers know how its pods reach them. */
 export interface PreparedCluster {
@@ -44,8 +49,10 @@ export async function prepareCluster(
     forPods: (url) => forwarder.forward(url),
     start: async (complete, servers) => {
       const started = await startRealNode(complete, box, { ...servers, ...tools.node });
-      const { importImages, useRegistry } = started;
-      return { ...started, node: { importImages, useRegistry, link, enter } };
+      const { importImages, useRegistry, containersOf } = started;
+      const programs = tools.node.pods;
+      const node = { importImages, useRegistry, containersOf, link, enter, programs };
+      return { ...started, node };
     },
     close: () => forwarder.close(),
   };

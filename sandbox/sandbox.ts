@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate } from "../automation/store/migrate.ts";
 import { problems } from "../core/errors.ts";
+import { connection } from "../core/connections.ts";
 import { registryHost } from "../core/registry.ts";
 import { startCitadel } from "./citadel/server.ts";
 import { type Context, createSecrets, type Part, type Report } from "./context.ts";
@@ -23,6 +24,7 @@ import { startPowerDns } from "./servers/powerdns.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startRegistry } from "./servers/registry.ts";
 import { createStoreDatabase } from "./store-database.ts";
+import { providePlatformImages } from "./node/platform-images.ts";
 import { missingForNode } from "./node/preflight.ts";
 import { FAMILIES, NODE_FAMILIES, type ToolFamily } from "./tool-families.ts";
 import {
@@ -47,6 +49,8 @@ export interface SandboxOptions {
   readonly citadelOrganization: string;
   /** The registry in the names of the projects' images. On a real node, the sandbox's is used for it. */
   readonly registry: string;
+  /** The log agent's image. On a real node, it is pulled or packed under this name. */
+  readonly agentImage: string;
   /**
    * Whether pods run, on a real node, which needs Linux and root. @default false: pods are simulated
    */
@@ -81,6 +85,8 @@ export interface Sandbox {
   readonly engine: Engine;
   /** Only with a real node. */
   readonly node?: SandboxNode;
+  /** Whether the log agent sends lines. False without a real node, and with a stand-in for Fluent Bit. */
+  readonly sendsLogs: boolean;
   /** `host:port` of the DNS server. */
   readonly dns: string;
   /** The data folder. It is removed, and all servers are stopped, when this process ends. */
@@ -184,8 +190,8 @@ async function prepare(
     realNode ? missingForNode() : [],
     canInstall(),
   ]);
-  if (pipelines && missing.length === 0 && !(await findCommand("go"))) {
-    missing.push("Go (https://go.dev/dl), to run pipelines: there is no `go` in PATH");
+  if ((pipelines || realNode) && missing.length === 0 && !(await findCommand("go"))) {
+    missing.push("Go (https://go.dev/dl), to build images: there is no `go` in PATH");
   }
   missing.push(...missingInMachine);
   if (packages.length > 0 && !mayInstall) {
@@ -233,7 +239,7 @@ async function startParts(
   context: Context,
   options: SandboxOptions,
   { cli, tools, kubectl, cluster, atEnd }: Given,
-): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "node" | "dns">> {
+): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "node" | "sendsLogs" | "dns">> {
   const ready = async <T>(name: string, part: Promise<T>): Promise<T> => {
     const server = await part;
     context.report(name, "ready");
@@ -258,7 +264,15 @@ async function startParts(
     registry: { host: registryHost(options.registry), url: (await images).url },
     kubernetes: { name: options.kubernetesApi, url: (await started).part.address },
   });
-  const [kubernetes, forge, { postgres, own }, redis, dns, registry, citadel, engine] =
+  const agentOnNode = async () => {
+    const [{ node }, { url, variables }] = await Promise.all([started, images]);
+    if (!node) return undefined;
+    const { registry, agentImage } = options;
+    await node.useRegistry(registryHost(registry), await context.forPods(url));
+    const server = { url, ...connection("registryTokens", variables).admin };
+    return providePlatformImages(context, node, { registry, server, agentImage });
+  };
+  const [kubernetes, forge, { postgres, own }, redis, dns, registry, citadel, engine, agent] =
     await Promise.all([
       started,
       startForge(context, {
@@ -274,9 +288,9 @@ async function startParts(
       images,
       logs(),
       equip(cli, context),
+      agentOnNode(),
     ]);
   const { node } = kubernetes;
-  await node?.useRegistry(registryHost(options.registry), await context.forPods(registry.url));
   for (const secret of [citadel.apiKey, citadel.agentKey]) context.secrets.add(secret);
   const env = {
     GITEA_URL: forge.gitea.url,
@@ -300,6 +314,7 @@ async function startParts(
   };
   const parts: Part[] = [
     kubernetes.part,
+    ...(agent ? [agent] : []),
     ...forge.parts,
     postgres.part,
     redis.part,
@@ -312,5 +327,6 @@ async function startParts(
       reach: "CITADEL_API_KEY may do everything, CITADEL_AGENT_KEY may only send logs",
     },
   ];
-  return { env, parts, engine, ...(node && { node }), dns: dns.address };
+  const sendsLogs = agent?.real ?? false;
+  return { env, parts, engine, ...(node && { node }), sendsLogs, dns: dns.address };
 }

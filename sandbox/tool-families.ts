@@ -104,7 +104,12 @@ export const NODE_FAMILIES = {
   },
   pods: {
     name: "pods",
-    programs: { coredns: "./coredns", pause: "./pause", prober: "./prober" },
+    programs: {
+      coredns: "./coredns",
+      pause: "./pause",
+      prober: "./prober",
+      "agent-stand-in": "./agent-stand-in",
+    },
     versionOf: "github.com/coredns/coredns",
     isStatic: true,
   },

@@ -16,6 +16,8 @@ export interface Containerd {
    * part of images' names before the first slash.
    */
   readonly useRegistry: (host: string, url: string) => Promise<void>;
+  /** The ids of the containers of a namespace's pods, ended ones included. */
+  readonly containersOf: (namespace: string) => Promise<string[]>;
 }
 
 /** Starts containerd in the box, with runc and a network for pods. */
@@ -62,6 +64,11 @@ export async function startContainerd(
         join(hosts, host, "hosts.toml"),
         `server = ${JSON.stringify(url)}\n[host.${JSON.stringify(url)}]\n${capabilities}\n`,
       );
+    },
+    async containersOf(namespace) {
+      const filter = `labels."io.kubernetes.pod.namespace"==${namespace}`;
+      const ids = await ctr("--namespace", "k8s.io", "containers", "list", "--quiet", filter);
+      return ids.split("\n").filter((id) => id !== "");
     },
   };
 }

@@ -29,6 +29,7 @@ describe("sandbox", () => {
       gitOrganization: "orchard",
       citadelOrganization: "orchard",
       registry: "registry.example.test",
+      agentImage: "registry.example.test/agent:1",
       kubernetesApi: "https://kubernetes.default.svc",
     });
     env = (name) => {
