@@ -7,7 +7,7 @@ import { note } from "./screen.ts";
 const POLL_MS = 200;
 const OVER = ["success", "failure", "killed", "canceled", "error", "declined", "blocked"];
 
-/** As in Woodpecker's API: times in seconds since 1970. */
+/** Times are in seconds since 1970, as in Woodpecker's API. */
 const stepSchema = z.object({
   id: z.number(),
   name: z.string(),

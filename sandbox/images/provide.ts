@@ -7,7 +7,7 @@ import { pullImage } from "./pull.ts";
 
 /** An image that pods name. */
 export interface WantedImage {
-  /** As in a pod: `fluent/fluent-bit:5.1.1`. */
+  /** The name that a pod gives: `fluent/fluent-bit:5.1.1`. */
   readonly name: string;
   /** Packs it from local parts. Undefined if the machine lacks one of them. */
   readonly pack: (blobs: Blobs) => Promise<Image | undefined>;

@@ -7,7 +7,7 @@ import { startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 import { startEtcd } from "./etcd.ts";
 
-/** Who may call the API server. Each account has a token and a kubeconfig. */
+/** The accounts that may call the API server. Each account has a token and a kubeconfig. */
 interface Account {
   /** @default the account's name */
   readonly user?: string;
@@ -182,7 +182,7 @@ async function startControllerManager(
       `--kubeconfig=${kubeconfig("controller-manager")}`,
       `--service-account-private-key-file=${signingKey}`,
       `--root-ca-file=${certificate}`,
-      // As in production, each controller has its own service account.
+      // Each controller has its own service account, as in production.
       "--use-service-account-credentials=true",
       "--leader-elect=false",
       "--secure-port=0",

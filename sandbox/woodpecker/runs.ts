@@ -21,7 +21,7 @@ interface Run {
   readonly pipeline: Pipeline;
   readonly workflow: PipelineWorkflow;
   readonly plan: Workflow;
-  /** Who activated the repository. */
+  /** The user who activated the repository. */
   readonly owner: User;
   readonly mask: (line: string) => string;
   /** Aborted by a cancel and by the timeout. */

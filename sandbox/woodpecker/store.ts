@@ -89,7 +89,7 @@ export interface PipelineWorkflow {
   readonly children: readonly PipelineStep[];
 }
 
-/** Who cancelled a pipeline. */
+/** The user, newer pipeline or step that cancelled a pipeline. */
 export type CancelInfo =
   | { readonly canceled_by_user: string }
   | { readonly superseded_by: number }
