@@ -4,6 +4,7 @@ import type { DataService, Egress } from "../core/egress.ts";
 import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { Account } from "../core/registry.ts";
+import type { TlsSettings } from "../core/settings.ts";
 import type { Sizes } from "../core/sizes.ts";
 import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
@@ -28,6 +29,9 @@ const TERMINATION_GRACE = 30;
 /** With "true", Pulumi's Kubernetes plugin does not wait until the object is ready. */
 const SKIP_AWAIT = "pulumi.com/skipAwait";
 
+/** cert-manager issues a certificate for an Ingress with this annotation: https://cert-manager.io/docs/usage/ingress. */
+const CLUSTER_ISSUER = "cert-manager.io/cluster-issuer";
+
 /** The user of the container. The image does not need to define it. */
 const NOBODY = 65_532;
 
@@ -43,6 +47,8 @@ export interface DeploymentArgs {
   readonly ingressClass: string;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
+  /** Where the host's certificate comes from. By default the ingress controller serves its own. */
+  readonly tls?: TlsSettings;
   readonly egress: Egress;
   /** The project's environment in Citadel, for the pods' label. Undefined without Citadel. */
   readonly environment?: pulumi.Input<string>;
@@ -65,7 +71,9 @@ export class Deployment extends pulumi.ComponentResource {
 
   constructor(name: string, args: DeploymentArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:Deployment", name, {}, options);
-    const { slug } = args;
+    const { slug, tls = {} } = args;
+    // cert-manager creates the Secret under the name that the Ingress gives it.
+    const tlsSecret = tls.clusterIssuer === undefined ? tls.secret : `${slug}-tls`;
 
     const dataServices = Object.values(args.secrets).map(serviceOf);
     const space = new ProjectNamespace(name, { ...args, dataServices }, { parent: this });
@@ -160,10 +168,16 @@ export class Deployment extends pulumi.ComponentResource {
       name,
       {
         // The ingress controller sets the address. A project must not wait for that.
-        metadata: { ...metadata, annotations: { [SKIP_AWAIT]: "true" } },
+        metadata: {
+          ...metadata,
+          annotations: {
+            [SKIP_AWAIT]: "true",
+            ...(tls.clusterIssuer !== undefined && { [CLUSTER_ISSUER]: tls.clusterIssuer }),
+          },
+        },
         spec: {
           ingressClassName: args.ingressClass,
-          tls: [{ hosts: [args.host] }],
+          tls: [{ hosts: [args.host], ...(tlsSecret !== undefined && { secretName: tlsSecret }) }],
           rules: [
             {
               host: args.host,

@@ -65,6 +65,28 @@ const workload = z.strictObject({
 
 const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");
 
+/** The name of a Secret or a ClusterIssuer. Kubernetes permits DNS names of one or more labels. */
+const objectName = z
+  .string()
+  .max(253, "is longer than 253 characters")
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    "is not a name of a Kubernetes object",
+  );
+
+/** Where the certificates of projects' host names come from. */
+const tls = z
+  .strictObject({
+    /** The ClusterIssuer of cert-manager that issues a certificate for each project. */
+    clusterIssuer: objectName.optional(),
+    /** The Secret with a wildcard certificate. Each project's namespace needs a copy of it. */
+    secret: objectName.optional(),
+  })
+  .refine(({ clusterIssuer, secret }) => (clusterIssuer === undefined) !== (secret === undefined), {
+    error: "must name either a clusterIssuer or a secret",
+    when: () => true,
+  });
+
 /** How the log agent runs on each node. */
 const agent = z
   .strictObject({
@@ -122,6 +144,8 @@ const platformSettings = z.strictObject({
   ingressClass: z.string().min(1).default("traefik"),
   /** The ingress controller's namespace. Only it may connect to a project's pods from outside. */
   ingressNamespace: z.string().min(1).default("kube-system"),
+  /** Default: the ingress controller serves its default certificate. */
+  tls: tls.optional(),
   /** Seconds. */
   dnsTtl: z.int().min(60).max(86_400).default(300),
   /** The Kubernetes API's address as seen from a pipeline. */
@@ -172,6 +196,7 @@ const platformSettings = z.strictObject({
 
 export type PlatformSettings = z.output<typeof platformSettings>;
 export type PolicyActions = z.output<typeof policyActions>;
+export type TlsSettings = z.output<typeof tls>;
 export type AgentSettings = z.output<typeof agent>;
 export type DatabaseAddress = z.output<typeof databaseAddress>;
 export type CacheAddress = z.output<typeof cacheAddress>;

@@ -99,6 +99,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     sizes,
     ingressClass: settings.ingressClass,
     ingressNamespace: settings.ingressNamespace,
+    ...(settings.tls && { tls: settings.tls }),
     egress: settings.egress,
     environment: environment.tenantId,
     pull: accounts.pull && { host: registryHost(settings.registry), account: accounts.pull },

@@ -1,46 +1,29 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pg from "pg";
 import type { UpOptions } from "../../automation/engine/options.ts";
 import { destroy, up } from "../../automation/engine/stack.ts";
-import { makeWorkFolder } from "../../automation/engine/folders.ts";
 import { PLATFORM as STAGING } from "../../sandbox/platform.ts";
 import { applicationEnvironment, json } from "../../sandbox/proofs/project.ts";
 import { provider as environmentProvider } from "../../providers/citadel/environment.ts";
 import { fails } from "../support/errors.ts";
+import { ownPlatform } from "../support/own-platform.ts";
 import { previewPlatform, type Project, projects, succeeded, unchanged } from "../support/stage.ts";
-import { variable, withVariables } from "../support/variables.ts";
+import { variable } from "../support/variables.ts";
 
 const PROD = "prod";
 
 describe("another platform on the same servers with its own backend", function () {
   this.timeout(600_000);
   const newProject = projects();
-  let folder: string;
-  let workDir: string;
+  let prod: Awaited<ReturnType<typeof ownPlatform>>;
 
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "rdev-prod-"));
-    workDir = await makeWorkFolder(join(folder, "work"));
-    await mkdir(join(folder, "state"));
-    await copyFile(join(workDir, `Pulumi.${STAGING}.yaml`), join(workDir, `Pulumi.${PROD}.yaml`));
-  });
-  after(() => rm(folder, { recursive: true, force: true }));
+  before(async () => void (prod = await ownPlatform(PROD)));
+  after(() => prod.remove());
 
-  /** Runs with the same servers and credentials, but without staging's state. */
-  const asProd = <T>(work: () => Promise<T>, more: Record<string, string | undefined> = {}) =>
-    withVariables(
-      {
-        PULUMI_BACKEND_URL: `file://${join(folder, "state")}?metadata=skip`,
-        DATABASE_URL: undefined,
-        ...more,
-      },
-      work,
-    );
-  const prodUp = (stack: string, options: UpOptions = {}) => up(stack, { workDir, ...options });
-  const prodDestroy = (stack: string) => destroy(stack, { workDir, remove: true });
+  const asProd: typeof prod.as = (work, more) => prod.as(work, more);
+  const prodUp = (stack: string, options: UpOptions = {}) =>
+    up(stack, { workDir: prod.workDir, ...options });
+  const prodDestroy = (stack: string) => destroy(stack, { workDir: prod.workDir, remove: true });
   // Log collection belongs to staging. The second test shows that another platform is refused it.
   const off = { CITADEL_ENABLED: "false" };
 

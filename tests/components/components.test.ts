@@ -17,7 +17,7 @@ import { AgentNetwork } from "../../components/agent-network.ts";
 import { EnvironmentPolicy } from "../../components/policies/environment-policy.ts";
 import { ProjectPolicy } from "../../components/policies/project-policy.ts";
 import { egressRules } from "../../core/egress.ts";
-import { parsePlatformConfig } from "../../core/settings.ts";
+import { parsePlatformConfig, type TlsSettings } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
 import { record, type Recording, TENANT, valueOf } from "../support/mocks.ts";
 import { PLATFORM } from "../support/platform.ts";
@@ -363,6 +363,43 @@ describe("Deployment", () => {
     assert.ok("citadel.io/service" in labels);
     const namespace = one("kubernetes:Namespace").inputs["labels"] as Record<string, string>;
     assert.equal(namespace["citadel.io/environment"], "");
+  });
+
+  it("gives its Ingress the certificate that the platform's settings name", async () => {
+    const ingress = async (tls: TlsSettings | undefined) => {
+      const { one } = await record(
+        () =>
+          new Deployment("my-app", {
+            slug: "my-app",
+            owner,
+            host: "my-app.example.test",
+            placeholderImage: "p",
+            sizes,
+            ingressClass: "traefik",
+            ingressNamespace: "kube-system",
+            ...(tls && { tls }),
+            egress,
+            pull: undefined,
+            secrets: {},
+          }),
+      );
+      const { metadata, spec } = one("kubernetes:networking.k8s.io/v1:Ingress").inputs as {
+        metadata: { annotations: Record<string, string> };
+        spec: { tls: unknown };
+      };
+      return { issuer: metadata.annotations["cert-manager.io/cluster-issuer"], tls: spec.tls };
+    };
+    const hosts = ["my-app.example.test"];
+    // As in older versions: the ingress controller's default certificate.
+    assert.deepEqual(await ingress(undefined), { issuer: undefined, tls: [{ hosts }] });
+    assert.deepEqual(await ingress({ clusterIssuer: "letsencrypt" }), {
+      issuer: "letsencrypt",
+      tls: [{ hosts, secretName: "my-app-tls" }],
+    });
+    assert.deepEqual(await ingress({ secret: "wildcard" }), {
+      issuer: undefined,
+      tls: [{ hosts, secretName: "wildcard" }],
+    });
   });
 
   it("satisfies Pod Security restricted and has limits", async () => {

@@ -113,6 +113,31 @@ describe("settings", () => {
     assert.deepEqual(cacheAddress, { host: "2001:db8::1", port: 6380, tls: true });
   });
 
+  it("accept one source of certificates", () => {
+    for (const tls of [{ clusterIssuer: "letsencrypt" }, { secret: "wildcard.example" }]) {
+      assert.deepEqual(parsePlatformConfig({ ...PLATFORM, tls: JSON.stringify(tls) }).tls, tls);
+    }
+    assert.equal(parsePlatformConfig(PLATFORM).tls, undefined);
+  });
+
+  it("list every mistake in the source of certificates", () => {
+    const refusal = (tls: object) =>
+      thrown("RDEV_SETTINGS", () =>
+        parsePlatformConfig({ ...PLATFORM, tls: JSON.stringify(tls), dnsTtl: "soon" }),
+      ).message;
+    const wrong = refusal({ clusterIssuer: "Let's Encrypt", secret: "a/b", issuer: "x" });
+    for (const line of [
+      "rdev:tls.clusterIssuer: is not a name of a Kubernetes object, instead got",
+      "rdev:tls.secret: is not a name of a Kubernetes object, instead got",
+      "rdev:tls.issuer is not a setting",
+      "rdev:tls: must name either a clusterIssuer or a secret, instead got",
+      "rdev:dnsTtl: ",
+    ]) {
+      assert.ok(wrong.includes(line), `${line} in ${wrong}`);
+    }
+    assert.match(refusal({}), /rdev:tls: must name either a clusterIssuer or a secret/);
+  });
+
   it("list every mistake in an address", () => {
     const error = thrown("RDEV_SETTINGS", () =>
       parsePlatformConfig({
