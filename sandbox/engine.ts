@@ -7,7 +7,8 @@ import { isSupportedCli, sdkVersion } from "../automation/engine/versions.ts";
 import type { Report } from "./context.ts";
 import { withLock } from "./lock.ts";
 import { findCommand } from "./process.ts";
-import { cacheFolder } from "./tools.ts";
+import { FAMILIES } from "./tool-families.ts";
+import { cacheFolder, plannedFamily } from "./tools.ts";
 
 const STAND_INS = join(import.meta.dirname, "plugins");
 /** The plugins that the stacks use, in the versions of their npm packages. */
@@ -21,7 +22,7 @@ export interface Cli {
   readonly command: string;
   /** Without a `v`. */
   readonly version: string;
-  readonly source: "found in PATH" | "official installer" | "built from its Go module";
+  readonly source: "found in PATH" | "official download" | "built from its Go module";
 }
 
 export interface Plugin {
@@ -44,45 +45,25 @@ export interface Engine extends Cli {
 export interface EngineOptions {
   readonly report: Report;
   readonly cache?: string;
-  /** @default the environment's PATH */
-  readonly searchPath?: string;
   /** Whether Pulumi's downloads can be reached. */
   readonly isOnline?: () => Promise<boolean>;
 }
 
-/** A supported CLI in PATH or in the cache; undefined if there is none. Uses no network. */
-export async function findCli({
-  cache = cacheFolder(),
-  searchPath,
-}: Partial<EngineOptions> = {}): Promise<Cli | undefined> {
+/** A supported CLI in PATH; undefined if there is none. */
+export async function findCli(searchPath?: string): Promise<Cli | undefined> {
   const inPath = await findCommand("pulumi", searchPath);
-  if (inPath) {
-    const version = await cliVersion(inPath);
-    if (version && isSupportedCli(version)) {
-      return { command: inPath, version, source: "found in PATH" };
-    }
-  }
-  const installed = join(installRoot(cache), "bin", "pulumi");
-  const version = existsSync(installed) ? await cliVersion(installed) : undefined;
-  return version ? { command: installed, version, source: "official installer" } : undefined;
+  const version = inPath && (await cliVersion(inPath));
+  if (!version || !isSupportedCli(version)) return undefined;
+  return { command: inPath, version, source: "found in PATH" };
 }
 
-/** Runs the official installer; undefined if the CLI cannot be downloaded. */
-export async function installCli(options: EngineOptions): Promise<Cli | undefined> {
-  const { report, cache = cacheFolder(), isOnline = online } = options;
-  if (!(await isOnline())) return undefined;
-  const root = installRoot(cache);
-  try {
-    return await withLock(`${root}.lock`, async () => {
-      report("pulumi", "running the official installer");
-      const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
-      await PulumiCommand.install({ root });
-      return findCli({ cache, searchPath: "" });
-    });
-  } catch {
-    report("pulumi", "the official installer failed");
-    return undefined;
-  }
+/** The CLI of the family `pulumi`, if it is in the cache. */
+export async function cachedCli(): Promise<Cli | undefined> {
+  const { isBuilt, built } = await plannedFamily(FAMILIES.pulumi);
+  if (!isBuilt) return undefined;
+  const command = built.program("pulumi");
+  const source = hasLanguageHost(command) ? "official download" : "built from its Go module";
+  return { command, version: built.version.slice(1), source };
 }
 
 /** Adds plugins to a CLI: the official ones if they can be downloaded, otherwise the stand-ins. */
@@ -95,9 +76,9 @@ export async function equip(cli: Cli, options: EngineOptions): Promise<Engine> {
       return { name, version, source: official ? "official" : "stand-in" };
     }),
   );
-  const hasLanguageHost = existsSync(join(dirname(cli.command), "pulumi-language-nodejs"));
+  const hasHost = hasLanguageHost(cli.command);
   const standIns = [
-    ...(hasLanguageHost ? [] : ["nodejs"]),
+    ...(hasHost ? [] : ["nodejs"]),
     ...plugins.filter(({ source }) => source === "stand-in").map(({ name }) => name),
   ];
   const list = plugins.map(({ name, version, source }) => `${name} ${version} (${source})`);
@@ -108,7 +89,7 @@ export async function equip(cli: Cli, options: EngineOptions): Promise<Engine> {
     pluginFolder: join(home, "plugins"),
     description:
       `Pulumi ${cli.version} (${cli.source}), ` +
-      `language host (${hasLanguageHost ? "official" : "stand-in"}), ` +
+      `language host (${hasHost ? "official" : "stand-in"}), ` +
       `plugins ${list.join(", ")}`,
   };
 }
@@ -183,6 +164,7 @@ async function cliVersion(command: string): Promise<string | undefined> {
   }
 }
 
-function installRoot(cache: string): string {
-  return join(cache, `pulumi-${sdkVersion("pulumi")}`);
+/** Only the official CLI comes with the hosts of languages. */
+function hasLanguageHost(cli: string): boolean {
+  return existsSync(join(dirname(cli), "pulumi-language-nodejs"));
 }

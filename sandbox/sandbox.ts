@@ -14,7 +14,7 @@ import {
   type SandboxNode,
 } from "./cluster.ts";
 import { canInstall, installPackages, missingPackages } from "./debian.ts";
-import { type Cli, type Engine, equip, findCli, installCli } from "./engine.ts";
+import { cachedCli, type Cli, type Engine, equip, findCli } from "./engine.ts";
 import { pulumiEnvironment, writeEnvironmentFile } from "./environment.ts";
 import { type GivenForge, startForge } from "./forge.ts";
 import { reservePorts } from "./ports.ts";
@@ -27,6 +27,7 @@ import { createStoreDatabase } from "./store-database.ts";
 import { providePlatformImages } from "./node/platform-images.ts";
 import { missingForNode } from "./node/preflight.ts";
 import { FAMILIES, NODE_FAMILIES, type ToolFamily } from "./tool-families.ts";
+import { downloadable, downloadTools } from "./tool-downloads.ts";
 import {
   type BuildOptions,
   type BuiltFamily,
@@ -164,14 +165,14 @@ interface Programs {
   readonly kubectl: string | undefined;
 }
 
-/** Finds, installs and builds the programs. One error names everything that cannot be installed. */
+/** Finds, installs, downloads and builds the programs. */
 async function prepare(
   options: SandboxOptions,
   report: Report,
   reaper: Reaper,
 ): Promise<Programs & { cli: Cli }> {
   const { realNode = false } = options;
-  const cli = (await findCli()) ?? (await builtCli()) ?? (await installCli({ report }));
+  const cli = (await findCli()) ?? (await cachedCli());
   const pipelines = options.runPipelines === true && options.forge === undefined;
   const plannedKubectl = (await plannedFamily(KUBECTL)).built.program("kubectl");
   const kubectl = pipelines ? ((await findCommand("kubectl")) ?? plannedKubectl) : undefined;
@@ -184,6 +185,31 @@ async function prepare(
     ...Object.values(servers),
     ...(realNode ? Object.values(NODE_FAMILIES) : [KWOK]),
   ];
+  const toDownload = await downloadable(families, { report });
+  const toBuild = families.filter((family) => !toDownload.includes(family));
+  const machine = { pipelines, realNode };
+  const packages = await missingPackagesFor(toBuild, machine);
+  await Promise.all([install(packages, report), downloadTools(toDownload, { report })]);
+  // What could not be downloaded after all is built, too.
+  await install(await missingPackagesFor(toDownload, machine), report);
+  const buildOptions: BuildOptions = { report, spawn: (...args) => reaper.spawn(...args) };
+  const clusterTools: ClusterTools = realNode
+    ? { node: await buildTools(NODE_FAMILIES, buildOptions) }
+    : await buildTools({ kwok: KWOK }, buildOptions);
+  const tools = await buildTools(servers, buildOptions);
+  const found = cli ?? (await cachedCli());
+  if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
+  return { cli: found, clusterTools, tools, kubectl };
+}
+
+/**
+ * The Debian packages to install before these families are built and the sandbox starts.
+ * Errors: RDEV_PREREQUISITE names everything that the machine lacks and that cannot be installed.
+ */
+async function missingPackagesFor(
+  families: readonly ToolFamily[],
+  { pipelines, realNode }: { readonly pipelines: boolean; readonly realNode: boolean },
+): Promise<string[]> {
   const [packages, missing, missingInMachine, mayInstall] = await Promise.all([
     missingPackages({ compiler: await needsCompiler(families), pipelines, node: realNode }),
     missingForBuild(families),
@@ -203,30 +229,11 @@ async function prepare(
   if (missing.length > 0) {
     throw problems("RDEV_PREREQUISITE", "The sandbox needs what this machine lacks:", missing);
   }
-  const build = async () => {
-    const buildOptions: BuildOptions = { report, spawn: (...args) => reaper.spawn(...args) };
-    const clusterTools: ClusterTools = realNode
-      ? { node: await buildTools(NODE_FAMILIES, buildOptions) }
-      : await buildTools({ kwok: KWOK }, buildOptions);
-    return { clusterTools, tools: await buildTools(servers, buildOptions) };
-  };
-  const [built] = await Promise.all([
-    build(),
-    packages.length > 0 && installPackages(packages, report),
-  ]);
-  const found = cli ?? (await builtCli());
-  if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
-  return { cli: found, ...built, kubectl };
+  return packages;
 }
 
-async function builtCli(): Promise<Cli | undefined> {
-  const { isBuilt, built } = await plannedFamily(PULUMI);
-  if (!isBuilt) return undefined;
-  return {
-    command: built.program("pulumi"),
-    version: built.version.slice(1),
-    source: "built from its Go module",
-  };
+async function install(packages: readonly string[], report: Report): Promise<void> {
+  if (packages.length > 0) await installPackages(packages, report);
 }
 
 interface Given extends Omit<Programs, "clusterTools"> {

@@ -1,3 +1,15 @@
+import {
+  cniRelease,
+  containerdRelease,
+  etcdRelease,
+  giteaRelease,
+  kubernetesRelease,
+  kwokRelease,
+  pulumiRelease,
+  registryRelease,
+  type ReleaseLayout,
+} from "./releases.ts";
+
 /** Programs that are built from one Go module in `tools/`, which pins their version. */
 export interface ToolFamily {
   readonly name: string;
@@ -14,6 +26,8 @@ export interface ToolFamily {
   readonly assets?: readonly string[];
   /** Whether the module contains C code. */
   readonly needsC?: boolean;
+  /** Where the official binaries are. @default they are special to rdev-infra, so always built */
+  readonly release?: ReleaseLayout;
 }
 
 const K8S_VERSION = "k8s.io/component-base/version";
@@ -37,12 +51,14 @@ export const FAMILIES = {
       "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     },
     variables: kubernetesVersion,
+    release: kubernetesRelease("kube-apiserver", "kube-controller-manager", "kube-scheduler"),
   },
   // A module of its own, because only pipelines need it.
   kubectl: {
     name: "kubectl",
     programs: { kubectl: "k8s.io/kubernetes/cmd/kubectl" },
     variables: kubernetesVersion,
+    release: kubernetesRelease("kubectl"),
   },
   pulumi: {
     name: "pulumi",
@@ -50,6 +66,7 @@ export const FAMILIES = {
     variables: (version) => ({
       "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": version,
     }),
+    release: pulumiRelease,
   },
   gitea: {
     name: "gitea",
@@ -58,13 +75,23 @@ export const FAMILIES = {
     variables: (version) => ({ "main.Version": version.slice(1) }),
     assets: ["templates", "options", "public"],
     needsC: true,
+    release: giteaRelease,
   },
-  kwok: { name: "kwok", programs: { kwok: "sigs.k8s.io/kwok/cmd/kwok" } },
+  kwok: {
+    name: "kwok",
+    programs: { kwok: "sigs.k8s.io/kwok/cmd/kwok" },
+    release: kwokRelease,
+  },
   registry: {
     name: "registry",
     programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },
+    release: registryRelease,
   },
-  etcd: { name: "etcd", programs: { etcd: "go.etcd.io/etcd/server/v3" } },
+  etcd: {
+    name: "etcd",
+    programs: { etcd: "go.etcd.io/etcd/server/v3" },
+    release: etcdRelease,
+  },
 } as const satisfies Record<string, ToolFamily>;
 
 const CNI_PLUGINS = "github.com/containernetworking/plugins/plugins";
@@ -80,6 +107,7 @@ export const NODE_FAMILIES = {
       "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
     },
     variables: kubernetesVersion,
+    release: kubernetesRelease("kubelet", "kube-proxy"),
   },
   containerd: {
     name: "containerd",
@@ -92,6 +120,7 @@ export const NODE_FAMILIES = {
     tags: "no_btrfs no_devmapper no_zfs",
     isStatic: true,
     variables: (version) => ({ [`${CONTAINERD}/version.Version`]: version }),
+    release: containerdRelease("containerd", "containerd-shim-runc-v2", "ctr"),
   },
   cni: {
     name: "cni",
@@ -101,7 +130,9 @@ export const NODE_FAMILIES = {
       "host-local": `${CNI_PLUGINS}/ipam/host-local`,
     },
     isStatic: true,
+    release: cniRelease("ptp", "loopback", "host-local"),
   },
+  // Programs of this repository, among them a CoreDNS with few plugins: nobody publishes them.
   pods: {
     name: "pods",
     programs: {

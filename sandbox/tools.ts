@@ -19,7 +19,7 @@ const MEMORY_FOR_TWO = 8 * 2 ** 30;
 /** The first version of Go that downloads the version required by a go.mod. */
 const OLDEST_GO = { major: 1, minor: 21 };
 
-/** A built family. */
+/** A family in the cache, built or downloaded. */
 export interface BuiltFamily {
   /** The pinned version, such as `v3.7.3`. */
   readonly version: string;
@@ -48,7 +48,7 @@ export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): strin
   return join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "rdev-infra");
 }
 
-/** The cache folder and the pinned version of a family, and whether it is built. */
+/** The cache folder and the pinned version of a family, and whether it is there. */
 export async function plannedFamily(
   family: ToolFamily,
   { cache = cacheFolder(), tools = TOOLS }: Pick<BuildOptions, "cache" | "tools"> = {},
@@ -94,7 +94,8 @@ export async function needsCompiler(
   return (await notBuilt(families, options)).some((family) => family.needsC);
 }
 
-async function notBuilt(
+/** The families that are not in the cache. */
+export async function notBuilt(
   families: readonly ToolFamily[],
   options: Pick<BuildOptions, "cache" | "tools">,
 ): Promise<ToolFamily[]> {
@@ -122,7 +123,22 @@ export async function buildTools<Name extends string>(
 async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<BuiltFamily> {
   const { folder, built, isBuilt } = await plannedFamily(family, options);
   if (isBuilt) return built;
-  const { report } = options;
+  await inCache(family, folder, options.report, (draft) =>
+    buildInto(draft, family, built.version, options),
+  );
+  return built;
+}
+
+/**
+ * Puts a family into the cache, if it is not there: `fill` gets a draft of its folder, which is removed
+ * if `fill` fails. Only one process does this: others wait for it.
+ */
+export async function inCache(
+  { name }: ToolFamily,
+  folder: string,
+  report: Report,
+  fill: (draft: string) => Promise<void>,
+): Promise<void> {
   await withLock(
     `${folder}.lock`,
     async () => {
@@ -131,15 +147,14 @@ async function buildFamily(family: ToolFamily, options: BuildOptions): Promise<B
       const draft = `${folder}.${randomUUID()}.draft`;
       try {
         await mkdir(draft, { recursive: true });
-        await buildInto(draft, family, built.version, options);
+        await fill(draft);
         await rename(draft, folder);
       } finally {
         await rm(draft, { recursive: true, force: true });
       }
     },
-    () => report(family.name, "waiting for another process that builds it"),
+    () => report(name, "waiting for another process that builds it"),
   );
-  return built;
 }
 
 /** Removes the drafts of killed builds. The caller holds the lock, so no other build runs. */
@@ -161,12 +176,8 @@ async function buildInto(
   const { report, tools = TOOLS } = options;
   const module = join(tools, family.name);
   for (const [name, path] of Object.entries(family.programs)) {
-    const started = Date.now();
-    const showProgress = () => report(name, `building ${version}, ${elapsed(started)}`);
-    report(name, `building ${version}`);
-    const timer = setInterval(showProgress, REPORT_EVERY_MS);
-    try {
-      await go(
+    const seconds = await withProgress(report, name, `building ${version}`, () =>
+      go(
         ["build", ...buildFlags(family, version), "-o", join(draft, name), path],
         module,
         options,
@@ -175,11 +186,9 @@ async function buildInto(
           GOTMPDIR: draft,
           ...(family.isStatic && { CGO_ENABLED: "0" }),
         },
-      );
-    } finally {
-      clearInterval(timer);
-    }
-    report(name, `built in ${elapsed(started)}`);
+      ),
+    );
+    report(name, `built in ${seconds}`);
   }
   if (family.assets) {
     const path = modulePath(Object.values(family.programs)[0] ?? "", await modFile(module));
@@ -189,6 +198,24 @@ async function buildInto(
       await cp(join(source, asset), join(draft, asset), { recursive: true });
     }
   }
+}
+
+/** Reports `text` now and while `work` runs. Returns how long that was. */
+export async function withProgress(
+  report: Report,
+  name: string,
+  text: string,
+  work: () => Promise<unknown>,
+): Promise<string> {
+  const started = Date.now();
+  report(name, text);
+  const timer = setInterval(() => report(name, `${text}, ${elapsed(started)}`), REPORT_EVERY_MS);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  return elapsed(started);
 }
 
 function buildFlags({ tags, variables }: ToolFamily, version: string): string[] {

@@ -388,7 +388,8 @@ describe("npm run sandbox", () => {
   it("names everything that the machine lacks in one error", async () => {
     const bare = await mkdtemp(join(tmpdir(), "rdev-bare-"));
     const { exitCode, stderr, stdout } = await execa(process.execPath, [MAIN, "--json"], {
-      env: { PATH: bare, XDG_CACHE_HOME: bare },
+      // Without a network, all programs must be built.
+      env: { PATH: bare, XDG_CACHE_HOME: bare, HTTPS_PROXY: "http://127.0.0.1:9" },
       reject: false,
     });
     await rm(bare, { recursive: true });
@@ -403,7 +404,10 @@ describe("npm run sandbox", () => {
     const bare = await mkdtemp(join(tmpdir(), "rdev-bare-"));
     const { exitCode, stderr } = await execa(process.execPath, [MAIN, "--real-node", "--json"], {
       // The node has a /run of its own, so the sandbox's files cannot be there.
-      env: { PATH: bare, XDG_CACHE_HOME: bare, TMPDIR: "/run" },
+      env: {
+        ...{ PATH: bare, XDG_CACHE_HOME: bare, TMPDIR: "/run" },
+        HTTPS_PROXY: "http://127.0.0.1:9",
+      },
       reject: false,
     });
     await rm(bare, { recursive: true });
