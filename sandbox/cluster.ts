@@ -14,7 +14,7 @@ export type ClusterTools =
 /** The node on which the sandbox's pods run. */
 export interface SandboxNode
   extends
-    Pick<RealNode, "importImages" | "useRegistry" | "containersOf">,
+    Pick<RealNode, "importImages" | "useRegistry" | "containersOf" | "servers">,
     Pick<Box, "link" | "enter"> {
   /** The programs of the node's own images. */
   readonly programs: BuiltFamily;
@@ -47,11 +47,11 @@ export async function prepareCluster(
   const forwarder = createForwarder(link.host);
   return {
     forPods: (url) => forwarder.forward(url),
-    start: async (complete, servers) => {
-      const started = await startRealNode(complete, box, { ...servers, ...tools.node });
-      const { importImages, useRegistry, containersOf } = started;
+    start: async (complete, serverTools) => {
+      const started = await startRealNode(complete, box, { ...serverTools, ...tools.node });
+      const { importImages, useRegistry, containersOf, servers } = started;
       const programs = tools.node.pods;
-      const node = { importImages, useRegistry, containersOf, link, enter, programs };
+      const node = { importImages, useRegistry, containersOf, link, enter, programs, servers };
       return { ...started, node };
     },
     close: () => forwarder.close(),

@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import which from "which";
+import { isRunning, killProcess } from "../automation/processes/processes.ts";
 import type { Reaper } from "../automation/processes/reaper.ts";
 import { InfraError, redact } from "../core/errors.ts";
 import type { Context } from "./context.ts";
@@ -90,6 +91,30 @@ export async function startServer(context: Context, options: ServerOptions): Pro
     if (!context.reaper.isClosing()) context.report(name, reason);
   });
   return child.pid ?? 0;
+}
+
+/** A server that can be away for a while. */
+export interface RestartableServer {
+  /** Kills it without a shutdown. Resolves when its processes have ended. */
+  kill(): Promise<void>;
+  /** Starts it again, and resolves as at its first start. */
+  start(): Promise<void>;
+}
+
+/** Starts a server by a function that returns its process id, and that can be called again. */
+export async function startRestartable(start: () => Promise<number>): Promise<RestartableServer> {
+  let group = -(await start());
+  return {
+    async kill() {
+      killProcess(group);
+      await until(() => {
+        if (isRunning(group)) throw new Error("it has not ended");
+      });
+    },
+    async start() {
+      group = -(await start());
+    },
+  };
 }
 
 function serverEnvironment(home: string, extra: Readonly<Record<string, string>> = {}) {

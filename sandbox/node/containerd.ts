@@ -1,6 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
-import { requireCommand, run, startServer } from "../process.ts";
+import {
+  type RestartableServer,
+  requireCommand,
+  run,
+  startRestartable,
+  startServer,
+} from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 import { type Box, POD_RANGE } from "./box.ts";
 import { PAUSE_IMAGE } from "./pod-images.ts";
@@ -18,6 +24,7 @@ export interface Containerd {
   readonly useRegistry: (host: string, url: string) => Promise<void>;
   /** The ids of the containers of a namespace's pods, ended ones included. */
   readonly containersOf: (namespace: string) => Promise<string[]>;
+  readonly containerd: RestartableServer;
 }
 
 /** Starts containerd in the box, with runc and a network for pods. */
@@ -42,17 +49,19 @@ export async function startContainerd(
   );
   const ctr = (...args: string[]) =>
     run(context.reaper, containerd.program("ctr"), ["--address", SOCKET, ...args], { folder });
-  await startServer(context, {
-    name: "containerd",
-    command: containerd.program("containerd"),
-    args: ["--config", config],
-    folder,
-    // It looks for its shim there.
-    env: {
-      PATH: [dirname(containerd.program("containerd")), process.env.PATH].join(delimiter),
-    },
-    ready: () => ctr("version"),
-  });
+  const server = await startRestartable(() =>
+    startServer(context, {
+      name: "containerd",
+      command: containerd.program("containerd"),
+      args: ["--config", config],
+      folder,
+      // It looks for its shim there.
+      env: {
+        PATH: [dirname(containerd.program("containerd")), process.env.PATH].join(delimiter),
+      },
+      ready: () => ctr("version"),
+    }),
+  );
   return {
     importImages: async (archive) =>
       void (await ctr("--namespace", "k8s.io", "images", "import", archive)),
@@ -70,6 +79,7 @@ export async function startContainerd(
       const ids = await ctr("--namespace", "k8s.io", "containers", "list", "--quiet", filter);
       return ids.split("\n").filter((id) => id !== "");
     },
+    containerd: server,
   };
 }
 

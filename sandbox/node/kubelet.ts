@@ -39,11 +39,14 @@ export interface KubeletOptions {
   readonly admin: KubeConfig;
 }
 
-/** Starts the kubelet. Resolves when its node is Ready. */
+/**
+ * Starts the kubelet, and returns its process id. Resolves when its node is Ready; after a restart, the
+ * node still looks Ready.
+ */
 export async function startKubelet(
   { context, folder, link, cgroupRoot }: Box,
   { tools, kubeconfig, clientCertificate, admin }: KubeletOptions,
-): Promise<void> {
+): Promise<number> {
   const resolvConf = join(folder, "resolv.conf");
   await writeFile(resolvConf, "");
   const config = join(folder, "kubelet.json");
@@ -77,7 +80,7 @@ export async function startKubelet(
   };
   await writeFile(config, JSON.stringify(settings, null, 2));
   const core = admin.makeApiClient(CoreV1Api);
-  await startServer(context, {
+  return startServer(context, {
     name: "kubelet",
     command: tools.program("kubelet"),
     args: [

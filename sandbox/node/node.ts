@@ -2,6 +2,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import type { Context } from "../context.ts";
 import { applyWorkloads, workloadsRun } from "../platform.ts";
 import { startControllers, startControlPlane } from "../servers/control-plane.ts";
+import { type RestartableServer, startRestartable } from "../process.ts";
 import type { KubernetesServer } from "../servers/kubernetes.ts";
 import type { BuiltFamily } from "../tools.ts";
 import { type Box, NODE_NAME, SERVICE_RANGE } from "./box.ts";
@@ -16,7 +17,10 @@ export type NodeTools = Record<
   BuiltFamily
 >;
 
-export type RealNode = KubernetesServer & Containerd;
+export interface RealNode extends KubernetesServer, Omit<Containerd, "containerd"> {
+  /** The servers that tests stop for a while. */
+  readonly servers: Readonly<Record<"apiServer" | "kubelet" | "containerd", RestartableServer>>;
+}
 
 /**
  * Starts a control plane and one node in the box, on which pods run. Then creates the workloads that a
@@ -57,24 +61,28 @@ export async function startRealNode(
     });
     return plane;
   };
-  const [containerd, plane] = await Promise.all([runtime(), controlPlane()]);
-  const { admin } = plane;
-  await Promise.all([
+  const [{ containerd, ...images }, plane] = await Promise.all([runtime(), controlPlane()]);
+  const { admin, apiServer } = plane;
+  const [kubelet] = await Promise.all([
+    startRestartable(() =>
+      startKubelet(box, {
+        tools: tools.kubelet,
+        kubeconfig: plane.kubeconfig("kubelet"),
+        clientCertificate,
+        admin,
+      }),
+    ),
     startControllers(box.context, tools.kubernetes, plane),
-    startKubelet(box, {
-      tools: tools.kubelet,
-      kubeconfig: plane.kubeconfig("kubelet"),
-      clientCertificate,
-      admin,
-    }).then(() => context.report("node", "the node is Ready")),
     startKubeProxy(box, tools.kubelet, plane.kubeconfig("kube-proxy")),
     applyDns(admin),
     applyWorkloads(admin),
   ]);
+  context.report("node", "the node is Ready");
   await podsRun(admin);
   return {
     kubeconfig: plane.kubeconfig("sandbox-admin"),
-    ...containerd,
+    ...images,
+    servers: { apiServer, kubelet, containerd },
     part: {
       name: "Kubernetes",
       real: true,

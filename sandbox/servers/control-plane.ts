@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CoreV1Api, Health, KubeConfig } from "@kubernetes/client-node";
 import { type Context, partFolder } from "../context.ts";
-import { startServer } from "../process.ts";
+import { type RestartableServer, startRestartable, startServer } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
 import { startEtcd } from "./etcd.ts";
 
@@ -38,6 +38,7 @@ export interface ControlPlane<Name extends string> {
   /** The API server's own certificate, as a file. It is its authority, too. */
   readonly certificate: string;
   readonly signingKey: string;
+  readonly apiServer: RestartableServer;
   /** The path of an account's kubeconfig, which only this user can read. */
   readonly kubeconfig: (account: Name | keyof typeof ACCOUNTS) => string;
 }
@@ -57,40 +58,43 @@ export async function startControlPlane<Name extends string>(
   const { url, serviceRange, apiServerFlags } = options;
   const { hostname, port } = new URL(url);
   const kubeconfig = (account: string) => join(folder, `${account}.kubeconfig`);
-  await startServer(context, {
-    name: "kube-apiserver",
-    command: tools.kubernetes.program("kube-apiserver"),
-    args: [
-      `--etcd-servers=${etcd}`,
-      `--bind-address=${hostname}`,
-      // Keeps the machine's own addresses out of the cluster.
-      `--advertise-address=${hostname}`,
-      `--secure-port=${port}`,
-      // The server writes a self-signed certificate for its address to this folder.
-      `--cert-dir=${folder}`,
-      `--token-auth-file=${identities.tokenFile}`,
-      "--anonymous-auth=false",
-      "--authorization-mode=Node,RBAC",
-      "--allow-privileged=true",
-      `--service-cluster-ip-range=${serviceRange}`,
-      "--service-account-issuer=https://kubernetes.default.svc",
-      `--service-account-signing-key-file=${identities.signingKey}`,
-      `--service-account-key-file=${identities.verifyingKey}`,
-      ...apiServerFlags,
-    ],
-    folder,
-    ready: async () => {
-      await writeKubeconfigs(folder, url, identities.tokens, kubeconfig);
-      const config = new KubeConfig();
-      config.loadFromFile(kubeconfig("sandbox-admin"));
-      await readyz(config);
-    },
-  });
+  const apiServer = await startRestartable(() =>
+    startServer(context, {
+      name: "kube-apiserver",
+      command: tools.kubernetes.program("kube-apiserver"),
+      args: [
+        `--etcd-servers=${etcd}`,
+        `--bind-address=${hostname}`,
+        // Keeps the machine's own addresses out of the cluster.
+        `--advertise-address=${hostname}`,
+        `--secure-port=${port}`,
+        // The server writes a self-signed certificate for its address to this folder.
+        `--cert-dir=${folder}`,
+        `--token-auth-file=${identities.tokenFile}`,
+        "--anonymous-auth=false",
+        "--authorization-mode=Node,RBAC",
+        "--allow-privileged=true",
+        `--service-cluster-ip-range=${serviceRange}`,
+        "--service-account-issuer=https://kubernetes.default.svc",
+        `--service-account-signing-key-file=${identities.signingKey}`,
+        `--service-account-key-file=${identities.verifyingKey}`,
+        ...apiServerFlags,
+      ],
+      folder,
+      ready: async () => {
+        await writeKubeconfigs(folder, url, identities.tokens, kubeconfig);
+        const config = new KubeConfig();
+        config.loadFromFile(kubeconfig("sandbox-admin"));
+        await readyz(config);
+      },
+    }),
+  );
   context.report("kubernetes", "the API server answers");
   const admin = new KubeConfig();
   admin.loadFromFile(kubeconfig("sandbox-admin"));
   const certificate = join(folder, "apiserver.crt");
-  return { folder, admin, certificate, signingKey: identities.signingKey, kubeconfig };
+  const { signingKey } = identities;
+  return { folder, admin, certificate, signingKey, apiServer, kubeconfig };
 }
 
 /** Starts the controller manager and the scheduler of a control plane. */

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Context, createSecrets, partFolder } from "../../sandbox/context.ts";
 import { reservePorts } from "../../sandbox/ports.ts";
-import { run, startServer, until } from "../../sandbox/process.ts";
+import { run, startRestartable, startServer, until } from "../../sandbox/process.ts";
+import { childrenOf, isRunning } from "../../automation/processes/processes.ts";
 import { startReaper } from "../../automation/processes/reaper.ts";
 
 describe("server processes", () => {
@@ -79,6 +80,28 @@ describe("server processes", () => {
       ready: () => undefined,
     });
     await until(() => assert.ok(reports.includes("brief: it ended with code 7")));
+  });
+
+  it("kills a server with its processes, and starts it again", async () => {
+    const pids: number[] = [];
+    const folder = await partFolder(context, "restartable");
+    const server = await startRestartable(async () => {
+      const pid = await startServer(context, {
+        name: "restartable",
+        command: "/bin/sh",
+        args: ["-c", "sleep 60 & wait"],
+        folder,
+        ready: () => undefined,
+      });
+      await until(() => assert.equal(childrenOf(pid).length, 1));
+      pids.push(pid, ...childrenOf(pid));
+      return pid;
+    });
+    await server.kill();
+    assert.deepEqual(pids.filter(isRunning), []);
+    await server.start();
+    assert.equal(new Set(pids).size, 4);
+    assert.deepEqual(pids.filter(isRunning), pids.slice(2));
   });
 
   it("gives up at the deadline with the last error", async () => {
