@@ -193,6 +193,8 @@ async function prepare(
   // What could not be downloaded after all is built, too.
   await install(await missingPackagesFor(toDownload, machine), report);
   const buildOptions: BuildOptions = { report, spawn: (...args) => reaper.spawn(...args) };
+  await buildTools(Object.fromEntries(families.map((one) => [one.name, one])), buildOptions);
+  // All are in the cache now.
   const clusterTools: ClusterTools = realNode
     ? { node: await buildTools(NODE_FAMILIES, buildOptions) }
     : await buildTools({ kwok: KWOK }, buildOptions);

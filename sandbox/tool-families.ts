@@ -24,6 +24,8 @@ export interface ToolFamily {
   readonly variables?: (version: string) => Readonly<Record<string, string>>;
   /** Folders of the module that the programs read at run time. */
   readonly assets?: readonly string[];
+  /** Roughly how long a build takes beside another one on 2 cores. It decides the order. @default 0 */
+  readonly buildSeconds?: number;
   /** Whether the module contains C code. */
   readonly needsC?: boolean;
   /** Where the official binaries are. @default they are special to rdev-infra, so always built */
@@ -45,6 +47,7 @@ function kubernetesVersion(version: string): Readonly<Record<string, string>> {
 export const FAMILIES = {
   kubernetes: {
     name: "kubernetes",
+    buildSeconds: 680,
     programs: {
       "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
       "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
@@ -56,12 +59,14 @@ export const FAMILIES = {
   // A module of its own, because only pipelines need it.
   kubectl: {
     name: "kubectl",
+    buildSeconds: 60,
     programs: { kubectl: "k8s.io/kubernetes/cmd/kubectl" },
     variables: kubernetesVersion,
     release: kubernetesRelease("kubectl"),
   },
   pulumi: {
     name: "pulumi",
+    buildSeconds: 160,
     programs: { pulumi: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
     variables: (version) => ({
       "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": version,
@@ -70,6 +75,7 @@ export const FAMILIES = {
   },
   gitea: {
     name: "gitea",
+    buildSeconds: 430,
     programs: { gitea: "code.gitea.io/gitea" },
     tags: "sqlite sqlite_unlock_notify",
     variables: (version) => ({ "main.Version": version.slice(1) }),
@@ -79,16 +85,19 @@ export const FAMILIES = {
   },
   kwok: {
     name: "kwok",
+    buildSeconds: 110,
     programs: { kwok: "sigs.k8s.io/kwok/cmd/kwok" },
     release: kwokRelease,
   },
   registry: {
     name: "registry",
+    buildSeconds: 100,
     programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },
     release: registryRelease,
   },
   etcd: {
     name: "etcd",
+    buildSeconds: 26,
     programs: { etcd: "go.etcd.io/etcd/server/v3" },
     release: etcdRelease,
   },
@@ -102,6 +111,7 @@ export const NODE_FAMILIES = {
   // Not in the family `kubernetes`, so that a sandbox without a real node does not build them.
   kubelet: {
     name: "kubernetes-node",
+    buildSeconds: 300,
     programs: {
       kubelet: "k8s.io/kubernetes/cmd/kubelet",
       "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
@@ -111,6 +121,7 @@ export const NODE_FAMILIES = {
   },
   containerd: {
     name: "containerd",
+    buildSeconds: 150,
     programs: {
       containerd: `${CONTAINERD}/cmd/containerd`,
       "containerd-shim-runc-v2": `${CONTAINERD}/cmd/containerd-shim-runc-v2`,
@@ -124,6 +135,7 @@ export const NODE_FAMILIES = {
   },
   cni: {
     name: "cni",
+    buildSeconds: 20,
     programs: {
       ptp: `${CNI_PLUGINS}/main/ptp`,
       loopback: `${CNI_PLUGINS}/main/loopback`,
@@ -135,6 +147,7 @@ export const NODE_FAMILIES = {
   // Programs of this repository, among them a CoreDNS with few plugins: nobody publishes them.
   pods: {
     name: "pods",
+    buildSeconds: 110,
     programs: {
       coredns: "./coredns",
       pause: "./pause",

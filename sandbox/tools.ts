@@ -14,8 +14,10 @@ import type { ToolFamily } from "./tool-families.ts";
 
 const TOOLS = join(import.meta.dirname, "..", "tools");
 const REPORT_EVERY_MS = 15_000;
-/** The memory that is needed to link two of the large programs at the same time. */
+/** The memory that two builds of the large programs need at the same time, with a lazy collector. */
 const MEMORY_FOR_TWO = 8 * 2 ** 30;
+/** Go's compiler collects garbage less often, which saves about 15 % of its CPU time. */
+const LAZY_GOGC = "400";
 /** The first version of Go that downloads the version required by a go.mod. */
 const OLDEST_GO = { major: 1, minor: 21 };
 
@@ -104,7 +106,8 @@ export async function notBuilt(
 }
 
 /**
- * Builds the families that are not in the cache. Only one process builds a family: others wait for it.
+ * Builds the families that are not in the cache, the slowest ones first, so that two at a time end
+ * earliest. Only one process builds a family: others wait for it.
  * Errors: RDEV_SANDBOX with the compiler's output.
  */
 export async function buildTools<Name extends string>(
@@ -112,9 +115,12 @@ export async function buildTools<Name extends string>(
   options: BuildOptions,
 ): Promise<Record<Name, BuiltFamily>> {
   // Go's compiler uses all cores, but its linker does not; a second build uses the idle ones.
-  const concurrency = Math.min(availableParallelism(), totalmem() >= MEMORY_FOR_TWO ? 2 : 1);
+  const concurrency = Math.min(availableParallelism(), hasMemoryForTwo() ? 2 : 1);
+  const slowestFirst = Object.entries<ToolFamily>(families).sort(
+    ([, a], [, b]) => (b.buildSeconds ?? 0) - (a.buildSeconds ?? 0),
+  );
   const built = await pLimit(concurrency).map(
-    Object.entries<ToolFamily>(families),
+    slowestFirst,
     async ([name, family]) => [name, await buildFamily(family, options)] as const,
   );
   return Object.fromEntries(built) as Record<Name, BuiltFamily>;
@@ -185,6 +191,7 @@ async function buildInto(
           // Temporary files of a killed compiler are removed with the draft.
           GOTMPDIR: draft,
           ...(family.isStatic && { CGO_ENABLED: "0" }),
+          ...(hasMemoryForTwo() && process.env.GOGC === undefined && { GOGC: LAZY_GOGC }),
         },
       ),
     );
@@ -216,6 +223,10 @@ export async function withProgress(
     clearInterval(timer);
   }
   return elapsed(started);
+}
+
+function hasMemoryForTwo(): boolean {
+  return totalmem() >= MEMORY_FOR_TWO;
 }
 
 function buildFlags({ tags, variables }: ToolFamily, version: string): string[] {

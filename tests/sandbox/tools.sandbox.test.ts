@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir, totalmem } from "node:os";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import type { ToolFamily } from "../../sandbox/tool-families.ts";
 import { buildTools, missingForBuild, needsCompiler, plannedFamily } from "../../sandbox/tools.ts";
@@ -78,6 +78,32 @@ describe("tools", () => {
     assert.equal(both[0]?.hello.program("hello"), both[1]?.hello.program("hello"));
     assert.equal(reports.filter((line) => /building/.test(line)).length, 1);
     assert.ok(reports.includes("hello: waiting for another process that builds it"));
+  });
+
+  it("starts with the slowest builds, and lets the compiler use memory", async () => {
+    const started: string[] = [];
+    const env: (string | undefined)[] = [];
+    const families: Record<string, ToolFamily> = {};
+    for (const [index, name] of ["quick", "slow", "slower"].entries()) {
+      await cp(join(options.tools, "hello"), join(options.tools, name), { recursive: true });
+      families[name] = {
+        name,
+        programs: { [name]: HELLO.programs["hello"]! },
+        buildSeconds: index,
+      };
+    }
+    await buildTools(families, {
+      ...options,
+      spawn: (_command, args, spawnOptions) => {
+        started.push(basename(args[args.indexOf("-o") + 1] ?? ""));
+        env.push(spawnOptions.env?.["GOGC"]);
+        return spawn("sleep", ["0.1"], spawnOptions);
+      },
+    });
+    assert.deepEqual([...started.slice(0, 2)].sort(), ["slow", "slower"]);
+    assert.equal(started[2], "quick");
+    const wanted = process.env["GOGC"] ?? (totalmem() < 8 * 2 ** 30 ? undefined : "400");
+    assert.deepEqual(env, [wanted, wanted, wanted]);
   });
 
   it("builds a static program of this repository again when its code changes", async () => {
