@@ -3,14 +3,14 @@
  * `fluent-bit` on PATH. Throughput is given in lines a CPU second, because other work on the machine
  * does not change that.
  */
-import { readFile } from "node:fs/promises";
+import { cpuSecondsOf, memoryOf, peakMemoryOf } from "../automation/processes/processes.ts";
 import { mochaGlobalSetup, mochaGlobalTeardown } from "../tests/support/sandbox.ts";
 import { eventually } from "../tests/agent/engine.ts";
 import { type AgentStage, startStage } from "../tests/agent/stage.ts";
+import { mebibytes } from "./memory.ts";
 
 const LINES = 300_000;
 const TENANTS = 200;
-const TICKS_A_SECOND = 100; // the unit of CPU time in /proc
 
 await mochaGlobalSetup();
 try {
@@ -44,13 +44,12 @@ async function throughput(format: string, line: (number: number) => string): Pro
     );
     const started = Date.now();
     await stage.engine.start();
-    const peak = memoryReader(stage);
     await eventually(() => stage.sink.messages(tenant).length >= LINES, { timeout: 300_000 });
-    const seconds = await cpuSeconds(stage);
+    const seconds = cpuSeconds(stage);
     const largest = Math.max(...stage.sink.requests.map(({ bytes }) => bytes));
     console.log(
       `${format}: ${Math.round(LINES / seconds)} lines a CPU second, ` +
-        `${((Date.now() - started) / 1000).toFixed(1)} s in all, ${await peak()} MiB at most, ` +
+        `${((Date.now() - started) / 1000).toFixed(1)} s in all, ${memory(stage)} at most, ` +
         `largest request ${(largest / 2 ** 20).toFixed(2)} MiB`,
     );
   });
@@ -61,7 +60,6 @@ async function manyTenants(): Promise<void> {
     const projects: Awaited<ReturnType<AgentStage["project"]>>[] = [];
     for (let count = 0; count < TENANTS; count += 1) projects.push(await stage.project());
     await stage.engine.start();
-    const peak = memoryReader(stage);
     for (let second = 0; second < 30; second += 1) {
       for (const { log } of projects) {
         await stage.node.write(
@@ -78,8 +76,8 @@ async function manyTenants(): Promise<void> {
     );
     const lines = TENANTS * 600;
     console.log(
-      `${TENANTS} tenants: ${await peak()} MiB at most, ` +
-        `${Math.round(lines / (await cpuSeconds(stage)))} lines a CPU second`,
+      `${TENANTS} tenants: ${memory(stage)} at most, ` +
+        `${Math.round(lines / cpuSeconds(stage))} lines a CPU second`,
     );
   });
 }
@@ -93,18 +91,12 @@ async function withStage(work: (stage: AgentStage) => Promise<void>): Promise<vo
   }
 }
 
-async function cpuSeconds({ engine }: AgentStage): Promise<number> {
-  const fields =
-    (await readFile(`/proc/${engine.pid}/stat`, "utf8")).split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND; // user and system time
+function cpuSeconds({ engine }: AgentStage): number {
+  return cpuSecondsOf(engine.pid ?? 0);
 }
 
-/** Returns a function that describes the peak of resident memory, in MiB, with its anonymous part. */
-function memoryReader({ engine }: AgentStage): () => Promise<string> {
-  return async () => {
-    const status = await readFile(`/proc/${engine.pid}/status`, "utf8");
-    const peak = /VmHWM:\s+(\d+)/.exec(status)?.[1];
-    const own = /RssAnon:\s+(\d+)/.exec(status)?.[1];
-    return `${Math.round(Number(peak) / 1024)} (${Math.round(Number(own) / 1024)} of them anonymous at the end)`;
-  };
+/** The peak of resident memory, and the anonymous memory now. */
+function memory({ engine: { pid = 0 } }: AgentStage): string {
+  const [peak, own] = [peakMemoryOf(pid), memoryOf([pid])].map(mebibytes);
+  return `${peak} (${own} of them anonymous at the end)`;
 }

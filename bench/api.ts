@@ -11,7 +11,8 @@ import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
 import { machine } from "./machine.ts";
-import { mebibytes, weigh, type Weight, weighWorkers } from "./memory.ts";
+import { residentMemoryOf } from "../automation/processes/processes.ts";
+import { mebibytes, type Weight, weighWorkers } from "./memory.ts";
 
 const READS_A_SECOND = 500;
 
@@ -142,7 +143,7 @@ async function memory(service: SandboxService): Promise<void> {
       `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
     );
   }
-  console.log(`memory of the service itself: ${mebibytes(weigh(service.pid).rss)} RSS`);
+  console.log(`memory of the service itself: ${mebibytes(residentMemoryOf([service.pid]))} RSS`);
 }
 
 /** Creates a batch of projects, once for each limit of concurrent operations. */

@@ -5,7 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile } from "node:fs/promises";
+import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +16,8 @@ import { verifyChain } from "../automation/audit/verify.ts";
 import { type Context, createSecrets } from "../sandbox/context.ts";
 import { reservePorts } from "../sandbox/ports.ts";
 import { startPostgres } from "../sandbox/servers/postgres.ts";
+import { peakMemoryOf } from "../automation/processes/processes.ts";
+import { mebibytes } from "./memory.ts";
 import { startReaper } from "../automation/processes/reaper.ts";
 import { startIngestRecorder } from "../tests/support/ingest-recorder.ts";
 import { createTestStore, type TestStore } from "../tests/support/test-store.ts";
@@ -63,12 +65,12 @@ async function throughput(count: number): Promise<void> {
   while ((await backlog(test.store)).waiting > 0) await sleep(20);
   const seconds = (performance.now() - began) / 1000;
   const shipped = citadel.events.size - before;
-  const memory = await peakMemory(child.pid);
+  const memory = peakMemoryOf(child.pid ?? 0);
   child.kill();
   await once(child, "exit");
   console.log(
     `shipper: ${shipped} events in ${seconds.toFixed(1)} s, ${Math.round(shipped / seconds)} ` +
-      `events/s, in batches of 100; its memory at most ${memory}`,
+      `events/s, in batches of 100; its memory at most ${mebibytes(memory)}`,
   );
   await citadel.close();
   await test.drop();
@@ -102,11 +104,4 @@ async function write(test: TestStore, count: number): Promise<void> {
   const { rows, broken } = await verifyChain(test.store);
   if (broken || rows !== written) throw new Error(`the chain is broken: ${broken?.reason}`);
   console.log(`audit verify: ${Math.round((rows / (performance.now() - start)) * 1000)} events/s`);
-}
-
-/** The peak of resident memory; "unknown" on systems without /proc. */
-async function peakMemory(pid: number | undefined): Promise<string> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const kibibytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? NaN);
-  return Number.isNaN(kibibytes) ? "unknown" : `${Math.round(kibibytes / 1024)} MiB`;
 }

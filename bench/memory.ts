@@ -1,4 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import {
+  argumentsOf,
+  environmentOf,
+  processIds,
+  proportionalMemoryOf,
+  residentMemoryOf,
+} from "../automation/processes/processes.ts";
 import { WORKER_MARK } from "../automation/worker/environment.ts";
 
 /** The first match wins: the engine's pattern is last, because most other paths contain `pulumi`. */
@@ -19,49 +25,30 @@ export interface Weight {
 
 /** The memory of each worker of this machine, with the processes that it started. */
 export function weighWorkers(): Weight[] {
-  const marked = Map.groupBy(
-    readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
-    (pid) =>
-      read(pid, "environ")
-        .split("\0")
-        .find((each) => each.startsWith(`${WORKER_MARK}=`)),
+  const marked = Map.groupBy(processIds(), (pid) =>
+    environmentOf(pid).find((each) => each.startsWith(`${WORKER_MARK}=`)),
   );
   marked.delete(undefined);
   return [...marked.values()].map((pids) => {
-    const weights = pids.map((pid) => ({ name: nameOf(pid), ...weigh(Number(pid)) }));
+    const weights = pids.map((pid) => ({ name: nameOf(pid), pss: proportionalMemoryOf(pid) }));
     const parts = weights
       .toSorted((one, other) => other.pss - one.pss)
       .map(({ name, pss }) => `${name} ${mebibytes(pss)}`);
     return {
-      rss: weights.reduce((sum, { rss }) => sum + rss, 0),
+      rss: residentMemoryOf(pids),
       pss: weights.reduce((sum, { pss }) => sum + pss, 0),
       parts: parts.join(", "),
     };
   });
 }
 
-export function weigh(pid: number): { rss: number; pss: number } {
-  const rollup = read(String(pid), "smaps_rollup");
-  const bytes = (name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
-  return { rss: bytes("Rss"), pss: bytes("Pss") };
-}
-
-function nameOf(pid: string): string {
-  const words = read(pid, "cmdline").split("\0").join(" ");
+function nameOf(pid: number): string {
+  const words = argumentsOf(pid).join(" ");
   for (const [pattern, name] of NAMES) {
     const found = pattern.exec(words);
     if (found) return name.replace("$1", found[1] ?? "");
   }
   return words.split(" ")[0] ?? "";
-}
-
-function read(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    return ""; // the process has ended
-  }
 }
 
 export function mebibytes(bytes: number): string {

@@ -5,13 +5,14 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import pLimit from "p-limit";
+import { residentMemoryOf, treeOf } from "../automation/processes/processes.ts";
 import { up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
+import { mebibytes } from "./memory.ts";
 
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
 
@@ -73,15 +74,14 @@ async function run(command: string, args: readonly string[]): Promise<void> {
 
 interface Rate {
   readonly perMinute: number;
-  readonly peakMib: number;
+  readonly peakBytes: number;
 }
 
 async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
-  const before = await memoryOfTree(process.pid);
+  const memory = () => residentMemoryOf(treeOf(process.pid));
+  const before = memory();
   let peak = 0;
-  const timer = setInterval(() => {
-    void memoryOfTree(process.pid).then((now) => (peak = Math.max(peak, now)));
-  }, 250);
+  const timer = setInterval(() => (peak = Math.max(peak, memory())), 250);
   const begin = performance.now();
   try {
     await work();
@@ -89,26 +89,9 @@ async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
     clearInterval(timer);
   }
   const minutes = (performance.now() - begin) / 60_000;
-  return { perMinute: count / minutes, peakMib: (peak - before) / 1024 };
+  return { perMinute: count / minutes, peakBytes: peak - before };
 }
 
-/** The memory of a process and its descendants, in KiB; 0 on systems without /proc. */
-async function memoryOfTree(root: number): Promise<number> {
-  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
-  const found = new Map<number, { parent: number; kib: number }>();
-  for (const pid of pids) {
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-    const number = (key: string) =>
-      Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
-    found.set(Number(pid), { parent: number("PPid"), kib: number("VmRSS") });
-  }
-  const isInTree = (pid: number): boolean =>
-    pid === root || (pid > 1 && isInTree(found.get(pid)?.parent ?? 0));
-  return [...found].reduce((sum, [pid, { kib }]) => sum + (isInTree(pid) ? kib : 0), 0);
-}
-
-function print(subject: string, { perMinute, peakMib }: Rate): void {
-  console.log(
-    `${subject}: ${perMinute.toFixed(1)} a minute; peak memory ${Math.round(peakMib)} MiB`,
-  );
+function print(subject: string, { perMinute, peakBytes }: Rate): void {
+  console.log(`${subject}: ${perMinute.toFixed(1)} a minute; peak memory ${mebibytes(peakBytes)}`);
 }

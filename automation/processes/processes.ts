@@ -23,6 +23,14 @@ export function childrenOf(parent: number): number[] {
   return processIds().filter((pid) => statFields(pid)[1] === String(parent));
 }
 
+/** The process and the running ones that descend from it. A process whose parent has ended does not. */
+export function treeOf(root: number): number[] {
+  const children = Map.groupBy(processIds(), (pid) => Number(statFields(pid)[1]));
+  const all = [root];
+  for (const pid of all) all.push(...(children.get(pid) ?? []));
+  return all;
+}
+
 /** The command and its arguments; empty for a process that has ended. */
 export function argumentsOf(pid: number): string[] {
   return read(pid, "cmdline").split("\0");
@@ -49,6 +57,12 @@ export function startedAt(pid: number): number | undefined {
   return Date.now() - (uptime - Number(ticks) / TICKS_PER_S) * 1000;
 }
 
+/** The time that the process has used the processors, in seconds; 0 for a process that has ended. */
+export function cpuSecondsOf(pid: number): number {
+  const [user, system] = statFields(pid).slice(11, 13);
+  return (Number(user ?? 0) + Number(system ?? 0)) / TICKS_PER_S;
+}
+
 /** The id that the process has in its own PID namespace, such as a container's. */
 export function innermostPid(pid: number): number {
   return Number(/^NSpid:\s+(.*)$/m.exec(read(pid, "status"))?.[1]?.split(/\s+/).at(-1) ?? pid);
@@ -56,10 +70,22 @@ export function innermostPid(pid: number): number {
 
 /** The memory that the processes use together, without files that the kernel can drop, in bytes. */
 export function memoryOf(pids: readonly number[]): number {
-  const kilobytes = pids.map((pid) =>
-    Number(/^RssAnon:\s+(\d+)/m.exec(read(pid, "status"))?.[1] ?? 0),
-  );
-  return kilobytes.reduce((sum, each) => sum + each, 0) * 1024;
+  return pids.reduce((sum, pid) => sum + memoryField(pid, "status", "RssAnon"), 0);
+}
+
+/** The resident memory of the processes, in bytes. A page that two of them share counts twice. */
+export function residentMemoryOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + memoryField(pid, "status", "VmRSS"), 0);
+}
+
+/** The process's largest resident memory so far, in bytes; 0 for a process that has ended. */
+export function peakMemoryOf(pid: number): number {
+  return memoryField(pid, "status", "VmHWM");
+}
+
+/** The process's resident memory, in bytes. A page that n processes share counts 1/n for each. */
+export function proportionalMemoryOf(pid: number): number {
+  return memoryField(pid, "smaps_rollup", "Pss");
 }
 
 /** Also true for a zombie, and for a process of another user. */
@@ -83,6 +109,11 @@ export function killProcess(pid: number): void {
   } catch {
     // has ended
   }
+}
+
+/** Sends SIGKILL to all processes of a group. Does nothing if they have ended. */
+export function killGroup(leader: number): void {
+  killProcess(-leader);
 }
 
 /**
@@ -133,6 +164,12 @@ export function seesAllProcesses(): boolean {
 function statFields(pid: number): string[] {
   const stat = read(pid, "stat");
   return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** A size that the kernel reports, in bytes; 0 for a process that has ended. */
+function memoryField(pid: number, file: string, name: string): number {
+  const found = new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(read(pid, file));
+  return Number(found?.[1] ?? 0) * 1024;
 }
 
 /** Empty for a process that has ended or belongs to another user. */

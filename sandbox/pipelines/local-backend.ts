@@ -1,5 +1,6 @@
 import { chown, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { killGroup } from "../../automation/processes/processes.ts";
 import type { Reaper } from "../../automation/processes/reaper.ts";
 import type { Backend, StepOrder, StepWatch, Workspace } from "../woodpecker/backend.ts";
 import { boxArguments, type Mount } from "./box.ts";
@@ -152,13 +153,5 @@ class LocalWorkspace implements Workspace {
     } finally {
       signal.removeEventListener("abort", kill);
     }
-  }
-}
-
-function killGroup(leader: number): void {
-  try {
-    process.kill(-leader, "SIGKILL");
-  } catch {
-    // It has ended.
   }
 }

@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import which from "which";
 import { processEnvironment } from "../../../core/connections.ts";
+import { killGroup } from "../../processes/processes.ts";
 import { pulumiHome } from "../folders.ts";
 import { sdkVersion } from "../versions.ts";
 import { startPluginProxy } from "./plugin-proxy.ts";
@@ -55,7 +56,7 @@ async function startPlugin(program: string, workDir: string, heedsConfig: boolea
     detached: true,
   });
   const close = () => {
-    killGroup(child);
+    if (child.pid !== undefined) killGroup(child.pid);
     proxy.close();
   };
   try {
@@ -76,14 +77,6 @@ async function portOf(child: ChildProcess): Promise<number> {
   const [port] = (await Promise.race([line, failed.promise])) as [string];
   child.stdout?.resume();
   return Number(port);
-}
-
-function killGroup(child: ChildProcess): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // has ended
-  }
 }
 
 /** Looks where the engine does: in Pulumi's home for the version of the npm package, then in PATH. */
