@@ -91,9 +91,53 @@ export async function proveQuery(
   return [...evidence, `${other.slug} has an error of its own, and only its own query finds it`];
 }
 
-async function errorsOf({ slug, env }: DeployedProject) {
-  const args = ["logs", "level:error", "--project", slug, "--json"];
-  const { stdout } = await execa(process.execPath, [COMMAND, ...args], { env });
+/**
+ * Asks the plan's queries about all projects and about the actions on one, which the service has written
+ * to the audit trail and sent to Citadel.
+ */
+export async function proveWiderQueries(
+  project: DeployedProject,
+  other: DeployedProject,
+): Promise<Evidence> {
+  const { slug, env } = project;
+  const slugs = [slug, other.slug];
+  let evidence: string[] = [];
+  const check = async () => {
+    const [errors = [], created = [], ...actions] = await Promise.all(
+      [
+        ["level:error", "--group", "projects"],
+        ["action:project.create", "--platform", "--last", "7d"],
+        [`project_id:${slug}`, "--platform", "--last", "24h"],
+        [`project_id:${slug}`, "--all", "--last", "24h"],
+      ].map((query) => find(env, query)),
+    );
+    const services = errors.map(({ service }) => service).toSorted();
+    expect(services.join() === slugs.toSorted().join(), `the errors are of ${services.join()}`);
+    const successes = created.map(({ message }) => message).filter((one) => / success$/.test(one));
+    for (const one of slugs) {
+      expect(successes.includes(`project.create ${one} success`), `${one} was created`);
+    }
+    for (const found of actions) {
+      const isOnly = found.every(({ metadata }) => metadata["project_id"] === slug);
+      expect(found.length > 0 && isOnly, `only actions on ${slug} are found`);
+    }
+    evidence = [
+      `level:error --group projects: one line of each, ${services.join(" and ")}`,
+      `action:project.create --platform: ${successes.join(", ")}`,
+      `project_id:${slug} --platform and --all: ${actions.map(({ length }) => length).join(" and ")} lines`,
+    ];
+  };
+  await until(check, undefined, ARRIVAL_MS);
+  return evidence;
+}
+
+function errorsOf({ slug, env }: DeployedProject) {
+  return find(env, ["level:error", "--project", slug]);
+}
+
+/** The lines that the query of a user finds. */
+async function find(env: ProjectOnServers["env"], query: readonly string[]) {
+  const { stdout } = await execa(process.execPath, [COMMAND, "logs", ...query, "--json"], { env });
   return stdout
     .split("\n")
     .filter((line) => line !== "")

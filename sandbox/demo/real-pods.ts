@@ -3,7 +3,7 @@ import { until } from "../process.ts";
 import { kubeConfig } from "../proofs/project.ts";
 import { type Evidence, expect } from "../proofs/proofs.ts";
 import { deployedImage, onlyCurrentPods } from "./deployed-pods.ts";
-import { errorQuery, proveLines, proveQuery } from "./log-lines.ts";
+import { errorQuery, proveLines, proveQuery, proveWiderQueries } from "./log-lines.ts";
 import { proveSeparation } from "./neighbour-pod.ts";
 import { provePage, visitWithFailure } from "./page.ts";
 import { followPipeline } from "./pipeline.ts";
@@ -35,6 +35,10 @@ export async function realPodsStory(stage: Stage): Promise<void> {
   });
   if (sendsLogs) {
     await step(errorQuery(slug), async () => [undefined, await proveQuery(project, neighbour)]);
+    await step("the plan's queries about all projects, and about the actions on one", async () => [
+      undefined,
+      await proveWiderQueries(project, neighbour),
+    ]);
   } else {
     const reason = "no Fluent Bit: there is none in PATH, and no registry to pull it from";
     skip(errorQuery(slug), reason);
