@@ -152,6 +152,7 @@ export const NODE_FAMILIES = {
       coredns: "./coredns",
       pause: "./pause",
       prober: "./prober",
+      writer: "./writer",
       "agent-stand-in": "./agent-stand-in",
     },
     versionOf: "github.com/coredns/coredns",

@@ -10,6 +10,8 @@ export const PAUSE_IMAGE = "rdev.local/pause:1";
 export const DNS_IMAGE = "rdev.local/coredns:1";
 /** The image of tools/pods/prober. It listens on port 8080. */
 export const PROBER_IMAGE = "rdev.local/prober:1";
+/** The image of tools/pods/writer. It listens on port 8080. */
+export const WRITER_IMAGE = "rdev.local/writer:1";
 
 /** Packs the node's own images, without any registry. Returns the archive. */
 export async function packPodImages(folder: string, pods: BuiltFamily): Promise<string> {
@@ -25,6 +27,7 @@ export async function packPodImages(folder: string, pods: BuiltFamily): Promise<
     [PAUSE_IMAGE]: pause,
     [DNS_IMAGE]: await pack("coredns"),
     [PROBER_IMAGE]: await pack("prober", "65532:65532"),
+    [WRITER_IMAGE]: await pack("writer", "65532:65532"),
     // rdev itself is not here, but its pods should run.
     ...Object.fromEntries(PLATFORM_IMAGES.map((name) => [name, pause])),
   });

@@ -1,3 +1,4 @@
+import { findCommand } from "../../sandbox/process.ts";
 import { missingForNode } from "../../sandbox/node/preflight.ts";
 
 /** Building the node's programs on a fresh machine takes minutes. */
@@ -11,4 +12,13 @@ export async function skipWithoutNode(hook: Mocha.Context): Promise<void> {
     hook.skip();
   }
   hook.timeout(START_TIMEOUT_MS);
+}
+
+/** Does the same on a machine that has no Fluent Bit for the log agent. */
+export async function skipWithoutAgent(hook: Mocha.Context): Promise<void> {
+  if (!(await findCommand("fluent-bit"))) {
+    console.error("skipped: the log agent on a real node needs `fluent-bit` in PATH");
+    hook.skip();
+  }
+  await skipWithoutNode(hook);
 }
