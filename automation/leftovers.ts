@@ -2,6 +2,7 @@ import pTimeout from "p-timeout";
 import { isCitadelEnabled } from "../core/connections.ts";
 import { InfraError, userMessage } from "../core/errors.ts";
 import { type SystemName, systemsWithProjects } from "../core/systems.ts";
+import { timed } from "./engine/timeline.ts";
 import { leftovers as citadel } from "../providers/citadel/leftovers.ts";
 import { leftovers as dns } from "../providers/dns/leftovers.ts";
 import { leftovers as gitea } from "../providers/gitea/leftovers.ts";
@@ -63,10 +64,12 @@ async function probe(
   const closing = new AbortController();
   try {
     const late = new InfraError("RDEV_DEADLINE", `It did not answer within ${deadline / 1000} s.`);
-    const found = await pTimeout(leftoverProbe.find(project, closing.signal), {
-      milliseconds: deadline,
-      message: late,
-    });
+    const found = await timed("proof", system, () =>
+      pTimeout(leftoverProbe.find(project, closing.signal), {
+        milliseconds: deadline,
+        message: late,
+      }),
+    );
     return found.map(({ what, why }) => ({ system, what, why }));
   } catch (error) {
     const reason = userMessage(error).replace(/\s*\n\s*/g, " ");

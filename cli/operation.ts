@@ -10,12 +10,14 @@ import { countOfChanges, errorText } from "./text.ts";
 import { Differences } from "./views/differences.ts";
 import { liveView } from "./views/live.ts";
 import { threadScreen } from "./views/screen.ts";
+import { timingLines } from "./views/timings.ts";
 import { jsonView, linesView, type Subject, type View } from "./views/view.ts";
 
 /** The options that every operation's command has. */
 export interface CommonOptions {
   readonly json?: boolean;
   readonly diff?: boolean;
+  readonly timings?: boolean;
   readonly workDir?: string;
 }
 
@@ -29,7 +31,7 @@ type Operation = (engine: typeof engineModule, options: EngineOptions) => Promis
 /** Runs one operation, shows it, and prints its errors on stderr. */
 export async function show(
   subject: Omit<Subject, "diff">,
-  { json = false, diff = false, workDir }: CommonOptions,
+  { json = false, diff = false, timings = false, workDir }: CommonOptions,
   operation: Operation,
   onStep?: (step: Step) => void,
 ): Promise<Outcome> {
@@ -55,6 +57,7 @@ export async function show(
   );
   await view.end(outcome);
   for (const error of outcome.errors) console.error(errorText(error));
+  if (timings && !json) console.log(timingLines(outcome.timings ?? []).join("\n"));
   return outcome;
 }
 

@@ -99,6 +99,23 @@ export const NO_CHANGES: Readonly<Changes> = {
   same: 0,
 };
 
+/** A step of an operation, for finding out where its time goes. */
+export const timing = z
+  .object({
+    kind: z.enum(["command", "engine", "program", "resource", "wait", "proof"]).meta({
+      description:
+        "`command`: a command of Pulumi's CLI. `engine`: from the command's start until the engine works. " +
+        "`program`: the program runs. `resource`: the engine's step for a resource. `wait`: what a " +
+        "resource waits for in it. `proof`: a system is asked what is left there.",
+    }),
+    name: z.string().meta({ examples: ["kubernetes:apps/v1:Deployment my-app"] }),
+    startMs: z.int().meta({ description: "Since the start of the operation." }),
+    durationMs: z.int(),
+  })
+  .meta({ id: "Timing" });
+
+export type Timing = z.output<typeof timing>;
+
 export const outcome = z.object({
   result: z.enum(["succeeded", "failed", "cancelled"]),
   changes,
@@ -109,6 +126,14 @@ export const outcome = z.object({
   settings: projectChanges.optional(),
   durationMs: z.number(),
   errors: z.array(operationError).meta({ description: "Empty if the operation succeeded." }),
+  timings: z
+    .array(timing)
+    .optional()
+    .meta({
+      description:
+        "Where the time went: steps of 5 ms or longer, in the order of their starts. They overlap. " +
+        "Lists of operations leave it out.",
+    }),
 });
 
 export type Outcome = z.output<typeof outcome>;

@@ -6,6 +6,7 @@ import { cliFailure, type CliFailure } from "./quirks/cli-text.ts";
 import { homeWithoutLogs } from "./quirks/debug-logs.ts";
 import { killEngine } from "./quirks/orphaned-plugins.ts";
 import { skippedCommand } from "./quirks/skipped-commands.ts";
+import { timed } from "./timeline.ts";
 import { isSupportedCli, sdkVersion } from "./versions.ts";
 
 /** A command of Pulumi's CLI failed. Its text is not for users: see `commandFailure`. */
@@ -44,7 +45,12 @@ interface CommandOptions extends CommandControl {
 }
 
 /** Runs Pulumi's CLI and returns its standard output. Throws CommandFailure. */
-export async function runPulumi(
+export function runPulumi(args: readonly string[], options: CommandOptions): Promise<string> {
+  const name = args[0] === "stack" ? `stack ${args[1]}` : `${args[0]}`;
+  return timed("command", name, () => run(args, options));
+}
+
+async function run(
   args: readonly string[],
   { workDir, env, signal, kill, force, onStart }: CommandOptions,
 ): Promise<string> {

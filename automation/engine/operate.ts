@@ -24,6 +24,7 @@ import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
 import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
 import { requirePassphrase, requirePlatform } from "./requirements.ts";
+import { EngineTimeline, type Timeline, withTimeline } from "./timeline.ts";
 
 useOwnConnections();
 
@@ -46,10 +47,19 @@ interface OperationContext {
 }
 
 /** Runs one operation of a stack and collects its events into an outcome. Never throws. */
-export async function operate(
+export function operate(
   stack: string,
   options: OperateOptions,
   work: (context: OperationContext) => Promise<unknown>,
+): Promise<Outcome> {
+  return withTimeline((timeline) => run(stack, options, work, timeline));
+}
+
+async function run(
+  stack: string,
+  options: OperateOptions,
+  work: (context: OperationContext) => Promise<unknown>,
+  timeline: Timeline,
 ): Promise<Outcome> {
   const start = Date.now();
   const secrets = connectionSecrets();
@@ -57,22 +67,31 @@ export async function operate(
   const events: OperationEvent[] = [];
   const { stallMs = STALL_MS, signal } = options;
   const stall = startStallTimer(stallMs);
+  const engine = new EngineTimeline(timeline);
   const onEvent = (raw: EngineEvent) => {
     stall.onEvent();
-    reportProgress(raw, reader, options);
+    engine.onEvent(raw);
+    reportProgress(raw, options);
+    const status = reader.status(raw);
+    if (status) options.onStatus?.(status);
+    if (status?.urn) engine.onWait(status.urn, status.message);
     const event = reader.read(raw);
     if (!event) return;
     events.push(event);
     options.onEvent?.(event);
   };
   const common = { color: "never", onEvent, ...(signal && { signal }) } as const;
-  const control = { kill: options.kill, force: stall.signal, onStart: options.onStart };
+  const onStart = (pid: number) => {
+    engine.onStart();
+    options.onStart?.(pid);
+  };
+  const control = { kill: options.kill, force: stall.signal, onStart };
 
   let failure: unknown;
   try {
     const name = parseStackName(stack);
     if (options.runsProgram) requireNoLostEngine();
-    const handle = await open(name, stack, control, options);
+    const handle = await open(name, stack, control, options, timeline);
     options.onStatus?.({ message: "starting Pulumi's engine" });
     await breakingLocks(handle, options, () =>
       inStack(handle, options, () => work({ handle, common, name, control })),
@@ -96,12 +115,12 @@ export async function operate(
     durationMs: Date.now() - start,
     failure,
     cancelled: signal?.aborted === true,
+    timings: timeline.timings,
   });
 }
 
 function reportProgress(
   raw: EngineEvent,
-  reader: EventReader,
   { onStep, onStatus, runsProgram, refreshes = false }: OperateOptions,
 ): void {
   const step = onStep && toStep(raw, refreshes);
@@ -109,8 +128,6 @@ function reportProgress(
   if (raw.preludeEvent) {
     onStatus?.({ message: runsProgram ? "running the program" : "reading the state" });
   }
-  const status = onStatus && reader.status(raw);
-  if (status) onStatus(status);
 }
 
 /** Checks what can be checked before the engine starts, and returns the SDK's object for the stack. */
@@ -119,6 +136,7 @@ async function open(
   stack: string,
   control: OperationContext["control"],
   options: OperateOptions,
+  timeline: Timeline,
 ): Promise<Stack> {
   const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
@@ -135,7 +153,14 @@ async function open(
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
-    program: () => program(formerly),
+    program: async () => {
+      const end = timeline.begin("program", name.kind);
+      try {
+        return await program(formerly);
+      } finally {
+        end();
+      }
+    },
     pulumiCommand: pulumiFor(pulumi, control),
     ...(env && { envVars: { ...env } }),
   });

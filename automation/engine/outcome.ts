@@ -6,6 +6,7 @@ import {
   type OperationError,
   type OperationEvent,
   type Outcome,
+  type Timing,
 } from "../../core/operation.ts";
 import { toError } from "./messages.ts";
 
@@ -18,10 +19,11 @@ interface EngineRun {
   /** Why the process failed; undefined if it succeeded. */
   readonly failure: unknown;
   readonly cancelled: boolean;
+  readonly timings?: readonly Timing[];
 }
 
 export function outcomeOf(run: EngineRun): Outcome {
-  const { events, outputs, settings, durationMs, failure, cancelled } = run;
+  const { events, outputs, settings, durationMs, failure, cancelled, timings } = run;
   const summary = events.findLast((event) => event.event === "summary");
   const result = failure === undefined ? "succeeded" : cancelled ? "cancelled" : "failed";
   return {
@@ -31,6 +33,7 @@ export function outcomeOf(run: EngineRun): Outcome {
     ...(settings && { settings }),
     durationMs,
     errors: result === "succeeded" ? [] : errorsOf(events, failure, cancelled),
+    ...(timings && { timings: [...timings] }),
   };
 }
 

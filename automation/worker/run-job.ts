@@ -18,6 +18,7 @@ import { isInterruptionWarning, type LockHolder } from "../engine/quirks/cli-tex
 import { platformSettingsOf } from "../engine/requirements.ts";
 import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
 import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
+import { withTimeline } from "../engine/timeline.ts";
 import { findLeftovers } from "../leftovers.ts";
 import type { Job, JobResult } from "./messages.ts";
 
@@ -72,7 +73,15 @@ class JobRun {
     };
   }
 
-  async run(): Promise<Result> {
+  /** The result has the times of everything: the checks before, the operation, the search after it. */
+  run(): Promise<Result> {
+    return withTimeline(async (timeline) => {
+      const { outcome, ...rest } = await this.#run();
+      return { ...rest, outcome: { ...outcome, timings: timeline.timings } };
+    });
+  }
+
+  async #run(): Promise<Result> {
     const { task } = this.#job;
     if (task.kind === "up") return this.#up(task);
     if (task.kind === "destroy" || task.kind === "rollback") return this.#destroy();

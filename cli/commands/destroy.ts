@@ -5,6 +5,7 @@ import { actorOption, recorder, type RecorderOptions } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { confirmed, show, workFolder, type CommonOptions } from "../operation.ts";
 import { leftoverText } from "../text.ts";
+import { timingLines, TIMINGS } from "../views/timings.ts";
 
 interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
@@ -22,6 +23,7 @@ export function addDestroy(program: Command): void {
     )
     .addOption(actorOption())
     .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option(...TIMINGS)
     .option("--json", "print events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { remove = false } = options;
@@ -64,19 +66,25 @@ async function ownerOf(stack: string, { workDir }: Options): Promise<Owner | und
 async function showLeftovers(
   stack: string,
   owner: Owner,
-  { json = false, workDir }: Options,
+  { json = false, timings = false, workDir }: Options,
 ): Promise<number> {
   const name = parseStackName(stack);
   if (name.kind === "platform") return EXIT.done;
-  const [{ platformSettingsOf }, { findLeftovers, probedSystems }] = await Promise.all([
-    import("../../automation/engine/requirements.ts"),
-    import("../../automation/leftovers.ts"),
-  ]);
+  const [{ platformSettingsOf }, { findLeftovers, probedSystems }, { withTimeline }] =
+    await Promise.all([
+      import("../../automation/engine/requirements.ts"),
+      import("../../automation/leftovers.ts"),
+      import("../../automation/engine/timeline.ts"),
+    ]);
   const settings = await platformSettingsOf(name, workFolder(workDir));
   // The settings that said whether to keep them are gone by now. A database or repository that is
   // locked or archived was kept by the destroy.
   const kept = { retainData: true, retainRepository: true };
-  const remaining = await findLeftovers({ slug: name.slug, owner, settings, ...kept });
+  const { remaining, steps } = await withTimeline(async (timeline) => {
+    const found = await findLeftovers({ slug: name.slug, owner, settings, ...kept });
+    return { remaining: found, steps: timeline.timings };
+  });
+  if (timings && !json) console.log(timingLines(steps).join("\n"));
   if (json) console.log(JSON.stringify({ event: "remaining", stack, remaining }));
   else if (remaining.length === 0) console.log(`Nothing is left on ${probedSystems().join(", ")}.`);
   else for (const leftover of remaining) console.log(leftoverText(leftover));

@@ -3,6 +3,7 @@ import type { OperationView } from "../../automation/service/schemas/operation.t
 import { exitCode } from "../exit-codes.ts";
 import { wholeNumber } from "../options.ts";
 import { changesText, errorText, leftoverText } from "../text.ts";
+import { timingLines, TIMINGS } from "../views/timings.ts";
 
 export function addOperations(program: Command): void {
   const operations = program
@@ -19,6 +20,7 @@ export function addOperations(program: Command): void {
   operations
     .command("show <id>")
     .description("show one operation, with its errors and leftovers")
+    .option(...TIMINGS)
     .option("--json", "print it as JSON")
     .action(show);
   operations
@@ -54,7 +56,7 @@ async function list({ project: slug, state, limit, json }: ListOptions): Promise
   }
 }
 
-async function show(id: string, { json }: { json?: true }): Promise<void> {
+async function show(id: string, { json, timings }: { json?: true; timings?: true }): Promise<void> {
   const { api, operationSchema } = await open();
   const operation = await api.call("GET", pathOf(id), operationSchema);
   if (json) return console.log(JSON.stringify(operation));
@@ -65,6 +67,7 @@ async function show(id: string, { json }: { json?: true }): Promise<void> {
   }
   for (const leftover of remaining) console.log(`  ${leftoverText(leftover)}`);
   for (const error of outcome?.errors ?? []) console.log(`  ${errorText(error)}`);
+  if (timings) console.log(timingLines(outcome?.timings ?? []).join("\n"));
 }
 
 async function followed(id: string, options: { json?: true; diff?: true }): Promise<void> {

@@ -7,6 +7,7 @@ import { collectConfig, wholeNumber, type ConfigOption } from "../options.ts";
 import { countOfChanges } from "../text.ts";
 import { previewMany, type PreviewManyOptions } from "./preview-many.ts";
 import { addPullRequestOptions } from "./pull-requests.ts";
+import { TIMINGS } from "../views/timings.ts";
 
 type Options = CommonOptions & PreviewManyOptions & { readonly config?: ConfigOption };
 
@@ -18,6 +19,7 @@ export function addPreview(program: Command): void {
     .option("--expect-no-changes", "exit with 3 if there are changes (many stacks: also with 4)")
     .option("--diff", "show the properties that differ")
     .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option(...TIMINGS)
     .option("--json", "print events and outcome as lines of JSON (many stacks: the report)")
     .optionsGroup("Many stacks:")
     .option("--all", "every stack of the backend")

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { actorOption, formerSettings, recorder, type RecorderOptions } from "../database.ts";
 import { confirmed, show, type CommonOptions } from "../operation.ts";
 import { collectConfig, type ConfigOption } from "../options.ts";
+import { TIMINGS } from "../views/timings.ts";
 
 interface Options extends CommonOptions, RecorderOptions {
   readonly yes?: boolean;
@@ -17,6 +18,7 @@ export function addUp(program: Command): void {
     .addOption(actorOption())
     .option("--diff", "show the properties that differ")
     .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
+    .option(...TIMINGS)
     .option("--json", "print events and outcome as lines of JSON")
     .action(async (stack: string, options: Options) => {
       const { config } = options;

@@ -9,6 +9,7 @@ import { eventStream, StreamSlots } from "../event-stream.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
   eventView,
+  listedOperationView,
   numberedEventSchema,
   operationSchema,
   operationView,
@@ -73,7 +74,7 @@ export function operationRoutes(
           ...(project !== undefined && { slug: project }),
           ...(state && { state }),
         });
-        return toPage("operation", limit, found, operationView, ({ id }) => id);
+        return toPage("operation", limit, found, listedOperationView, ({ id }) => id);
       },
     );
 

@@ -33,6 +33,11 @@ export function operationView(from: Operation): OperationView {
   };
 }
 
+/** An operation in a list, which has many of them. */
+export function listedOperationView({ outcome: ended, ...same }: Operation): OperationView {
+  return operationView({ ...same, outcome: ended && { ...ended, timings: undefined } });
+}
+
 export const numberedEventSchema = numberedEvent
   .extend({ at: z.iso.datetime() })
   .meta({ id: "NumberedEvent" });
