@@ -25,9 +25,14 @@ const BRANCH = "main";
 
 /**
  * The program of a project's stack: everything that one project needs. `formerly` are the settings of
- * a stack that has no record of them yet.
+ * a stack that has no record of them yet, `stored` those of the platform if they are known.
  */
-export async function projectStack(platform: string, slug: string, formerly?: ProjectChanges) {
+export async function projectStack(
+  platform: string,
+  slug: string,
+  formerly?: ProjectChanges,
+  stored?: Readonly<Record<string, unknown>>,
+) {
   const recorded = await projectSettings(formerly);
   const project = completeProjectSettings(recorded);
   const { enabled } = connection("citadelEnabled");
@@ -42,7 +47,7 @@ export async function projectStack(platform: string, slug: string, formerly?: Pr
     ...(enabled ? (["citadel"] as const) : []),
   ]);
   requireTemplate(project.template); // fails before anything is made
-  const settings = await platformSettings(platform);
+  const settings = await platformSettings(platform, stored);
   warnOfLoopback(settings);
   const accounts = registryAccounts(platform, slug, settings);
   const displayName = project.name ?? slug;

@@ -35,19 +35,34 @@ export function platformConfig(): PlatformSettings {
   return parsePlatformConfig(stackConfig());
 }
 
-/** The settings of a project's platform, from the outputs of the platform's stack. */
-export async function platformSettings(platform: string): Promise<PlatformSettings> {
-  const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${platform}`;
-  const reference = new pulumi.StackReference(platform, { name: stack });
-  const value: unknown = (await reference.getOutputDetails("settings")).value;
-  if (value === undefined) {
+const platformOutputs = z.object({
+  outputs: z.object({ settings: z.record(z.string(), z.unknown()).optional() }),
+});
+
+/**
+ * The settings of a project's platform, from the outputs of the platform's stack. `stored` are those
+ * outputs' settings, if the caller has read them: the engine derives a second key to read them.
+ */
+export async function platformSettings(
+  platform: string,
+  stored?: Readonly<Record<string, unknown>>,
+): Promise<PlatformSettings> {
+  const settings = stored ?? (await settingsInOutputs(platform));
+  if (settings === undefined) {
     throw new InfraError(
       "RDEV_PLATFORM",
       `The platform stack "${platform}" has no settings: bring it up first ` +
         `(rdev-infra up ${platform}).`,
     );
   }
-  return parsePlatformSettings(value as Record<string, unknown>);
+  return parsePlatformSettings(settings);
+}
+
+/** Asks the engine without a StackReference, which would be a resource in some runs and not in others. */
+async function settingsInOutputs(platform: string): Promise<Record<string, unknown> | undefined> {
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${platform}`;
+  const answer: unknown = await pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", { name });
+  return platformOutputs.parse(answer).outputs.settings;
 }
 
 interface SettingsRecordArgs {

@@ -22,8 +22,9 @@ import { outcomeOf } from "./outcome.ts";
 import { lockHolders, type LockHolder } from "./quirks/cli-text.ts";
 import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
+import { storedState } from "./quirks/state-file.ts";
 import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
-import { requirePassphrase, requirePlatform } from "./requirements.ts";
+import { requirePassphrase, storedPlatformSettings } from "./requirements.ts";
 import { EngineTimeline, type Timeline, withTimeline } from "./timeline.ts";
 
 useOwnConnections();
@@ -138,17 +139,17 @@ async function open(
   options: OperateOptions,
   timeline: Timeline,
 ): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, platformIsUp, signal, env, formerly } = options;
+  const { workDir = PACKAGE, config, runsProgram, platform, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
-  const needsPlatform = name.kind === "project" && runsProgram && !platformIsUp;
+  const needsPlatform = name.kind === "project" && runsProgram && !platform;
   options.onStatus?.({
     message: needsPlatform ? "reading the platform's state" : "looking for Pulumi's CLI",
   });
   const program = runsProgram ? (options.program ?? ownProgram()) : emptyProgram;
-  const [pulumi] = await Promise.all([
+  const [pulumi, settings = platform] = await Promise.all([
     installedPulumi(),
-    needsPlatform ? requirePlatform(name, workDir, signal) : undefined,
+    needsPlatform ? storedPlatformSettings(name, workDir, signal) : undefined,
     options.deletes ? requireNoProjects(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({
@@ -156,7 +157,7 @@ async function open(
     program: async () => {
       const end = timeline.begin("program", name.kind);
       try {
-        return await program(formerly);
+        return await program(formerly, settings);
       } finally {
         end();
       }
@@ -171,7 +172,7 @@ async function open(
 function ownProgram(): StackProgram {
   const loading = import("../../index.ts");
   loading.catch(() => undefined); // reported when the program runs
-  return async (formerly) => (await loading).default(formerly);
+  return async (formerly, platform) => (await loading).default(formerly, platform);
 }
 
 /** For operations that run no program: without one, the engine would start a language host. */
@@ -183,22 +184,25 @@ async function inStack(
   { config, create, transient }: OperateOptions,
   work: () => Promise<unknown>,
 ): Promise<void> {
+  const { name: stack } = handle;
   const workspace = handle.workspace as LocalWorkspace;
   const run = async () => {
-    if (config) await storeConfig(workspace, handle.name, config);
+    if (config) await storeConfig(workspace, stack, config);
     await work();
   };
+  // Otherwise the command says that the stack is missing, after it has started an engine.
+  const isMissing = create && (await storedState(stack, workspace.workDir)) === "missing";
   try {
-    await run();
+    if (!isMissing) return await run();
   } catch (error) {
     if (!create || !failedBecause(error, "stack-not-found")) throw error;
-    const init = ["stack", "init", "--no-select", handle.name];
-    await runPulumi(init, { workDir: workspace.workDir });
-    try {
-      await run();
-    } finally {
-      if (transient) await removeIfEmpty(handle);
-    }
+  }
+  const init = ["stack", "init", "--no-select", stack];
+  await runPulumi(init, { workDir: workspace.workDir });
+  try {
+    await run();
+  } finally {
+    if (transient) await removeIfEmpty(handle);
   }
 }
 

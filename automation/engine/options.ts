@@ -5,11 +5,18 @@ import type { ProjectChanges } from "../../core/settings.ts";
 import type { CommandControl } from "./command.ts";
 import type { StackConfig } from "./config.ts";
 import type { Status } from "./events.ts";
+import type { StoredSettings } from "./requirements.ts";
 import type { LockHolder } from "./quirks/cli-text.ts";
 import type { StackState, StateProperty } from "./state.ts";
 
-/** Gets the project's settings as `formerly` if its stack's state has no record of them yet. */
-export type StackProgram = (formerly?: ProjectChanges) => ReturnType<PulumiFn>;
+/**
+ * Gets the project's settings as `formerly` if its stack's state has no record of them yet, and the
+ * settings of its platform if they are known.
+ */
+export type StackProgram = (
+  formerly?: ProjectChanges,
+  platform?: StoredSettings,
+) => ReturnType<PulumiFn>;
 
 export interface OperationOptions extends Omit<CommandControl, "force"> {
   /** Called with each event, in order. Must not throw. */
@@ -50,8 +57,8 @@ export interface PreviewOptions extends UpOptions {
   readonly create?: boolean;
   /** Remove a record that was made for the preview. Default: false. */
   readonly transient?: boolean;
-  /** The caller has checked that the project's platform is up. Default: false. */
-  readonly platformIsUp?: boolean;
+  /** The settings of the project's platform, if the caller has read them already. */
+  readonly platform?: StoredSettings | undefined;
 }
 
 export interface DestroyOptions extends OperationOptions {

@@ -1,15 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { pulumiVariables } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { parsePlatformSettings, type PlatformSettings } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
-import { failedBecause, runPulumi } from "./command.ts";
 import { PACKAGE } from "./folders.ts";
 import { missingPassphrase } from "./messages.ts";
+import { StackState } from "./state.ts";
 
 /** With these backends, Pulumi encrypts secrets with a passphrase unless the stack's file says otherwise. */
 const PASSPHRASE_BACKEND = /^(file|s3|gs|azblob|postgres|postgresql):/;
+
+export type StoredSettings = Readonly<Record<string, unknown>>;
 
 type ProjectStack = Extract<StackName, { kind: "project" }>;
 
@@ -22,44 +25,35 @@ export async function requirePassphrase(workDir: string, stack: string): Promise
   throw missingPassphrase();
 }
 
-/** Throws RDEV_PLATFORM if the platform of a project was never brought up in this backend. */
-export async function requirePlatform(
-  name: StackName,
-  workDir: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (name.kind === "platform") return;
-  await platformOutputs(name, workDir, signal);
-}
-
 /** The settings of a project's platform. Throws RDEV_PLATFORM if it was never brought up. */
 export async function platformSettingsOf(
   name: ProjectStack,
   workDir: string = PACKAGE,
 ): Promise<PlatformSettings> {
-  const { settings } = await platformOutputs(name, workDir);
-  return parsePlatformSettings((settings ?? {}) as Record<string, unknown>);
+  return parsePlatformSettings((await storedPlatformSettings(name, workDir)) ?? {});
 }
 
-async function platformOutputs(
+const settingsOutput = z.object({
+  settings: z.record(z.string(), z.unknown()).optional().catch(undefined),
+});
+
+/**
+ * The settings in the outputs of a project's platform, unchecked. Undefined if another program made
+ * the outputs. Throws RDEV_PLATFORM if the platform was never brought up.
+ */
+export async function storedPlatformSettings(
   { platform, slug }: ProjectStack,
   workDir: string,
   signal?: AbortSignal,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<StoredSettings | undefined> {
   const missing = (problem: string) =>
     new InfraError(
       "RDEV_PLATFORM",
       `The project ${slug} needs the platform "${platform}", whose stack ${problem}. ` +
         `Bring it up first: rdev-infra up ${platform}`,
     );
-  try {
-    const command = ["stack", "output", "--json", "--stack", platform];
-    const text = await runPulumi(command, { workDir, signal });
-    const outputs = JSON.parse(text) as Record<string, unknown>;
-    if (Object.keys(outputs).length === 0) throw missing("has no outputs");
-    return outputs;
-  } catch (error) {
-    if (failedBecause(error, "stack-not-found")) throw missing("does not exist in this backend");
-    throw error;
-  }
+  const state = await StackState.find(platform, workDir, signal);
+  if (!state) throw missing("does not exist in this backend");
+  if (!state.hasOutputs) throw missing("has no outputs");
+  return settingsOutput.parse(state.outputs).settings;
 }

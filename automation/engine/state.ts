@@ -6,6 +6,7 @@ import { keptByDestroy } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { failedBecause, runPulumi, type CommandControl } from "./command.ts";
+import { storedState } from "./quirks/state-file.ts";
 
 const resource = z.looseObject({
   urn: z.string(),
@@ -53,15 +54,24 @@ export class StackState {
   }
 
   /** Throws CommandFailure, also if there is no such stack. */
-  static async read(stack: string, workDir: string): Promise<StackState> {
-    const text = await runPulumi(["stack", "export", "--stack", stack], { workDir });
+  static async read(stack: string, workDir: string, signal?: AbortSignal): Promise<StackState> {
+    const stored = await storedState(stack, workDir);
+    if (stored !== undefined && stored !== "missing") {
+      return new StackState(stack, workDir, exported.parse(stored));
+    }
+    const text = await runPulumi(["stack", "export", "--stack", stack], { workDir, signal });
     return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
   }
 
   /** Returns undefined if there is no such stack. */
-  static async find(stack: string, workDir: string): Promise<StackState | undefined> {
+  static async find(
+    stack: string,
+    workDir: string,
+    signal?: AbortSignal,
+  ): Promise<StackState | undefined> {
+    if ((await storedState(stack, workDir)) === "missing") return undefined;
     try {
-      return await StackState.read(stack, workDir);
+      return await StackState.read(stack, workDir, signal);
     } catch (error) {
       if (failedBecause(error, "stack-not-found")) return undefined;
       throw error;
@@ -90,10 +100,14 @@ export class StackState {
     return keptByDestroy(this.resources, formerly);
   }
 
+  /** The stack's outputs. Secret ones are encrypted. */
+  get outputs(): Readonly<Record<string, unknown>> {
+    return this.resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+  }
+
   /** The program has finished at least once, because only then it returns outputs. */
   get hasOutputs(): boolean {
-    const stack = this.resources.find(({ type }) => type === "pulumi:pulumi:Stack");
-    return Object.keys(stack?.outputs ?? {}).length > 0;
+    return Object.keys(this.outputs).length > 0;
   }
 
   /** The owner in the marks of its resources; undefined if no resource carries a mark. */

@@ -13,7 +13,7 @@ const MAX_ERROR = 10_000;
 
 export type PreviewStackOptions = Pick<
   PreviewOptions,
-  "workDir" | "program" | "env" | "platformIsUp" | "formerly" | "signal" | "kill"
+  "workDir" | "program" | "env" | "platform" | "formerly" | "signal" | "kill"
 > & { readonly rules: BlockRules };
 
 /** Previews one stack and applies the policies. Never throws. */

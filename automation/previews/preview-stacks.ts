@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import { parseStackName } from "../../core/stack-name.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
-import { requirePlatform } from "../engine/requirements.ts";
+import { storedPlatformSettings, type StoredSettings } from "../engine/requirements.ts";
 import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
 import { OTHER_CONFIG } from "../engine/quirks/plugin-proxy.ts";
 import { startSharedPlugins } from "../engine/quirks/shared-plugins.ts";
@@ -22,10 +22,7 @@ export interface Progress {
   readonly left: number | undefined;
 }
 
-interface PreviewStacksOptions extends Omit<
-  PreviewStackOptions,
-  "env" | "platformIsUp" | "formerly"
-> {
+interface PreviewStacksOptions extends Omit<PreviewStackOptions, "env" | "platform" | "formerly"> {
   readonly workDir: string;
   /** Returns the settings of a project whose stack has no record of them yet. */
   readonly formerly?: (stack: string) => ProjectChanges | undefined;
@@ -61,14 +58,12 @@ export async function previewStacks(
 
   const plugins = await startSharedPlugins(workDir);
   try {
-    const isPlatformUp = platformChecks(workDir, signal);
+    const platformOf = platformReader(workDir, signal);
     const limit = pLimit(concurrency);
     await limit.map(stacks, async (stack) => {
-      const platformIsUp = await isPlatformUp(stack);
+      const platform = await platformOf(stack);
       const { env } = plugins;
-      report(
-        await previewStack(stack, { ...options, env, platformIsUp, formerly: formerly(stack) }),
-      );
+      report(await previewStack(stack, { ...options, env, platform, formerly: formerly(stack) }));
     });
   } finally {
     plugins.close();
@@ -109,21 +104,16 @@ function mayBeCausedByOthers({ result, errors }: StackPreview): boolean {
   );
 }
 
-/** Checks once per platform that it is up. If not, each project's preview reports why. */
-function platformChecks(workDir: string, signal: AbortSignal | undefined) {
-  const known = new Map<string, Promise<boolean>>();
-  const check = async (stack: string) => {
-    try {
-      await requirePlatform(parseStackName(stack), workDir, signal);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  return (stack: string): Promise<boolean> => {
-    const [platform = ""] = stack.split(".");
-    const isUp = known.get(platform) ?? check(stack);
-    if (stack !== platform) known.set(platform, isUp);
-    return isUp;
+/** Reads the settings of each platform once. If that fails, each project's preview reports why. */
+function platformReader(workDir: string, signal: AbortSignal | undefined) {
+  const known = new Map<string, Promise<StoredSettings | undefined>>();
+  return async (stack: string): Promise<StoredSettings | undefined> => {
+    const name = parseStackName(stack);
+    if (name.kind === "platform") return undefined;
+    const settings =
+      known.get(name.platform) ??
+      storedPlatformSettings(name, workDir, signal).catch(() => undefined);
+    known.set(name.platform, settings);
+    return settings;
   };
 }

@@ -62,8 +62,12 @@ export async function record<T>(
           state: { ...given, ...stateOf(type, name, plain, options) },
         };
       },
-      call: ({ token }) =>
-        token === "pulumi:pulumi:readStackResourceOutputs" ? { outputs: options.state ?? {} } : {},
+      call({ token }) {
+        if (token === "pulumi:pulumi:readStackOutputs") return { outputs: options.platform ?? {} };
+        return token === "pulumi:pulumi:readStackResourceOutputs"
+          ? { outputs: options.state ?? {} }
+          : {};
+      },
     },
     "rdev",
     options.stack ?? "staging",
@@ -126,8 +130,6 @@ function stateOf(
   options: RecordOptions,
 ): Record<string, unknown> {
   switch (type.replace(/^pulumi-nodejs:dynamic\//, "")) {
-    case "pulumi:pulumi:StackReference":
-      return { outputs: options.platform ?? {}, secretOutputNames: [] };
     case "random:index/randomPassword:RandomPassword":
       return { result: `password-of-${name}` };
     case "random:index/randomId:RandomId":
