@@ -1,4 +1,5 @@
 /** Whether the status of an object matches its spec. Pure: no calls. */
+import { isDeepStrictEqual } from "node:util";
 import { parsePath } from "../../../core/engine-values.ts";
 import { getAt } from "../property-path.ts";
 import { isObject, textOf, type Json, type Properties } from "../values.ts";
@@ -92,6 +93,12 @@ function secretObject(object: Properties): Readiness {
   return at(object, "data.token") === undefined ? waiting("it has no token yet") : READY;
 }
 
+/** A controller copies the limits into the status once it has counted what is used. */
+function resourceQuota(object: Properties): Readiness {
+  const isCounted = isDeepStrictEqual(at(object, "spec.hard"), at(object, "status.hard"));
+  return isCounted ? READY : waiting("its use is not counted yet");
+}
+
 function customResourceDefinition(object: Properties): Readiness {
   if (condition(object, "Established")?.status === "True") return READY;
   const names = condition(object, "NamesAccepted");
@@ -104,6 +111,7 @@ const BY_KIND: Readonly<Record<string, (object: Properties) => Readiness>> = {
   "apps/v1 DaemonSet": daemonSet,
   "batch/v1 Job": job,
   "v1 Pod": pod,
+  "v1 ResourceQuota": resourceQuota,
   "v1 Secret": secretObject,
   "apiextensions.k8s.io/v1 CustomResourceDefinition": customResourceDefinition,
 };

@@ -3,7 +3,10 @@ import { complaintsOf, readiness } from "../../../../sandbox/plugins/kubernetes/
 import type { Properties } from "../../../../sandbox/plugins/values.ts";
 
 function told(kind: string, spec: Properties, status: Properties, more: Properties = {}): string {
-  const apiVersions: Record<string, string> = { Pod: "v1", Secret: "v1", Job: "batch/v1" };
+  const apiVersions: Record<string, string> = {
+    ...{ Pod: "v1", Secret: "v1", ResourceQuota: "v1" },
+    Job: "batch/v1",
+  };
   const apiVersion = apiVersions[kind] ?? "apps/v1";
   const metadata = { generation: 2, ...(more["metadata"] as Properties | undefined) };
   const result = readiness({ apiVersion, kind, spec, status, ...more, metadata });
@@ -53,6 +56,13 @@ describe("readiness", () => {
     assert.match(told("Job", {}, {}), /^waiting/);
     assert.equal(told("Job", {}, condition("Complete")), "ready");
     assert.equal(told("Job", {}, condition("Failed")), "failed: backoff limit");
+  });
+
+  it("of a ResourceQuota is its use, counted for the limits that it has now", () => {
+    const spec = { hard: { pods: "4" } };
+    assert.match(told("ResourceQuota", spec, {}), /^waiting: its use is not counted yet/);
+    assert.match(told("ResourceQuota", spec, { hard: { pods: "3" } }), /^waiting/);
+    assert.equal(told("ResourceQuota", spec, { hard: { pods: "4" }, used: {} }), "ready");
   });
 
   it("of a service account's Secret is its token", () => {
