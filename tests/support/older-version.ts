@@ -46,29 +46,9 @@ async function rewriteState({ stack, slug, workDir }: Project): Promise<void> {
     }
   }
   exported.deployment.resources = exported.deployment.resources.filter(({ urn }) => !isId(urn));
-  exported.deployment.resources.push(...platformReference(stack, exported.deployment.resources));
   const file = join(workDir, `${stack}.before.json`);
   await writeFile(file, JSON.stringify(exported), { mode: 0o600 });
   await runPulumi(["stack", "import", "--stack", stack, "--file", file], { workDir });
-}
-
-/** The program read its platform's settings by a StackReference, which is a resource. */
-function platformReference(stack: string, resources: readonly Resource[]): Resource[] {
-  const { urn: parent } = resources.find(({ type }) => type === "pulumi:pulumi:Stack")!;
-  const type = "pulumi:pulumi:StackReference";
-  const [platform] = stack.split(".");
-  const name = `organization/rdev/${platform}`;
-  const urn = (kind: string, of: string) => `urn:pulumi:${stack}::rdev::${kind}::${of}`;
-  const provider = "pulumi:providers:pulumi";
-  const id = "b2b6b8b2-6b9e-4a44-8a3b-0c1f1a1d6c11";
-  const outputs = { name, outputs: {}, secretOutputNames: [] };
-  return [
-    { urn: urn(provider, "default"), custom: true, id, type: provider },
-    {
-      ...{ urn: urn(type, `${platform}`), custom: true, external: true, id: name, type, parent },
-      ...{ inputs: { name }, outputs, provider: `${urn(provider, "default")}::${id}` },
-    },
-  ].filter(({ urn: new_ }) => resources.every((each) => each.urn !== new_));
 }
 
 /** Writes marks that name only the project, on each server. */

@@ -310,6 +310,30 @@ describe("a stack's operations, on the real engine", function () {
       await assert.rejects(readFile(file), { code: "ENOENT" });
     });
 
+    it("hand the platform's settings to the program, and drop an older StackReference", async () => {
+      const stored = { domain: "example.test", maxSizes: { replicas: 3 } };
+      const program = () => Promise.resolve({ settings: stored, key: pulumi.secret("x") });
+      await run(up, "given", { program });
+      const older = () => {
+        new pulumi.StackReference("given", { name: "organization/rdev/given" });
+        new Thing("a");
+        return Promise.resolve({});
+      };
+      await run(up, "given.shop", { program: older });
+      const now = (_: unknown, settings: unknown) => {
+        new Thing("a");
+        return Promise.resolve({ settings });
+      };
+      const { errors, changes, outputs } = await run(up, "given.shop", { program: now });
+      assert.deepEqual([errors, outputs], [[], { settings: stored }]);
+      assert.deepEqual(
+        [changes.create, changes.update, changes.replace, changes.delete],
+        [0, 0, 0, 0],
+      );
+      const again = await run(preview, "given.shop", { program: now });
+      assert.deepEqual([again.errors, again.changes.same], [[], 2]);
+    });
+
     it("refuse an invalid setting before it is stored", async () => {
       const wrong = { sizes: { replicas: "many" }, colour: "red" };
       const { code, message } = await failure(up, "base.wrong", { config: wrong });
