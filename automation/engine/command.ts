@@ -44,6 +44,9 @@ interface CommandOptions extends CommandControl {
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Collects garbage less often: 5 % less CPU of the engine for 6 MiB more (docs/performance.md). */
+const GOGC = "200";
+
 /** Runs Pulumi's CLI and returns its standard output. Throws CommandFailure. */
 export function runPulumi(args: readonly string[], options: CommandOptions): Promise<string> {
   const name = args[0] === "stack" ? `stack ${args[1]}` : `${args[0]}`;
@@ -58,7 +61,7 @@ async function run(
   signal?.throwIfAborted();
   const child = spawn("pulumi", [...args, "--non-interactive"], {
     cwd: workDir,
-    env: { ...processEnvironment(), PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
+    env: { GOGC, ...processEnvironment(), PULUMI_SKIP_UPDATE_CHECK: "true", ...env, ...home },
     stdio: ["ignore", "pipe", "pipe"],
     // A process group of its own: Ctrl-C would reach the engine in addition to `signal`, and the
     // engine takes a second interrupt for a kill.
