@@ -207,6 +207,18 @@ const CONNECTIONS = {
       rateLimit: v.RDEV_INFRA_RATE_LIMIT,
       trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,
     })),
+  /** People and service accounts as callers of the HTTP service. */
+  identity: z
+    .object({
+      RDEV_INFRA_IDENTITY_FILE: z.string().min(1, "is empty").optional(),
+      RDEV_INFRA_CLIENT_SECRET: credential.optional(),
+      RDEV_INFRA_SESSION_KEY: tokenSecret.optional(),
+    })
+    .transform((v) => ({
+      file: v.RDEV_INFRA_IDENTITY_FILE,
+      clientSecret: v.RDEV_INFRA_CLIENT_SECRET,
+      sessionKey: v.RDEV_INFRA_SESSION_KEY,
+    })),
   /** The HTTP service, for its clients. */
   api: z
     .object({

@@ -172,7 +172,9 @@ export const operation = z.object({
   slug: z.string().meta({ description: "The project's slug.", examples: ["my-app"] }),
   request: operationRequest,
   state: operationState,
-  actor: z.string().meta({ description: "Who asked: the name of a key, or a person." }),
+  actor: z
+    .string()
+    .meta({ description: "Who asked: the name of a key, a person, or a service account." }),
   createdAt: z.date(),
   startedAt: z.date().nullable(),
   endedAt: z.date().nullable(),

@@ -38,8 +38,8 @@ export interface AuditPage {
   readonly limit: number;
   /** Only events older than the one with this id. */
   readonly before?: number | undefined;
-  /** A project's slug. */
-  readonly project?: string | undefined;
+  /** Only events of these projects. */
+  readonly projects?: readonly string[] | undefined;
   /** For example `project.create`. */
   readonly action?: string | undefined;
 }
@@ -47,12 +47,12 @@ export interface AuditPage {
 /** Rows of the audit log, newest first. */
 export function auditPage(
   store: Store,
-  { limit, before, project, action }: AuditPage,
+  { limit, before, projects, action }: AuditPage,
 ): Promise<AuditRow[]> {
   return store.run((db) => {
     let query = db.selectFrom("audit_log").selectAll().orderBy("id", "desc").limit(limit);
     if (before !== undefined) query = query.where("id", "<", before);
-    if (project !== undefined) query = query.where("project_id", "=", project);
+    if (projects) query = query.where("project_id", "in", projects);
     if (action !== undefined) query = query.where("action", "=", action);
     return query.execute();
   });

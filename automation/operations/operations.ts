@@ -23,7 +23,8 @@ const POLL_MS = 2_000;
 const PAGE_SIZE = 500;
 
 export interface ListOptions {
-  readonly slug?: string;
+  /** Only operations of these projects. */
+  readonly slugs?: readonly string[];
   readonly platform?: string;
   readonly state?: OperationState;
   /** 1 to 1000. */
@@ -101,10 +102,10 @@ export class Operations {
   }
 
   /** Newest first. */
-  async list({ slug, platform, state, limit, before }: ListOptions): Promise<Operation[]> {
+  async list({ slugs, platform, state, limit, before }: ListOptions): Promise<Operation[]> {
     const rows = await this.#store.run((db) => {
       let query = db.selectFrom("operations").selectAll().orderBy("id", "desc").limit(limit);
-      if (slug !== undefined) query = query.where("slug", "=", slug);
+      if (slugs) query = query.where("slug", "in", slugs);
       if (platform !== undefined) query = query.where("platform", "=", platform);
       if (state !== undefined) query = query.where("state", "=", state);
       if (before !== undefined) query = query.where("id", "<", before);

@@ -1,13 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { InfraError } from "../../core/errors.ts";
-import { type Key, mayActAs, type Role } from "../keys/key.ts";
-import { KeyCache } from "../keys/keys.ts";
+import { HTTP_STATUS, InfraError } from "../../core/errors.ts";
+import type { Authenticator } from "../identity/authenticator.ts";
+import { type Credential } from "../identity/authenticator.ts";
+import { describeGrants, type Grant, grantsFor, type Identity } from "../identity/identity.ts";
+import type { Role } from "../keys/key.ts";
 import { addressOf, type Limiter, limiter } from "./limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "./options.ts";
 import { RefusalAudit } from "./refusal-audit.ts";
+import { requireSameOrigin, sessionCookie } from "./session-cookie.ts";
 
-/** A route is open to everybody, or to keys with at least this role. */
-export type Access = "open" | Role;
+/** A route is open to everybody, to every known caller, or to callers with at least this role. */
+export type Access = "open" | "known" | Role;
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -15,26 +18,26 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     /** Null on open routes. */
-    key: Key | null;
+    identity: Identity | null;
   }
 }
 
 /**
- * Checks the key, rate limits, role and project of every request, before its body is read. Refusals
- * are written to the audit trail.
+ * Decides on every request before its body is read: caller, rate limits, role and project. Refusals are
+ * written to the audit trail.
  */
 export function requireAccess(
   app: FastifyInstance,
   options: ServiceOptions,
   limits: ServiceLimits,
 ): void {
-  const keys = new KeyCache(options.keys);
+  const { authenticator } = options;
   const unauthenticated = limiter(app, limits.unauthenticatedPerMinute, addressOf);
-  const requests = limiter(app, limits.requestsPerMinute, ({ key }) => key?.id ?? "");
+  const requests = limiter(app, limits.requestsPerMinute, ({ identity }) => identity?.id ?? "");
   const refusals = new RefusalAudit(options);
   app.addHook("onClose", () => refusals.close());
 
-  app.decorateRequest("key", null);
+  app.decorateRequest("identity", null);
   app.addHook("onRoute", ({ url, config }) => {
     if (!config?.access) throw new Error(`the route ${url} has no "access" in its config`);
   });
@@ -42,9 +45,14 @@ export function requireAccess(
     const { access = "open" } = request.routeOptions.config;
     if (access === "open") return;
     try {
-      request.key = await authenticate(request, reply, keys, unauthenticated);
+      const credential = credentialOf(request, authenticator);
+      request.identity = await authenticate(
+        { request, reply, authenticator, unauthenticated },
+        credential,
+      );
+      if (credential?.kind === "session") requireSameOrigin(request, authenticator.signIn?.origin);
       await requireQuota(request, reply, requests);
-      requireRole(request.key, access);
+      requireRole(request.identity, access);
       requireProject(request, (request.params as { slug?: string }).slug);
     } catch (error) {
       if (error instanceof InfraError) await refusals.record(error.code, request);
@@ -53,63 +61,109 @@ export function requireAccess(
   });
 }
 
-/** The key of a request on a route that is not open. */
-export function keyOf({ key }: FastifyRequest): Key {
-  if (key) return key;
-  throw new InfraError("RDEV_INTERNAL", "A handler of an open route asked for the request's key.");
+/** The caller of a request on a route that is not open. */
+export function identityOf({ identity }: FastifyRequest): Identity {
+  if (identity) return identity;
+  throw new InfraError("RDEV_INTERNAL", "A handler of an open route asked for the caller.");
 }
 
-/** Throws RDEV_ROLE if the key is bound to another project. */
+/** Throws RDEV_ROLE if the caller does not have the route's role for this project. */
 export function requireProject(request: FastifyRequest, slug: string | undefined): void {
-  const { name, project } = keyOf(request);
-  if (project === null || slug === undefined || slug === project) return;
-  throw new InfraError(
+  const projects = allowedProjects(request);
+  if (projects === undefined || slug === undefined || projects.includes(slug)) return;
+  throw boundTo(request, projects);
+}
+
+/** Throws RDEV_ROLE if the caller is bound to projects, for routes that show all projects. */
+export function requireAllProjects(request: FastifyRequest): void {
+  const projects = allowedProjects(request);
+  if (projects !== undefined) throw boundTo(request, projects);
+}
+
+/**
+ * The projects that a list may show: the wanted one, or all that the caller may see. Undefined means all
+ * projects. Throws RDEV_ROLE if the wanted one is another.
+ */
+export function visibleProjects(
+  request: FastifyRequest,
+  wanted: string | undefined,
+): readonly string[] | undefined {
+  requireProject(request, wanted);
+  return wanted === undefined ? allowedProjects(request) : [wanted];
+}
+
+/** The projects for which the caller has the route's role; undefined: all. */
+function allowedProjects(request: FastifyRequest): readonly string[] | undefined {
+  const grants = neededGrants(request);
+  if (grants === undefined || grants.some(({ project }) => project === null)) return undefined;
+  return grants.flatMap(({ project }) => project ?? []);
+}
+
+/** The grants that permit the route; undefined if it needs no role. */
+function neededGrants(request: FastifyRequest): readonly Grant[] | undefined {
+  const { access = "open" } = request.routeOptions.config;
+  if (access === "open" || access === "known") return undefined;
+  return grantsFor(identityOf(request), access);
+}
+
+function boundTo(request: FastifyRequest, projects: readonly string[]): InfraError {
+  const names = projects.map((slug) => `"${slug}"`).join(", ");
+  return new InfraError(
     "RDEV_ROLE",
-    `The key "${name}" is bound to the project "${project}". Use a key of the other project, or one ` +
-      "that is bound to none.",
+    `The ${identityOf(request).title} is bound to the project ${names}. Use one that is bound to the ` +
+      "other project, or to none.",
   );
 }
 
-/** Throws RDEV_ROLE if the key is bound to a project, for routes that show all projects. */
-export function requireUnboundKey(request: FastifyRequest): void {
-  const { name, project } = keyOf(request);
-  if (project === null) return;
-  throw new InfraError("RDEV_ROLE", `The key "${name}" is bound to the project "${project}".`);
-}
-
-function requireRole(key: Key, needed: Role): void {
-  if (mayActAs(key, needed)) return;
+function requireRole(identity: Identity, needed: Exclude<Access, "open">): void {
+  if (needed === "known" || grantsFor(identity, needed).length > 0) return;
   throw new InfraError(
     "RDEV_ROLE",
-    `The key "${key.name}" has the role ${key.role}; this route needs the role ${needed}.`,
+    `The ${identity.title} has ${describeGrants(identity.grants)}; this route needs the role ${needed}.`,
   );
+}
+
+/** A bearer token, or else the cookie of a session. */
+function credentialOf(
+  { headers, cookies }: FastifyRequest,
+  { signIn }: Authenticator,
+): Credential | undefined {
+  const [, text] = /^bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
+  if (text !== undefined) return { kind: "bearer", text };
+  const session = signIn && cookies[sessionCookie(signIn.origin).name];
+  return session === undefined ? undefined : { kind: "session", text: session };
+}
+
+interface Attempt {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly authenticator: Authenticator;
+  readonly unauthenticated: Limiter;
 }
 
 /**
  * An address with too many failed attempts is refused without a look-up of its key. A key that was
- * valid a moment ago is still let in, so that others at the same address cannot lock it out.
+ * valid a moment ago is still let in, and so is a valid token, so that others at the same address cannot
+ * lock them out.
  */
 async function authenticate(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  keys: KeyCache,
-  unauthenticated: Limiter,
-): Promise<Key> {
-  const [, text] = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
-  if (text === undefined || !keys.has(text)) {
+  { request, reply, authenticator, unauthenticated }: Attempt,
+  credential: Credential | undefined,
+): Promise<Identity> {
+  const requireAttempts = async () => {
     const { isExceeded, retryAfter } = await unauthenticated.peek(request);
     if (isExceeded) throw tooMany(reply, retryAfter, "from this address without a valid key");
+  };
+  if (authenticator.mustLimitFirst(credential)) await requireAttempts();
+  try {
+    return await authenticator.authenticate(credential);
+  } catch (error) {
+    if (!(error instanceof InfraError) || HTTP_STATUS[error.code] !== 401) throw error;
+    if (!authenticator.mustLimitFirst(credential)) await requireAttempts();
+    await unauthenticated.count(request);
+    reply.header("www-authenticate", 'Bearer realm="rdev-infra"');
+    throw error;
   }
-  const key = text === undefined ? undefined : await keys.authenticate(text);
-  if (key) return key;
-  await unauthenticated.count(request);
-  reply.header("www-authenticate", 'Bearer realm="rdev-infra"');
-  throw new InfraError(
-    "RDEV_KEY",
-    text === undefined
-      ? 'The request has no key. Send "authorization: Bearer rdk_…"; rdev-infra keys create makes one.'
-      : "The key is unknown, expired or revoked. rdev-infra keys list shows the valid ones.",
-  );
 }
 
 async function requireQuota(
@@ -119,7 +173,7 @@ async function requireQuota(
 ): Promise<void> {
   const { isExceeded, remaining, retryAfter } = await requests.count(request);
   reply.header("ratelimit-remaining", remaining);
-  if (isExceeded) throw tooMany(reply, retryAfter, "with this key");
+  if (isExceeded) throw tooMany(reply, retryAfter, "by this caller");
 }
 
 export function tooMany(reply: FastifyReply, retryAfter: number, how: string): InfraError {

@@ -67,7 +67,7 @@ function frame(type: string, data: object, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** Limits the streams that each key has open, because each stream polls the database. */
+/** Limits the streams that each caller has open, because each stream polls the database. */
 export class StreamSlots {
   readonly #max: number;
   readonly #open = new Map<string, number>();
@@ -77,19 +77,19 @@ export class StreamSlots {
   }
 
   /** Returns the function that frees the slot; call it once. Throws RDEV_RATE_LIMITED. */
-  acquire(key: string): () => void {
-    const open = this.#open.get(key) ?? 0;
+  acquire(caller: string): () => void {
+    const open = this.#open.get(caller) ?? 0;
     if (open >= this.#max) {
       throw new InfraError(
         "RDEV_RATE_LIMITED",
-        `The key has ${open} streams open, which is the limit. End one of them first.`,
+        `The caller has ${open} streams open, which is the limit. End one of them first.`,
       );
     }
-    this.#open.set(key, open + 1);
+    this.#open.set(caller, open + 1);
     return () => {
-      const rest = (this.#open.get(key) ?? 1) - 1;
-      if (rest > 0) this.#open.set(key, rest);
-      else this.#open.delete(key);
+      const rest = (this.#open.get(caller) ?? 1) - 1;
+      if (rest > 0) this.#open.set(caller, rest);
+      else this.#open.delete(caller);
     };
   }
 }

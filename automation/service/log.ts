@@ -58,7 +58,7 @@ export function logRequests(app: FastifyInstance): void {
     );
   });
   app.addHook("onResponse", async (request, reply) => {
-    const { method, routeOptions, key, subject, ip } = request;
+    const { method, routeOptions, identity, subject, ip } = request;
     const { statusCode: status } = reply;
     const route = routeOptions.url ?? "unknown address";
     const time = Math.round(reply.elapsedTime);
@@ -70,7 +70,8 @@ export function logRequests(app: FastifyInstance): void {
         status,
         address: ip,
         ...(routeOptions.config.streams ? { stream_ms: time } : { duration_ms: time }),
-        ...(key && { key: key.name }),
+        ...(identity && { actor: identity.actor }),
+        ...(identity?.kind === "key" && { key: identity.actor }),
         ...(subject.project !== undefined && { project_id: subject.project }),
         ...(subject.operation !== undefined && { operation_id: subject.operation }),
       },

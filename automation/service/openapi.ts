@@ -27,6 +27,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
         { name: "operations", description: "Operations: their progress and outcome." },
         { name: "registry", description: "Tokens for the image registry, by Docker's scheme." },
         { name: "audit", description: "The audit trail." },
+        { name: "sign-in", description: "Sign-in of people, and the caller." },
         { name: "health", description: "Health and metrics of the service." },
         { name: "problems", description: "The meaning of problem codes." },
       ],
@@ -37,6 +38,22 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
             scheme: "bearer",
             description: "A key from `rdev-infra keys create`: rdk_….",
           },
+          token: {
+            type: "http",
+            scheme: "bearer",
+            bearerFormat: "JWT",
+            description:
+              "A person's ID token from the OpenID Connect provider, or a Kubernetes ServiceAccount's " +
+              "token for the service's audience.",
+          },
+          session: {
+            type: "apiKey",
+            in: "cookie",
+            name: "__Host-rdev-session",
+            description:
+              "The session of a person who signed in at /auth/sign-in. A write must come from a page of " +
+              "the service. Without HTTPS the name is rdev-session.",
+          },
           registryAccount: {
             type: "http",
             scheme: "basic",
@@ -44,7 +61,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
           },
         },
       },
-      security: [{ key: [] }],
+      security: [{ key: [] }, { token: [] }, { session: [] }],
     },
     transform: jsonSchemaTransform,
     transformObject: (document) => tidyDocument(jsonSchemaTransformObject(document)),

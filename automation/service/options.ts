@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Registry } from "prom-client";
 import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
-import type { Keys } from "../keys/keys.ts";
+import type { Authenticator } from "../identity/authenticator.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
@@ -16,7 +16,7 @@ export interface ServiceOptions {
     "submit" | "find" | "list" | "events" | "follow" | "cancel"
   >;
   readonly projects: Pick<ProjectRecords, "find" | "list">;
-  readonly keys: Pick<Keys, "authenticate">;
+  readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
   /** Rejects while the service cannot work. */
@@ -31,11 +31,11 @@ export interface ServiceOptions {
 }
 
 export interface ServiceLimits {
-  /** Requests of one key. */
+  /** Requests of one caller. */
   readonly requestsPerMinute: number;
-  /** Event streams that one key may have open. */
+  /** Event streams that one caller may have open. */
   readonly streamsPerKey: number;
-  /** Requests of one address without a valid key. */
+  /** Requests of one address without a valid credential, and its sign-ins. */
   readonly unauthenticatedPerMinute: number;
   /** Readiness probes of one address. */
   readonly probesPerMinute: number;

@@ -8,7 +8,13 @@ const WINDOW_MS = 60_000;
 /** Per window. A flood of different refusals must not fill the audit trail, which is kept forever. */
 const MAX_KINDS = 60;
 
-const AUDITED: ReadonlySet<ErrorCode> = new Set(["RDEV_KEY", "RDEV_ROLE", "RDEV_RATE_LIMITED"]);
+const AUDITED: ReadonlySet<ErrorCode> = new Set([
+  "RDEV_KEY",
+  "RDEV_TOKEN",
+  "RDEV_ORIGIN",
+  "RDEV_ROLE",
+  "RDEV_RATE_LIMITED",
+]);
 
 interface RefusalKind {
   readonly event: AuditEvent;
@@ -18,8 +24,8 @@ interface RefusalKind {
 
 /**
  * Writes refused requests to the audit trail. The first refusal of a kind is written at once, and the
- * number of further ones at the end of the minute. For requests with a key a kind is the key, the
- * error code and the route; for requests without one it is the address.
+ * number of further ones at the end of the minute. For requests of a known caller a kind is the
+ * caller, the error code and the route; for others it is the address.
  */
 export class RefusalAudit {
   readonly #options: Pick<ServiceOptions, "audit" | "logger">;
@@ -35,9 +41,9 @@ export class RefusalAudit {
   async record(code: ErrorCode, request: FastifyRequest): Promise<void> {
     if (!AUDITED.has(code)) return;
     this.#timer ??= setTimeout(() => void this.#flush(), WINDOW_MS).unref();
-    const { id, ip, key, method, routeOptions } = request;
+    const { id, ip, identity, method, routeOptions } = request;
     const route = routeOptions.url;
-    const kind = key ? [key.id, code, method, route].join(" ") : addressOf(request);
+    const kind = identity ? [identity.id, code, method, route].join(" ") : addressOf(request);
     const known = this.#kinds.get(kind);
     if (known) {
       known.more += 1;
@@ -47,7 +53,7 @@ export class RefusalAudit {
       const { slug } = request.params as { slug?: string };
       const event: AuditEvent = {
         action: "api.refuse",
-        actor: key?.name ?? "unknown",
+        actor: identity?.actor ?? "unknown",
         component: "http",
         ...(slug !== undefined && { projectId: slug }),
         result: "failure",

@@ -10,6 +10,8 @@ import { auditLog } from "../audit/log.ts";
 import { auditPage } from "../audit/queries.ts";
 import { platformTenant } from "../citadel/tenants.ts";
 import { CitadelShipper } from "../audit/shipper.ts";
+import { Authenticator } from "../identity/authenticator.ts";
+import { readIdentitySettings } from "../identity/settings.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
@@ -35,7 +37,7 @@ export interface RunOptions {
   readonly port: number;
   /** Operations at once. Default: one per core. */
   readonly concurrency?: number | undefined;
-  /** Requests per minute and key. */
+  /** Requests per minute and caller. */
   readonly rateLimit: number;
   readonly trustedProxies?: string | undefined;
   readonly logger: Logger;
@@ -54,13 +56,16 @@ interface RunningService {
 
 /**
  * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE if the database's
- * schema is not this version's, or its role has more rights than the service needs.
+ * schema is not this version's, or its role has more rights than the service needs, and with
+ * RDEV_IDENTITY if the settings of people and service accounts are malformed.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, logger } = options;
   const tokenIssuer = issuesRegistryTokens()
     ? await openIssuer(connection("registryTokens"))
     : undefined;
+  const identity = connection("identity");
+  const settings = await readIdentitySettings(identity);
   const store = new Store({ url: database.url });
   await requireDatabase(store, logger).catch(async (error: unknown) => {
     await store.close();
@@ -74,7 +79,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const app = await createService({
     platform,
     operations,
-    keys,
+    authenticator: new Authenticator({ keys, settings, secrets: identity }),
     logger,
     tokenIssuer,
     projects: new ProjectRecords(store),

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import cookie from "@fastify/cookie";
 import rateLimit from "@fastify/rate-limit";
 import fastify, {
   type FastifyInstance,
@@ -18,6 +19,7 @@ import { measureRequests } from "./metrics.ts";
 import { serveOpenApi } from "./openapi.ts";
 import { DEFAULT_LIMITS, type ServiceOptions } from "./options.ts";
 import { problemOf, problemOfStatus, problemRoutes } from "./problem.ts";
+import { authRoutes } from "./routes/auth.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { operationRoutes } from "./routes/operations.ts";
@@ -77,6 +79,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
     if (!is404 && invalidTextPaths([body, query, params]).length > 0) throw new InvalidTextError();
   });
   await app.register(rateLimit, { global: false });
+  await app.register(cookie);
   logRequests(app);
   measureRequests(app, options.metrics);
   const addWrongMethods = refuseWrongMethods(app);
@@ -88,6 +91,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await serveOpenApi(app);
   await app.register(projectRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
+  await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
   await app.register(healthRoutes(options, limits, shutdown.signal));
   await app.register(tokenRoutes(options.tokenIssuer, limits));

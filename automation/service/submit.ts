@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { OperationRequest } from "../../core/operation.ts";
-import { keyOf, requireProject } from "./access.ts";
+import { identityOf, requireProject } from "./access.ts";
 import type { ServiceOptions } from "./options.ts";
 import { operationSchema, type OperationView, operationView } from "./schemas/operation.ts";
 
@@ -36,7 +36,7 @@ interface SubmitRequest {
   readonly mustBeNew?: boolean;
 }
 
-/** Submits an operation for the request's key, and sets the answer's status and headers. */
+/** Submits an operation for the request's caller, and sets the answer's status and headers. */
 export async function submit(
   { platform, operations }: ServiceOptions,
   httpRequest: FastifyRequest,
@@ -45,7 +45,7 @@ export async function submit(
 ): Promise<OperationView> {
   requireProject(httpRequest, slug);
   httpRequest.subject.project = slug;
-  const { name: actor } = keyOf(httpRequest);
+  const { actor } = identityOf(httpRequest);
   const key = httpRequest.headers["idempotency-key"] as string | undefined;
   const { operation, replayed } = await operations.submit({
     platform,

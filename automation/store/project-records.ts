@@ -37,8 +37,8 @@ interface ProjectsQuery {
   readonly limit: number;
   /** Only projects with a greater slug. */
   readonly after?: string | undefined;
-  /** Only this project. */
-  readonly slug?: string | undefined;
+  /** Only these projects. */
+  readonly slugs?: readonly string[] | undefined;
   readonly status?: ProjectStatus | undefined;
   /** Part of the slug or the name, case-insensitive. */
   readonly search?: string | undefined;
@@ -58,7 +58,7 @@ export class ProjectRecords {
   }
 
   async find(slug: string): Promise<ProjectRecord | undefined> {
-    return (await this.list({ slug, limit: 1 }))[0];
+    return (await this.list({ slugs: [slug], limit: 1 }))[0];
   }
 
   /** Ordered by slug. */
@@ -72,7 +72,7 @@ export class ProjectRecords {
     });
   }
 
-  async #rows({ limit, after, slug, status, search }: ProjectsQuery): Promise<Row[]> {
+  async #rows({ limit, after, slugs, status, search }: ProjectsQuery): Promise<Row[]> {
     const { rows } = await this.#store.run((db) =>
       sql<Row>`
         SELECT * FROM (
@@ -111,7 +111,7 @@ export class ProjectRecords {
                         WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
           ) last
         ) known
-        WHERE (${slug ?? null}::text IS NULL OR slug = ${slug ?? null})
+        WHERE (${slugs ?? null}::text[] IS NULL OR slug = ANY (${slugs ?? null}))
           AND (${after ?? null}::text IS NULL OR slug > ${after ?? null} COLLATE "C")
           AND (${status ?? null}::text IS NULL OR status = ${status ?? null})
           AND (${search ?? null}::text IS NULL

@@ -63,7 +63,12 @@ export class Kubernetes {
   readonly #server: string;
   readonly #secrets: readonly string[];
 
+  readonly #library: typeof k8s;
+  readonly #config: k8s.KubeConfig;
+
   private constructor(library: typeof k8s, config: k8s.KubeConfig, server: string) {
+    this.#library = library;
+    this.#config = config;
     const configuration = library.createConfiguration({
       baseServer: new library.ServerConfiguration(server, {}),
       authMethods: { default: config },
@@ -103,6 +108,24 @@ export class Kubernetes {
     const server = config.getCurrentCluster()?.server;
     if (!server) throw unusable(kubeconfig, "its current context names no cluster");
     return new Kubernetes(library, config, server);
+  }
+
+  /** A document that the API server publishes as the issuer of ServiceAccounts' tokens. */
+  async issuerDocument(
+    path: "/.well-known/openid-configuration" | "/openid/v1/jwks",
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    return this.#call(`get ${path}`, async () => {
+      // Not the library's own call: it refuses the media type application/jwk-set+json.
+      const { RequestContext, HttpMethod, IsomorphicFetchHttpLibrary } = this.#library;
+      const request = new RequestContext(this.#server + path, HttpMethod.GET);
+      await this.#config.applySecurityAuthentication(request);
+      request.setSignal(signal);
+      const answer = await new IsomorphicFetchHttpLibrary().send(request).toPromise();
+      const text = await answer.body.text();
+      if (answer.httpStatusCode === 200) return JSON.parse(text) as unknown;
+      throw new this.#library.ApiException(answer.httpStatusCode, text, text, answer.headers);
+    });
   }
 
   async namespace(name: string): Promise<LiveNamespace | undefined> {

@@ -6,6 +6,7 @@ import { request } from "undici";
 import { auditLog } from "../../automation/audit/log.ts";
 import { auditPage } from "../../automation/audit/queries.ts";
 import { type Role } from "../../automation/keys/key.ts";
+import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { Keys } from "../../automation/keys/keys.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import type { Problem } from "../../automation/service/schemas/problem.ts";
@@ -29,7 +30,7 @@ describe("an attack on the service over HTTP", function () {
     app = await createService({
       platform: "staging",
       operations,
-      keys,
+      authenticator: new Authenticator({ keys }),
       metrics: new Registry(),
       projects: new ProjectRecords(store),
       audit: auditLog(store),

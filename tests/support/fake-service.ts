@@ -3,6 +3,10 @@ import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import type { AuditEvent } from "../../automation/audit/log.ts";
+import {
+  Authenticator,
+  type AuthenticatorOptions,
+} from "../../automation/identity/authenticator.ts";
 import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import type { Submission } from "../../automation/operations/submission.ts";
@@ -51,7 +55,10 @@ export const PROJECT: ProjectRecord = {
 };
 
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
-export async function fakeService(parts: Partial<ServiceOptions> = {}): Promise<FakeService> {
+export async function fakeService(
+  parts: Partial<ServiceOptions> = {},
+  identity: Omit<AuthenticatorOptions, "keys"> = {},
+): Promise<FakeService> {
   const keys = new Map<string, Key>();
   const audit: AuditEvent[] = [];
   const submitted: Submission[] = [];
@@ -81,7 +88,10 @@ export async function fakeService(parts: Partial<ServiceOptions> = {}): Promise<
       find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
       list: async () => [PROJECT],
     },
-    keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },
+    authenticator: new Authenticator({
+      ...identity,
+      keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },
+    }),
     audit: { record: async (event) => void audit.push(event) },
     auditPage: async () => [],
     checkReady: async () => undefined,

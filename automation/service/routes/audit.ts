@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { AuditRow } from "../../store/schema.ts";
-import { keyOf, requireProject } from "../access.ts";
+import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
@@ -15,7 +15,9 @@ const auditEventSchema = z
       .string()
       .optional()
       .meta({ description: "The project's slug.", examples: ["my-app"] }),
-    actor: z.string().meta({ description: "Who did it: the name of a key, or a person." }),
+    actor: z
+      .string()
+      .meta({ description: "Who did it: the name of a key, a person, or a service account." }),
     component: z.string().meta({ examples: ["http"] }),
     result: z.enum(["started", "success", "failure"]).meta({
       description: "`started` is the intent, which is written before the work.",
@@ -76,10 +78,9 @@ export function auditRoutes({ auditPage }: ServiceOptions): FastifyPluginAsyncZo
       },
       async (request) => {
         const { limit, cursor, action } = request.query;
-        requireProject(request, request.query.project);
-        const project = request.query.project ?? keyOf(request).project ?? undefined;
+        const projects = visibleProjects(request, request.query.project);
         const before = cursor === undefined ? undefined : Number(cursor);
-        const rows = await auditPage({ limit: limit + 1, before, project, action });
+        const rows = await auditPage({ limit: limit + 1, before, projects, action });
         return toPage("audit", limit, rows, auditView, ({ id }) => String(id));
       },
     );

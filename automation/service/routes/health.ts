@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { requireUnboundKey, tooMany } from "../access.ts";
+import { requireAllProjects, tooMany } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
@@ -71,7 +71,7 @@ export function healthRoutes(
         },
       },
       async (request, reply) => {
-        requireUnboundKey(request);
+        requireAllProjects(request);
         const text = await metrics.metrics();
         return reply.header("content-type", metrics.contentType).serializer(String).send(text);
       },

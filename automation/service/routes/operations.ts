@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
 import { OPERATION_STATES } from "../../../core/operation.ts";
-import { keyOf, requireProject } from "../access.ts";
+import { identityOf, requireProject, visibleProjects } from "../access.ts";
 import { eventStream, StreamSlots } from "../event-stream.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
@@ -32,7 +32,7 @@ export function operationRoutes(
 ): FastifyPluginAsyncZod {
   const streams = new StreamSlots(limits.streamsPerKey);
 
-  /** Throws RDEV_NOT_FOUND, or RDEV_ROLE if the request's key is bound to another project. */
+  /** Throws RDEV_NOT_FOUND, or RDEV_ROLE if the caller is bound to another project. */
   async function findOperation(request: FastifyRequest, id: string) {
     const operation = await operations.find(id);
     if (!operation) throw new InfraError("RDEV_NOT_FOUND", `There is no operation ${id}.`);
@@ -66,12 +66,11 @@ export function operationRoutes(
       },
       async (request) => {
         const { limit, cursor: before, slug, state } = request.query;
-        requireProject(request, slug);
-        const project = slug ?? keyOf(request).project ?? undefined;
+        const slugs = visibleProjects(request, slug);
         const found = await operations.list({
           limit: limit + 1,
           ...(before !== undefined && { before }),
-          ...(project !== undefined && { slug: project }),
+          ...(slugs && { slugs }),
           ...(state && { state }),
         });
         return toPage("operation", limit, found, listedOperationView, ({ id }) => id);
@@ -144,7 +143,7 @@ export function operationRoutes(
           const events = await operations.events(operation.id, after, request.query.limit);
           return { items: events.map(eventView) };
         }
-        const releaseSlot = streams.acquire(keyOf(request).id);
+        const releaseSlot = streams.acquire(identityOf(request).id);
         const disconnected = new AbortController();
         const signal = AbortSignal.any([disconnected.signal, shutdown]);
         const stream = Readable.from(
@@ -185,7 +184,7 @@ export function operationRoutes(
       async (request, reply) => {
         const { id } = request.params;
         await findOperation(request, id);
-        const operation = await operations.cancel(id, keyOf(request).name);
+        const operation = await operations.cancel(id, identityOf(request).actor);
         return reply.code(202).send(operationView(operation));
       },
     );

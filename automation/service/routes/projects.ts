@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
 import { slugFromName } from "../../../core/slug.ts";
 import { PROJECT_STATUSES } from "../../store/project-records.ts";
-import { keyOf } from "../access.ts";
+import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
@@ -50,8 +50,8 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
       },
       async (request) => {
         const { limit, cursor: after, status, search } = request.query;
-        const slug = keyOf(request).project ?? undefined;
-        const query = { limit: limit + 1, after, status, search, slug };
+        const slugs = visibleProjects(request, undefined);
+        const query = { limit: limit + 1, after, status, search, slugs };
         const found = await options.projects.list(query);
         return toPage("project", limit, found, projectView, (record) => record.slug);
       },

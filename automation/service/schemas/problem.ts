@@ -49,8 +49,8 @@ export type ProblemItem = z.output<typeof problemItem>;
 
 const TEXTS = {
   400: "The request is malformed.",
-  401: "The key is missing, unknown, expired or revoked.",
-  403: "The key's role or project does not allow this.",
+  401: "The key, token or session is missing, unknown, expired or revoked.",
+  403: "The caller's role or project does not allow this.",
   404: "The project, operation or address does not exist.",
   409: "The request conflicts with the current state, such as a running operation.",
   413: "The body is too large.",

@@ -90,7 +90,7 @@ describe("Operations", function () {
       return true;
     });
     await up("Other", { slug: "other" });
-    const [waiting] = await operations.list({ slug: "shop", limit: 1 });
+    const [waiting] = await operations.list({ slugs: ["shop"], limit: 1 });
     await operations.cancel(waiting!.id, "ada");
     await up("Shop");
   });
@@ -174,9 +174,9 @@ describe("Operations", function () {
       ["two-app", "two-app", "one-app", "one-app"],
     );
     assert.deepEqual(await operations.list({ limit: 2, before: all[1]!.id }), all.slice(2));
-    assert.deepEqual(await operations.list({ limit: 10, slug: "one-app" }), all.slice(2));
+    assert.deepEqual(await operations.list({ limit: 10, slugs: ["one-app"] }), all.slice(2));
     assert.deepEqual(await operations.list({ limit: 10, state: "running" }), []);
-    assert.deepEqual(await operations.list({ limit: 1, slug: "two-app" }), all.slice(0, 1));
+    assert.deepEqual(await operations.list({ limit: 1, slugs: ["two-app"] }), all.slice(0, 1));
   });
 
   it("cancels a queued operation at once, and reports it to followers", async () => {

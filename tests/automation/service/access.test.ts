@@ -101,10 +101,10 @@ describe("access control", () => {
     }
     assert.deepEqual(
       asked.map((query) => {
-        const { slug, project } = query as { slug?: string; project?: string };
-        return slug ?? project;
+        const { slugs, projects } = query as { slugs?: string[]; projects?: string[] };
+        return slugs ?? projects;
       }),
-      ["my-app", "my-app", "my-app"],
+      [["my-app"], ["my-app"], ["my-app"]],
     );
     await app.close();
   });

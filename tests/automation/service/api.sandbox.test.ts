@@ -8,6 +8,7 @@ import { Registry } from "prom-client";
 import { request } from "undici";
 import { MultiWriter } from "../../../automation/audit/log.ts";
 import { auditPage } from "../../../automation/audit/queries.ts";
+import { Authenticator } from "../../../automation/identity/authenticator.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import type { Operation } from "../../../core/operation.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
@@ -46,7 +47,7 @@ describe("the API with its database", function () {
     app = await createService({
       platform: "staging",
       operations,
-      keys,
+      authenticator: new Authenticator({ keys }),
       metrics,
       projects: new ProjectRecords(store),
       audit: new MultiWriter(store),
