@@ -7,6 +7,7 @@ import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addAgent, addCitadel } from "./commands/citadel.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
@@ -33,7 +34,16 @@ const program = new Command("rdev-infra")
 
 const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations];
-const systems = [addLogs, addAudit, addCitadel, addAgent, addRegistry, addStore, addSlug];
+const systems = [
+  addDoctor,
+  addLogs,
+  addAudit,
+  addCitadel,
+  addAgent,
+  addRegistry,
+  addStore,
+  addSlug,
+];
 for (const add of [...operations, ...service, ...systems]) add(program);
 
 // The reader of a pipe may leave early (| head). An operation must not fail in the middle of it.

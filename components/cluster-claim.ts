@@ -10,11 +10,13 @@ export interface ClusterClaimArgs {
   readonly platform: string;
   readonly owner: pulumi.Input<Owner>;
   /** Set for the platform that collects the cluster's logs. */
-  readonly logs?: {
-    readonly namespace: string;
-    /** The setting for the actions of the policies for the whole cluster. */
-    readonly actions: PolicyActions | undefined;
-  };
+  readonly logs?:
+    | {
+        readonly namespace: string;
+        /** The setting for the actions of the policies for the whole cluster. */
+        readonly actions: PolicyActions | undefined;
+      }
+    | undefined;
 }
 
 /**
@@ -32,24 +34,27 @@ export class ClusterClaim extends pulumi.ComponentResource {
 
     const claim = new Claim(
       name,
-      {
-        platform,
-        owner,
-        policies: [
-          ...Object.values(projectPolicyNames(platform)),
-          ...(logs ? [POD_POLICY, NAMESPACE_POLICY] : []),
-        ],
-        ...(logs && {
-          namespace: logs.namespace,
-          clusterRoles: [AGENT_CLUSTER_ROLE],
-          leading: POD_POLICY,
-          wanted: logs.actions,
-        }),
-      },
+      { platform, owner, ...clusterNames({ platform, logs }) },
       { parent: this },
     );
 
     this.actions = claim.actions;
     this.registerOutputs({});
   }
+}
+
+/** The names in the cluster that a platform needs for itself. */
+export function clusterNames({ platform, logs }: Pick<ClusterClaimArgs, "platform" | "logs">) {
+  return {
+    policies: [
+      ...Object.values(projectPolicyNames(platform)),
+      ...(logs ? [POD_POLICY, NAMESPACE_POLICY] : []),
+    ],
+    ...(logs && {
+      namespace: logs.namespace,
+      clusterRoles: [AGENT_CLUSTER_ROLE],
+      leading: POD_POLICY,
+      wanted: logs.actions,
+    }),
+  };
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { AgentNetwork } from "../components/agent-network.ts";
 import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
 import { AlertWebhook, CitadelEnvironment, TenantGroup } from "../components/citadel.ts";
-import { ClusterClaim } from "../components/cluster-claim.ts";
+import { ClusterClaim, clusterNames } from "../components/cluster-claim.ts";
 import { EnvironmentPolicy } from "../components/policies/environment-policy.ts";
 import { ProjectPolicy } from "../components/policies/project-policy.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
@@ -29,9 +29,7 @@ export function platformStack(platform: string) {
   const claim = new ClusterClaim("cluster-claim", {
     platform,
     owner,
-    ...(enabled && {
-      logs: { namespace: settings.agentNamespace, actions: settings.policyActions },
-    }),
+    logs: logsClaim(settings, enabled),
   });
   new ProjectPolicy("project-policy", { platform, owner }, { dependsOn: claim });
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
@@ -53,6 +51,16 @@ export function platformStack(platform: string) {
   if (agent) logCollection({ platform, owner, settings, environment, agent, claim });
 
   return { settings, citadelTenantId: environment.tenantId };
+}
+
+function logsClaim({ agentNamespace, policyActions }: PlatformSettings, enabled: boolean) {
+  return enabled ? { namespace: agentNamespace, actions: policyActions } : undefined;
+}
+
+/** The names in the cluster that this program claims for a platform. */
+export function claimedNames(platform: string, settings: PlatformSettings) {
+  const { enabled } = connection("citadelEnabled");
+  return clusterNames({ platform, logs: logsClaim(settings, enabled) });
 }
 
 interface AgentConnection {

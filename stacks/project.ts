@@ -8,9 +8,9 @@ import { DnsRecord } from "../components/dns-record.ts";
 import { GitRepo } from "../components/git-repo.ts";
 import { ImageRepository } from "../components/image-repository.ts";
 import { requireTemplate, TemplateSeed } from "../components/template-seed.ts";
-import { isLoopback } from "../core/address.ts";
 import { PROJECTS_GROUP } from "../core/citadel.ts";
 import { connection, connections } from "../core/connections.ts";
+import { loopbackDataServices } from "../core/loopback.ts";
 import { defaultPlaceholder, registryHost } from "../core/registry.ts";
 import {
   completeProjectSettings,
@@ -163,23 +163,15 @@ export async function projectStack(
   };
 }
 
-/**
- * Warns if a project's pods would get a loopback address. Without a setting they get the address in
- * the administrator's URL, which may be a port-forward on this machine.
- */
+/** Warns if a project's pods would get a loopback address. */
 function warnOfLoopback(settings: PlatformSettings): void {
   const { postgres, redis } = connections(["postgres", "redis"]);
-  const addresses = [
-    ["databaseAddress", "DATABASE_URL", "POSTGRES_ADMIN_URL", postgres.url],
-    ["cacheAddress", "REDIS_URL", "REDIS_ADMIN_URL", redis.url],
-  ] as const;
-  for (const [setting, variable, source, url] of addresses) {
-    const { hostname } = new URL(url);
-    if (settings[setting] ?? !isLoopback(hostname)) continue;
+  const urls = { postgres: postgres.url, redis: redis.url };
+  for (const { host, source, user, remedy } of loopbackDataServices(settings, urls)) {
     void pulumi.log.warn(
-      `${source} points to ${hostname || "this machine"}, and the pods' ${variable} gets its host and ` +
-        `port from it, so the pods would connect to themselves. Set rdev:${setting} on the ` +
-        "platform's stack to the address of the server as pods see it, then bring the platform up.",
+      `${source} points to ${host || "this machine"}, and ${user} get that address, so they would ` +
+        `connect to themselves. Set ${remedy} on the platform's stack to the address of the server ` +
+        "as pods see it, then bring the platform up.",
     );
   }
 }

@@ -19,6 +19,9 @@ type CloudflareRecord = z.output<typeof record>;
 /** More records than one name has, so that one page is enough. Cloudflare allows 5,000,000. */
 const PAGE_SIZE = 1000;
 
+/** Ids are 32 hexadecimal digits. */
+const IMPOSSIBLE_ID = "0".repeat(32);
+
 /**
  * Cloudflare answers 400 or 403 to some wrong tokens. Its own codes identify them: 6003 is a malformed
  * Authorization header, 9109 an unknown token.
@@ -44,6 +47,11 @@ export class Cloudflare implements Dns {
       secrets: [token],
       credential: "CLOUDFLARE_API_TOKEN",
     });
+  }
+
+  /** Cloudflare checks the permission before it looks for the record, and none has this id. */
+  async assertMayWrite(zone: string): Promise<void> {
+    await this.#http.remove(`${await this.#path(zone)}/${IMPOSSIBLE_ID}`);
   }
 
   async find(zone: string, name: string): Promise<RecordSet[]> {

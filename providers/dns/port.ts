@@ -21,6 +21,8 @@ export interface RecordSet {
  * counted as "no record", a destroy with a wrong address would leave the record behind.
  */
 export interface Dns {
+  /** Throws RDEV_FORBIDDEN if the credential may not write the zone. Changes nothing. */
+  assertMayWrite(zone: string): Promise<void>;
   /** All record sets with a name, of every type. */
   find(zone: string, name: string): Promise<RecordSet[]>;
   /** Replaces the set with this name, this type and the former comment, or creates it. */

@@ -39,6 +39,11 @@ export class PowerDns implements Dns {
     });
   }
 
+  /** The key has all rights, so reading proves it. */
+  async assertMayWrite(zone: string): Promise<void> {
+    await this.find(zone, zone);
+  }
+
   async find(zone: string, name: string): Promise<RecordSet[]> {
     const { rrsets } = await this.#inZone(zone, (path) =>
       this.#http.call("GET", path, zoneAnswer, { query: { rrset_name: `${name}.` } }),

@@ -42,6 +42,9 @@ interface RepositorySettings {
   readonly default_branch: string;
 }
 
+/** Gitea reserves this name for repositories, and a variable's name consists of letters, digits and _. */
+const IMPOSSIBLE_NAME = "-";
+
 /** Gitea's redirect from the old name of a repository that was renamed or transferred. */
 const MOVED = 301;
 
@@ -65,7 +68,7 @@ export class Gitea {
   /** The repository that has this name now, not one that had it before a rename or transfer. */
   async repository(owner: string, name: string): Promise<GiteaRepository | undefined> {
     try {
-      return await this.#http.find(path(owner, name), repository);
+      return await this.#http.find(repositoryPath(owner, name), repository);
     } catch (error) {
       if (error instanceof InfraError && error.status === MOVED) return undefined;
       throw error;
@@ -79,7 +82,7 @@ export class Gitea {
 
   /** `<owner>/<name>` of the repository that had this name before it was renamed or transferred. */
   async movedTo(owner: string, name: string): Promise<string | undefined> {
-    const { status, headers } = await this.#http.raw("GET", path(owner, name));
+    const { status, headers } = await this.#http.raw("GET", repositoryPath(owner, name));
     if (status !== MOVED) return undefined;
     const [, to = "elsewhere"] = /\/repos\/([^/]+\/[^/?]+)/.exec(String(headers["location"])) ?? [];
     return decodeURIComponent(to);
@@ -96,20 +99,20 @@ export class Gitea {
     name: string,
     settings: Partial<RepositorySettings> & { readonly archived?: boolean; readonly name?: string },
   ): Promise<GiteaRepository> {
-    return this.#http.call("PATCH", path(owner, name), repository, { json: settings });
+    return this.#http.call("PATCH", repositoryPath(owner, name), repository, { json: settings });
   }
 
   async setTopics(owner: string, name: string, topics: readonly string[]): Promise<void> {
-    await this.#http.send("PUT", `${path(owner, name)}/topics`, { json: { topics } });
+    await this.#http.send("PUT", `${repositoryPath(owner, name)}/topics`, { json: { topics } });
   }
 
   deleteRepository(owner: string, name: string): Promise<void> {
-    return this.#http.remove(path(owner, name));
+    return this.#http.remove(repositoryPath(owner, name));
   }
 
   /** The log of what was done with a repository. Gitea writes it; no user can. */
   async activities(owner: string, name: string): Promise<GiteaActivity[]> {
-    const url = `${path(owner, name)}/activities/feeds`;
+    const url = `${repositoryPath(owner, name)}/activities/feeds`;
     const all: GiteaActivity[] = [];
     for (let page = 1; ; page += 1) {
       const query = { page, limit: PAGE_SIZE };
@@ -151,6 +154,24 @@ export class Gitea {
     );
   }
 
+  /**
+   * Throws RDEV_FORBIDDEN, with Gitea's words, unless the token may write repositories and the
+   * organization's variables. Changes nothing: Gitea checks a token's scopes before it looks for the
+   * object, and no repository or variable can have this name.
+   */
+  async assertMayWrite(organization: string): Promise<void> {
+    for (const [method, path] of [
+      ["PATCH", repositoryPath(organization, IMPOSSIBLE_NAME)],
+      ["DELETE", variablePath(organization, IMPOSSIBLE_NAME)],
+    ] as const) {
+      const answer = await this.#http.raw(method, path, method === "PATCH" ? { json: {} } : {});
+      // Any other answer is about the name.
+      if ([401, 403].includes(answer.status) || answer.status >= 429) {
+        throw this.#http.failure(method, path, answer);
+      }
+    }
+  }
+
   async #isSiteAdmin(): Promise<boolean> {
     const { status, text } = await this.#http.raw("GET", "/api/v1/user");
     return status === 200 && user.parse(jsonOrText(text)).is_admin;
@@ -179,7 +200,7 @@ function variablePath(organization: string, name: string): string {
   return `${org(organization)}/actions/variables/${segment(name)}`;
 }
 
-function path(owner: string, name: string): string {
+function repositoryPath(owner: string, name: string): string {
   return `/api/v1/repos/${segment(owner)}/${segment(name)}`;
 }
 

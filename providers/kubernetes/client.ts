@@ -1,17 +1,25 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type * as k8s from "@kubernetes/client-node";
 import pRetry from "p-retry";
+import { z } from "zod";
 import { connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { MANAGED_BY } from "../../core/ownership.ts";
+import { type PolicyActions, policyActions } from "../../core/settings.ts";
 import { unless404 } from "../answers.ts";
-import { connectionCode, errorAnswer, kubernetesError } from "./errors.ts";
+import { kubernetesError, waitBeforeRetry } from "./errors.ts";
 import { managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
 import { isRolledOut, problemOf } from "./rollout.ts";
 
 /** In ms, for one request. */
 const REQUEST_DEADLINE = 30_000;
 const RETRIES = 4;
+
+/** The version and kind of what puts an admission policy into force. */
+export const POLICIES = "admissionregistration.k8s.io/v1";
+export const BINDING = "ValidatingAdmissionPolicyBinding";
+
+const binding = z.object({ spec: z.object({ validationActions: policyActions }) });
 
 /** The labels and annotations of a namespace. */
 interface NamespaceSettings {
@@ -60,6 +68,9 @@ export class Kubernetes {
   readonly #objects: k8s.KubernetesObjectApi;
   readonly #serverSideApply: Parameters<k8s.CoreV1Api["patchNamespace"]>[1];
   readonly #mergePatch: k8s.PatchStrategy;
+  readonly #send: (request: k8s.RequestContext) => Promise<k8s.ResponseContext>;
+  readonly #requestTo: (path: string, method: k8s.HttpMethod) => k8s.RequestContext;
+  readonly #refusal: typeof k8s.ApiException;
   readonly #server: string;
   readonly #secrets: readonly string[];
 
@@ -89,6 +100,13 @@ export class Kubernetes {
     const { PatchStrategy, setHeaderOptions } = library;
     this.#serverSideApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
     this.#mergePatch = PatchStrategy.MergePatch;
+    this.#refusal = library.ApiException;
+    this.#requestTo = (path, method) => configuration.baseServer.makeRequestContext(path, method);
+    this.#send = async (request) => {
+      request.setSignal(AbortSignal.timeout(REQUEST_DEADLINE));
+      await config.applySecurityAuthentication(request);
+      return configuration.httpApi.send(request).toPromise();
+    };
     this.#server = server;
     const user = config.getCurrentUser();
     this.#secrets = [user?.token, user?.password].filter((text) => text !== undefined);
@@ -287,6 +305,12 @@ export class Kubernetes {
     );
   }
 
+  /** The actions of a policy's binding, which has its name. Undefined if there is none. */
+  async actionsOf(policy: string): Promise<PolicyActions | undefined> {
+    const found = await this.find({ apiVersion: POLICIES, kind: BINDING, name: policy });
+    return binding.safeParse(found).data?.spec.validationActions;
+  }
+
   /** The objects of a kind in a namespace. */
   async list(apiVersion: string, kind: string, namespace: string): Promise<k8s.KubernetesObject[]> {
     const found = await this.#call(`list ${kind} in ${namespace}`, () =>
@@ -330,6 +354,23 @@ export class Kubernetes {
     );
   }
 
+  /** The answer to a request that the methods above do not make. Throws for a status outside 2xx. */
+  async ask(path: string, body?: object): Promise<{ readonly text: string; readonly date: Date }> {
+    const method = (body ? "POST" : "GET") as k8s.HttpMethod;
+    return this.#call(`${method} ${path}`, async () => {
+      const request = this.#requestTo(path, method);
+      request.setHeaderParam("accept", "application/json");
+      if (body) {
+        request.setHeaderParam("content-type", "application/json");
+        request.setBody(JSON.stringify(body));
+      }
+      const { httpStatusCode: status, headers, body: answer } = await this.#send(request);
+      const text = await answer.text();
+      if (status < 200 || status > 299) throw new this.#refusal(status, "", text, headers);
+      return { text, date: new Date(headers["date"] ?? Number.NaN) };
+    });
+  }
+
   /** The retry loop is our own because p-retry cannot wait for what a Retry-After header asks. */
   async #call<T>(
     action: string,
@@ -353,18 +394,6 @@ export class Kubernetes {
 /** Undoes the library's conversion of times to dates. */
 function asJson(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
-}
-
-/** In ms. Undefined if the call must not be retried. */
-function waitBeforeRetry(error: unknown, isIdempotent: boolean, tries: number): number | undefined {
-  const backoff = 100 * 2 ** tries;
-  const answer = errorAnswer(error);
-  if (answer) {
-    const statuses = isIdempotent ? [429, 502, 503, 504] : [429];
-    return statuses.includes(answer.status) ? (answer.retryAfter ?? backoff) : undefined;
-  }
-  const codes = isIdempotent ? ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"] : ["ECONNREFUSED"];
-  return codes.includes(connectionCode(error) ?? "") ? backoff : undefined;
 }
 
 function live({ metadata, status }: k8s.V1Namespace): LiveNamespace {

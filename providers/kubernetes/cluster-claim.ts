@@ -7,10 +7,8 @@ import { policyActions } from "../../core/settings.ts";
 import { define } from "../dynamic/definition.ts";
 import { dynamicProvider, hasUnknown } from "../dynamic/provider.ts";
 import { dynamicResource } from "../dynamic/resource.ts";
-import { Kubernetes, type ObjectName } from "./client.ts";
-
-const POLICIES = "admissionregistration.k8s.io/v1";
-const BINDING = "ValidatingAdmissionPolicyBinding";
+import type { ClusterNames } from "../check.ts";
+import { BINDING, Kubernetes, type ObjectName, POLICIES } from "./client.ts";
 
 /** A new policy does not deny yet, so that its effect can be seen first. */
 const FIRST_ACTIONS = ["Warn", "Audit"] as const;
@@ -55,9 +53,11 @@ const definition = define({
 
 type Inputs = z.output<typeof definition.inputs>;
 
+type Claimant = ClusterNames & Pick<Inputs, "platform" | "owner">;
+
 /** Throws RDEV_NOT_OURS, which names every object of somebody else. */
-async function refuseForeign(kubernetes: Kubernetes, inputs: Inputs): Promise<void> {
-  const { namespace, policies, clusterRoles } = inputs;
+export async function refuseForeign(kubernetes: Kubernetes, inputs: Claimant): Promise<void> {
+  const { namespace, policies, clusterRoles = [] } = inputs;
   const wanted: ObjectName[] = [
     ...(namespace === undefined ? [] : [{ apiVersion: "v1", kind: "Namespace", name: namespace }]),
     ...policies.flatMap((name) => [
@@ -94,7 +94,7 @@ async function refuseForeign(kubernetes: Kubernetes, inputs: Inputs): Promise<vo
 const MAY_CLAIM: readonly Ownership[] = ["ours", "before"];
 
 /** In the preview of a new stack the owner is unknown, and nothing can belong to it yet. */
-function ownershipIn(labels: Readonly<Record<string, string>>, { owner, platform }: Inputs) {
+function ownershipIn(labels: Readonly<Record<string, string>>, { owner, platform }: Claimant) {
   const mark = markInLabels(labels);
   if (!hasUnknown(owner)) return ownershipOf(mark, owner);
   const nobody: Owner = { platform, project: platform, stack: "new" };
@@ -102,15 +102,8 @@ function ownershipIn(labels: Readonly<Record<string, string>>, { owner, platform
 }
 
 async function actionsInForce(kubernetes: Kubernetes, leading: string | undefined) {
-  const binding =
-    leading === undefined
-      ? undefined
-      : await kubernetes.find({ apiVersion: POLICIES, kind: BINDING, name: leading });
-  const { spec } = z
-    .object({ spec: z.object({ validationActions: policyActions }) })
-    .catch({ spec: { validationActions: [...FIRST_ACTIONS] } })
-    .parse(binding);
-  return spec.validationActions;
+  const found = leading === undefined ? undefined : await kubernetes.actionsOf(leading);
+  return found ?? [...FIRST_ACTIONS];
 }
 
 export const provider = dynamicProvider(definition);

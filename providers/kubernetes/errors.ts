@@ -15,7 +15,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** The answer in an error of @kubernetes/client-node, or undefined if there was no answer. */
-export function errorAnswer(error: unknown): ErrorAnswer | undefined {
+function errorAnswer(error: unknown): ErrorAnswer | undefined {
   const { code, body, headers } = error as {
     code?: unknown;
     body?: unknown;
@@ -31,7 +31,7 @@ export function errorAnswer(error: unknown): ErrorAnswer | undefined {
 }
 
 /** The code of a failed connection, such as ECONNREFUSED. */
-export function connectionCode(error: unknown): string | undefined {
+function connectionCode(error: unknown): string | undefined {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   if (typeof code === "string") return code;
   return cause === undefined || cause === error ? undefined : connectionCode(cause);
@@ -64,6 +64,22 @@ export function kubernetesError(
         "Is it up, and KUBECONFIG right?",
     ),
   );
+}
+
+/** How long to wait before a call is retried, in ms. Undefined if it must not be retried. */
+export function waitBeforeRetry(
+  error: unknown,
+  isIdempotent: boolean,
+  tries: number,
+): number | undefined {
+  const backoff = 100 * 2 ** tries;
+  const answer = errorAnswer(error);
+  if (answer) {
+    const statuses = isIdempotent ? [429, 502, 503, 504] : [429];
+    return statuses.includes(answer.status) ? (answer.retryAfter ?? backoff) : undefined;
+  }
+  const codes = isIdempotent ? ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"] : ["ECONNREFUSED"];
+  return codes.includes(connectionCode(error) ?? "") ? backoff : undefined;
 }
 
 /** A Status has a `message`. A proxy in front of the server may answer anything. */

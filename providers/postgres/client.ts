@@ -57,6 +57,25 @@ const ROLE_AND_DATABASE = `
   LEFT JOIN pg_database d ON d.datname = wanted.name
   LEFT JOIN pg_roles o ON o.oid = d.datdba`;
 
+/** The server, and what the administrator's role may do there. */
+interface Examination extends pg.QueryResultRow {
+  readonly version: string;
+  /** For example 170004 for 17.4. */
+  readonly versionNumber: number;
+  readonly time: Date;
+  readonly role: string;
+  readonly isSuperuser: boolean;
+  readonly mayCreateRoles: boolean;
+  readonly mayCreateDatabases: boolean;
+}
+
+const EXAMINATION = `
+  SELECT current_setting('server_version') AS version,
+         current_setting('server_version_num')::int AS "versionNumber",
+         clock_timestamp() AS time, rolname AS role, rolsuper AS "isSuperuser",
+         rolcreaterole AS "mayCreateRoles", rolcreatedb AS "mayCreateDatabases"
+  FROM pg_roles WHERE rolname = current_user`;
+
 /** Databases that are closed to projects, in addition to those of rdev-infra and of Pulumi. */
 const SHARED = ["postgres", "template1"];
 
@@ -93,6 +112,12 @@ export class Postgres {
 
   async close(): Promise<void> {
     await Promise.all([...this.#sessions].map((session) => session.close()));
+  }
+
+  /** Changes nothing. */
+  async examine(): Promise<Examination> {
+    const [found] = await this.#session.rows<Examination>(EXAMINATION);
+    return found!;
   }
 
   async find(role: string): Promise<RoleAndDatabase> {

@@ -14,6 +14,34 @@ interface AclUser {
   readonly rule: string;
 }
 
+/** The server, and what the administrator's user may do there. */
+interface Examination {
+  readonly version: string;
+  readonly time: Date;
+  readonly user: string;
+  /** The commands that rdev-infra uses and the user may not. */
+  readonly refused: readonly string[];
+  /** The server can write its users to a file. */
+  readonly keepsUsers: boolean;
+}
+
+/** The commands of this client. The names of keys and users are examples. */
+const USED_COMMANDS: readonly (readonly string[])[] = [
+  ["ACL", "GETUSER", "a"],
+  ["ACL", "SETUSER", "a"],
+  ["ACL", "DELUSER", "a"],
+  ["ACL", "SAVE"],
+  ["CONFIG", "REWRITE"],
+  ["CLIENT", "KILL", "USER", "a"],
+  ["HGET", OWNERS, "a"],
+  ["HSET", OWNERS, "a", "b"],
+  ["HDEL", OWNERS, "a"],
+  ["SCAN", "0"],
+  ["UNLINK", "a"],
+  ["MULTI"],
+  ["EXEC"],
+];
+
 interface UserSettings {
   /** The prefix of its keys and channels. */
   readonly prefix: string;
@@ -63,6 +91,33 @@ export class Redis {
   close(): Promise<void> {
     this.#redis.disconnect();
     return Promise.resolve();
+  }
+
+  /** Changes nothing: the commands are only tried (ACL DRYRUN). Needs Redis 7. */
+  examine(): Promise<Examination> {
+    return this.#withInfraErrors(async () => {
+      const info = await this.#redis.info("server");
+      const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+      const [[seconds], user] = await Promise.all([
+        this.#redis.time(),
+        this.#redis.call("ACL", "WHOAMI").then(String),
+      ]);
+      const tried = await Promise.all(
+        USED_COMMANDS.map((command) =>
+          this.#redis.call("ACL", "DRYRUN", user, ...command).catch(() => "refused"),
+        ),
+      );
+      const aclFile = await this.#redis.config("GET", "aclfile").catch(() => []);
+      return {
+        version: field("redis_version"),
+        time: new Date(Number(seconds) * 1000),
+        user,
+        refused: USED_COMMANDS.filter((_, at) => tried[at] !== "OK").map((command) =>
+          command.slice(0, /^(ACL|CONFIG|CLIENT)$/.test(command[0] ?? "") ? 2 : 1).join(" "),
+        ),
+        keepsUsers: field("config_file") !== "" || [aclFile].flat()[1] !== "",
+      };
+    });
   }
 
   async user(name: string): Promise<AclUser | undefined> {

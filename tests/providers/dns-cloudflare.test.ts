@@ -1,5 +1,6 @@
 // Uses a small local server that follows Cloudflare's documentation.
 import assert from "node:assert/strict";
+import { dnsClient } from "../../providers/dns/client.ts";
 import { provider } from "../../providers/dns/record.ts";
 import { type FakeCloudflare, startCloudflare } from "../support/cloudflare.ts";
 import { itKeepsRecords } from "../support/dns-suite.ts";
@@ -50,6 +51,22 @@ describe("dns:Record on Cloudflare", () => {
     async removeAll(name) {
       for (const { id } of named(name)) cloudflare.records.delete(id);
     },
+  });
+
+  it("shows whether the token may edit DNS, without a change", async () => {
+    const client = dnsClient();
+    await client.assertMayWrite(ZONE);
+    const refusal = { success: false, errors: [{ code: 10000, message: "Authentication error" }] };
+    cloudflare.misbehave({
+      match: { method: "DELETE", path: /\/dns_records\/0{32}$/ },
+      status: 403,
+      body: JSON.stringify(refusal),
+    });
+    try {
+      await assert.rejects(client.assertMayWrite(ZONE), { code: "RDEV_FORBIDDEN" });
+    } finally {
+      cloudflare.misbehave(undefined);
+    }
   });
 
   const inputs = (name: string) => ({

@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fastify, { type FastifyInstance } from "fastify";
+import { stringify } from "yaml";
+import { type Diagnosis, diagnose } from "../../automation/doctor/doctor.ts";
+import { diagnosisLines } from "../../cli/views/diagnosis-lines.ts";
+import { SYSTEMS } from "../../core/systems.ts";
+import { clock } from "../../providers/check.ts";
+import { PLATFORM } from "../support/platform.ts";
+import { withVariables } from "../support/variables.ts";
+
+/** Every variable of a system, unset. */
+const NONE = Object.fromEntries(
+  [
+    "DATABASE_URL",
+    ...Object.values(SYSTEMS).flatMap(({ variables }) => Object.keys(variables)),
+  ].map((variable) => [variable, undefined]),
+);
+
+describe("doctor", () => {
+  let folder: string;
+  let servers: FastifyInstance[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "rdev-doctor-"));
+    servers = [];
+  });
+  afterEach(async () => {
+    for (const server of servers) await server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** A server that answers these paths, and 404 everything else. */
+  async function serve(answers: Readonly<Record<string, object | string>>, status = 404) {
+    const app = fastify({ forceCloseConnections: true });
+    app.setNotFoundHandler(async (_request, reply) => reply.code(status).send({ message: "no" }));
+    for (const [path, answer] of Object.entries(answers)) {
+      app.all(path, async () => answer);
+    }
+    servers.push(app);
+    return app.listen({ host: "127.0.0.1", port: 0 });
+  }
+
+  async function kubeconfig(server: string): Promise<string> {
+    const file = join(folder, "kubeconfig");
+    const config = {
+      clusters: [{ name: "c", cluster: { server, "insecure-skip-tls-verify": true } }],
+      users: [{ name: "u", user: { token: "planted-token" } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    };
+    await writeFile(file, JSON.stringify(config));
+    return file;
+  }
+
+  async function settings(more: object = {}): Promise<void> {
+    const config = Object.fromEntries(
+      Object.entries({ ...PLATFORM, ...more }).map(([key, value]) => [`rdev:${key}`, value]),
+    );
+    await writeFile(join(folder, "Pulumi.staging.yaml"), stringify({ config }));
+  }
+
+  const ask = (variables: Readonly<Record<string, string | undefined>> = {}) =>
+    withVariables({ ...NONE, PULUMI_BACKEND_URL: `file://${folder}`, ...variables }, () =>
+      diagnose({ platform: "staging", workDir: folder, deadline: 30_000 }),
+    );
+  const one = (all: readonly Diagnosis[], system: string, check: string) =>
+    all.find((each) => each.system === system && each.check.includes(check));
+
+  it("names all missing variables, one line for each connection", async () => {
+    const all = await ask({
+      KUBECONFIG: join(folder, "none"),
+      GITEA_URL: "gitea",
+      GITEA_TOKEN: "a b",
+    });
+    const gitea = all.filter(({ system }) => system === "Gitea");
+    assert.equal(gitea.length, 1);
+    assert.match(
+      gitea[0]?.found ?? "",
+      /GITEA_URL is not a URL.*; GITEA_TOKEN contains white space/,
+    );
+    for (const system of ["Woodpecker", "DNS", "Registry", "Citadel"]) {
+      assert.deepEqual(
+        all.filter((each) => each.system === system).map(({ check }) => check),
+        ["variables"],
+      );
+    }
+    assert.match(one(all, "Kubernetes", "version")?.found ?? "", /^RDEV_CONNECTION: KUBECONFIG/);
+  });
+
+  it("lists every mistake in the settings", async () => {
+    await settings({ dnsTtl: 1, tls: {} });
+    const { found } = one(await ask(), "Settings", "staging")!;
+    assert.match(
+      found,
+      /RDEV_SETTINGS: .*\n.*rdev:tls: .*\n.*rdev:dnsTtl: |rdev:dnsTtl[^]*rdev:tls: /,
+    );
+  });
+
+  it("refuses a Kubernetes that is too old", async () => {
+    const version = (minor: string) => ({ major: "1", minor, gitVersion: `v1.${minor}.2` });
+    const old = await kubeconfig(await serve({ "/version": version("29+") }, 403));
+    const { status, found, todo } = one(await ask({ KUBECONFIG: old }), "Kubernetes", "version")!;
+    assert.deepEqual([status, found], ["failed", "is v1.29+.2, which is too old"]);
+    assert.match(todo ?? "", /1\.30 or newer/);
+    const fresh = await kubeconfig(await serve({ "/version": version("30") }, 403));
+    assert.equal(one(await ask({ KUBECONFIG: fresh }), "Kubernetes", "version")?.status, "ok");
+  });
+
+  it("refuses a ClusterIssuer that is missing or solves HTTP-01 only, and warns of one not ready", async () => {
+    const issuer = (solvers: object[], ready: string) => ({
+      spec: { acme: { solvers } },
+      status: { conditions: [{ type: "Ready", status: ready }] },
+    });
+    const path = "/apis/cert-manager.io/v1/clusterissuers";
+    const server = await serve({
+      [`${path}/web`]: issuer([{ http01: {} }], "True"),
+      [`${path}/late`]: issuer([{ dns01: {} }], "False"),
+      [`${path}/good`]: issuer([{ dns01: {} }, { http01: {} }], "True"),
+    });
+    const KUBECONFIG = await kubeconfig(server);
+    for (const [clusterIssuer, status, text] of [
+      ["none", "failed", /there is no ClusterIssuer none/],
+      ["web", "failed", /HTTP-01 only/],
+      ["late", "warning", /is not ready/],
+      ["good", "ok", /is ready/],
+    ] as const) {
+      await settings({ tls: { clusterIssuer } });
+      const found = one(await ask({ KUBECONFIG }), "Kubernetes", "certificates")!;
+      assert.equal(found.status, status, clusterIssuer);
+      assert.match(found.found, text);
+    }
+  });
+
+  it("counts what the policies refused or would have refused", async () => {
+    await settings();
+    const line = (policy: string, action: string, count: number) =>
+      `apiserver_validating_admission_policy_check_total{enforcement_action="${action}",` +
+      `error_type="no_error",policy="${policy}",policy_binding="${policy}"} ${count}`;
+    const metrics = [
+      "# TYPE apiserver_validating_admission_policy_check_total counter",
+      line("pod-environment.rdev.io", "allow", 70),
+      line("pod-environment.rdev.io", "warn", 3),
+      line("pod-environment.rdev.io", "audit", 2),
+      line("somebody.else", "deny", 9),
+    ].join("\n");
+    const variables = {
+      KUBECONFIG: await kubeconfig(await serve({ "/metrics": metrics })),
+      // The names of the policies need the owner of the platform's stack.
+      PATH: `${folder}:${process.env["PATH"]}`,
+      CITADEL_URL: "http://127.0.0.1:1",
+      CITADEL_API_KEY: "ck_planted",
+    };
+    const pulumi = "#!/bin/sh\necho \"error: no stack named 'staging' found\" >&2; exit 255\n";
+    await writeFile(join(folder, "pulumi"), pulumi, { mode: 0o755 });
+    const { status, found } = one(await ask(variables), "Kubernetes", "refusals")!;
+    assert.equal(status, "warning");
+    assert.match(found, /refused 5 requests \(pod-environment\.rdev\.io\)$/);
+  });
+
+  it("finds a registry that forbids deletes", async () => {
+    const url = await serve({ "/v2/": {}, "/v2/rdev-infra/doctor/tags/list": { tags: [] } }, 405);
+    const account = { REGISTRY_USERNAME: "admin", REGISTRY_PASSWORD: "planted" };
+    const all = await ask({ REGISTRY_URL: url, ...account });
+    const { status, found } = one(all, "Registry", "deletes")!;
+    assert.equal(status, "failed");
+    assert.match(found, /storage\.delete\.enabled/);
+    assert.equal(one(all, "Registry", "account")?.status, "ok");
+  });
+
+  it("finds loopback addresses that pods, nodes and visitors would get", async () => {
+    await settings({
+      registry: "localhost:5000",
+      ingressAddress: "127.0.0.1",
+      cacheAddress: { host: "redis.data.svc" },
+    });
+    const all = await ask({
+      POSTGRES_ADMIN_URL: "postgres://me:planted@localhost:15432/postgres",
+      REDIS_ADMIN_URL: "redis://127.0.0.1",
+      CITADEL_ENABLED: "false",
+    });
+    const { status, found, todo } = one(all, "Addresses", "loopback")!;
+    assert.equal(status, "failed");
+    assert.equal(
+      found,
+      "the projects' pods would get localhost from POSTGRES_ADMIN_URL; the cluster's nodes would get " +
+        "localhost from rdev:registry; visitors (by DNS) would get 127.0.0.1 from rdev:ingressAddress",
+    );
+    assert.match(todo ?? "", /rdev:databaseAddress, rdev:registry, rdev:ingressAddress/);
+    assert.ok(!all.some(({ system }) => system === "Citadel"));
+    assert.ok(!JSON.stringify(all).includes("planted"));
+  });
+
+  it("compares clocks, whoever is ahead", () => {
+    const now = Date.now();
+    const at = (seconds: number) => clock(new Date(now + seconds * 1000), now).status;
+    assert.deepEqual([-90, -10, -2, 0, 2, 10, 90].map(at), [
+      "failed",
+      "warning",
+      "ok",
+      "ok",
+      "ok",
+      "warning",
+      "failed",
+    ]);
+    assert.equal(clock(undefined, now).status, "skipped");
+  });
+
+  it("shows each system with its checks, what to do, and no control characters of a server", () => {
+    const lines = diagnosisLines(
+      [
+        {
+          system: "Gitea",
+          check: "token",
+          status: "failed",
+          found: "no\u001b[2J\nsecond",
+          todo: "Mend it.",
+        },
+        { system: "Gitea", check: "clock", status: "ok", found: "as ours" },
+      ],
+      1_200,
+    );
+    assert.deepEqual(lines, [
+      "Gitea",
+      "  ✗ token: no\\u001b[2J",
+      "    second",
+      "    → Mend it.",
+      "  ✔ clock: as ours",
+      "",
+      "1 ok, 0 warnings, 1 failed, 0 skipped in 1.2 s.",
+    ]);
+  });
+});
