@@ -27,7 +27,7 @@ export interface PreparedCluster {
     context: Context,
     tools: Record<"kubernetes" | "etcd", BuiltFamily>,
   ): Promise<KubernetesServer & { readonly node?: SandboxNode }>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Makes the network of a cluster: for a real node its box and forwarders, else nothing. */
@@ -39,7 +39,7 @@ export async function prepareCluster(
     return {
       forPods: context.forPods,
       start: (complete, servers) => startKubernetes(complete, { ...servers, ...tools }),
-      close: () => undefined,
+      close: () => Promise.resolve(),
     };
   }
   const box = await startBox(context);

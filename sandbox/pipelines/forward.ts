@@ -1,13 +1,11 @@
 import { randomInt } from "node:crypto";
-import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { InfraError } from "../../core/errors.ts";
+import { forwardTcp, type TcpForward } from "../tcp-forward.ts";
 
 /** A name that steps use, with an address of this machine behind it. */
-export interface Forwarder {
+export interface Forwarder extends TcpForward {
   /** A line of /etc/hosts. */
   readonly hostsLine: string;
-  close(): Promise<void>;
 }
 
 const ATTEMPTS = 20;
@@ -18,37 +16,13 @@ const ATTEMPTS = 20;
  * Errors: RDEV_PREREQUISITE if this user may not listen on the port.
  */
 export async function forward(from: URL, to: URL): Promise<Forwarder> {
-  const clients = new Set<Socket>();
-  const server = createServer((client) => {
-    clients.add(client);
-    client.on("close", () => clients.delete(client));
-    const upstream = connect({ host: to.hostname, port: portOf(to) });
-    client.pipe(upstream).pipe(client);
-    client.on("error", () => upstream.destroy());
-    upstream.on("error", () => client.destroy());
-    client.on("close", () => upstream.destroy());
-  });
-  const address = await listen(server, portOf(from));
-  // Only pipelines use it, so it must not keep this process running.
-  server.unref();
-  return {
-    hostsLine: `${address} ${from.hostname}`,
-    async close() {
-      const closed = once(server, "close");
-      server.close();
-      for (const client of clients) client.destroy();
-      await closed;
-    },
-  };
-}
-
-async function listen(server: Server, port: number): Promise<string> {
+  const port = portOf(from);
+  const server = { host: to.hostname, port: portOf(to) };
   for (let attempt = 1; ; attempt += 1) {
-    const address = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
+    const host = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
     try {
-      server.listen({ host: address, port });
-      await once(server, "listening");
-      return address;
+      const listening = await forwardTcp({ host, port }, server);
+      return { ...listening, hostsLine: `${host} ${from.hostname}` };
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       if (code === "EADDRINUSE" && attempt < ATTEMPTS) continue;

@@ -14,6 +14,7 @@ import { Client } from "pg";
 import { request } from "undici";
 import { until } from "../../sandbox/process.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
+import { NPM, type StartedSandbox, startedSandbox } from "../support/started-sandbox.ts";
 
 const DOMAIN = "staging.example.test";
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -280,36 +281,8 @@ describe("npm run sandbox", () => {
   const children: ChildProcess[] = [];
   after(() => children.forEach((child) => child.kill("SIGKILL")));
 
-  const NODE = [process.execPath, MAIN] as const;
-  /** As a person starts it: npm runs a shell, and that runs node. */
-  const NPM = ["npm", "run", "--silent", "sandbox", "--"] as const;
-
-  interface Running {
-    readonly child: ChildProcess;
-    readonly folder: string;
-    readonly env: Record<string, string>;
-  }
-
-  async function start([command, ...args]: readonly [
-    string,
-    ...string[],
-  ] = NODE): Promise<Running> {
-    const child = spawn(command, [...args, "--json"], {
-      stdio: ["ignore", "pipe", "pipe"],
-      cwd: ROOT,
-    });
-    children.push(child);
-    let errors = "";
-    child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
-    let output = "";
-    for await (const data of child.stdout) {
-      output += String(data);
-      if (output.endsWith("\n")) break;
-    }
-    assert.ok(output, errors);
-    const { folder, env } = JSON.parse(output) as Omit<Running, "child">;
-    return { child, folder, env };
-  }
+  const start = (command?: typeof NPM) =>
+    startedSandbox(command, (child) => void children.push(child));
 
   /** The running processes whose command line contains the folder. */
   async function processesOf(folder: string): Promise<string[]> {
@@ -317,7 +290,7 @@ describe("npm run sandbox", () => {
     return stdout.split("\n").filter((line) => line.includes(folder) && !line.startsWith("Z"));
   }
 
-  async function nothingIsLeft({ folder, env }: Running): Promise<void> {
+  async function nothingIsLeft({ folder, env }: StartedSandbox): Promise<void> {
     await until(async () => {
       assert.deepEqual(await processesOf(folder), []);
       await assert.rejects(access(folder), { code: "ENOENT" });

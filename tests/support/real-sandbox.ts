@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -11,35 +10,19 @@ import {
 } from "../../automation/processes/processes.ts";
 import type { Link } from "../../sandbox/node/link.ts";
 import { until } from "../../sandbox/process.ts";
-
-const ROOT = join(import.meta.dirname, "../..");
+import { NODE, type StartedSandbox, startedSandbox } from "./started-sandbox.ts";
 
 /** A sandbox with a real node, as a process of its own. */
-export interface RealSandbox {
-  readonly child: ChildProcess;
-  readonly folder: string;
+export interface RealSandbox extends StartedSandbox {
   readonly link: Link;
-  readonly env: Readonly<Record<string, string>>;
   /** The processes on the node, pods' included, and when they started. */
   readonly processes: ReadonlyMap<number, string | undefined>;
 }
 
 export async function startRealSandbox(): Promise<RealSandbox> {
-  const child = spawn(process.execPath, ["sandbox/main.ts", "--real-node", "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    cwd: ROOT,
-  });
-  let errors = "";
-  child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
-  let output = "";
-  for await (const data of child.stdout) {
-    output += String(data);
-    if (output.endsWith("\n")) break;
-  }
-  assert.ok(output, errors);
-  const started = JSON.parse(output) as Pick<RealSandbox, "folder" | "link" | "env">;
+  const started = await startedSandbox<Pick<RealSandbox, "link">>([...NODE, "--real-node"]);
   const pids = processesOnNode(started.folder);
-  return { child, ...started, processes: new Map(pids.map((pid) => [pid, startTimeOf(pid)])) };
+  return { ...started, processes: new Map(pids.map((pid) => [pid, startTimeOf(pid)])) };
 }
 
 function processesOnNode(folder: string): number[] {
