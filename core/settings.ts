@@ -3,7 +3,14 @@ import { SSL_MODES } from "./address.ts";
 import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry.ts";
-import { DEFAULT_SIZES, excesses, sizes, type Sizes, type SizeSettings } from "./sizes.ts";
+import {
+  DEFAULT_SIZES,
+  excesses,
+  shortages,
+  sizes,
+  type Sizes,
+  type SizeSettings,
+} from "./sizes.ts";
 import { quantity } from "./units.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
@@ -237,28 +244,41 @@ export type ProjectChanges = z.output<typeof projectChanges>;
 export function parsePlatformSettings(values: Values): PlatformSettings {
   const what = "The platform's settings";
   const settings = parse(platformSettings, values, what);
-  refuseExcesses(settings.sizes, settings, what);
+  refuse(excessLines(settings.sizes, settings), what);
   return settings;
 }
 
 /**
  * A project's sizes: the platform's, overridden by the project's own. Throws one RDEV_SETTINGS that
- * names every size above the platform's ceilings.
+ * names every size above the platform's ceilings, and every quota that is too small for the replicas.
  */
 export function projectSizes(
   platform: SizeSettings,
   project: Pick<ProjectSettings, "sizes">,
 ): Sizes {
-  refuseExcesses(project.sizes, platform, "The project's settings");
-  return { ...platform.sizes, ...project.sizes };
+  const all = { ...platform.sizes, ...project.sizes };
+  const lines = [...excessLines(project.sizes, platform), ...shortageLines(all)];
+  refuse(lines, "The project's settings");
+  return all;
 }
 
-function refuseExcesses(requested: Partial<Sizes>, platform: SizeSettings, what: string): void {
-  const lines = excesses(requested, platform).map(
+function excessLines(requested: Partial<Sizes>, platform: SizeSettings): string[] {
+  return excesses(requested, platform).map(
     ({ size, requested: value, ceiling }) =>
       `rdev:sizes.${size}: is above the platform's rdev:maxSizes.${size}, which is ${ceiling}, ` +
       `instead got ${JSON.stringify(value)}`,
   );
+}
+
+function shortageLines(all: Sizes): string[] {
+  return shortages(all).map(
+    ({ size, quota }) =>
+      `rdev:sizes.${quota}: is ${all[quota]}, too small for ${all.replicas} replicas` +
+      `${size === undefined ? "" : `, each with the ${size} ${all[size]}`}`,
+  );
+}
+
+function refuse(lines: readonly string[], what: string): void {
   if (lines.length > 0) throw problems("RDEV_SETTINGS", headOf(what), lines);
 }
 

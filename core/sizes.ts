@@ -83,6 +83,37 @@ export function excesses(requested: Partial<Sizes>, platform: SizeSettings): Exc
   });
 }
 
+/** A limit that the project's pods do not fit into. */
+interface Shortage {
+  /** The size of one pod; undefined for the number of pods. */
+  readonly size: keyof typeof QUOTAS | undefined;
+  readonly quota: "podQuota" | (typeof QUOTAS)[keyof typeof QUOTAS];
+}
+
+/** The sizes of one pod, and the quota for all pods together. */
+const QUOTAS = {
+  cpuLimit: "cpuQuota",
+  memoryLimit: "memoryQuota",
+  ephemeralStorageLimit: "ephemeralStorageQuota",
+} as const;
+
+/** Differences of floating-point numbers, such as 3 x 0.1 and 0.3. */
+const TOLERANCE = 1e-9;
+
+/**
+ * The quotas that are too small for the replicas of a project. Kubernetes would refuse some of its
+ * pods, and an `up` would wait for them in vain.
+ */
+export function shortages(all: Sizes): Shortage[] {
+  const { replicas } = all;
+  const tooSmall = Object.entries(QUOTAS).flatMap(([name, quota]): Shortage[] => {
+    const size = name as keyof typeof QUOTAS;
+    const needed = replicas * amount(all[size]);
+    return needed > amount(all[quota]) * (1 + TOLERANCE) ? [{ size, quota }] : [];
+  });
+  return replicas > all.podQuota ? [{ size: undefined, quota: "podQuota" }, ...tooSmall] : tooSmall;
+}
+
 const keys = Object.keys(sizes.shape) as (keyof Sizes)[];
 
 /** The platform's default sizes raise the default ceilings, but not the ceilings that it sets. */

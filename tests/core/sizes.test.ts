@@ -21,8 +21,8 @@ const project = (sizes: object) =>
 
 describe("projectSizes", () => {
   it("returns the platform's sizes, overridden by the project's", () => {
-    const sizes = projectSizes(platform({ sizes: { replicas: 3 } }), project({ cpuLimit: "1" }));
-    assert.deepEqual(sizes, { ...DEFAULT_SIZES, replicas: 3, cpuLimit: "1" });
+    const sizes = projectSizes(platform({ sizes: { replicas: 3 } }), project({ cpuLimit: "600m" }));
+    assert.deepEqual(sizes, { ...DEFAULT_SIZES, replicas: 3, cpuLimit: "600m" });
   });
 
   it("refuses all sizes above the platform's ceilings in one error", () => {
@@ -47,6 +47,27 @@ describe("projectSizes", () => {
       assert.ok(error.message.includes(line), `${line} in ${error.message}`);
     }
     assert.ok(!error.message.includes("cpuRequest"));
+  });
+
+  it("refuses quotas that are too small for the replicas, with all that is above a ceiling", () => {
+    const wanted = { replicas: 8, memoryLimit: "256Mi", podQuota: 7, databaseConnections: 51 };
+    const error = thrown("RDEV_SETTINGS", () =>
+      projectSizes(platform({ maxSizes: { databaseConnections: 50 } }), project(wanted)),
+    );
+    for (const line of [
+      "rdev:sizes.podQuota: is 7, too small for 8 replicas\n",
+      "rdev:sizes.cpuQuota: is 2, too small for 8 replicas, each with the cpuLimit 500m",
+      "rdev:sizes.memoryQuota: is 1Gi, too small for 8 replicas, each with the memoryLimit 256Mi",
+      "rdev:maxSizes.databaseConnections, which is 50, instead got 51",
+    ]) {
+      assert.ok(error.message.includes(line), `${line} in ${error.message}`);
+    }
+    assert.ok(!error.message.includes("ephemeralStorageQuota"));
+  });
+
+  it("permits replicas that fill the quotas, also as fractions", () => {
+    projectSizes(platform(), project({ replicas: 3, cpuLimit: "100m", cpuQuota: "0.3" }));
+    projectSizes(platform(), project({ replicas: 0, cpuLimit: "3" }));
   });
 
   it("permits sizes equal to the ceilings, whatever the unit", () => {

@@ -234,9 +234,9 @@ describe("the project stack", () => {
   });
 
   it("starts from the settings in its state, and records the changes of the config", async () => {
-    const recorded = { name: "Shop", sizes: { replicas: 3, cpuLimit: "1" }, retainData: true };
+    const recorded = { name: "Shop", sizes: { replicas: 3, cpuLimit: "400m" }, retainData: true };
     const state = { record: { type: SETTINGS_RECORD, outputs: { settings: recorded } } };
-    const options = { config: { sizes: '{"cpuLimit":"2"}' }, state, platform };
+    const options = { config: { sizes: '{"cpuLimit":"600m"}' }, state, platform };
     const { one, result } = await run("staging.my-app", variables, options);
     assert.equal((result as Record<string, unknown>)["name"], "Shop");
     assert.equal(one("postgres:Database").inputs["retain"], true);
@@ -244,7 +244,7 @@ describe("the project stack", () => {
     assert.equal(spec.replicas, 3);
     assert.deepEqual(one(SETTINGS_RECORD).inputs["settings"], {
       name: "Shop",
-      sizes: { replicas: 3, cpuLimit: "2" },
+      sizes: { replicas: 3, cpuLimit: "600m" },
       retainData: true,
     });
   });
