@@ -4,7 +4,7 @@ import { z } from "zod";
 import { isLoopback } from "../../core/address.ts";
 import type { Connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
-import { Kubernetes } from "../../providers/kubernetes/client.ts";
+import type { Kubernetes } from "../../providers/kubernetes/client.ts";
 import { KeyCache, type Keys } from "../keys/keys.ts";
 import { identityOfPerson, identityOfServiceAccount, personOf } from "./callers.ts";
 import { type Identity, identityOfKey } from "./identity.ts";
@@ -23,8 +23,8 @@ export interface AuthenticatorOptions {
   /** Default: only API keys are accepted. */
   readonly settings?: IdentitySettings | undefined;
   readonly secrets?: Omit<Connection<"identity">, "file"> | undefined;
-  /** Default: those of the kubeconfig's API server, which is asked when the first token arrives. */
-  readonly clusterDocuments?: IssuerDocuments | undefined;
+  /** The issuer of service accounts' tokens. Default: none is accepted. */
+  readonly cluster?: IssuerDocuments | undefined;
 }
 
 /** Three parts in base64url: a signed token. No API key has a dot. */
@@ -39,7 +39,7 @@ export class Authenticator {
   readonly #people: Issuer | undefined;
   readonly #cluster: Issuer | undefined;
 
-  constructor({ keys, settings = {}, secrets, clusterDocuments }: AuthenticatorOptions) {
+  constructor({ keys, settings = {}, secrets, cluster }: AuthenticatorOptions) {
     const { people, serviceAccounts } = settings;
     this.#keys = new KeyCache(keys);
     this.#settings = settings;
@@ -52,9 +52,8 @@ export class Authenticator {
         this.signIn = new SignIn({ people, signIn, issuer: this.#people, provider, sessionKey });
       }
     }
-    if (serviceAccounts) {
-      const documents = clusterDocuments ?? kubernetesDocuments();
-      this.#cluster = new Issuer("the API server", [serviceAccounts.audience], documents);
+    if (serviceAccounts && cluster) {
+      this.#cluster = new Issuer("the API server", [serviceAccounts.audience], cluster);
     }
   }
 
@@ -92,7 +91,9 @@ export class Authenticator {
     if (people && this.#people && claimed === people.issuer) {
       return identityOfPerson(personOf(await this.#people.verify(token), people), people);
     }
-    if (serviceAccounts && this.#cluster && claimed === (await this.#cluster.name())) {
+    // A token without an issuer is nobody's, so it must not wait for an API server that is down.
+    const isOfCluster = claimed !== undefined && claimed === (await this.#cluster?.name());
+    if (serviceAccounts && this.#cluster && isOfCluster) {
       return identityOfServiceAccount(await this.#cluster.verify(token), serviceAccounts);
     }
     throw invalidToken("is from an issuer that the service does not trust");
@@ -157,15 +158,14 @@ function documentsOf(provider: () => Promise<openid.Configuration>): IssuerDocum
  * ServiceAccount (the ClusterRole `system:service-account-issuer-discovery`). A TokenReview would need
  * the right to examine every token of the cluster.
  */
-function kubernetesDocuments(): IssuerDocuments {
-  const cluster = once(() => Kubernetes.connect());
+export function clusterDocuments(cluster: Kubernetes): IssuerDocuments {
   const description = z.object({ issuer: z.string().min(1) });
   return {
     async issuer(signal) {
       const path = "/.well-known/openid-configuration";
-      return description.parse(await (await cluster()).issuerDocument(path, signal)).issuer;
+      return description.parse(await cluster.issuerDocument(path, signal)).issuer;
     },
-    keys: async (signal) => (await cluster()).issuerDocument("/openid/v1/jwks", signal),
+    keys: (signal) => cluster.issuerDocument("/openid/v1/jwks", signal),
   };
 }
 

@@ -134,8 +134,9 @@ function refusal(error: unknown): InfraError {
     return failed(`was refused by the provider${codeOf(error.error)}`);
   }
   if (error instanceof openid.ResponseBodyError) {
-    const isOurs = error.error === "invalid_client" || error.error === "unauthorized_client";
-    if (!isOurs) return failed(`was refused by the provider${codeOf(error.error)}`);
+    if (error.error !== "invalid_client") {
+      return failed(`was refused by the provider${codeOf(error.error)}`);
+    }
     const text = "The provider refuses the service's client id or RDEV_INFRA_CLIENT_SECRET.";
     return new InfraError("RDEV_ISSUER", text);
   }

@@ -5,12 +5,13 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { connection, issuesRegistryTokens } from "../../core/connections.ts";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
+import { Kubernetes } from "../../providers/kubernetes/client.ts";
 import { registerAuditMetrics } from "../audit/outbox.ts";
 import { auditLog } from "../audit/log.ts";
 import { auditPage } from "../audit/queries.ts";
 import { platformTenant } from "../citadel/tenants.ts";
 import { CitadelShipper } from "../audit/shipper.ts";
-import { Authenticator } from "../identity/authenticator.ts";
+import { Authenticator, clusterDocuments } from "../identity/authenticator.ts";
 import { readIdentitySettings } from "../identity/settings.ts";
 import { Keys } from "../keys/keys.ts";
 import { Operations } from "../operations/operations.ts";
@@ -66,6 +67,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     : undefined;
   const identity = connection("identity");
   const settings = await readIdentitySettings(identity);
+  const cluster = settings.serviceAccounts && clusterDocuments(await Kubernetes.connect());
   const store = new Store({ url: database.url });
   await requireDatabase(store, logger).catch(async (error: unknown) => {
     await store.close();
@@ -79,7 +81,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const app = await createService({
     platform,
     operations,
-    authenticator: new Authenticator({ keys, settings, secrets: identity }),
+    authenticator: new Authenticator({ keys, settings, secrets: identity, cluster }),
     logger,
     tokenIssuer,
     projects: new ProjectRecords(store),

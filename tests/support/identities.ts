@@ -50,7 +50,7 @@ export class Identities {
     return {
       settings: parseIdentitySettings(JSON.stringify(settings), { file: "identity", ...secrets }),
       secrets,
-      clusterDocuments: this.cluster.documents(CLUSTER),
+      cluster: this.cluster.documents(CLUSTER),
     };
   }
 

@@ -76,13 +76,20 @@ export class TestIssuer {
   /** The same documents without HTTP, as an API server publishes them. */
   documents(issuer: string): IssuerDocuments {
     return {
-      issuer: async () => issuer,
+      issuer: async () => {
+        this.#failIfDown();
+        return issuer;
+      },
       keys: async () => {
         this.asked += 1;
-        if (this.status !== undefined) throw new Error(`it answered with ${this.status}`);
+        this.#failIfDown();
         return { keys: this.publicKeys };
       },
     };
+  }
+
+  #failIfDown(): void {
+    if (this.status !== undefined) throw new Error(`it answered with ${this.status}`);
   }
 
   /** Replaces all keys by a new one. */

@@ -67,6 +67,19 @@ describe("a token", () => {
     }
   });
 
+  it("adds up the roles of several groups", async () => {
+    const headers = bearer(await identities.user({ groups: ["viewer", "other-operator"] }));
+    const statusOf = async (method: "GET" | "PUT" | "DELETE", slug: string) => {
+      const url = `/v1/projects/${slug}`;
+      const payload = method === "PUT" && { payload: {} };
+      return (await service.app.inject({ method, url, headers, ...payload })).statusCode;
+    };
+    assert.equal(await statusOf("GET", "my-app"), 200);
+    assert.equal(await statusOf("PUT", "my-app"), 403);
+    assert.equal(await statusOf("PUT", "other"), 202);
+    assert.equal(await statusOf("DELETE", "other"), 403);
+  });
+
   it("accepts a group that is one text, and refuses other forms", async () => {
     assert.equal((await list(await identities.user({ groups: "viewer" }))).statusCode, 200);
     await refused(await identities.user({ groups: { viewer: true } }), /groups in an unknown form/);
@@ -183,6 +196,13 @@ describe("a token", () => {
     assert.equal((await list(await identities.serviceAccount("viewer"))).statusCode, 200);
     const line = service.lines.find(({ code }) => code === "RDEV_ISSUER");
     assert.match(String(line?.["msg"]), /The keys of the issuer http:.* could not be read/);
+  });
+
+  it("without an issuer is refused while the API server is down", async () => {
+    identities.cluster.status = 500;
+    await refused(await identities.user({ iss: undefined }), /an issuer .* does not trust/);
+    assert.equal((await list(await identities.serviceAccount("viewer"))).statusCode, 503);
+    assert.equal((await list(await identities.user({ groups: ["viewer"] }))).statusCode, 200);
   });
 
   it("is accepted with keys that are known, while the issuer is down", async () => {
