@@ -61,7 +61,7 @@ export interface DeploymentArgs {
 /**
  * Runs the project: a namespace, a ServiceAccount, a Secret, a Deployment whose pods have the
  * citadel.io labels, a Service and an Ingress. CI owns the image, so `up` keeps the running one, and
- * only warns if that does not come up. An autoscaler, if there is one, owns the replicas. `up` reverts
+ * only warns if that does not come up or is being rolled out. An autoscaler, if there is one, owns the replicas. `up` reverts
  * all other changes. Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
@@ -104,12 +104,12 @@ export class Deployment extends pulumi.ComponentResource {
       },
       child,
     );
-    const { image, problem } = new RunningImage(
+    const running = new RunningImage(
       name,
       { namespace: slug, deployment: slug, container: CONTAINER, fallback: args.placeholderImage },
       { parent: this },
     );
-    warnOfProblem(slug, image, problem);
+    const isCisRollout = rolloutOfCi(slug, running);
     const foreign = new ForeignFields(
       name,
       {
@@ -125,9 +125,9 @@ export class Deployment extends pulumi.ComponentResource {
       {
         metadata: {
           ...metadata,
-          annotations: pulumi.all([foreign.takenBack, problem]).apply(([text, found]) => ({
+          annotations: pulumi.all([foreign.takenBack, isCisRollout]).apply(([text, skip]) => ({
             ...(text && { [TAKEN_BACK]: text }),
-            [SKIP_AWAIT]: String(found !== ""),
+            [SKIP_AWAIT]: String(skip),
           })),
         },
         spec: {
@@ -145,7 +145,7 @@ export class Deployment extends pulumi.ComponentResource {
                 runAsUser: NOBODY,
                 seccompProfile: { type: "RuntimeDefault" },
               },
-              containers: [container(args.sizes, image, secret.metadata.name)],
+              containers: [container(args.sizes, running.image, secret.metadata.name)],
             },
           },
         },
@@ -205,20 +205,27 @@ export class Deployment extends pulumi.ComponentResource {
   }
 }
 
-/** Says, in a preview and an up, that an image of CI does not come up. */
-function warnOfProblem(
-  slug: string,
-  image: pulumi.Output<string>,
-  problem: pulumi.Output<string>,
-): void {
-  pulumi.all([image, problem]).apply(([running, found]) => {
-    if (found === "") return;
-    void pulumi.log.warn(
-      `${slug} does not come up with the image ${running}, which CI set: ` +
-        `${found.replace(/[.\s]+$/, "")}. An up does not wait for it. ` +
-        "Push a commit that mends it, or set an image that works: " +
-        `kubectl -n ${slug} set image deployment/${slug} ${CONTAINER}=…`,
-    );
+/**
+ * Whether the pods' state is CI's work: its image does not come up, or its rollout is under way. Says
+ * so in a preview and an up.
+ */
+function rolloutOfCi(slug: string, running: RunningImage): pulumi.Output<boolean> {
+  const { image, problem, isRollingOut } = running;
+  return pulumi.all([image, problem, isRollingOut]).apply(async ([name, found, isUnderWay]) => {
+    if (found !== "") {
+      await pulumi.log.warn(
+        `${slug} does not come up with the image ${name}, which CI set: ` +
+          `${found.replace(/[.\s]+$/, "")}. An up does not wait for it. ` +
+          "Push a commit that mends it, or set an image that works: " +
+          `kubectl -n ${slug} set image deployment/${slug} ${CONTAINER}=…`,
+      );
+    } else if (isUnderWay) {
+      await pulumi.log.warn(
+        `The rollout of the image ${name}, which CI set in ${slug}, is under way. An up does not ` +
+          `wait for it. To watch it: kubectl -n ${slug} rollout status deployment/${slug}`,
+      );
+    }
+    return found !== "" || isUnderWay;
   });
 }
 

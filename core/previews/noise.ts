@@ -26,6 +26,8 @@ export function isNoise(type: string, path: Path): boolean {
 }
 
 const RUNNING_IMAGE = "pulumi-nodejs:dynamic/kubernetes:RunningImage";
+/** The properties of the look-up's result. */
+const LOOKED_UP = ["image", "problem", "isRollingOut"];
 const IMAGE = /^spec\.template\.spec\.containers\[\d+\]\.image$/;
 /** The program sets it to whether the running image comes up. */
 const SKIP_AWAIT = 'metadata.annotations["pulumi.com/skipAwait"]';
@@ -47,7 +49,7 @@ export function withoutRunningImage(
   images: ReadonlySet<string>,
 ): Change | undefined {
   if (change.op !== "update" || images.size === 0) return change;
-  const onlyLookUp = change.properties.every(({ path }) => path === "image" || path === "problem");
+  const onlyLookUp = change.properties.every(({ path }) => LOOKED_UP.includes(path));
   if (change.type === RUNNING_IMAGE) return onlyLookUp ? undefined : change;
   if (change.type !== "kubernetes:apps/v1:Deployment") return change;
   const properties = change.properties.filter(

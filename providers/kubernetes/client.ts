@@ -50,6 +50,8 @@ interface LiveImage {
   readonly image: string;
   /** Why its pods do not come up; "" if nothing is wrong. */
   readonly problem: string;
+  /** Whether its rollout is under way: not complete, and nothing is wrong so far. */
+  readonly isRollingOut: boolean;
 }
 
 /** The name of an object of any kind. */
@@ -210,9 +212,10 @@ export class Kubernetes {
       ({ name }) => name === container,
     )?.image;
     if (!found || image === undefined) return undefined;
-    if (isRolledOut(found)) return { image, problem: "" };
+    if (isRolledOut(found)) return { image, problem: "", isRollingOut: false };
     const pods = await this.#podsOf(namespace, found);
-    return { image, problem: problemOf(found, pods, image, Date.now()) ?? "" };
+    const problem = problemOf(found, pods, image, Date.now());
+    return { image, problem: problem ?? "", isRollingOut: problem === undefined };
   }
 
   /** Empty without the right to list pods: the Deployment itself says less, but enough. */

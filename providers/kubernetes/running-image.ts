@@ -19,6 +19,8 @@ const definition = define({
     image: z.string().optional(),
     /** Read from the cluster, too: why the pods with an image of CI do not come up. */
     problem: z.string().default(""),
+    /** Read from the cluster, too: whether CI's rollout of the image is under way. */
+    isRollingOut: z.boolean().default(false),
   }),
   attributes: z.object({}),
   replaceOn: ["namespace", "deployment", "container"],
@@ -29,7 +31,9 @@ const definition = define({
   async lookUp(kubernetes, { namespace, deployment, container, fallback }) {
     const live = await kubernetes.image(namespace, deployment, container);
     // The program itself set the fallback, so it has to wait for its pods.
-    return live && live.image !== fallback ? live : { image: fallback, problem: "" };
+    return live && live.image !== fallback
+      ? live
+      : { image: fallback, problem: "", isRollingOut: false };
   },
 
   // This resource creates nothing on the server, so there is nothing to find, read or delete.
@@ -44,8 +48,8 @@ const definition = define({
 export const provider = dynamicProvider(definition);
 
 /**
- * Reads, in every preview and up, the image that a Deployment's container runs now, and whether its
- * pods come up. Creates nothing.
+ * Reads, in every preview and up, the image that a Deployment's container runs now, and how far its
+ * rollout is. Creates nothing.
  *
  * Not `ignoreChanges` on the image: then the engine sends the image of the last `up` with every other
  * change, which undoes an image that kubectl set.
@@ -54,4 +58,5 @@ export class RunningImage extends dynamicResource(definition) {
   declare readonly image: pulumi.Output<string>;
   /** "" if nothing is wrong. */
   declare readonly problem: pulumi.Output<string>;
+  declare readonly isRollingOut: pulumi.Output<boolean>;
 }

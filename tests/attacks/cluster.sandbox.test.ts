@@ -11,6 +11,7 @@ import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { refused } from "../support/errors.ts";
+import { rolledOut } from "../support/rolled-out.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
@@ -108,6 +109,7 @@ describe("a project's pipeline in the cluster", function () {
     });
     const { spec } = await live();
     assert.equal(spec?.template.spec?.containers[0]?.image, "registry.example.test/built:7");
+    await rolledOut(one.place);
     succeeded(await one.up());
     assert.equal(
       (await live()).spec?.template.spec?.containers[0]?.image,

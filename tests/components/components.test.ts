@@ -449,7 +449,7 @@ describe("Deployment", () => {
     assert.equal(spec.containers[0].image, "placeholder:1");
   });
 
-  it("waits for its pods, unless they do not come up with an image that CI set", async () => {
+  it("waits for its pods, unless CI has set their image and they are not up yet", async () => {
     const annotations = ({ one }: Recording) =>
       (one("kubernetes:apps/v1:Deployment").inputs["metadata"] as { annotations: object })
         .annotations;
@@ -468,6 +468,11 @@ describe("Deployment", () => {
         warnings.join(),
         /my-app does not come up with .*r\.test\/my-app:7.*no basic auth/,
       );
+      const underWay = await record(() => make.Deployment("my-app"), {
+        runningImage: { image: "r.test/my-app:8", isRollingOut: true },
+      });
+      assert.deepEqual(annotations(underWay), { "pulumi.com/skipAwait": "true" });
+      assert.match(warnings.at(-1) ?? "", /rollout of the image r\.test\/my-app:8.* is under way/);
     } finally {
       console.warn = warn;
     }

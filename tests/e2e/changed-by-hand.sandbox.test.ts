@@ -8,6 +8,7 @@ import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
 import { proveDns, proveGit, proveWoodpecker } from "../../sandbox/proofs/proofs.ts";
 import { until } from "../../sandbox/process.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
+import { rolledOut } from "../support/rolled-out.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
 
@@ -27,6 +28,7 @@ describe("a project that people change by hand", function () {
   it("keeps the image that CI set, also when other settings change", async () => {
     const image = "registry.example.test/built:42";
     await setImage(one, image);
+    await rolledOut(one.place);
     const set = await running(one);
     succeeded(await one.up());
     assert.deepEqual(await running(one), { ...set, image, replicas: 1 });
@@ -36,6 +38,7 @@ describe("a project that people change by hand", function () {
     const scaled = await running(one);
     assert.deepEqual([scaled.image, scaled.replicas], [image, 2]);
     await setImage(one, "registry.example.test/built:43");
+    await rolledOut(one.place);
     succeeded(await one.refresh());
     succeeded(await one.up({ config: { sizes: { replicas: 1 } } }));
     assert.equal((await running(one)).image, "registry.example.test/built:43");
@@ -54,7 +57,7 @@ describe("a project that people change by hand", function () {
 
     const image2 = "registry.example.test/mended:45";
     await setImage(one, image2);
-    await rolledOut(one);
+    await rolledOut(one.place);
     const mended = succeeded(await one.up());
     assert.doesNotMatch(JSON.stringify(mended.events), /does not come up/);
     assert.equal((await running(one)).image, image2);
@@ -161,17 +164,6 @@ async function crash(project: Project, image: string): Promise<string> {
     crashed = name;
   });
   return crashed;
-}
-
-async function rolledOut(project: Project): Promise<void> {
-  const { slug } = project;
-  await until(async () => {
-    const found = await apps(project).readNamespacedDeployment({ namespace: slug, name: slug });
-    const { updatedReplicas, availableReplicas, replicas } = found.status ?? {};
-    if (updatedReplicas !== 1 || availableReplicas !== 1 || replicas !== 1) {
-      throw new Error("not rolled out yet");
-    }
-  });
 }
 
 async function deleteRecord({ slug, place: { domain } }: Project): Promise<void> {

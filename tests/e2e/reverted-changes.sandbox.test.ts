@@ -10,6 +10,7 @@ import {
 } from "@kubernetes/client-node";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { refused } from "../support/errors.ts";
+import { rolledOut } from "../support/rolled-out.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
@@ -150,6 +151,7 @@ describe("a change by others in the cluster", function () {
       inPod({ containers: [{ name: "app", image: "registry.example.test/built:9" }] }),
       "kubectl-set",
     );
+    await rolledOut(one.place);
     succeeded(await one.up());
     succeeded(await one.up({ config: { sizes: { cpuLimit: "600m" } } }));
     const { metadata, spec: now } = await live();

@@ -12,6 +12,7 @@ import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { rejected } from "../support/errors.ts";
+import { rolledOut } from "../support/rolled-out.ts";
 import { type Project, projects, succeeded, unchanged } from "../support/stage.ts";
 
 const MERGE = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
@@ -68,6 +69,7 @@ describe("a project's environment", function () {
       const alive = items.filter(({ metadata }) => !metadata?.deletionTimestamp);
       assert.ok(alive.length > 0 && alive.every(({ status }) => status?.phase === "Running"));
     });
+    await rolledOut(one.place);
 
     succeeded(await one.refresh());
     succeeded(await one.up());

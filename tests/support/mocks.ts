@@ -32,7 +32,11 @@ export interface RecordOptions {
   /** The outputs of the platform's stack. */
   readonly platform?: Readonly<Record<string, unknown>>;
   /** What the cluster says about the running image. Default: the fallback runs. */
-  readonly runningImage?: { readonly image: string; readonly problem: string };
+  readonly runningImage?: {
+    readonly image: string;
+    readonly problem?: string;
+    readonly isRollingOut?: boolean;
+  };
   /** The sslmode of the administrator's URL of PostgreSQL. */
   readonly sslmode?: string;
 }
@@ -151,7 +155,12 @@ function stateOf(
     case "woodpecker:Pipeline":
       return { number: 1 };
     case "kubernetes:RunningImage":
-      return { image: inputs["fallback"], problem: "", ...options.runningImage };
+      return {
+        image: inputs["fallback"],
+        problem: "",
+        isRollingOut: false,
+        ...options.runningImage,
+      };
     case "kubernetes:ForeignFields":
       return { takenBack: "" };
     case "kubernetes:ClusterClaim":

@@ -135,8 +135,15 @@ describe("stackChanges", () => {
       { image: "shop:7", problem: "" },
       { image: "shop:7", problem: "pod shop-1: container app: ErrImagePull" },
     );
+    const complete = step(
+      "pulumi-nodejs:dynamic/kubernetes:RunningImage",
+      "update",
+      { image: "shop:7", problem: "", isRollingOut: true },
+      { image: "shop:7", problem: "", isRollingOut: false },
+    );
     const sent = step(DEPLOYMENT, "update", waits("false"), waits("true"));
     assert.deepEqual(stackChanges([looked, sent], []), { changes: [], unchanged: 2 });
+    assert.deepEqual(stackChanges([complete, sent], []), { changes: [], unchanged: 2 });
     assert.equal(changed(sent).length, 1);
   });
 
