@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import which from "which";
-import { isRunning, killProcess } from "../automation/processes/processes.ts";
+import { isRunning, killGroup } from "../automation/processes/processes.ts";
 import type { Reaper } from "../automation/processes/reaper.ts";
 import { InfraError, redact } from "../core/errors.ts";
 import type { Context } from "./context.ts";
@@ -103,16 +103,16 @@ export interface RestartableServer {
 
 /** Starts a server by a function that returns its process id, and that can be called again. */
 export async function startRestartable(start: () => Promise<number>): Promise<RestartableServer> {
-  let group = -(await start());
+  let leader = await start();
   return {
     async kill() {
-      killProcess(group);
+      killGroup(leader);
       await until(() => {
-        if (isRunning(group)) throw new Error("it has not ended");
+        if (isRunning(-leader)) throw new Error("it has not ended");
       });
     },
     async start() {
-      group = -(await start());
+      leader = await start();
     },
   };
 }
