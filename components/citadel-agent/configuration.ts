@@ -221,6 +221,9 @@ function processors(
       buffer_size: 0,
       cache_use_docker_id: "on",
       kube_meta_cache_ttl: 0,
+      // In seconds; the default is 15 minutes. The cache's key is the namespace's name, so the lines of a
+      // project that was destroyed and created again would go to its old environment for that time.
+      kube_meta_namespace_cache_ttl: 15,
       merge_log: "off",
       "k8s-logging.parser": "off",
       "k8s-logging.exclude": "off",

@@ -2,7 +2,7 @@
 local json, text, when, level = require("json"), require("text"), require("when"), require("level")
 local share = require("share")
 
-local ENVIRONMENT, SERVICE = "citadel.io/environment", "citadel.io/service"
+local ENVIRONMENT, SERVICE, PROJECT = "citadel.io/environment", "citadel.io/service", "rdev.io/project"
 local MESSAGES, TIMES = { "msg", "message", "event" }, { "time", "timestamp", "ts", "@timestamp" }
 local LEVELS, TARGETS = { "level", "severity", "lvl", "levelname", "log.level" }, { "logger", "target" }
 
@@ -28,17 +28,31 @@ local function labelsOf(metadata)
   return metadata and metadata.labels or {}
 end
 
+-- The last known label of each namespace, by its name. The engine forgets a namespace after a while, and cannot
+-- ask again while the API server is away.
+local bindings = {}
+
+local function bindingOf(name, namespace)
+  if namespace and name then bindings[name] = labelsOf(namespace)[ENVIRONMENT] end
+  return name and bindings[name]
+end
+
 -- Returns the tenant and remarks on how it was found; nil if the tenant is not known yet. If the namespace
 -- has the label, only that counts; an empty label means the platform's tenant. The admission policy binds
 -- the pods to the namespace, so its label is right even for a pod that no longer exists.
-local function tenantOf(pod, namespace, held)
-  local bound = labelsOf(namespace)[ENVIRONMENT]
+local function tenantOf(pod, namespace, held, name)
+  if not pod and not namespace then return nil end
+  local bound = bindingOf(name, namespace)
   local label = pod and labelsOf(pod)[ENVIRONMENT]
   if bound then
     local tenant = bound == "" and DEFAULT or uuid(bound)
     if not tenant then return DEFAULT, { malformed_environment = bound } end
     if not pod then return tenant, { labels = "namespace" } end
-    if label and label ~= "" and uuid(label) ~= tenant then return tenant, { refused_environment = label } end
+    if label and label ~= "" and uuid(label) ~= tenant then
+      -- Perhaps the namespace was created again since its label was read.
+      if not namespace then return nil end
+      return tenant, { refused_environment = label }
+    end
     return tenant
   end
   if pod then
@@ -123,10 +137,19 @@ local function sourceOf(tag)
   return pod, namespace, container
 end
 
+-- The service of an event. A pod's own label decides; if the pod is unknown, its namespace's project, which
+-- is also the service of the project's Deployment.
+local function serviceOf(record, remarks, container)
+  local named = nonEmpty(labelsOf(record.kubernetes)[SERVICE])
+  if not named and remarks and remarks.labels then
+    named = nonEmpty(labelsOf(record.kubernetes_namespace)[PROJECT])
+  end
+  return named or container or "unknown"
+end
+
 local function build(tag, ts, record, line, tenant, remarks)
   local pod, namespace, container = sourceOf(tag)
   local event = eventOf(line)
-  local labels = labelsOf(record.kubernetes)
   local k8s = json.map({
     namespace = namespace, pod = pod, container = container,
     node = NODE, stream = record.stream, tenant = tenant,
@@ -135,7 +158,7 @@ local function build(tag, ts, record, line, tenant, remarks)
   setReserved(event.fields, "k8s", k8s)
   event.timestamp = event.timestamp or when.stamp(ts.sec, math.floor(ts.nsec / 1e6))
   event.environment = SETTINGS.platform
-  event.service = nonEmpty(labels[SERVICE]) or container or "unknown"
+  event.service = serviceOf(record, remarks, container)
   event.target = event.target or container or "unknown"
   return event
 end
@@ -172,7 +195,8 @@ function shape(tag, ts, record)
   local pod = type(record.kubernetes) == "table" and record.kubernetes.pod_id and record.kubernetes or nil
   local namespace = type(record.kubernetes_namespace) == "table" and record.kubernetes_namespace or nil
   local held = record.held and os.time() - record.held or 0
-  local tenant, remarks = tenantOf(pod, namespace, held)
+  local _, name = sourceOf(tag)
+  local tenant, remarks = tenantOf(pod, namespace, held, name)
   if not tenant then return hold(ts, record) end
   local passes, note = share.line(tenant, #line + EVENT_BYTES)
   if not passes then return note and 2 or -1, ts, note or record end

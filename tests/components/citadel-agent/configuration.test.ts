@@ -180,6 +180,7 @@ describe("agentConfiguration", () => {
       const kubernetes = processor(input, "kubernetes");
       assert.equal(kubernetes["buffer_size"], 0); // default: 32K; a larger answer fails silently
       assert.equal(kubernetes["kube_meta_cache_ttl"], 0); // otherwise an outage removes known labels
+      assert.equal(kubernetes["kube_meta_namespace_cache_ttl"], 15); // its key is only the name
       assert.equal(kubernetes["cache_use_docker_id"], "on"); // because a StatefulSet's pod keeps its name
       assert.equal(kubernetes["namespace_labels"], "on");
       assert.equal(kubernetes["use_kubelet"], undefined); // would cache that a pod was not found

@@ -75,6 +75,14 @@ describe("shape.lua", () => {
     });
   });
 
+  it("names the project as the service of a pod whose labels are unknown", () => {
+    const labels = { [ENVIRONMENT]: PROJECT, "rdev.io/project": "my-shop" };
+    const namespace = { kubernetes_namespace: { name: "shop", labels } };
+    assert.equal(eventOf("last words", namespace).service, "my-shop");
+    assert.equal(eventOf("hello", { ...pod(), ...namespace }).service, "app");
+    assert.equal(eventOf("last words", bound(PROJECT)).service, "app");
+  });
+
   it("drops only blank lines", () => {
     for (const line of ["", " \t", "\r"]) assert.equal(shaped(line).code, -1);
     assert.equal(shaped(".").code, 2);
@@ -140,6 +148,24 @@ describe("shape.lua", () => {
 
     it("is the namespace's for a pod that no longer exists", () => {
       assert.equal(tenant(bound(PROJECT)).tenant, PROJECT);
+    });
+
+    it("is the last known one of the namespace while the API server is away", () => {
+      const away = startLua({ CITADEL_TENANT_ID: PLATFORM, NODE_NAME: "node-1" });
+      const ask = (more: Record<string, LuaValue>) => {
+        const { record } = away({ tag: TAG, time: TIME, record: { log: "x", ...more } });
+        return (record as Partial<Event>).fields?.k8s.tenant;
+      };
+      const known = (labels: Record<string, string>) => ({ kubernetes: { pod_id: "1", labels } });
+      assert.equal(ask(known({})), PLATFORM);
+      assert.equal(ask({ ...known({}), ...bound(PROJECT) }), PROJECT);
+      assert.equal(ask(known({})), PROJECT);
+      assert.equal(ask(known({ [ENVIRONMENT]: PROJECT })), PROJECT);
+      // It waits: the pod lies, or its namespace was created again.
+      assert.equal(ask(known({ [ENVIRONMENT]: OTHER })), undefined);
+      assert.equal(ask({ ...known({ [ENVIRONMENT]: OTHER }), ...bound(OTHER) }), OTHER);
+      // A new pod waits for its own labels.
+      assert.equal(ask({}), undefined);
     });
 
     it("is unknown while pod and namespace are unknown; the line waits unchanged", () => {
