@@ -37,18 +37,21 @@ async function temporaryFolder(name: string): Promise<string> {
   return folder;
 }
 
+async function startPlace(): Promise<void> {
+  const sandbox = await startTestSandbox();
+  started.push(sandbox);
+  const temporary = await temporaryFolder("tests");
+  // PostgreSQL runs as another user when the tests run as root.
+  await chmod(temporary, 0o711);
+  places.push({ sandbox, temporary });
+}
+
 /** Mocha's hook: a sandbox for each worker. The first start builds what the others use. */
 export async function mochaGlobalSetup(): Promise<void> {
   // Compiling the same modules in thousands of processes would take most of the run's CPU time.
   process.env["NODE_COMPILE_CACHE"] = await temporaryFolder("compiled");
-  for (let i = 0; i < config.jobs; i++) {
-    const sandbox = await startTestSandbox();
-    started.push(sandbox);
-    const temporary = await temporaryFolder("tests");
-    // PostgreSQL runs as another user when the tests run as root.
-    await chmod(temporary, 0o711);
-    places.push({ sandbox, temporary });
-  }
+  await startPlace();
+  await Promise.all(Array.from({ length: config.jobs - 1 }, startPlace));
   process.env[SANDBOXES] = JSON.stringify(places);
 }
 
