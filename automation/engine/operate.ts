@@ -20,6 +20,7 @@ import { commandFailure } from "./messages.ts";
 import type { DestroyOptions, PreviewOptions, StackProgram } from "./options.ts";
 import { outcomeOf } from "./outcome.ts";
 import { lockHolders, type LockHolder } from "./quirks/cli-text.ts";
+import { type DynamicPlugin, serveDynamicProviders, withPlugin } from "./quirks/dynamic-plugin.ts";
 import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
 import { storedState } from "./quirks/state-file.ts";
@@ -33,6 +34,7 @@ interface OperateOptions extends PreviewOptions, DestroyOptions {
   readonly runsProgram?: boolean;
   readonly deletes?: boolean;
   readonly refreshes?: boolean;
+  readonly changesNothing?: boolean;
 }
 
 interface OperationContext {
@@ -89,10 +91,13 @@ async function run(
   const control = { kill: options.kill, force: stall.signal, onStart };
 
   let failure: unknown;
+  let plugin: DynamicPlugin | undefined;
   try {
     const name = parseStackName(stack);
     if (options.runsProgram) requireNoLostEngine();
-    const handle = await open(name, stack, control, options, timeline);
+    if (options.servesDynamic) plugin = await serveDynamicProviders(options);
+    const env = withPlugin(options.env, plugin);
+    const handle = await open(name, stack, control, { ...options, env }, timeline);
     options.onStatus?.({ message: "starting Pulumi's engine" });
     await breakingLocks(handle, options, () =>
       inStack(handle, options, () => work({ handle, common, name, control })),
@@ -108,6 +113,7 @@ async function run(
     else failure = commandFailure(error.stderr, stack, secrets, isGone);
   } finally {
     stall.stop();
+    plugin?.close();
   }
   return outcomeOf({
     events,

@@ -19,8 +19,10 @@ export function up(stack: string, options: UpOptions = {}): Promise<Outcome> {
 /** What `up` would change. Writes nothing into the folder. Never throws. */
 export function preview(stack: string, options: PreviewOptions = {}): Promise<Outcome> {
   return withoutTrace(stack, options, (workDir) =>
-    operate(stack, { ...options, workDir, runsProgram: true }, ({ handle, common }) =>
-      handle.preview(common),
+    operate(
+      stack,
+      { ...options, workDir, runsProgram: true, changesNothing: true },
+      ({ handle, common }) => handle.preview(common),
     ),
   );
 }
@@ -35,8 +37,10 @@ export function refresh(stack: string, options: OperationOptions = {}): Promise<
 /** What `refresh` would change in the state. Writes nothing into the folder. Never throws. */
 export function previewRefresh(stack: string, options: OperationOptions = {}): Promise<Outcome> {
   return withoutTrace(stack, options, (workDir) =>
-    operate(stack, { ...options, workDir, refreshes: true }, ({ handle, common }) =>
-      handle.previewRefresh(common),
+    operate(
+      stack,
+      { ...options, workDir, refreshes: true, changesNothing: true },
+      ({ handle, common }) => handle.previewRefresh(common),
     ),
   );
 }
@@ -78,8 +82,10 @@ export function removeRecord(stack: string, options: OperationOptions = {}): Pro
 /** What `destroy` would delete. Writes nothing into the folder. Never throws. */
 export function previewDestroy(stack: string, options: OperationOptions = {}): Promise<Outcome> {
   return withoutTrace(stack, options, (workDir) =>
-    operate(stack, { ...options, workDir, deletes: true }, ({ handle, common }) =>
-      handle.previewDestroy(common),
+    operate(
+      stack,
+      { ...options, workDir, deletes: true, changesNothing: true },
+      ({ handle, common }) => handle.previewDestroy(common),
     ),
   );
 }

@@ -24,6 +24,7 @@ export async function previewStack(
   const steps: Step[] = [];
   const { result, durationMs, errors } = await preview(stack, {
     ...options,
+    servesDynamic: true,
     onStep: (step) => steps.push(step),
   });
   const secrets = connectionSecrets();

@@ -66,7 +66,7 @@ export async function previewStacks(
       report(await previewStack(stack, { ...options, env, platform, formerly: formerly(stack) }));
     });
   } finally {
-    plugins.close();
+    await plugins.close();
   }
   const alone = (stack: string) => previewStack(stack, { ...options, formerly: formerly(stack) });
   await retryAlone([...previews.values()], { signal, alone }, report);

@@ -59,6 +59,7 @@ class JobRun {
     this.#stack = projectStackName(job.platform, job.slug);
     this.#options = {
       ...context,
+      servesDynamic: true,
       onKilled: () => (this.#wasKilled = true),
       onEvent: (event) => {
         if (event.event === "diagnostic") {

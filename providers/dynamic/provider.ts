@@ -8,6 +8,7 @@ import { DELETE_BEGUN } from "../../core/engine-values.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import { ownerBefore, type Ownership } from "../../core/ownership.ts";
 import type { Definition, Failure, Found } from "./definition.ts";
+import { notice } from "../notice.ts";
 
 /** In ms. The engine sets no limit of its own. */
 const DEADLINE = 5 * 60 * 1000;
@@ -186,7 +187,7 @@ export function dynamicProvider<I extends z.ZodObject, A extends z.ZodObject, C,
         }
         if (found.ownership !== "ours") {
           const reason = found.reason ?? "does not carry our mark";
-          console.error(`The ${definition.noun} ${id} ${reason}, so it is left alone.`);
+          notice(`The ${definition.noun} ${id} ${reason}, so it is left alone.`);
           return;
         }
         await definition.delete(client, id, state);

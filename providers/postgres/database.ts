@@ -15,6 +15,7 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { dynamicResource } from "../dynamic/resource.ts";
 import { Postgres, type RoleAndDatabase } from "./client.ts";
+import { notice } from "../notice.ts";
 
 const definition = define({
   module: "postgres/database",
@@ -122,7 +123,7 @@ function warnAboutOpen(databases: readonly string[]): void {
   const added = databases.filter((database) => !warned.has(database));
   if (added.length === 0) return;
   for (const database of added) warned.add(database);
-  console.error(
+  notice(
     `Every role of this PostgreSQL server, including every project's, may connect to ${added.join(", ")}. ` +
       "rdev-infra does not change databases of others. As the administrator, run REVOKE CONNECT ON " +
       "DATABASE … FROM PUBLIC, after a GRANT to the roles that need it.",

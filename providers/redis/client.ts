@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type ChainableCommander, Redis as Connection } from "ioredis";
 import { connection } from "../../core/connections.ts";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
+import { notice } from "../notice.ts";
 
 /** A hash from a user's name to its mark, because Redis stores no comment with a user. */
 const OWNERS = "rdev-infra:owners";
@@ -242,7 +243,7 @@ const warned = new Set<string>();
 function warnOnce(text: string): void {
   if (warned.has(text)) return;
   warned.add(text);
-  console.error(text);
+  notice(text);
 }
 
 /** By the beginning of a message of Redis or ioredis. The first match counts. */

@@ -3,8 +3,8 @@
  *
  * Reason: an engine starts its plugins for itself, which costs more than the preview of an unchanged
  * stack. PULUMI_DEBUG_PROVIDERS makes it use a running plugin. But an engine that ends also cancels
- * that plugin for good, and first it asks the plugin to attach, which the SDK's plugin for dynamic
- * resources refuses. A plugin also has one configuration for all engines.
+ * that plugin for good, and an engine that begins attaches it to itself, so that the plugin would send
+ * the messages for all engines to the last one. A plugin also has one configuration for all engines.
  * Workaround: a proxy stands between the engines and the plugin. It passes only the calls in PASSED,
  * which a preview needs and which change nothing; a create or an update only with its preview flag;
  * and `configure`, for Kubernetes only as the first engine configured it. It answers `attach` and
@@ -12,15 +12,14 @@
  * Upstream: https://github.com/pulumi/pulumi/pull/8979 added PULUMI_DEBUG_PROVIDERS;
  * https://github.com/pulumi/pulumi/issues/2396 says what it is for.
  * Seen in: Pulumi 3.259.0.
- * Remove the answer to `attach` when: the contract test (plugin-proxy.test.ts) fails because the plugin
- * for dynamic resources supports it. Remove the rest when Pulumi can share plugins by itself.
+ * Remove it when: Pulumi can share plugins by itself.
  */
 import grpc from "@grpc/grpc-js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
 
 /** The engine's own limits. States are larger than gRPC's default of 4 MB. */
-const LIMITS = {
+export const CHANNEL_LIMITS = {
   "grpc.max_receive_message_length": 400 * 1024 * 1024,
   "grpc.max_send_message_length": 400 * 1024 * 1024,
 };
@@ -78,7 +77,7 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
     };
     handlers[name] = handler;
   }
-  const server = new grpc.Server(LIMITS);
+  const server = new grpc.Server(CHANNEL_LIMITS);
   server.addService(methods, handlers);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
@@ -89,7 +88,7 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
   return {
     port,
     connect: (address) =>
-      target.resolve(new grpc.Client(address, grpc.credentials.createInsecure(), LIMITS)),
+      target.resolve(new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_LIMITS)),
     close: () => {
       server.forceShutdown();
       void target.promise.then((client) => client.close());
@@ -135,7 +134,7 @@ function onlyPreviews(message: {
   };
 }
 
-const NO_CHANGES = "a preview changes nothing";
+export const NO_CHANGES = "a preview changes nothing";
 
 /** The error of a stack that configures a shared plugin differently. */
 export const OTHER_CONFIG = "this plugin is shared with stacks of another configuration";

@@ -8,15 +8,14 @@ import { processEnvironment } from "../../../core/connections.ts";
 import { killGroup } from "../../processes/processes.ts";
 import { pulumiHome } from "../folders.ts";
 import { sdkVersion } from "../versions.ts";
+import { RUNNING_PLUGINS } from "./dynamic-plugin.ts";
 import { startPluginProxy } from "./plugin-proxy.ts";
 
-/** The plugins of every stack, and whether they use their configuration. */
+/** The plugins of every stack besides its dynamic resources', and whether they use their configuration. */
 const PLUGINS = [
   { name: "kubernetes", heedsConfig: true },
   { name: "random", heedsConfig: false },
   { name: "command", heedsConfig: false },
-  // The dynamic providers of this package read no config (docs/decisions.md).
-  { name: "pulumi-nodejs", heedsConfig: false },
 ] as const;
 
 const START_TIMEOUT_MS = 20_000;
@@ -24,7 +23,8 @@ const START_TIMEOUT_MS = 20_000;
 interface SharedPlugins {
   /** The variables that make an engine use these plugins. */
   readonly env: Readonly<Record<string, string>>;
-  close(): void;
+  /** Resolves when no plugin runs any more. */
+  close(): Promise<void>;
 }
 
 /** Starts the plugins that it can find. Each engine starts the others for itself, as usual. */
@@ -40,8 +40,10 @@ export async function startSharedPlugins(workDir: string): Promise<SharedPlugins
   const running = started.filter((plugin) => plugin !== undefined);
   const addresses = running.map(({ name, port }) => `${name}:${port}`).join(",");
   return {
-    env: addresses === "" ? {} : { PULUMI_DEBUG_PROVIDERS: addresses },
-    close: () => running.forEach(({ close }) => close()),
+    env: addresses === "" ? {} : { [RUNNING_PLUGINS]: addresses },
+    close: async () => {
+      await Promise.all(running.map(({ close }) => close()));
+    },
   };
 }
 
@@ -50,19 +52,23 @@ async function startPlugin(program: string, workDir: string, heedsConfig: boolea
   // A plugin ends when its engine no longer answers. Here the proxy is its engine.
   const child = spawn(program, [`127.0.0.1:${proxy.port}`], {
     cwd: workDir,
-    env: { ...processEnvironment(), PULUMI_NODEJS_PROJECT: "rdev" },
+    env: processEnvironment(),
     stdio: ["ignore", "pipe", "ignore"],
     // A process group of its own: Ctrl-C must reach the engines first, and `close` ends the group.
     detached: true,
   });
-  const close = () => {
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve()).once("error", () => resolve());
+  });
+  const close = async () => {
     if (child.pid !== undefined) killGroup(child.pid);
     proxy.close();
+    await ended;
   };
   try {
     proxy.connect(`127.0.0.1:${await portOf(child)}`);
   } catch (error) {
-    close();
+    await close();
     throw error;
   }
   return { port: proxy.port, close };
@@ -92,7 +98,7 @@ async function findPlugin(name: string, workDir: string): Promise<string | undef
   return (await which(`pulumi-resource-${name}`, { path, nothrow: true })) ?? undefined;
 }
 
-/** Undefined for the plugin of dynamic resources, which has no npm package of its own. */
+/** Undefined if the folder has no such npm package. */
 function versionIn(workDir: string, name: string): string | undefined {
   try {
     return sdkVersion(name, workDir);

@@ -11,6 +11,7 @@ import { withVariables } from "../../support/variables.ts";
 
 const TOKEN = "planted-token-4711";
 const SECRET_OUTPUT = "planted-secret-4712";
+const UUID_LENGTH = 36;
 const NO_SUCH_PROCESS = 2 ** 22 + 1; // above the largest process id of Linux
 
 const two = (sizes: { a?: number; b?: number; place?: string } = {}) =>
@@ -95,6 +96,44 @@ describe("a stack's operations, on the real engine", function () {
     const unchanged = await run(preview, "viewed");
     assert.equal(unchanged.changes.same, 3);
   });
+
+  it("does the same, with the same state, if this process serves the dynamic resources", async () => {
+    const changed = () => {
+      new Thing("a", { size: 2, place: "there" });
+      return Promise.resolve({});
+    };
+    const story = async (stack: string, options: PreviewOptions) => {
+      const all = [
+        await run(up, stack, options),
+        await run(preview, stack, { ...options, program: changed }),
+        await run(up, stack, { ...options, program: changed }),
+        await run(refresh, stack, options),
+        await run(up, stack, { ...options, program: failing }),
+      ];
+      const state = await stateOf(stack);
+      all.push(await run(previewDestroy, stack, options), await run(destroy, stack, options));
+      const outcomes = all.map(({ result, changes, errors }) => ({ result, changes, errors }));
+      return JSON.stringify({ outcomes, state }, null, 1).replaceAll(stack, "stack");
+    };
+    const byPlugin = await story("by-plugin", {});
+    assert.match(byPlugin, /planted failure/);
+    assert.equal(await story("by-process", { servesDynamic: true }), byPlugin);
+  });
+
+  const failing = () => {
+    new Thing("c", { failure: "planted failure" });
+    return Promise.resolve({});
+  };
+
+  /** The resources in the backend's file, without times, random ids and encrypted texts. */
+  async function stateOf(stack: string): Promise<unknown> {
+    const file = join(folder.state, ".pulumi", "stacks", "rdev", `${stack}.json`);
+    const differs = ["created", "modified", "ciphertext", "time", "encryptedkey", "state"];
+    return JSON.parse(await readFile(file, "utf8"), (key, value: unknown) => {
+      if (differs.includes(key)) return undefined;
+      return key === "id" && String(value).length === UUID_LENGTH ? "an id of the engine" : value;
+    });
+  }
 
   it("destroy deletes everything, does nothing to an empty stack, and removes its record on request", async () => {
     await run(up, "short-lived");

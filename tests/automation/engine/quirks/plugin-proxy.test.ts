@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createRequire } from "node:module";
 import grpc from "@grpc/grpc-js";
 import structProto from "google-protobuf/google/protobuf/struct_pb.js";
-import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
 import {
@@ -169,20 +165,5 @@ describe("the proxy of a plugin that previews share", () => {
       code: grpc.status.FAILED_PRECONDITION,
       details: /stacks of another configuration/,
     });
-  });
-
-  it("contract: the plugin for dynamic resources cannot attach to an engine", async function () {
-    this.timeout(20_000);
-    const program = createRequire(import.meta.url).resolve("@pulumi/pulumi/cmd/dynamic-provider");
-    const dynamic = spawn(process.execPath, [program, "127.0.0.1:1"]);
-    const [line] = (await once(dynamic.stdout, "data")) as [Buffer];
-    const direct = new grpc.Client(`127.0.0.1:${Number(line)}`, grpc.credentials.createInsecure());
-    try {
-      const request = new pluginProto.PluginAttach();
-      await assert.rejects(call("attach", request, direct), { code: grpc.status.UNIMPLEMENTED });
-    } finally {
-      direct.close();
-      dynamic.kill("SIGKILL");
-    }
   });
 });
