@@ -1,3 +1,4 @@
+import "../automation/engine/quirks/lazy-modules.ts"; // before the SDK
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";

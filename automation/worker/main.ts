@@ -1,3 +1,4 @@
+import "../engine/quirks/lazy-modules.ts"; // before the SDK
 import { flushCompileCache } from "node:module";
 import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
