@@ -1,7 +1,8 @@
 /**
  * Measures the API on the sandbox: the time of each operation compared with plain `pulumi`, reads
  * while operations run, the memory of one operation, and projects an hour.
- * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4] [--concurrencies 1,2,3,4]`.
+ * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4] [--concurrencies 1,2,3,4]
+ * [--no-bounds]`.
  */
 import { parseArgs } from "node:util";
 import autocannon from "autocannon";
@@ -10,6 +11,7 @@ import { destroy, up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
+import { Bounds } from "./bounds.ts";
 import { machine } from "./machine.ts";
 import { residentMemoryOf } from "../automation/processes/processes.ts";
 import { mebibytes, type Weight, weighWorkers } from "./memory.ts";
@@ -22,8 +24,21 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     batch: { type: "string", default: "4" },
     concurrencies: { type: "string", default: "1,2,3,4" },
+    bounds: { type: "boolean", default: true },
   },
+  allowNegative: true,
 });
+
+/** Ratios of one run, so that they hold on other machines, and memory. */
+const bounds = new Bounds(values.bounds, {
+  create: { atMost: 0.9 },
+  "unchanged up": { atMost: 0.9 },
+  preview: { atMost: 0.9 },
+  destroy: { atMost: 1.3 },
+  "MiB of an operation": { atMost: 600 },
+});
+type Kind = "create" | "unchanged up" | "preview" | "destroy";
+
 const sandbox = await startSandbox({ ...(await sandboxPlatform()) });
 Object.assign(process.env, sandbox.env);
 try {
@@ -52,7 +67,7 @@ async function compare(
   const pulumi = (...args: string[]) => execa("pulumi", [...args, "--non-interactive"], { cwd });
   const stackFlag = ["--stack", stack];
   const update = () => pulumi("up", "--yes", "--skip-preview", ...stackFlag);
-  const kinds: readonly (readonly [string, () => Promise<unknown>, () => Promise<unknown>])[] = [
+  const kinds: readonly (readonly [Kind, () => Promise<unknown>, () => Promise<unknown>])[] = [
     [
       "create",
       () => service.operate("PUT", path, { body: {} }),
@@ -83,10 +98,12 @@ async function compare(
     }
   }
   for (const [kind, { api, pulumi: plain }] of times) {
+    const ratio = median(api) / median(plain);
     console.log(
       `${kind.padEnd(13)} API ${seconds(api)}, pulumi ${seconds(plain)}, ` +
-        `ratio ${(median(api) / median(plain)).toFixed(2)}`,
+        `ratio ${ratio.toFixed(2)}`,
     );
+    bounds.check(kind, ratio);
   }
 }
 
@@ -142,6 +159,7 @@ async function memory(service: SandboxService): Promise<void> {
     console.log(
       `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
     );
+    bounds.check("MiB of an operation", most.pss / 2 ** 20);
   }
   console.log(`memory of the service itself: ${mebibytes(residentMemoryOf([service.pid]))} RSS`);
 }

@@ -1,63 +1,103 @@
 /**
- * Measures previews a minute, and the peak memory of all processes together: `rdev-infra preview
- * --stacks …` at several concurrencies, compared with plain `pulumi preview`, one stack after another.
- * The projects are deployed on the sandbox and unchanged. `npm run bench:preview [-- --stacks 50] [--plain 10] [--concurrencies 2,3,4,6]`.
+ * Measures previews a minute, their CPU, and the peak memory of all processes together: `rdev-infra
+ * preview --stacks …` at several concurrencies, compared with plain `pulumi preview`, one stack after
+ * another. One project is deployed on the sandbox; the other stacks are copies of its state, which
+ * differ from it in their name only. Nothing is changed, and the bench fails if a preview finds a change.
+ * `npm run bench:preview [-- --stacks 50] [--plain 10] [--concurrencies 2,3,4,6]
+ * [--no-bounds]`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import pLimit from "p-limit";
 import { residentMemoryOf, treeOf } from "../automation/processes/processes.ts";
-import { up } from "../automation/engine/stack.ts";
+import { destroy, up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
+import { Bounds } from "./bounds.ts";
+import { cpuOfEnded } from "./cpu.ts";
+import { machine } from "./machine.ts";
 import { mebibytes } from "./memory.ts";
 
 const COMMAND = join(import.meta.dirname, "../cli/rdev-infra.js");
+const ORIGIN = "bench-origin";
 
 const { values } = parseArgs({
   options: {
     stacks: { type: "string", default: "50" },
     plain: { type: "string", default: "10" },
     concurrencies: { type: "string", default: "2,3,4,6" },
+    bounds: { type: "boolean", default: true },
   },
+  allowNegative: true,
+});
+const bounds = new Bounds(values.bounds, {
+  "previews a minute, times plain": { atLeast: 6 },
+  "CPU of a preview, part of plain": { atMost: 0.25 },
 });
 
 const sandbox = await startSandbox(await sandboxPlatform());
 const { workFolder: workDir } = sandbox;
+const origin = `${PLATFORM}.${ORIGIN}`;
 try {
   Object.assign(process.env, sandbox.env);
-  await deploy(PLATFORM);
-  const stacks = await deployProjects(Number(values.stacks));
+  console.log(machine());
+  console.log(`engine: ${sandbox.engine.description}`);
+  for (const stack of [PLATFORM, origin]) done(await up(stack, { workDir }));
+  const stacks = await copies(Number(values.stacks));
   const plain = await rate(Number(values.plain), async () => {
     for (const stack of stacks.slice(0, Number(values.plain))) {
-      await run("pulumi", ["preview", "--stack", stack, "--non-interactive"]);
+      await run("pulumi", [
+        "preview",
+        "--stack",
+        stack,
+        "--non-interactive",
+        "--expect-no-changes",
+      ]);
     }
   });
   print("plain pulumi preview, one after another", plain);
+  const many = [];
   for (const concurrency of values.concurrencies.split(",")) {
-    const args = [COMMAND, "preview", "--stacks", stacks.join(","), "--json"];
+    const args = [
+      COMMAND,
+      "preview",
+      "--stacks",
+      stacks.join(","),
+      "--expect-no-changes",
+      "--json",
+    ];
     const ours = await rate(stacks.length, () =>
       run(process.execPath, [...args, "--concurrency", concurrency]),
     );
     print(`rdev-infra preview of ${stacks.length}, ${concurrency} at once`, ours);
     console.log(`  ${(ours.perMinute / plain.perMinute).toFixed(1)} times as many`);
+    many.push(ours);
   }
+  const best = Math.max(...many.map(({ perMinute }) => perMinute));
+  const least = Math.min(...many.map(({ cpu }) => cpu));
+  bounds.check("previews a minute, times plain", best / plain.perMinute);
+  bounds.check("CPU of a preview, part of plain", least / plain.cpu);
+  for (const stack of [origin, PLATFORM]) await destroy(stack, { workDir, remove: true });
 } finally {
   await sandbox.stop();
 }
 
-/** Deploys the projects, two at a time. */
-async function deployProjects(count: number): Promise<string[]> {
-  const stacks = Array.from({ length: count }, (_, index) => `${PLATFORM}.bench-${index}`);
-  await pLimit(2).map(stacks, deploy);
-  return stacks;
-}
-
-async function deploy(stack: string): Promise<void> {
-  const { result, errors } = await up(stack, { workDir });
-  if (result !== "succeeded") throw new Error(JSON.stringify(errors));
+/** Copies the state of the deployed project, with another name in it. */
+async function copies(count: number): Promise<string[]> {
+  const backend = new URL(sandbox.env["PULUMI_BACKEND_URL"] ?? "").pathname;
+  const folder = join(backend, ".pulumi", "stacks", "rdev");
+  const state = await readFile(join(folder, `${origin}.json`), "utf8");
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const text = state
+        .replaceAll(ORIGIN, `bench-${index}`)
+        .replaceAll(ORIGIN.replace("-", "_"), `bench_${index}`);
+      await writeFile(join(folder, `${PLATFORM}.bench-${index}.json`), text);
+      return `${PLATFORM}.bench-${index}`;
+    }),
+  );
 }
 
 async function run(command: string, args: readonly string[]): Promise<void> {
@@ -74,6 +114,8 @@ async function run(command: string, args: readonly string[]): Promise<void> {
 
 interface Rate {
   readonly perMinute: number;
+  /** In s, for each. */
+  readonly cpu: number;
   readonly peakBytes: number;
 }
 
@@ -81,7 +123,8 @@ async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
   const memory = () => residentMemoryOf(treeOf(process.pid));
   const before = memory();
   let peak = 0;
-  const timer = setInterval(() => (peak = Math.max(peak, memory())), 250);
+  const timer = setInterval(() => (peak = Math.max(peak, memory())), 1_000);
+  const cpuBefore = cpuOfEnded();
   const begin = performance.now();
   try {
     await work();
@@ -89,9 +132,17 @@ async function rate(count: number, work: () => Promise<void>): Promise<Rate> {
     clearInterval(timer);
   }
   const minutes = (performance.now() - begin) / 60_000;
-  return { perMinute: count / minutes, peakBytes: peak - before };
+  const cpu = (cpuOfEnded() - cpuBefore) / count;
+  return { perMinute: count / minutes, cpu, peakBytes: peak - before };
 }
 
-function print(subject: string, { perMinute, peakBytes }: Rate): void {
-  console.log(`${subject}: ${perMinute.toFixed(1)} a minute; peak memory ${mebibytes(peakBytes)}`);
+function print(subject: string, { perMinute, cpu, peakBytes }: Rate): void {
+  console.log(
+    `${subject}: ${perMinute.toFixed(1)} a minute; ${cpu.toFixed(2)} s of CPU each; ` +
+      `peak memory ${mebibytes(peakBytes)}`,
+  );
+}
+
+function done({ result, errors }: Awaited<ReturnType<typeof up>>): void {
+  if (result !== "succeeded") throw new Error(errors.map(({ message }) => message).join("\n"));
 }

@@ -6,12 +6,12 @@ import { execa } from "execa";
 const BENCHES: readonly (readonly [name: string, args: readonly string[], last: RegExp])[] = [
   [
     "api",
-    ["--rounds", "1", "--seconds", "1", "--batch", "1", "--concurrencies", "1"],
+    ["--rounds", "1", "--seconds", "1", "--batch", "1", "--concurrencies", "1", "--no-bounds"],
     /^1 projects, 1 at once: [\d.]+ s, \d+ an hour$/,
   ],
   [
     "preview",
-    ["--stacks", "1", "--plain", "1", "--concurrencies", "1"],
+    ["--stacks", "2", "--plain", "1", "--concurrencies", "1", "--no-bounds"],
     /^ {2}[\d.]+ times as many$/,
   ],
   ["citadel", ["--events", "1000", "--rounds", "1"], /^query .* \d+ found$/],
