@@ -189,7 +189,7 @@ function limit(paths: AgentPaths) {
     name: "lua",
     script: `${paths.configuration}/citadel.lua`,
     call: "limit",
-    time_as_table: "on",
+    time_as_table: "off", // seconds, which is all that it needs
     enable_flb_null: "on",
   };
 }

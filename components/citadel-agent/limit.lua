@@ -67,9 +67,9 @@ local function drop(bucket, now, bytes)
   return note
 end
 
--- Fluent Bit's return codes: 0 keeps the record, -1 drops it, 2 replaces it by the given records.
-function limit.line(tag, ts, record)
-  local now = ts.sec + ts.nsec / 1e9
+-- `now` is the line's time in seconds. Fluent Bit's return codes: 0 keeps the record, -1 drops it, 2 replaces
+-- it by the given records. For 0 and -1 there is no third value, because the engine would pack it in vain.
+function limit.line(tag, now, record)
   local bucket = buckets[tag] or newBucket(tag, now)
   refill(bucket, now)
   local note
@@ -80,12 +80,12 @@ function limit.line(tag, ts, record)
   local bytes = type(record.log) == "string" and #record.log or 0
   if bucket.lines >= 1 and bucket.bytes > 0 then
     bucket.lines, bucket.bytes = bucket.lines - 1, bucket.bytes - bytes
-    if note then return 2, ts, { note, record } end
-    return 0, ts, record
+    if note then return 2, now, { note, record } end
+    return 0, now
   end
   note = drop(bucket, now, bytes) or note
-  if note then return 2, ts, { note } end
-  return -1, ts, record
+  if note then return 2, now, { note } end
+  return -1, now
 end
 
 return limit

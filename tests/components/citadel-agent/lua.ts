@@ -37,6 +37,8 @@ interface LineOptions {
 
 interface LuaOptions {
   readonly settings?: Partial<LuaSettings>;
+  /** Code that runs after the script. */
+  readonly after?: string;
   /** Replaces the node's clock, in seconds since 1970. */
   readonly now?: () => number;
   /** Replaces the unsent chunks on the node's disk, by tenant. */
@@ -96,7 +98,7 @@ end`;
 /** Runs the script like Fluent Bit: with its global null, and its types for packing tables. */
 export function startLua(
   variables: Readonly<Record<string, string>>,
-  { settings, now, waiting }: LuaOptions = {},
+  { settings, after = "", now, waiting }: LuaOptions = {},
 ): (options: LineOptions) => Shaped {
   const state = lauxlib["luaL_newstate"]?.();
   lualib.luaL_openlibs(state);
@@ -117,16 +119,19 @@ export function startLua(
     define("WAITING", waiting);
     run(state, FAKE_DISK);
   }
-  run(state, luaProgram({ ...SETTINGS, ...settings }));
+  run(state, luaProgram({ ...SETTINGS, ...settings }) + after);
   return ({ call = "shape", tag, time, record }) => {
     lua["lua_settop"]?.(state, 0); // removes the rest of a failed call
     lua["lua_checkstack"]?.(state, 1000);
     lua["lua_getglobal"]?.(state, to_luastring(call));
     push(state, tag);
-    push(state, { sec: Math.floor(time / 1000), nsec: (time % 1000) * 1e6 });
+    // `time_as_table` is on for `shape` only.
+    const seconds = Math.floor(time / 1000);
+    push(state, call === "limit" ? time / 1000 : { sec: seconds, nsec: (time % 1000) * 1e6 });
     push(state, record);
     if (lua["lua_pcall"]?.(state, 3, 3, 0) !== lua.LUA_OK) throw new Error(textAt(state, -1));
-    return { code: lua["lua_tonumber"]?.(state, -3) as number, record: read(state, -1) };
+    const code = lua["lua_tonumber"]?.(state, -3) as number;
+    return { code, record: code === 0 ? record : read(state, -1) };
   };
 }
 
