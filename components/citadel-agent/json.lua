@@ -4,7 +4,7 @@ local json = {}
 
 -- Metatables that make Fluent Bit pack a table as an array or a map, even if it is empty (flb_lua.h).
 local ARRAY, MAP = { type = 1 }, { type = 2 }
-local KEPT_DEPTH = 12 -- deeper values are kept as text
+json.KEPT_DEPTH = 12 -- deeper values are kept as text
 local MAX_DEPTH = 100
 
 local find, sub, byte, char, format = string.find, string.sub, string.byte, string.char, string.format
@@ -12,6 +12,10 @@ local floor = math.floor
 
 function json.map(table)
   return setmetatable(table, MAP)
+end
+
+function json.array(table)
+  return setmetatable(table, ARRAY)
 end
 
 -- Returns `key`, or, if the map already has it, `key_2` and so on: a logger may write a key twice, and
@@ -44,7 +48,7 @@ end
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 
 -- A pair of surrogates is one character. Half of a pair is replaced by U+FFFD.
-local function unescape(text)
+function json.unescape(text)
   local parts, at, count = {}, 1, 0
   while true do
     local slash = find(text, "\\", at, true)
@@ -83,7 +87,7 @@ local function readString(text, at)
     stop = stop + 2
   end
   local raw = sub(text, at, stop - 1)
-  return find(raw, "\\", 1, true) and unescape(raw) or raw, stop + 1
+  return find(raw, "\\", 1, true) and json.unescape(raw) or raw, stop + 1
 end
 
 local function readNumber(text, at)
@@ -106,7 +110,7 @@ end
 local readValue
 
 local function readArray(text, at, depth)
-  local list, count = setmetatable({}, ARRAY), 0
+  local list, count = json.array({}), 0
   at = skip(text, at)
   if byte(text, at) == 93 then return list, at + 1 end
   while true do
@@ -123,7 +127,7 @@ local function readArray(text, at, depth)
 end
 
 local function readMap(text, at, depth)
-  local map, counts = setmetatable({}, MAP), {}
+  local map, counts = json.map({}), {}
   at = skip(text, at)
   if byte(text, at) == 125 then return map, at + 1 end
   while true do
@@ -149,7 +153,7 @@ function readValue(text, at, depth)
     if depth >= MAX_DEPTH then error("depth") end
     local read = mark == 123 and readMap or readArray
     local value, after = read(text, at + 1, depth + 1)
-    if depth == KEPT_DEPTH then value = sub(text, at, after - 1) end
+    if depth == json.KEPT_DEPTH then value = sub(text, at, after - 1) end
     return value, after
   end
   if mark == 116 and sub(text, at, at + 3) == "true" then return true, at + 4 end
@@ -161,6 +165,8 @@ end
 
 -- The object in a line; nil if the line is not a JSON object.
 function json.object(line)
+  local first = byte(line, 1)
+  if first ~= 123 and first ~= 32 and first ~= 9 then return nil end
   local start = find(line, "[^ \t]")
   if not start or byte(line, start) ~= 123 then return nil end
   local good, value, after = pcall(readMap, line, start + 1, 1)

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 /** Each module may require only modules before it. */
-const MODULES = ["json", "text", "when", "level", "limit", "chunks", "share"] as const;
+const MODULES = ["json", "plain", "text", "when", "level", "limit", "chunks", "share"] as const;
 
 /** The global SETTINGS of the Lua code. */
 export interface LuaSettings {

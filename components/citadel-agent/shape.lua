@@ -1,6 +1,6 @@
 -- Converts a container's line to an event of Citadel, and finds its tenant. lua-program.ts defines SETTINGS.
-local json, text, when, level = require("json"), require("text"), require("when"), require("level")
-local share = require("share")
+local json, plain, text = require("json"), require("plain"), require("text")
+local when, level, share = require("when"), require("level"), require("share")
 
 local ENVIRONMENT, SERVICE, PROJECT = "citadel.io/environment", "citadel.io/service", "rdev.io/project"
 local MESSAGES, TIMES = { "msg", "message", "event" }, { "time", "timestamp", "ts", "@timestamp" }
@@ -67,9 +67,10 @@ end
 
 -- Returns the first value of the keys that `read` accepts, and its key.
 local function take(fields, keys, read)
-  for _, key in ipairs(keys) do
-    local value = read(fields[key])
-    if value then return value, key end
+  for index = 1, #keys do
+    local value = fields[keys[index]]
+    local good = value ~= nil and read(value)
+    if good then return good, keys[index] end
   end
 end
 
@@ -90,8 +91,8 @@ local function clean(value)
 end
 
 -- The event of a JSON line. Every key that is not moved to the event completely stays in the fields.
-local function eventOfObject(fields, line)
-  local event = {}
+local function eventOfObject(fields, line, isClean)
+  local event = json.map({})
   local message, messageKey = take(fields, MESSAGES, nonEmpty)
   local written, levelKey = take(fields, LEVELS, level.parse)
   local timestamp, timeKey = take(fields, TIMES, when.parse)
@@ -101,21 +102,27 @@ local function eventOfObject(fields, line)
   if targetKey then fields[targetKey] = nil end
   -- `fatal`, `DEBUG-2` and 35 are more precise than Citadel's level, so they stay in the fields.
   if levelKey and tostring(fields[levelKey]):lower() == written then fields[levelKey] = nil end
-  event.message = text.clean(message or line)
   event.level, event.timestamp = written or "info", timestamp
-  event.target = target and text.clean(target)
-  event.fields = clean(fields)
+  if isClean then
+    event.message, event.target, event.fields = message or line, target, fields
+  else
+    event.message, event.target, event.fields = text.clean(message or line), target and text.clean(target), clean(fields)
+  end
   return event
 end
 
 local function eventOfText(line)
   line = text.clean(line)
-  return { message = line, level = level.ofText(line), fields = json.map({}) }
+  return json.map({ message = line, level = level.ofText(line), fields = json.map({}) })
 end
 
+-- One look at the whole line replaces one at each of its strings: the strings of a clean line are clean,
+-- unless an escape makes a control character or half a character.
 local function eventOf(line)
-  local object = #line <= text.MAX_BYTES and json.object(line) or nil
-  return object and eventOfObject(object, line) or eventOfText(line)
+  local isClean = text.isClean(line)
+  local object = isClean and plain.object(line) or #line <= text.MAX_BYTES and json.object(line)
+  if not object then return eventOfText(line) end
+  return eventOfObject(object, line, isClean and not (line:find("\\", 1, true) and line:find("\\[bfu]")))
 end
 
 local function setReserved(fields, name, value)
@@ -154,7 +161,9 @@ local function build(tag, ts, record, line, tenant, remarks)
     namespace = namespace, pod = pod, container = container,
     node = NODE, stream = record.stream, tenant = tenant,
   })
-  for name, value in pairs(remarks or {}) do k8s[name] = text.clean(value) end
+  if remarks then
+    for name, value in pairs(remarks) do k8s[name] = text.clean(value) end
+  end
   setReserved(event.fields, "k8s", k8s)
   event.timestamp = event.timestamp or when.stamp(ts.sec, math.floor(ts.nsec / 1e6))
   event.environment = SETTINGS.platform
@@ -165,7 +174,7 @@ end
 
 -- Keeps the line and its tag, so that the output `held` sends it back to the agent.
 local function hold(ts, record)
-  if record.held then return 0, ts, record end
+  if record.held then return 0, ts end
   record.held = os.time()
   record.kubernetes, record.kubernetes_namespace = nil, nil
   return 2, ts, record
@@ -191,7 +200,7 @@ function shape(tag, ts, record)
   local line = record.log
   if type(line) ~= "string" then line = record.log == nil and "" or tostring(line) end
   line = withoutLineEnd(line)
-  if not line:find("%S") then return -1, ts, record end
+  if not line:find("%S") then return -1, ts end
   local pod = type(record.kubernetes) == "table" and record.kubernetes.pod_id and record.kubernetes or nil
   local namespace = type(record.kubernetes_namespace) == "table" and record.kubernetes_namespace or nil
   local held = record.held and os.time() - record.held or 0
@@ -199,7 +208,7 @@ function shape(tag, ts, record)
   local tenant, remarks = tenantOf(pod, namespace, held, name)
   if not tenant then return hold(ts, record) end
   local passes, note = share.line(tenant, #line + EVENT_BYTES)
-  if not passes then return note and 2 or -1, ts, note or record end
+  if not passes then return note and 2 or -1, ts, note end
   local good, event = pcall(build, tag, ts, record, line, tenant, remarks)
   if not good then event = unshaped(ts, line, tenant, event) end
   return 2, ts, note and { note, event } or event

@@ -5,10 +5,13 @@ local find, sub, byte, char, gsub = string.find, string.sub, string.byte, string
 
 local MAX_BYTES = 256 * 1024
 
+local function tail(x)
+  return x and x >= 0x80 and x < 0xC0
+end
+
 -- The length of the valid UTF-8 character at a byte above 127; nil if it is invalid (RFC 3629).
 local function lengthOf(s, at)
-  local a, b, c, d = byte(s, at, at + 3)
-  local function tail(x) return x and x >= 0x80 and x < 0xC0 end
+  local a, b, c, d = byte(s, at), byte(s, at + 1), byte(s, at + 2), byte(s, at + 3)
   if a >= 0xC2 and a < 0xE0 then return tail(b) and 2 or nil end
   if a >= 0xE0 and a < 0xF0 then
     if not (tail(b) and tail(c)) or (a == 0xE0 and b < 0xA0) or (a == 0xED and b >= 0xA0) then return nil end
@@ -45,9 +48,28 @@ local function picture(c)
   return c == "\127" and "\226\144\161" or "\226\144" .. char(0x80 + byte(c))
 end
 
+-- Whether clean would change nothing. A loop, because LuaJIT does not compile patterns.
+function text.isClean(s)
+  local at, length = 1, #s
+  if length > MAX_BYTES then return false end
+  while at <= length do
+    local b = byte(s, at)
+    if b >= 128 then
+      local bytes = lengthOf(s, at)
+      if not bytes then return false end
+      at = at + bytes
+    elseif (b >= 32 and b ~= 127) or b == 9 or b == 10 or b == 13 then
+      at = at + 1
+    else
+      return false
+    end
+  end
+  return true
+end
+
 -- Makes text valid UTF-8 without control characters, of at most 256 KiB.
 function text.clean(s)
-  if not find(s, "[\128-\255%c]") and #s <= MAX_BYTES then return s end
+  if text.isClean(s) then return s end
   s = gsub(wellFormed(s), "%c", picture)
   if #s <= MAX_BYTES then return s end
   local marker = "… [cut: " .. #s .. " bytes]"

@@ -1,7 +1,7 @@
 -- Converts the times of common loggers to RFC 3339 in UTC with milliseconds.
 local when = {}
 
-local floor, format, match = math.floor, string.format, string.match
+local floor, format, match, byte, sub = math.floor, string.format, string.match, string.byte, string.sub
 
 -- A number outside this range is not a time.
 local EARLIEST, LATEST = 946684800, 4102444800 -- 2000 and 2100, in seconds since 1970
@@ -52,9 +52,30 @@ local function parseNumber(number)
   return stampOf(seconds, floor((number / unit - seconds) * 1000 + 1e-4))
 end
 
+-- The last date and time that a text had, its zone, and the stamp's text. Most loggers write many lines in
+-- one second, which then differ only in their digits.
+local lastHead, lastZone, lastWhole
+
+-- The digits after the seconds, as three, and the zone; nil without digits. A loop, because LuaJIT does not
+-- compile patterns.
+local function fractionOf(value)
+  local mark, at = byte(value, 20), 21
+  if mark ~= 46 and mark ~= 44 then return nil end
+  local b = byte(value, at)
+  while b and b >= 48 and b <= 57 do
+    at = at + 1
+    b = byte(value, at)
+  end
+  if at == 21 then return nil end
+  return sub(sub(value, 21, at - 1) .. "00", 1, 3), sub(value, at)
+end
+
 local LENGTHS = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 local function parseText(value)
+  local digits, ending = fractionOf(value)
+  local head = digits and sub(value, 1, 19)
+  if head and head == lastHead and ending == lastZone then return lastWhole .. digits .. "Z" end
   local year, month, day, hour, minute, second, rest =
     match(value, "^(%d%d%d%d)-(%d%d)-(%d%d)[Tt ](%d%d):(%d%d):(%d%d)(.*)$")
   if not year then return match(value, "^%d+%.?%d*$") and parseNumber(tonumber(value)) or nil end
@@ -68,7 +89,9 @@ local function parseText(value)
   if tonumber(minute) > 59 or tonumber(second) > 60 then return nil end
   local offset = sign and (tonumber(hours) * 3600 + tonumber(minutes) * 60) * (sign == "-" and -1 or 1) or 0
   local seconds = daysOf(tonumber(year), month, day) * 86400 + hour * 3600 + minute * 60 + second - offset
-  return stampOf(seconds, tonumber(string.sub((fraction or "") .. "000", 1, 3)))
+  local stamp = stampOf(seconds, tonumber(sub((fraction or "") .. "000", 1, 3)))
+  if stamp and head then lastHead, lastZone, lastWhole = head, ending, sub(stamp, 1, 20) end
+  return stamp
 end
 
 -- The event's time from a logger's value; nil if the value is not a time.
