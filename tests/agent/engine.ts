@@ -22,6 +22,8 @@ export interface EngineOptions extends Omit<AgentConfigurationArgs, "paths" | "m
   readonly port: number;
   /** A prefix of the command, such as `taskset`. */
   readonly before?: readonly string[];
+  /** Another version of the configuration. @default this one */
+  readonly configure?: typeof agentConfiguration;
 }
 
 /** One agent on one node. It can be killed and restarted, also with another key. */
@@ -42,13 +44,20 @@ export class Engine {
   }
 
   async start({ key = this.#options.key } = {}): Promise<void> {
-    const { folder, tenant, port, before = [], ...args } = this.#options;
+    const {
+      folder,
+      tenant,
+      port,
+      before = [],
+      configure = agentConfiguration,
+      ...args
+    } = this.#options;
     const configuration = join(folder, "configuration");
     for (const path of [configuration, this.logs, this.state]) {
       await mkdir(path, { recursive: true });
     }
     const paths = { configuration, state: this.state, logs: this.logs };
-    const files = agentConfiguration({ ...args, paths, metricsPort: port });
+    const files = configure({ ...args, paths, metricsPort: port });
     for (const [name, content] of Object.entries(files)) {
       await writeFile(join(configuration, name), content);
     }

@@ -5,7 +5,7 @@ const PLATFORM = "11111111-1111-4111-8111-111111111111";
 const REFUSED = "22222222-2222-4222-8222-222222222222";
 const OTHER = "33333333-3333-4333-8333-333333333333";
 const TAG = `kube.var.log.containers.web_shop_app-${"0123456789abcdef".repeat(4)}.log`;
-const MIB = 2 ** 20;
+const SHARE = 2 ** 17;
 const START = Math.floor(Date.UTC(2026, 2, 1, 10) / 1000);
 
 type Event = Record<string, unknown> & { fields: Record<string, unknown> & { k8s: object } };
@@ -19,7 +19,7 @@ describe("share.lua", () => {
     return startLua(
       { CITADEL_TENANT_ID: PLATFORM, NODE_NAME: "node-1" },
       {
-        settings: { share: MIB, unsent: 10 * MIB },
+        settings: { share: SHARE, unsent: 10 * SHARE },
         now: () => now,
         waiting: () => waiting,
       },
@@ -46,47 +46,47 @@ describe("share.lua", () => {
 
   it("does not limit a tenant while half of the disk is free", () => {
     const run = start();
-    waiting = { [REFUSED]: { bytes: 4 * MIB, count: 200 } };
+    waiting = { [REFUSED]: { bytes: 4 * SHARE, count: 200 } };
     assert.deepEqual(messages(line(run, REFUSED)), ["x"]);
   });
 
   it("limits each tenant to its share once half of the disk is used", () => {
     const run = start();
-    waiting = { [REFUSED]: { bytes: 5 * MIB, count: 200 } };
+    waiting = { [REFUSED]: { bytes: 5 * SHARE, count: 200 } };
     const [notice, ...more] = line(run, REFUSED);
     assert.match(String(notice?.["message"]), NOTICE);
     assert.deepEqual(more, []);
     assert.deepEqual(line(run, REFUSED), []);
     for (let count = 0; count < 90; count += 1) {
-      assert.deepEqual(messages(line(run, OTHER, "y".repeat(10_000))).length, 1);
+      assert.deepEqual(messages(line(run, OTHER, "y".repeat(1_000))).length, 1);
     }
   });
 
   it("counts lines since the last measurement, so that a burst cannot exceed the share", () => {
     const run = start();
-    waiting = { [OTHER]: { bytes: 5 * MIB, count: 200 } };
+    waiting = { [OTHER]: { bytes: 5 * SHARE, count: 200 } };
     let passed = 0;
     for (let count = 0; count < 150; count += 1) {
-      passed += messages(line(run, REFUSED, "z".repeat(10_000))).filter((text) =>
+      passed += messages(line(run, REFUSED, "z".repeat(1_000))).filter((text) =>
         String(text).startsWith("z"),
       ).length;
     }
-    assert.equal(passed, Math.floor(MIB / 10_300));
+    assert.equal(passed, Math.floor(SHARE / 1_300));
   });
 
   it("measures again before it drops lines, because some may have been sent", () => {
     const run = start();
-    waiting = { [OTHER]: { bytes: 5 * MIB, count: 200 } };
+    waiting = { [OTHER]: { bytes: 5 * SHARE, count: 200 } };
     for (let count = 0; count < 300; count += 1) {
       // 0.9 MB a second, sent immediately.
       if (count % 90 === 0) now += 1;
-      assert.equal(line(run, REFUSED, "z".repeat(10_000)).length, 1);
+      assert.equal(line(run, REFUSED, "z".repeat(1_000)).length, 1);
     }
   });
 
   it("reports dropped lines to the environment, first at once and then once a minute", () => {
     const run = start();
-    waiting = { [REFUSED]: { bytes: 6 * MIB, count: 200 } };
+    waiting = { [REFUSED]: { bytes: 6 * SHARE, count: 200 } };
     const told: Event[] = [];
     for (let second = 0; second < 150; second += 1, now += 1) told.push(...line(run, REFUSED));
     assert.equal(told.length, 3);
@@ -102,7 +102,7 @@ describe("share.lua", () => {
 
   it("reports the rest when lines pass again, and then nothing more", () => {
     const run = start();
-    waiting = { [REFUSED]: { bytes: 6 * MIB, count: 200 } };
+    waiting = { [REFUSED]: { bytes: 6 * SHARE, count: 200 } };
     for (let count = 0; count < 10; count += 1) line(run, REFUSED);
     waiting = {};
     now += 61;
@@ -117,8 +117,8 @@ describe("share.lua", () => {
   it("limits the number of chunks; the engine stops sending when 16,384 are refused", () => {
     const run = start();
     waiting = {
-      [REFUSED]: { bytes: MIB / 2, count: 5_000 },
-      [OTHER]: { bytes: MIB / 2, count: 3_500 },
+      [REFUSED]: { bytes: SHARE / 2, count: 5_000 },
+      [OTHER]: { bytes: SHARE / 2, count: 3_500 },
     };
     assert.match(String(line(run, REFUSED)[0]?.["message"]), NOTICE);
     assert.deepEqual(messages(line(run, OTHER)), ["x"]);
