@@ -11,7 +11,7 @@ end
 
 -- The length of the valid UTF-8 character at a byte above 127; nil if it is invalid (RFC 3629).
 local function lengthOf(s, at)
-  local a, b, c, d = byte(s, at), byte(s, at + 1), byte(s, at + 2), byte(s, at + 3)
+  local a, b, c, d = byte(s, at, at + 3)
   if a >= 0xC2 and a < 0xE0 then return tail(b) and 2 or nil end
   if a >= 0xE0 and a < 0xF0 then
     if not (tail(b) and tail(c)) or (a == 0xE0 and b < 0xA0) or (a == 0xED and b >= 0xA0) then return nil end
