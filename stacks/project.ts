@@ -124,7 +124,7 @@ export async function projectStack(
       REGISTRY: settings.registry,
       REGISTRY_HOST: registryHost(settings.registry),
       IMAGE: images.image,
-      NAMESPACE: deployment.namespace,
+      NAMESPACE: slug, // not the namespace's own: the seed would wait for it
       KUBERNETES_API: settings.kubernetesApi,
       CITADEL_TENANT_ID: environment.tenantId,
     },
