@@ -11,7 +11,7 @@ const BENCHES: readonly (readonly [name: string, args: readonly string[], last: 
   ],
   [
     "preview",
-    ["--stacks", "2", "--plain", "1", "--concurrencies", "1", "--no-bounds"],
+    ["--stacks", "1", "--plain", "1", "--concurrencies", "1", "--no-bounds"],
     /^ {2}[\d.]+ times as many$/,
   ],
   ["citadel", ["--events", "1000", "--rounds", "1"], /^query .* \d+ found$/],
