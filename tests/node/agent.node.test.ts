@@ -173,15 +173,27 @@ describe("the log agent on a real node", function () {
     onlyIn(tenant, name);
   });
 
-  it("loses no line when containerd and the kubelet are killed", async () => {
+  it("sends the lines of a project that was created again to its new environment", async () => {
+    await everyLineArrives([await startWriter("log-two", ["-per-second", String(RATE)])]);
+    started.splice(0); // the namespace takes the pod along
+    await stage.run("destroy", "staging.log-two", "--yes", "--remove");
+    await stage.run("up", "staging.log-two", "--yes");
+    const writer = await startWriter("log-two", ["-per-second", String(RATE)]);
+    await everyLineArrives([writer]);
+  });
+
+  it("loses no line when it is killed together with containerd and the kubelet", async () => {
     const writers = await startWriters();
     await stage.furtherLines();
     const { kubelet, containerd } = stage.node.servers;
+    const agent = await stage.agent();
     await Promise.all([kubelet.kill(), containerd.kill()]);
+    agent.kill();
     await containerd.start();
     await kubelet.start();
     await stage.furtherLines();
     await everyLineArrives(writers);
+    await (await stage.agent()).replace();
   });
 
   it("sends the last lines of a container that the kernel kills for its memory", async () => {
