@@ -15,8 +15,8 @@ describe("forwarder", function () {
   let forwarder: Forwarder;
   let server: Server | undefined;
   beforeEach(() => (forwarder = createForwarder(ADDRESS)));
-  afterEach(() => {
-    forwarder.close();
+  afterEach(async () => {
+    await forwarder.close();
     server?.close();
   });
 
@@ -65,7 +65,7 @@ describe("forwarder", function () {
     await once(socket, "connect");
     socket.write("more will follow");
     await once(server ?? assert.fail(), "connection");
-    forwarder.close();
+    void forwarder.close();
     socket.resume();
     await once(socket, "close").catch(({ code }: NodeJS.ErrnoException) =>
       assert.equal(code, "ECONNRESET"),
