@@ -34,6 +34,8 @@ const NEEDS: readonly Need[] = [
 const NODE: readonly Need[] = [
   command("runc"),
   command("nft", "nftables"),
+  command("ipset"),
+  command("iptables"),
   command("ip", "iproute2"),
   command("unshare", "util-linux"),
   command("nsenter", "util-linux"),

@@ -105,6 +105,7 @@ export const FAMILIES = {
 
 const CNI_PLUGINS = "github.com/containernetworking/plugins/plugins";
 const CONTAINERD = "github.com/containerd/containerd/v2";
+const KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2";
 
 /** What a real node needs in addition. */
 export const NODE_FAMILIES = {
@@ -143,6 +144,12 @@ export const NODE_FAMILIES = {
     },
     isStatic: true,
     release: cniRelease("ptp", "loopback", "host-local"),
+  },
+  kubeRouter: {
+    name: "kube-router",
+    buildSeconds: 155,
+    programs: { "kube-router": `${KUBE_ROUTER}/cmd/kube-router` },
+    variables: (version) => ({ [`${KUBE_ROUTER}/pkg/version.Version`]: version }),
   },
   // Programs of this repository, among them a CoreDNS with few plugins: nobody publishes them.
   pods: {

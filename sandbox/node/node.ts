@@ -10,10 +10,11 @@ import { type Containerd, startContainerd } from "./containerd.ts";
 import { applyDns, dnsRuns } from "./dns.ts";
 import { makeClientCertificate, startKubelet } from "./kubelet.ts";
 import { startKubeProxy } from "./kube-proxy.ts";
+import { startNetworkPolicies } from "./network-policies.ts";
 import { packPodImages } from "./pod-images.ts";
 
 export type NodeTools = Record<
-  "kubernetes" | "etcd" | "kubelet" | "containerd" | "cni" | "pods",
+  "kubernetes" | "etcd" | "kubelet" | "containerd" | "cni" | "kubeRouter" | "pods",
   BuiltFamily
 >;
 
@@ -47,6 +48,7 @@ export async function startRealNode(
       accounts: {
         kubelet: { user: `system:node:${NODE_NAME}`, group: "system:nodes" },
         "kube-proxy": { user: "system:kube-proxy", group: "" },
+        "kube-router": {},
       },
       url,
       serviceRange: SERVICE_RANGE,
@@ -63,21 +65,27 @@ export async function startRealNode(
   };
   const [{ containerd, ...images }, plane] = await Promise.all([runtime(), controlPlane()]);
   const { admin, apiServer } = plane;
-  const [kubelet] = await Promise.all([
-    startRestartable(() =>
+  const kubeletAndPolicies = async () => {
+    const kubelet = await startRestartable(() =>
       startKubelet(box, {
         tools: tools.kubelet,
         kubeconfig: plane.kubeconfig("kubelet"),
         clientCertificate,
         admin,
       }),
-    ),
+    );
+    context.report("node", "the node is Ready");
+    // It ends if the cluster does not know its node.
+    await startNetworkPolicies(box, tools.kubeRouter, plane.kubeconfig("kube-router"));
+    return kubelet;
+  };
+  const [kubelet] = await Promise.all([
+    kubeletAndPolicies(),
     startControllers(box.context, tools.kubernetes, plane),
     startKubeProxy(box, tools.kubelet, plane.kubeconfig("kube-proxy")),
     applyDns(admin),
     applyWorkloads(admin),
   ]);
-  context.report("node", "the node is Ready");
   await podsRun(admin);
   return {
     kubeconfig: plane.kubeconfig("sandbox-admin"),

@@ -49,6 +49,15 @@ async function hiddenFolders(): Promise<string[]> {
   return found.flat();
 }
 
+/** A script that makes a rule like those for NetworkPolicies; undefined without the packages for it. */
+async function addressSetRule(): Promise<string | undefined> {
+  const [ipset, iptables] = await Promise.all(
+    ["ipset", "iptables"].map((name) => findCommand(name)),
+  );
+  if (!ipset || !iptables) return undefined;
+  return `${ipset} create a hash:net && ${iptables} -A FORWARD -m set --match-set a src -j REJECT`;
+}
+
 /** Tries what a node does, in namespaces that end with each try. */
 async function kernelFeatures(): Promise<string[]> {
   const unshare = await findCommand("unshare");
@@ -82,6 +91,10 @@ async function kernelFeatures(): Promise<string[]> {
       ]),
       "nftables in the kernel (nf_tables, nft_nat, nft_masq)": fails("nft", [
         "table ip rdev { chain c { type nat hook postrouting priority srcnat; masquerade; }; }",
+      ]),
+      "rules for sets of addresses in the kernel (ip_set, xt_set, nft_compat)": fails("sh", [
+        "-c",
+        (await addressSetRule()) ?? "true",
       ]),
     };
     const results = await Promise.all(

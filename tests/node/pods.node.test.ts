@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { Agent, request } from "undici";
 import { Blobs } from "../../sandbox/images/blobs.ts";
 import { packImage } from "../../sandbox/images/image.ts";
 import { pushImage } from "../../sandbox/images/push.ts";
@@ -12,9 +11,9 @@ import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import { NODE_FAMILIES } from "../../sandbox/tool-families.ts";
 import { plannedFamily } from "../../sandbox/tools.ts";
 import { skipWithoutNode } from "../support/node.ts";
+import { askProber, PROBER_PORT } from "../support/prober.ts";
 
 const NAMESPACE = "probes";
-const PORT = 8080;
 
 describe("pods on a real node", () => {
   let sandbox: Sandbox;
@@ -34,7 +33,7 @@ describe("pods on a real node", () => {
       namespace: NAMESPACE,
       body: {
         metadata: { name: "web" },
-        spec: { selector: { app: "prober" }, ports: [{ port: 80, targetPort: PORT }] },
+        spec: { selector: { app: "prober" }, ports: [{ port: 80, targetPort: PROBER_PORT }] },
       },
     });
     await until(async () => assert.equal(await ask("/"), "prober\n"));
@@ -49,7 +48,7 @@ describe("pods on a real node", () => {
       body: {
         metadata: { name, labels: { app: name } },
         spec: {
-          containers: [{ name, image, ports: [{ containerPort: PORT }] }],
+          containers: [{ name, image, ports: [{ containerPort: PROBER_PORT }] }],
           ...(pullSecret && { imagePullSecrets: [{ name: pullSecret }] }),
           terminationGracePeriodSeconds: 0,
         },
@@ -57,27 +56,8 @@ describe("pods on a real node", () => {
     });
   }
 
-  /** The answer of the prober, through the API server and the Service. Throws unless it is 200. */
-  async function ask(path: string): Promise<string> {
-    const url = `/api/v1/namespaces/${NAMESPACE}/services/web/proxy${path}`;
-    const server = cluster.getCurrentCluster();
-    const ca = Buffer.from(server?.caData ?? "", "base64");
-    const dispatcher = new Agent({ connect: { ca } });
-    try {
-      const { statusCode, body } = await request(`${server?.server}${url}`, {
-        dispatcher,
-        headers: { authorization: `Bearer ${cluster.getCurrentUser()?.token}` },
-      });
-      const text = await body.text();
-      if (statusCode !== 200) throw new Error(`${statusCode} ${text}`);
-      return text;
-    } finally {
-      await dispatcher.close();
-    }
-  }
-
-  const askFor = (path: string, parameters: Record<string, string>) =>
-    ask(`${path}?${new URLSearchParams(parameters).toString()}`);
+  const ask = (path: string, parameters: Record<string, string> = {}) =>
+    askProber(cluster, { namespace: NAMESPACE, prober: "services/web" }, path, parameters);
 
   it("run on one node, which is Ready, beside the workloads of the platform", async () => {
     const { items: nodes } = await core.listNode();
@@ -94,25 +74,25 @@ describe("pods on a real node", () => {
   it("answer through their Service, from another pod, by its name", async () => {
     // kube-proxy learns about a new pod a moment later than the API server.
     await until(async () =>
-      assert.equal(await askFor("/fetch", { url: `http://web.${NAMESPACE}/` }), "prober\n"),
+      assert.equal(await ask("/fetch", { url: `http://web.${NAMESPACE}/` }), "prober\n"),
     );
   });
 
   it("get the addresses of Services from the cluster's DNS, and of nothing that does not exist", async () => {
     const { spec } = await core.readNamespacedService({ namespace: NAMESPACE, name: "web" });
     for (const name of ["web", `web.${NAMESPACE}.svc.cluster.local`]) {
-      assert.equal(await askFor("/lookup", { name }), `${spec?.clusterIP}\n`);
+      assert.equal(await ask("/lookup", { name }), `${spec?.clusterIP}\n`);
     }
-    await assert.rejects(askFor("/lookup", { name: "nobody" }), /no such host/);
+    await assert.rejects(ask("/lookup", { name: "nobody" }), /no such host/);
   });
 
   it("reach the sandbox's servers under the addresses in its variables", async () => {
     for (const name of ["CITADEL_URL", "POSTGRES_ADMIN_URL", "REDIS_ADMIN_URL", "DATABASE_URL"]) {
       const { hostname, port } = new URL(env(name));
       assert.equal(hostname, sandbox.node?.link.host, name);
-      await askFor("/connect", { address: `${hostname}:${port}` });
+      await ask("/connect", { address: `${hostname}:${port}` });
     }
-    const tenants = askFor("/fetch", { url: `${env("CITADEL_URL")}/api/v1/tenants` });
+    const tenants = ask("/fetch", { url: `${env("CITADEL_URL")}/api/v1/tenants` });
     await assert.rejects(tenants, /^Error: 401 /, "Citadel answers that the key is missing");
   });
 
@@ -120,16 +100,16 @@ describe("pods on a real node", () => {
     const { host, node } = sandbox.node?.link ?? assert.fail("there is no node");
     const gitea = new URL(env("GITEA_URL")).port;
     for (const address of [`${host}:${gitea}`, `${node}:2379`, "192.0.2.1:80", "127.0.0.1:10250"]) {
-      await assert.rejects(askFor("/connect", { address }), /refused|unreachable|timeout/, address);
+      await assert.rejects(ask("/connect", { address }), /refused|unreachable|timeout/, address);
     }
     await assert.rejects(
-      askFor("/fetch", { url: `https://${node}:10250/pods` }),
+      ask("/fetch", { url: `https://${node}:10250/pods` }),
       /certificate|Unauthorized/,
     );
   });
 
   it("have logs, which the API server gets from the kubelet", async () => {
-    await askFor("/log", { line: "hello" });
+    await ask("/log", { line: "hello" });
     const log = await core.readNamespacedPodLog({ namespace: NAMESPACE, name: "prober" });
     assert.equal(log, "hello\n");
   });

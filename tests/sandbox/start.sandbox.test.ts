@@ -386,7 +386,10 @@ describe("npm run sandbox", () => {
     await rm(bare, { recursive: true });
     assert.equal(exitCode, 1);
     assert.match(stderr, /^RDEV_PREREQUISITE: The sandbox needs what this machine lacks:$/m);
-    assert.match(stderr, /- .*to build .*kubernetes-node, containerd, cni, pods: there is no `go`/);
+    assert.match(
+      stderr,
+      /- .*to build .*kubernetes-node, containerd, cni, kube-router, pods: there is no `go`/,
+    );
     assert.match(
       stderr,
       /- the folder for temporary files \(TMPDIR\) outside \/run, .* is \/run$/m,
