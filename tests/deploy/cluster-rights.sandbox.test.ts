@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import {
   CoreV1Api,
   KubeConfig,
@@ -18,26 +17,12 @@ import { queryOnce } from "../../sandbox/store-database.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { GiteaPeople } from "../support/gitea-people.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
+import { rightsFile, rightsStatements } from "../support/rights.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { placeOf, platformStage, succeeded } from "../support/stage.ts";
 import { leftOnServers } from "../../sandbox/proofs/left-on-servers.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable, withVariables } from "../support/variables.ts";
-
-const read = (file: string) =>
-  readFile(new URL(`../../deploy/rights/${file}`, import.meta.url), "utf8");
-
-/** The sandbox's roles and database have the names in the files. */
-const own = (text: string) => text.replaceAll(/\brdev_(\w+)/g, "least_$1");
-
-/** The statements of an SQL file, one by one: CREATE DATABASE cannot be in a transaction. */
-async function statements(file: string): Promise<string[]> {
-  const lines = (await read(file)).split("\n").filter((line) => !line.startsWith("--"));
-  return own(lines.join("\n"))
-    .split(";")
-    .map((each) => each.trim())
-    .filter(Boolean);
-}
 
 describe("the rights in deploy/rights", function () {
   this.timeout(600_000);
@@ -54,7 +39,9 @@ describe("the rights in deploy/rights", function () {
     return url.href;
   };
   const objects = async () =>
-    parseAllDocuments(await read("kubernetes.yaml")).map((each) => each.toJS() as KubernetesObject);
+    parseAllDocuments(await rightsFile("kubernetes.yaml")).map(
+      (each) => each.toJS() as KubernetesObject,
+    );
   const api = () => kubeConfig(runningSandbox()).makeApiClient(KubernetesObjectApi);
 
   before(async () => {
@@ -67,8 +54,8 @@ describe("the rights in deploy/rights", function () {
       body: { spec: { audiences: ["https://kubernetes.default.svc"], expirationSeconds: 7200 } },
     });
     for (const statement of [
-      ...(await statements("projects.sql")),
-      ...(await statements("service.sql")),
+      ...(await rightsStatements("projects.sql")),
+      ...(await rightsStatements("service.sql")),
       ...roles.map((role) => `ALTER ROLE ${role} PASSWORD '${password}'`),
     ]) {
       await queryOnce(admin(), statement);

@@ -1,24 +1,12 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../../automation/store/embedded.ts";
 import { migrate } from "../../automation/store/migrate.ts";
 import { Postgres } from "../../providers/postgres/client.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
-
-/** The server brings a database with the name in the files. */
-const own = (text: string) => text.replaceAll(/\brdev_(\w+)/g, "least_$1");
-
-/** The statements of a file, one by one: CREATE DATABASE cannot be in a transaction. */
-async function statements(file: string): Promise<string[]> {
-  const path = new URL(`../../deploy/rights/${file}`, import.meta.url);
-  const lines = (await readFile(path, "utf8")).split("\n");
-  return own(lines.filter((line) => !line.startsWith("--")).join("\n"))
-    .split(";")
-    .map((each) => each.trim())
-    .filter(Boolean);
-}
+import { rightsStatements } from "../support/rights.ts";
 
 describe("the SQL in deploy/rights", function () {
   this.timeout(120_000);
@@ -41,8 +29,8 @@ describe("the SQL in deploy/rights", function () {
     const administrator = new URL(server.ownerUrl);
     administrator.pathname = "/postgres";
     for (const statement of [
-      ...(await statements("projects.sql")),
-      ...(await statements("service.sql")),
+      ...(await rightsStatements("projects.sql")),
+      ...(await rightsStatements("service.sql")),
       ...["admin", "owner", "service"].map((role) => `ALTER ROLE least_${role} PASSWORD 'planted'`),
     ]) {
       await queryOnce(administrator.href, statement);
