@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { OperationEvent } from "../../core/operation.ts";
+import { type OperationEvent, outcome } from "../../core/operation.ts";
 import { up } from "../../automation/engine/stack.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../support/engine-folder.ts";
 import { withVariables } from "../support/variables.ts";
@@ -45,8 +45,14 @@ describe("rdev-infra, on the real engine", function () {
     const lines = stdout.trim().split("\n");
     const events = lines.map((line) => JSON.parse(line) as OperationEvent | { event: "outcome" });
     assert.ok(events.some(({ event }) => event === "resourceDone"));
-    const { durationMs: _, ...outcome } = JSON.parse(lines.at(-1) ?? "") as { durationMs: number };
-    assert.deepEqual(outcome, {
+    const {
+      durationMs,
+      timings = [],
+      ...ended
+    } = outcome.loose().parse(JSON.parse(lines.at(-1) ?? ""));
+    assert.ok(timings.some(({ kind, name }) => kind === "command" && name === "destroy"));
+    assert.ok(timings.every(({ startMs }) => startMs <= durationMs));
+    assert.deepEqual(ended, {
       event: "outcome",
       operation: "destroy",
       stack: "counted",
