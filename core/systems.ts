@@ -130,8 +130,13 @@ export const SYSTEMS = {
 
 export type SystemName = keyof typeof SYSTEMS;
 
-/** The connections of rdev-infra itself: its database, its service, and the service's clients. */
-export const OWN_CONNECTIONS = ["database", "service", "api"] as const satisfies ConnectionName[];
+/** The connections of rdev-infra itself: its database, its service, and the service's callers. */
+export const OWN_CONNECTIONS = [
+  "database",
+  "service",
+  "identity",
+  "api",
+] as const satisfies ConnectionName[];
 
 /** The systems that may hold something of a project, so a destroy has to ask each of them. */
 export function systemsWithProjects(): SystemName[] {
