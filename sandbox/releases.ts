@@ -113,6 +113,21 @@ export function cniRelease(...programs: readonly string[]): ReleaseLayout {
   };
 }
 
+/** .goreleaser.yml of kube-router; the checksums have GoReleaser's default name. */
+export const kubeRouterRelease: ReleaseLayout = (release) => {
+  const { version, arch } = release;
+  const name = `kube-router_${version.slice(1)}`;
+  return [
+    {
+      url: asset(release, KUBE_ROUTER, `${name}_linux_${arch}.tar.gz`),
+      checksum: asset(release, KUBE_ROUTER, `${name}_checksums.txt`),
+      contains: { "kube-router": "kube-router" },
+    },
+  ];
+};
+
+const KUBE_ROUTER = "cloudnativelabs/kube-router";
+
 function asset({ sites, version }: Release, repository: string, name: string): string {
   return `${sites.github}/${repository}/releases/download/${version}/${name}`;
 }

@@ -3,6 +3,7 @@ import {
   containerdRelease,
   etcdRelease,
   giteaRelease,
+  kubeRouterRelease,
   kubernetesRelease,
   kwokRelease,
   pulumiRelease,
@@ -150,6 +151,7 @@ export const NODE_FAMILIES = {
     buildSeconds: 155,
     programs: { "kube-router": `${KUBE_ROUTER}/cmd/kube-router` },
     variables: (version) => ({ [`${KUBE_ROUTER}/pkg/version.Version`]: version }),
+    release: kubeRouterRelease,
   },
   // Programs of this repository, among them a CoreDNS with few plugins: nobody publishes them.
   pods: {

@@ -320,6 +320,14 @@ async function published(
         `${sum}  ${asset}\n`,
       ]);
     }
+    case "kubeRouter": {
+      const asset = `kube-router_${number}_linux_${ARCH}.tar.gz`;
+      const members = ["LICENSE", "README.md", "kube-router"];
+      return github("cloudnativelabs/kube-router", asset, members, (sum) => [
+        `kube-router_${number}_checksums.txt`,
+        `${digest("arm")}  kube-router_${number}_linux_armv6.tar.gz\n${sum}  ${asset}\n`,
+      ]);
+    }
     default:
       throw new Error(`no layout for ${name}`);
   }
