@@ -1,6 +1,5 @@
 /** Serves a provider by the gRPC protocol of Pulumi's engine, and exits with the engine. */
 import grpc from "@grpc/grpc-js";
-import anyProto from "google-protobuf/google/protobuf/any_pb.js";
 import emptyProto from "google-protobuf/google/protobuf/empty_pb.js";
 import structProto from "google-protobuf/google/protobuf/struct_pb.js";
 import engineRpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
@@ -8,18 +7,15 @@ import engineProto from "@pulumi/pulumi/proto/engine_pb.js";
 import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
-import statusProto from "@pulumi/pulumi/proto/status_pb.js";
+import {
+  CHANNEL_LIMITS,
+  listenOnFreePort,
+  unary as answer,
+} from "../../automation/engine/plugin-server.ts";
 import type { Change, DiffResult } from "./diff.ts";
 import { formatPath } from "../../core/engine-values.ts";
 import { InitializationError, type Engine, type Provider, type Resource } from "./provider.ts";
 import { reveal, type Properties } from "./values.ts";
-
-/** The engine's own limit. A state with large ConfigMaps exceeds gRPC's default of 4 MB. */
-const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
-const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-};
 
 /** The engine's process, read at the start, before the engine can be gone. */
 const PARENT = process.ppid;
@@ -35,40 +31,15 @@ function write(properties: Properties): structProto.Struct {
   return structProto.Struct.fromJavaScript(properties);
 }
 
-/** Answers a call by a promise. The engine gets an error's message without its stack. */
+/** Answers a call, and reports an object that exists although it does not become ready. */
 export function unary<Request, Response>(
   work: (request: Request) => Response | Promise<Response>,
 ): grpc.handleUnaryCall<Request, Response> {
-  return (call, callback) => {
-    void (async () => {
-      let response: Response;
-      try {
-        response = await work(call.request);
-      } catch (error) {
-        callback(toStatus(error));
-        return;
-      }
-      callback(null, response);
-    })();
-  };
-}
-
-function toStatus(error: unknown): Partial<grpc.StatusObject> {
-  const message = error instanceof Error ? error.message : String(error);
-  const metadata = new grpc.Metadata();
-  if (error instanceof InitializationError) {
-    const failed = new providerProto.ErrorResourceInitFailed()
-      .setId(error.id)
-      .setProperties(write(error.outputs))
-      .setReasonsList([message]);
-    const detail = new anyProto.Any();
-    detail.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
-    const status = new statusProto.Status().setCode(grpc.status.UNKNOWN).setMessage(message);
-    status.addDetails(detail);
-    // grpc-js has no other way to send structured errors.
-    metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
-  }
-  return { code: grpc.status.UNKNOWN, details: message, metadata };
+  return answer(work, (error) =>
+    error instanceof InitializationError
+      ? { id: error.id, properties: error.outputs, reasons: [error.message] }
+      : undefined,
+  );
 }
 
 /** Serves on a free port, prints the port for the engine, and exits when the parent process does. */
@@ -76,14 +47,9 @@ export async function serveOnFreePort(
   service: grpc.ServiceDefinition,
   implementation: grpc.UntypedServiceImplementation,
 ): Promise<void> {
-  const server = new grpc.Server(CHANNEL_OPTIONS);
+  const server = new grpc.Server(CHANNEL_LIMITS);
   server.addService(service, implementation);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
+  const port = await listenOnFreePort(server);
   process.stdout.write(`${port}\n`);
   setInterval(() => {
     if (process.ppid !== PARENT) process.exit(0);
@@ -95,7 +61,7 @@ function connectEngine(address: string | undefined): Engine & { cancel(): void }
   const client =
     address === undefined
       ? undefined
-      : new engineRpc.EngineClient(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+      : new engineRpc.EngineClient(address, grpc.credentials.createInsecure(), CHANNEL_LIMITS);
   const severities = {
     info: engineProto.LogSeverity.INFO,
     warning: engineProto.LogSeverity.WARNING,

@@ -21,16 +21,15 @@ import engineProto from "@pulumi/pulumi/proto/engine_pb.js";
 import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
-import statusProto from "@pulumi/pulumi/proto/status_pb.js";
-import anyProto from "google-protobuf/google/protobuf/any_pb.js";
 import emptyProto from "google-protobuf/google/protobuf/empty_pb.js";
 import structProto from "google-protobuf/google/protobuf/struct_pb.js";
 import { z } from "zod";
 import { processEnvironment } from "../../../core/connections.ts";
 import { receiveNotices } from "../../../providers/notice.ts";
 import { PACKAGE } from "../folders.ts";
+import { CHANNEL_LIMITS, type HalfDone, listenOnFreePort, unary } from "../plugin-server.ts";
 import { sdkVersion } from "../versions.ts";
-import { CHANNEL_LIMITS, NO_CHANGES } from "./plugin-proxy.ts";
+import { NO_CHANGES } from "./plugin-proxy.ts";
 
 type Struct = structProto.Struct | undefined;
 type Properties = ReturnType<structProto.Struct["toJavaScript"]>;
@@ -54,12 +53,7 @@ export async function serveDynamicProviders(options: DynamicPluginOptions): Prom
   const service = new DynamicProviders(options);
   const server = new grpc.Server(CHANNEL_LIMITS);
   server.addService(providerRpc.ResourceProviderService, service.handlers());
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await listenOnFreePort(server);
   return {
     address: `pulumi-nodejs:${port}`,
     close: () => {
@@ -199,11 +193,13 @@ class DynamicProviders {
   }
 
   #call<Request, Response>(work: (request: Request) => Promise<Response>) {
-    return unary((request: Request) =>
-      receiveNotices(
-        (text) => this.#log(text),
-        () => work(request),
-      ),
+    return unary(
+      (request: Request) =>
+        receiveNotices(
+          (text) => this.#log(text),
+          () => work(request),
+        ),
+      halfDoneIn,
     );
   }
 
@@ -225,39 +221,13 @@ function withProvider(properties: object | undefined, props: Properties): struct
   return structProto.Struct.fromJavaScript({ ...properties, [PROVIDER]: props[PROVIDER] ?? null });
 }
 
-function unary<Request, Response>(
-  work: (request: Request) => Response | Promise<Response>,
-): grpc.handleUnaryCall<Request, Response> {
-  return ({ request }, reply) => {
-    void (async () => work(request))().then(
-      (response) => reply(null, response),
-      (error: unknown) => reply(callError(error)),
-    );
-  };
-}
-
 const halfDone = z.object({
   id: z.string().min(1),
   properties: z.record(z.string(), z.json()).default({}),
   reasons: z.array(z.string()).default([]),
 });
 
-/** With an id, the error of a create says that the object exists, and the engine records it. */
-function callError(error: unknown): Partial<grpc.StatusObject> {
-  const message = error instanceof Error ? error.message : String(error);
-  const metadata = new grpc.Metadata();
-  const { data } = halfDone.safeParse(error);
-  if (data) {
-    const failed = new providerProto.ErrorResourceInitFailed()
-      .setId(data.id)
-      .setProperties(structProto.Struct.fromJavaScript(data.properties))
-      .setReasonsList(data.reasons);
-    const detail = new anyProto.Any();
-    detail.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
-    const status = new statusProto.Status().setCode(grpc.status.UNKNOWN).setMessage(message);
-    status.addDetails(detail);
-    // grpc-js has no other way to send structured errors.
-    metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
-  }
-  return { code: grpc.status.UNKNOWN, details: message, metadata };
+/** With an id, the error of a create says that the object exists. */
+function halfDoneIn(error: unknown): HalfDone | undefined {
+  return halfDone.safeParse(error).data;
 }

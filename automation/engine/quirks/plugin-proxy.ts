@@ -17,12 +17,7 @@
 import grpc from "@grpc/grpc-js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
-
-/** The engine's own limits. States are larger than gRPC's default of 4 MB. */
-export const CHANNEL_LIMITS = {
-  "grpc.max_receive_message_length": 400 * 1024 * 1024,
-  "grpc.max_send_message_length": 400 * 1024 * 1024,
-};
+import { CHANNEL_LIMITS, listenOnFreePort } from "../plugin-server.ts";
 
 /** The proxy passes messages as bytes. */
 const unchanged = (bytes: Buffer): Buffer => bytes;
@@ -79,12 +74,7 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
   }
   const server = new grpc.Server(CHANNEL_LIMITS);
   server.addService(methods, handlers);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await listenOnFreePort(server);
   return {
     port,
     connect: (address) =>
