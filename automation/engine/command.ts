@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { once } from "../../core/once.ts";
 import { cliFailure, type CliFailure } from "./quirks/cli-text.ts";
 import { homeWithoutLogs } from "./quirks/debug-logs.ts";
 import { killEngine } from "./quirks/orphaned-plugins.ts";
@@ -92,16 +93,8 @@ async function run(
   }
 }
 
-let installed: Promise<PulumiCommand> | undefined;
-
 /** The CLI on PATH, looked up once per process. Throws RDEV_PREREQUISITE if it cannot be used. */
-export function installedPulumi(): Promise<PulumiCommand> {
-  installed ??= findPulumi().catch((error: unknown) => {
-    installed = undefined;
-    throw error;
-  });
-  return installed;
-}
+export const installedPulumi = once(findPulumi);
 
 async function findPulumi(): Promise<PulumiCommand> {
   const pulumi = await askVersion().catch((error: unknown) => {

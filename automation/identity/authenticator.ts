@@ -4,6 +4,7 @@ import { z } from "zod";
 import { isLoopback } from "../../core/address.ts";
 import type { Connection } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { once } from "../../core/once.ts";
 import type { Kubernetes } from "../../providers/kubernetes/client.ts";
 import { KeyCache, type Keys } from "../keys/keys.ts";
 import { identityOfPerson, identityOfServiceAccount, personOf } from "./callers.ts";
@@ -166,17 +167,5 @@ export function clusterDocuments(cluster: Kubernetes): IssuerDocuments {
       return description.parse(await cluster.issuerDocument(path, signal)).issuer;
     },
     keys: (signal) => cluster.issuerDocument("/openid/v1/jwks", signal),
-  };
-}
-
-/** Remembers the first success. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let done: Promise<T> | undefined;
-  return () => {
-    done ??= work().catch((error: unknown) => {
-      done = undefined;
-      throw error;
-    });
-    return done;
   };
 }

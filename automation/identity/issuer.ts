@@ -7,6 +7,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { InfraError } from "../../core/errors.ts";
+import { once } from "../../core/once.ts";
 
 /** Asymmetric only: with HS256, anybody could sign with the issuer's public key. */
 const ALGORITHMS = [
@@ -43,7 +44,6 @@ export class Issuer {
   readonly #audiences: readonly string[];
   readonly #documents: IssuerDocuments;
   readonly #keys: JWTVerifyGetKey;
-  #name: Promise<string> | undefined;
   #failure: { readonly error: InfraError; readonly until: number } | undefined;
 
   /** The title is for messages: `the issuer https://git.example.com`. */
@@ -62,15 +62,9 @@ export class Issuer {
   }
 
   /** The claim `iss` of its tokens. Rejects with RDEV_ISSUER. */
-  name(): Promise<string> {
-    this.#name ??= this.#ask(() =>
-      this.#documents.issuer(AbortSignal.timeout(ISSUER_TIMEOUT_MS)),
-    ).catch((error: unknown) => {
-      this.#name = undefined;
-      throw error;
-    });
-    return this.#name;
-  }
+  readonly name = once(() =>
+    this.#ask(() => this.#documents.issuer(AbortSignal.timeout(ISSUER_TIMEOUT_MS))),
+  );
 
   /**
    * The claims of a token. Rejects with RDEV_TOKEN if the token is not valid here, and with RDEV_ISSUER

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
+import { once } from "../../core/once.ts";
 import { Http } from "../http.ts";
 
 /** Authorizes requests for a repository. */
@@ -59,7 +60,6 @@ export class NegotiatedAuthorization implements Authorization {
   readonly #credential: string;
   readonly #basic: string;
   readonly #tokens = new Map<string, Token>();
-  #service: Promise<TokenService | InfraError | undefined> | undefined;
 
   /** `credential` names the account in error texts. */
   constructor(credentials: Credentials, credential: string) {
@@ -88,13 +88,7 @@ export class NegotiatedAuthorization implements Authorization {
     return `Bearer ${token}`;
   };
 
-  #tokenService(): Promise<TokenService | InfraError | undefined> {
-    this.#service ??= this.#discover().catch((error: unknown) => {
-      this.#service = undefined;
-      throw error;
-    });
-    return this.#service;
-  }
+  readonly #tokenService = once(() => this.#discover());
 
   /**
    * Undefined means that the registry uses no tokens. An error means that it uses none and also
