@@ -56,11 +56,10 @@ export class StackState {
   /** Throws CommandFailure, also if there is no such stack. */
   static async read(stack: string, workDir: string, signal?: AbortSignal): Promise<StackState> {
     const stored = await storedState(stack, workDir);
-    if (stored !== undefined && stored !== "missing") {
-      return new StackState(stack, workDir, exported.parse(stored));
+    if (stored === undefined || stored === "missing") {
+      return StackState.#export(stack, workDir, signal);
     }
-    const text = await runPulumi(["stack", "export", "--stack", stack], { workDir, signal });
-    return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
+    return new StackState(stack, workDir, exported.parse(stored));
   }
 
   /** Returns undefined if there is no such stack. */
@@ -69,13 +68,20 @@ export class StackState {
     workDir: string,
     signal?: AbortSignal,
   ): Promise<StackState | undefined> {
-    if ((await storedState(stack, workDir)) === "missing") return undefined;
+    const stored = await storedState(stack, workDir);
+    if (stored === "missing") return undefined;
+    if (stored) return new StackState(stack, workDir, exported.parse(stored));
     try {
-      return await StackState.read(stack, workDir, signal);
+      return await StackState.#export(stack, workDir, signal);
     } catch (error) {
       if (failedBecause(error, "stack-not-found")) return undefined;
       throw error;
     }
+  }
+
+  static async #export(stack: string, workDir: string, signal?: AbortSignal): Promise<StackState> {
+    const text = await runPulumi(["stack", "export", "--stack", stack], { workDir, signal });
+    return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
   }
 
   get resources(): readonly StateResource[] {
