@@ -160,14 +160,7 @@ async function open(
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
-    program: async () => {
-      const end = timeline.begin("program", name.kind);
-      try {
-        return await program(formerly, settings);
-      } finally {
-        end();
-      }
-    },
+    program: () => timeline.time("program", name.kind, () => program(formerly, settings)),
     pulumiCommand: pulumiFor(pulumi, control),
     ...(env && { envVars: { ...env } }),
   });

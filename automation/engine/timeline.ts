@@ -26,6 +26,16 @@ export class Timeline {
       this.#timings.push({ kind, name, startMs: Math.round(start - this.#origin), durationMs });
     };
   }
+
+  /** Runs `work` as a step. */
+  async time<T>(kind: Kind, name: string, work: () => Promise<T>): Promise<T> {
+    const end = this.begin(kind, name);
+    try {
+      return await work();
+    } finally {
+      end();
+    }
+  }
 }
 
 const current = new AsyncLocalStorage<Timeline>();
@@ -37,13 +47,9 @@ export function withTimeline<T>(work: (timeline: Timeline) => Promise<T>): Promi
 }
 
 /** Runs `work` as a step of the current operation, if there is one. */
-export async function timed<T>(kind: Kind, name: string, work: () => Promise<T>): Promise<T> {
-  const end = current.getStore()?.begin(kind, name);
-  try {
-    return await work();
-  } finally {
-    end?.();
-  }
+export function timed<T>(kind: Kind, name: string, work: () => Promise<T>): Promise<T> {
+  const timeline = current.getStore();
+  return timeline ? timeline.time(kind, name, work) : work();
 }
 
 /** Reads the steps of the engine from its events. */
