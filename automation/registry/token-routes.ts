@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { type Account, type Holder, parseScopes } from "../../core/registry.ts";
-import { tooMany } from "../service/access.ts";
+import { refuseExcess } from "../service/access.ts";
 import { addressOf, type Limiter, limiter } from "../service/limiter.ts";
 import type { ServiceLimits } from "../service/options.ts";
 import { problemResponse } from "../service/schemas/problem.ts";
@@ -142,8 +142,8 @@ class Authenticator {
           : "Authenticate with a registry account: authorization: Basic ….",
       );
     }
-    const { isExceeded, retryAfter } = await this.#perAccount.count(request);
-    if (isExceeded) throw tooMany(reply, retryAfter, `by the account ${account.username}`);
+    const usage = await this.#perAccount.count(request);
+    refuseExcess(reply, usage, `by the account ${account.username}`);
     return { account, holder };
   }
 
@@ -154,8 +154,8 @@ class Authenticator {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<Holder | undefined> {
-    const { isExceeded, retryAfter } = await this.#wrongPasswords.peek(request);
-    if (isExceeded) throw tooMany(reply, retryAfter, "from this address with a wrong password");
+    const usage = await this.#wrongPasswords.peek(request);
+    refuseExcess(reply, usage, "from this address with a wrong password");
     return issuer.operator(account);
   }
 }

@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HTTP_STATUS, InfraError } from "../../core/errors.ts";
-import type { Authenticator } from "../identity/authenticator.ts";
-import { type Credential } from "../identity/authenticator.ts";
+import type { Authenticator, Credential } from "../identity/authenticator.ts";
 import { describeGrants, type Grant, grantsFor, type Identity } from "../identity/identity.ts";
 import type { Role } from "../keys/key.ts";
-import { addressOf, type Limiter, limiter } from "./limiter.ts";
+import { addressOf, type Limiter, limiter, type Usage } from "./limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "./options.ts";
 import { RefusalAudit } from "./refusal-audit.ts";
 import { requireSameOrigin, sessionCookie } from "./session-cookie.ts";
@@ -151,8 +150,8 @@ async function authenticate(
   credential: Credential | undefined,
 ): Promise<Identity> {
   const requireAttempts = async () => {
-    const { isExceeded, retryAfter } = await unauthenticated.peek(request);
-    if (isExceeded) throw tooMany(reply, retryAfter, "from this address without a valid key");
+    const usage = await unauthenticated.peek(request);
+    refuseExcess(reply, usage, "from this address without a valid key");
   };
   if (authenticator.mustLimitFirst(credential)) await requireAttempts();
   try {
@@ -171,14 +170,20 @@ async function requireQuota(
   reply: FastifyReply,
   requests: Limiter,
 ): Promise<void> {
-  const { isExceeded, remaining, retryAfter } = await requests.count(request);
-  reply.header("ratelimit-remaining", remaining);
-  if (isExceeded) throw tooMany(reply, retryAfter, "by this caller");
+  const usage = await requests.count(request);
+  reply.header("ratelimit-remaining", usage.remaining);
+  refuseExcess(reply, usage, "by this caller");
 }
 
-export function tooMany(reply: FastifyReply, retryAfter: number, how: string): InfraError {
+/** Throws RDEV_RATE_LIMITED, with Retry-After, if the limit is exceeded. */
+export function refuseExcess(
+  reply: FastifyReply,
+  { isExceeded, retryAfter }: Usage,
+  how: string,
+): void {
+  if (!isExceeded) return;
   reply.header("retry-after", retryAfter);
-  return new InfraError(
+  throw new InfraError(
     "RDEV_RATE_LIMITED",
     `Too many requests ${how}. Wait ${retryAfter} s, as Retry-After says.`,
   );

@@ -4,7 +4,7 @@ import { InfraError } from "../../../core/errors.ts";
 import { describeGrants } from "../../identity/identity.ts";
 import type { SignIn } from "../../identity/sign-in.ts";
 import { ROLES } from "../../keys/key.ts";
-import { identityOf, tooMany } from "../access.ts";
+import { identityOf, refuseExcess } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
@@ -66,8 +66,7 @@ export function authRoutes(
       },
       async (request, reply) => {
         const signIn = required(authenticator.signIn);
-        const { isExceeded, retryAfter } = await attempts.count(request);
-        if (isExceeded) throw tooMany(reply, retryAfter, "from this address");
+        refuseExcess(reply, await attempts.count(request), "from this address");
         const { page, cookie } = await signIn.start(request.query.return);
         const { name, options } = signInCookie(signIn.origin);
         reply.setCookie(name, cookie.text, { ...options, maxAge: cookie.lifetime });
@@ -89,8 +88,7 @@ export function authRoutes(
       },
       async (request, reply) => {
         const signIn = required(authenticator.signIn);
-        const { isExceeded, retryAfter } = await attempts.count(request);
-        if (isExceeded) throw tooMany(reply, retryAfter, "from this address");
+        refuseExcess(reply, await attempts.count(request), "from this address");
         const started = signInCookie(signIn.origin);
         const { search } = new URL(request.url, signIn.origin);
         const done = await signIn.finish(search, request.cookies[started.name]);

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { requireAllProjects, tooMany } from "../access.ts";
+import { requireAllProjects, refuseExcess } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
@@ -48,8 +48,7 @@ export function healthRoutes(
         },
       },
       async (request, reply) => {
-        const { isExceeded, retryAfter } = await probes.count(request);
-        if (isExceeded) throw tooMany(reply, retryAfter, "from this address");
+        refuseExcess(reply, await probes.count(request), "from this address");
         if (shutdown.aborted) throw shutdown.reason;
         await isReady();
         return { status: "ok" as const };
