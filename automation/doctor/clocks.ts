@@ -4,9 +4,9 @@ import { Http } from "../../providers/http.ts";
 
 type WithUrl = Extract<ConnectionName, "gitea" | "woodpecker" | "dns" | "registry" | "citadel">;
 
-/** The clocks of the servers that tell their time in the header of any answer, even a refusal. */
-export function clockChecks(systems: readonly (readonly [string, WithUrl])[]): Check[] {
-  return systems.map(([system, name]) => ({
+/** The clock of a server that tells its time in the header of any answer, even a refusal. */
+export function clockCheck(system: string, name: WithUrl): Check {
+  return {
     system,
     name: "clock",
     needs: [name],
@@ -18,5 +18,5 @@ export function clockChecks(systems: readonly (readonly [string, WithUrl])[]): C
       const { date } = headers;
       return clock(typeof date === "string" ? new Date(date) : undefined, asked);
     },
-  }));
+  };
 }

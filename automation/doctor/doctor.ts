@@ -22,7 +22,7 @@ import { checks as redis } from "../../providers/redis/checks.ts";
 import { checks as registry } from "../../providers/registry/checks.ts";
 import { checks as woodpecker } from "../../providers/woodpecker/checks.ts";
 import { ownerOfStack } from "../engine/state.ts";
-import { clockChecks } from "./clocks.ts";
+import { clockCheck } from "./clocks.ts";
 import { ownChecks } from "./own-checks.ts";
 
 /** For each check, in ms. */
@@ -52,15 +52,15 @@ function allChecks(workDir: string): Check[] {
     ...postgres,
     ...redis,
     ...gitea,
-    ...clockChecks([["Gitea", "gitea"]]),
+    clockCheck("Gitea", "gitea"),
     ...woodpecker,
-    ...clockChecks([["Woodpecker", "woodpecker"]]),
+    clockCheck("Woodpecker", "woodpecker"),
     ...dns,
-    ...clockChecks([["DNS", "dns"]]),
+    clockCheck("DNS", "dns"),
     ...registry,
-    ...clockChecks([["Registry", "registry"]]),
+    clockCheck("Registry", "registry"),
     ...citadel,
-    ...clockChecks([["Citadel", "citadel"]]),
+    clockCheck("Citadel", "citadel"),
   ];
   return all.filter(({ system }) => system !== "Citadel" || isCitadelEnabled());
 }
@@ -84,7 +84,7 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis[]> {
   );
   return together([
     { system: "Settings", check: platform ?? "platform", ...examined.finding },
-    ...[...broken.values()],
+    ...broken.values(),
     ...findings,
   ]);
 }
