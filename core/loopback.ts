@@ -6,7 +6,7 @@ export interface LoopbackAddress {
   readonly host: string;
   /** Where the address comes from: a variable or a setting. */
   readonly source: string;
-  /** Who gets the address, and as what. */
+  /** The programs or people that get the address: `the projects' pods`. */
   readonly user: string;
   /** The setting or variable to change. */
   readonly remedy: string;
