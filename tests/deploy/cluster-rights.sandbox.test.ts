@@ -17,6 +17,7 @@ import { queryOnce } from "../../sandbox/store-database.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { GiteaPeople } from "../support/gitea-people.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
+import { destroyLeftProjects } from "../support/left-projects.ts";
 import { rightsFile, rightsStatements } from "../support/rights.ts";
 import { runningSandbox } from "../support/sandbox.ts";
 import { placeOf, platformStage, succeeded } from "../support/stage.ts";
@@ -92,7 +93,8 @@ describe("the rights in deploy/rights", function () {
     const { settings, workDir } = await platformStage();
     const slug = uniqueSlug();
     const project = `${PLATFORM}.${slug}`;
-    // The run's platform was brought up with all rights.
+    // The run's platform was brought up with all rights. It is not destroyed while it has projects.
+    await destroyLeftProjects(workDir);
     succeeded(await destroy(PLATFORM, { workDir }));
     try {
       await withVariables(least, async () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { text } from "node:stream/consumers";
 import { backendStacks } from "../../automation/engine/backend-stacks.ts";
-import { runPulumi } from "../../automation/engine/command.ts";
 import { destroy } from "../../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
 import { leftOnServers } from "../../sandbox/proofs/left-on-servers.ts";
 import { citadelLabelsOf } from "../../sandbox/proofs/project.ts";
 import type { RunningSandbox } from "./end-of-run.ts";
+import { destroyLeftProjects } from "./left-projects.ts";
 import { useSandbox } from "./sandbox.ts";
 import { placeOf, succeeded } from "./stage.ts";
 
@@ -14,12 +14,7 @@ const sandbox = JSON.parse(await text(process.stdin)) as RunningSandbox;
 useSandbox(sandbox);
 const { workFolder: workDir, env } = sandbox;
 const stacks = await backendStacks(workDir);
-// Tests leave stacks on purpose, such as those of engines that they killed, which are still locked.
-for (const { stack, name, isEmpty } of stacks) {
-  if (name.kind !== "project" || isEmpty) continue;
-  await runPulumi(["cancel", "--yes", "--stack", stack], { workDir });
-  succeeded(await destroy(stack, { workDir, remove: true }), stack);
-}
+await destroyLeftProjects(workDir);
 if (stacks.some(({ name }) => name.kind === "platform")) {
   succeeded(await destroy(PLATFORM, { workDir, remove: true }), PLATFORM);
   const settings = await sandboxPlatform();
