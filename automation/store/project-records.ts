@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { Operation, OperationRequest } from "../../core/operation.ts";
@@ -66,74 +66,88 @@ export class ProjectRecords {
     this.#store = store;
   }
 
+  /** Prepared, because PostgreSQL takes ten times longer to plan the statement than to run it. */
   async find(slug: string): Promise<ProjectRecord | undefined> {
-    return (await this.list({ slugs: [slug], limit: 1 }))[0];
+    const statement = selectProjects(sql`slug = ${slug}`, 1);
+    return (await this.#store.prepared("project-record", statement)).map(recordOf)[0];
   }
 
-  /** Ordered by slug. One statement, because each round trip costs more than its work. */
+  /** Ordered by slug. */
   async list({ limit, after, slugs, status, search }: ProjectsQuery): Promise<ProjectRecord[]> {
-    const { rows } = await this.#store.run((db) =>
-      sql<Row>`
-        SELECT page.*, newest.operation, open.requests FROM (
-          SELECT * FROM (
-            SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
-                   p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
-                   CASE
-                     WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
-                     WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
-                       THEN 'incomplete'
-                     WHEN last.kind = 'up' THEN 'changing'
-                     WHEN last.kind = 'destroy' AND last.state = 'succeeded' THEN 'deleted'
-                     WHEN last.kind = 'destroy' AND last.state IN ('failed', 'cancelled')
-                       THEN 'half-deleted'
-                     WHEN last.kind = 'destroy' THEN 'deleting'
-                     ELSE 'unknown'
-                   END AS status
-            FROM projects p LEFT JOIN LATERAL (
-              SELECT id, kind, state, ended_at FROM operations
-              WHERE slug = p.slug AND kind IN ('up', 'destroy')
-                AND (state <> 'cancelled' OR started_at IS NOT NULL)
-              ORDER BY id DESC LIMIT 1
-            ) o ON true LEFT JOIN LATERAL (
-              SELECT action, result, at, details->>'operation' AS operation FROM audit_log
-              WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
-              ORDER BY id DESC LIMIT 1
-            ) a ON true CROSS JOIN LATERAL (
-              -- Operations that a person runs with the CLI are only in the audit log.
-              SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
-                AS by_command
-            ) later CROSS JOIN LATERAL (
-              SELECT CASE WHEN NOT coalesce(by_command, false) THEN o.kind
-                          WHEN a.action = 'project.destroy' THEN 'destroy'
-                          WHEN a.action IS NOT NULL THEN 'up' END AS kind,
-                     CASE WHEN NOT coalesce(by_command, false) THEN o.state
-                          WHEN a.result = 'started' THEN 'running'
-                          WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
-            ) last
-          ) known
-          WHERE (${slugs ?? null}::text[] IS NULL OR slug = ANY (${slugs ?? null}))
-            AND (${after ?? null}::text IS NULL OR slug > ${after ?? null} COLLATE "C")
-            AND (${status ?? null}::text IS NULL OR status = ${status ?? null})
-            AND (${search ?? null}::text IS NULL
-                 OR position(lower(${search ?? null}) in slug) > 0
-                 OR position(lower(${search ?? null}) in lower(name)) > 0)
-          ORDER BY slug COLLATE "C" LIMIT ${limit}
-        ) page LEFT JOIN LATERAL (
-          SELECT to_jsonb(o) AS operation FROM operations o
-          WHERE slug = page.slug ORDER BY id DESC LIMIT 1
-        ) newest ON true CROSS JOIN LATERAL (
-          -- The ups and destroys that wait or run, in order.
-          SELECT coalesce(jsonb_agg(request ORDER BY id), '[]') AS requests FROM operations
-          WHERE slug = page.slug AND state = ANY (${OPEN_STATES}) AND kind IN ('up', 'destroy')
-        ) open
-        ORDER BY slug COLLATE "C"`.execute(db),
-    );
-    return rows.map(({ operation, requests, ...row }) => ({
-      ...row,
-      ...withPending(row, requests),
-      lastOperation: operation ? operationOf(datesOf(operation)) : undefined,
-    }));
+    const text = sql`lower(${search})`;
+    const conditions = [
+      ...(slugs ? [sql`slug = ANY (${slugs})`] : []),
+      ...(after === undefined ? [] : [sql`slug > ${after} COLLATE "C"`]),
+      ...(status ? [sql`status = ${status}`] : []),
+      ...(search === undefined
+        ? []
+        : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),
+    ];
+    const all = conditions.length === 0 ? sql`true` : sql.join(conditions, sql` AND `);
+    const { rows } = await this.#store.run((db) => selectProjects(all, limit).execute(db));
+    return rows.map(recordOf);
   }
+}
+
+/** One statement, because each round trip costs more than its work. */
+function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuilder<Row> {
+  return sql<Row>`
+    SELECT page.*, newest.operation, open.requests FROM (
+      SELECT * FROM (
+        SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
+               p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
+               CASE
+                 WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
+                 WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
+                   THEN 'incomplete'
+                 WHEN last.kind = 'up' THEN 'changing'
+                 WHEN last.kind = 'destroy' AND last.state = 'succeeded' THEN 'deleted'
+                 WHEN last.kind = 'destroy' AND last.state IN ('failed', 'cancelled')
+                   THEN 'half-deleted'
+                 WHEN last.kind = 'destroy' THEN 'deleting'
+                 ELSE 'unknown'
+               END AS status
+        FROM projects p LEFT JOIN LATERAL (
+          SELECT id, kind, state, ended_at FROM operations
+          WHERE slug = p.slug AND kind IN ('up', 'destroy')
+            AND (state <> 'cancelled' OR started_at IS NOT NULL)
+          ORDER BY id DESC LIMIT 1
+        ) o ON true LEFT JOIN LATERAL (
+          SELECT action, result, at, details->>'operation' AS operation FROM audit_log
+          WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
+          ORDER BY id DESC LIMIT 1
+        ) a ON true CROSS JOIN LATERAL (
+          -- Operations that a person runs with the CLI are only in the audit log.
+          SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
+            AS by_command
+        ) later CROSS JOIN LATERAL (
+          SELECT CASE WHEN NOT coalesce(by_command, false) THEN o.kind
+                      WHEN a.action = 'project.destroy' THEN 'destroy'
+                      WHEN a.action IS NOT NULL THEN 'up' END AS kind,
+                 CASE WHEN NOT coalesce(by_command, false) THEN o.state
+                      WHEN a.result = 'started' THEN 'running'
+                      WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
+        ) last
+      ) known
+      WHERE ${condition}
+      ORDER BY slug COLLATE "C" LIMIT ${limit}
+    ) page LEFT JOIN LATERAL (
+      SELECT to_jsonb(o) AS operation FROM operations o
+      WHERE slug = page.slug ORDER BY id DESC LIMIT 1
+    ) newest ON true CROSS JOIN LATERAL (
+      -- The ups and destroys that wait or run, in order.
+      SELECT coalesce(jsonb_agg(request ORDER BY id), '[]') AS requests FROM operations
+      WHERE slug = page.slug AND state = ANY (${OPEN_STATES}) AND kind IN ('up', 'destroy')
+    ) open
+    ORDER BY slug COLLATE "C"`;
+}
+
+function recordOf({ operation, requests, ...row }: Row): ProjectRecord {
+  return {
+    ...row,
+    ...withPending(row, requests),
+    lastOperation: operation ? operationOf(datesOf(operation)) : undefined,
+  };
 }
 
 /** The name and settings that the project has once all pending operations have succeeded. */

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
+import { Kysely, PostgresDialect, type RawBuilder, sql, type Transaction } from "kysely";
 import pg from "pg";
 import { connection } from "../../core/connections.ts";
 import { storeError } from "./errors.ts";
@@ -15,6 +15,7 @@ interface StoreOptions {
 
 /** The service's PostgreSQL database. It connects at the first statement. */
 export class Store {
+  readonly #pool: pg.Pool;
   readonly #db: Kysely<Schema>;
   readonly #address: string;
   readonly #url: string;
@@ -23,9 +24,8 @@ export class Store {
     this.#url = url;
     const { hostname, port } = new URL(url);
     this.#address = `${hostname}:${port || 5432}`;
-    this.#db = new Kysely<Schema>({
-      dialect: new PostgresDialect({ pool: createPool(url, connections) }),
-    });
+    this.#pool = createPool(url, connections);
+    this.#db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: this.#pool }) });
   }
 
   /** Rejects with RDEV_UNREACHABLE, RDEV_UNAUTHORIZED, RDEV_FORBIDDEN, RDEV_DEADLINE, RDEV_STORE. */
@@ -35,6 +35,18 @@ export class Store {
     } catch (error) {
       throw storeError(error, this.#address);
     }
+  }
+
+  /**
+   * Runs a statement that each connection parses once and PostgreSQL plans once. A name stands for one
+   * text. The statement names its columns: `*` would fail in a running service when a later version's
+   * migration adds one. Rejects like `run`.
+   */
+  prepared<T extends object>(name: string, statement: RawBuilder<T>): Promise<T[]> {
+    return this.run(async (db) => {
+      const { sql: text, parameters } = statement.compile(db);
+      return (await this.#pool.query<T>({ name, text, values: [...parameters] })).rows;
+    });
   }
 
   /** Runs the work in a transaction. Rejects like `run`, and with what `work` throws. */

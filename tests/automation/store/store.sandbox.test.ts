@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { migrate } from "../../../automation/store/migrate.ts";
+import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { Store } from "../../../automation/store/store.ts";
 import { rejected } from "../../support/errors.ts";
@@ -44,6 +45,30 @@ describe("the store", () => {
     assert.equal((await projects.find("shop"))?.name, "The Shop");
     await projects.remove("shop");
     assert.equal(await projects.find("shop"), undefined);
+  });
+
+  it("goes on reading a project while a later version adds columns", async () => {
+    const one = new Store({ url: test.url, connections: 1 });
+    const records = new ProjectRecords(one);
+    await new Projects(one).put({
+      slug: "later",
+      platform: "staging",
+      name: "Later",
+      citadelTenantId: null,
+    });
+    const before = await records.find("later");
+    assert.equal(before?.name, "Later");
+    for (const table of ["projects", "operations", "audit_log"]) {
+      await test.admin(`ALTER TABLE ${table} ADD COLUMN of_later text DEFAULT 'later'`);
+    }
+    assert.deepEqual(await records.find("later"), before);
+    assert.deepEqual(await records.list({ limit: 1, slugs: ["later"] }), [before]);
+    for (const table of ["projects", "operations", "audit_log"]) {
+      await test.admin(`ALTER TABLE ${table} DROP COLUMN of_later`);
+    }
+    await new Projects(one).remove("later");
+    assert.equal(await records.find("later"), undefined);
+    await one.close();
   });
 
   it("refuses a database migrated by a newer version", async () => {
