@@ -31,6 +31,7 @@ const BAD_INPUT: ReadonlySet<string | undefined> = new Set<ErrorCode>([
   "RDEV_SETTINGS",
   "RDEV_QUERY",
   "RDEV_REQUEST",
+  "RDEV_BACKUP_KEY",
 ]);
 
 export function exitCode({ result, errors }: Pick<Outcome, "result" | "errors">): number {
