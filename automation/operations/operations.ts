@@ -14,6 +14,7 @@ import {
   checkProject,
   findReplayed,
   refuseIfBusy,
+  sendJob,
   type Submission,
 } from "./submission.ts";
 import { changeState, isOpen, lockedRow, operationOf } from "./tables.ts";
@@ -76,16 +77,7 @@ export class Operations {
         await refuseIfBusy(transaction, submission, this.#maxOpen);
         await checkProject(transaction, submission);
         const row = await addSubmission(transaction, submission);
-        await this.#boss.send(
-          QUEUE,
-          {},
-          {
-            id: row.id,
-            singletonKey: stack,
-            priority: -row.turn,
-            db: fromKysely(transaction),
-          },
-        );
+        await sendJob(transaction, this.#boss, row);
         if (row.kind !== "preview") {
           await this.#record(transaction, "operation.submit", row, row.actor, { ...row.request });
         }

@@ -1,8 +1,11 @@
 import { randomUUIDv7 } from "node:crypto";
 import { sql } from "kysely";
+import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
+import { projectStackName } from "../../core/stack-name.ts";
 import { addProject } from "../store/projects.ts";
+import { QUEUE } from "../store/queue.ts";
 import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
 import { insertOperation, OPEN_STATES } from "./tables.ts";
@@ -121,6 +124,16 @@ export async function addSubmission(
   // A request for another project has used the same key at the same moment.
   if (!row) throw keyReused(idempotency!.key);
   return row;
+}
+
+/** Adds the operation's job to the queue. */
+export async function sendJob(
+  transaction: StoreTransaction,
+  boss: PgBoss,
+  { id, platform, slug, turn }: OperationRow,
+): Promise<void> {
+  const singletonKey = projectStackName(platform, slug);
+  await boss.send(QUEUE, {}, { id, singletonKey, priority: -turn, db: fromKysely(transaction) });
 }
 
 /**

@@ -11,7 +11,7 @@ import * as turns from "./migrations/007-turns.ts";
 import * as auditShipped from "./migrations/008-audit-shipped.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
 import type { Schema } from "./schema.ts";
-import { Store } from "./store.ts";
+import { Store, type StoreTransaction } from "./store.ts";
 
 /** All migrations, in order. A released migration never changes; a new one corrects it. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -43,24 +43,36 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
   const store = new Store({ url: ownerUrl, connections: 1 });
   try {
     return await store.transaction(async (transaction) => {
-      await sql`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
-      const { error, results = [] } = await new Migrator({
-        db: transaction,
-        provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
-      }).migrateToLatest();
-      if (error !== undefined) throw migrationError(error);
+      await lockMigrations(transaction);
+      const names = await migrateTo(transaction, Object.keys(MIGRATIONS).at(-1)!);
       // The queue is installed and committed on another connection. The lock held here keeps concurrent
       // migrations out.
       await installQueue(ownerUrl);
       await grant(transaction, serviceRole);
-      return results.map(({ migrationName }) => migrationName);
+      return names;
     });
   } finally {
     await store.close();
   }
 }
 
-async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
+/** Waits until no other migration runs, and keeps others out until the end of the transaction. */
+export async function lockMigrations(transaction: StoreTransaction): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
+}
+
+/** Runs the migrations up to this one, and returns the names of those that ran. Throws RDEV_STORE. */
+export async function migrateTo(transaction: StoreTransaction, last: string): Promise<string[]> {
+  const { error, results = [] } = await new Migrator({
+    db: transaction,
+    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+  }).migrateTo(last);
+  if (error !== undefined) throw migrationError(error);
+  return results.map(({ migrationName }) => migrationName);
+}
+
+/** Grants the service's role its rights on this version's tables. */
+export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<void> {
   const role = sql.id(serviceRole);
   // The owner loses its rights as well: on a small platform the service's role may be the owner.
   const appendOnly = sql.raw("audit_log, audit_shipped");
