@@ -22,6 +22,8 @@ export async function withStore<T>(work: (store: Store) => Promise<T>): Promise<
 
 export interface Database {
   readonly url: string;
+  /** The URL of the role that owns the tables. */
+  readonly ownerUrl: string;
   stop(): Promise<void>;
 }
 
@@ -32,7 +34,7 @@ export interface Database {
  */
 export async function openDatabase(how: "start" | "join"): Promise<Database> {
   if (hasDatabase()) {
-    return { url: connection("database").url, stop: async () => undefined };
+    return { ...connection("database"), stop: async () => undefined };
   }
   const embedded = await import("../automation/store/embedded.ts");
   const { migrate } = await import("../automation/store/migrate.ts");
@@ -46,7 +48,7 @@ export async function openDatabase(how: "start" | "join"): Promise<Database> {
     await server.stop();
     throw error;
   }
-  return { url, stop: () => server.stop() };
+  return { url, ownerUrl, stop: () => server.stop() };
 }
 
 type FormerSettings = (stack: string) => ProjectChanges | undefined;

@@ -1,13 +1,11 @@
 import "../automation/engine/quirks/lazy-modules.ts"; // before the SDK
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { z } from "zod";
-import { PACKAGE } from "../automation/engine/folders.ts";
+import { ownVersion } from "../automation/engine/versions.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addAgent, addCitadel } from "./commands/citadel.ts";
+import { addBackup, addRestore } from "./commands/backup.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
@@ -34,7 +32,7 @@ const program = new Command("rdev-infra")
   .exitOverride();
 
 const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRefresh];
-const service = [addService, addKeys, addProjects, addOperations];
+const service = [addService, addKeys, addProjects, addOperations, addBackup, addRestore];
 const systems = [
   addDoctor,
   addLogs,
@@ -60,9 +58,4 @@ try {
     const errors = error instanceof InfraError ? [{ code: error.code, message: "" }] : [];
     process.exitCode = exitCode({ result: "failed", errors });
   }
-}
-
-function ownVersion(): string {
-  const file = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8")) as unknown;
-  return z.object({ version: z.string() }).parse(file).version;
 }

@@ -55,11 +55,10 @@ export class StackState {
 
   /** Throws CommandFailure, also if there is no such stack. */
   static async read(stack: string, workDir: string, signal?: AbortSignal): Promise<StackState> {
-    const stored = await storedState(stack, workDir);
-    if (stored === undefined || stored === "missing") {
-      return StackState.#export(stack, workDir, signal);
-    }
-    return new StackState(stack, workDir, exported.parse(stored));
+    // The CLI reports a stack that is missing.
+    const state =
+      (await exportState(stack, workDir, signal)) ?? (await exportByCli(stack, workDir, signal));
+    return new StackState(stack, workDir, exported.parse(state));
   }
 
   /** Returns undefined if there is no such stack. */
@@ -68,20 +67,8 @@ export class StackState {
     workDir: string,
     signal?: AbortSignal,
   ): Promise<StackState | undefined> {
-    const stored = await storedState(stack, workDir);
-    if (stored === "missing") return undefined;
-    if (stored) return new StackState(stack, workDir, exported.parse(stored));
-    try {
-      return await StackState.#export(stack, workDir, signal);
-    } catch (error) {
-      if (failedBecause(error, "stack-not-found")) return undefined;
-      throw error;
-    }
-  }
-
-  static async #export(stack: string, workDir: string, signal?: AbortSignal): Promise<StackState> {
-    const text = await runPulumi(["stack", "export", "--stack", stack], { workDir, signal });
-    return new StackState(stack, workDir, exported.parse(JSON.parse(text)));
+    const state = await exportState(stack, workDir, signal);
+    return state === undefined ? undefined : new StackState(stack, workDir, exported.parse(state));
   }
 
   get resources(): readonly StateResource[] {
@@ -172,6 +159,27 @@ export class StackState {
       await rm(file, { force: true });
     }
   }
+}
+
+/** What `pulumi stack export` prints, parsed; undefined if there is no such stack. Throws CommandFailure. */
+export async function exportState(
+  stack: string,
+  workDir: string,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  const stored = await storedState(stack, workDir);
+  if (stored === "missing") return undefined;
+  if (stored) return stored;
+  try {
+    return await exportByCli(stack, workDir, signal);
+  } catch (error) {
+    if (failedBecause(error, "stack-not-found")) return undefined;
+    throw error;
+  }
+}
+
+async function exportByCli(stack: string, workDir: string, signal?: AbortSignal): Promise<unknown> {
+  return JSON.parse(await runPulumi(["stack", "export", "--stack", stack], { workDir, signal }));
 }
 
 /**

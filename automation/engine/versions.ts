@@ -1,6 +1,14 @@
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { z } from "zod";
 import { PACKAGE } from "./folders.ts";
+
+/** The version of rdev-infra. */
+export function ownVersion(): string {
+  const file: unknown = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
+  return z.object({ version: z.string() }).parse(file).version;
+}
 
 /** The version of `@pulumi/<name>` that is installed in the folder, without a `v`. */
 export function sdkVersion(name: string, folder = PACKAGE): string {
