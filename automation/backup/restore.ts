@@ -85,7 +85,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   if (sample) await rehearseImport(sample.stack, sample.entry, workDir);
 
   await migrate(database);
-  onProgress(`restoring ${stacks.size} stacks`);
+  onProgress(`restoring the stacks: ${stacks.size}`);
   await restoreFolder(options, present);
   onProgress("restoring the database");
   const operations = await loadDatabase(
@@ -136,7 +136,7 @@ async function restoreFolder(
       ),
     );
     done += waiting.length;
-    if (waiting.length > 0) onProgress?.(`restored ${done} stacks`);
+    if (waiting.length > 0) onProgress?.(`stacks imported: ${done}`);
     waiting = [];
   };
   await readArchive(file, opener, async (entry) => {

@@ -159,11 +159,13 @@ function summary({ header, stacks, rows }: Pick<CheckedBackup, "header" | "stack
 }
 
 function contents(stacks: number, rows: Readonly<Record<string, number>>): string {
-  const count = (table: string) => rows[table] ?? 0;
-  return (
-    `${stacks} stacks, ${count("projects")} projects, ${count("operations")} operations, ` +
-    `${count("audit_log")} audit events`
-  );
+  const counted = (count = 0, what: string) => `${count} ${count === 1 ? what : `${what}s`}`;
+  return [
+    counted(stacks, "stack"),
+    counted(rows["projects"], "project"),
+    counted(rows["operations"], "operation"),
+    counted(rows["audit_log"], "audit event"),
+  ].join(", ");
 }
 
 function collect(text: string, collected: readonly string[] = []): readonly string[] {
