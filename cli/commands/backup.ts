@@ -59,10 +59,16 @@ async function backup({ to, keep, workDir, json, ...options }: BackupOptions): P
     try {
       const place = { folder, workDir: workFolder(workDir) ?? PACKAGE };
       return await backUp({ ...place, seal, store, signal: stop.signal });
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      console.error("Stopped: no backup was written.");
+      process.exitCode = EXIT.interrupted;
+      return undefined;
     } finally {
       await store.close();
     }
   });
+  if (!made) return;
   const deleted = keep === undefined ? [] : await deleteOldBackups(folder, keep);
   if (json) console.log(JSON.stringify({ ...made, deleted }));
   else {
