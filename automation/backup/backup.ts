@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ownVersion } from "../engine/versions.ts";
 import type { Store } from "../store/store.ts";
 import { dumpDatabase } from "./database.ts";
-import { checkRecipients, type Seal } from "./encryption.ts";
+import { checkRecipients, type Recipients } from "./encryption.ts";
 import { HEADER, type Manifest, newHeader } from "./format.ts";
 import { addSettingsFiles } from "./settings-files.ts";
 import { exportStacks } from "./stacks.ts";
@@ -12,7 +12,7 @@ import { writeArchive } from "./write-archive.ts";
 interface BackupOptions {
   /** An existing folder, in which the archive gets a name with the time. */
   readonly folder: string;
-  readonly seal: Seal;
+  readonly recipients: Recipients;
   /** Holds `Pulumi.yaml` and the stacks' files. */
   readonly workDir: string;
   readonly store: Store;
@@ -35,14 +35,14 @@ interface Backup {
  * Rejects with RDEV_BACKUP, RDEV_BACKUP_KEY and RDEV_STORE, and with what Pulumi's CLI reports.
  */
 export async function backUp(options: BackupOptions): Promise<Backup> {
-  const { folder, seal, workDir, store, signal } = options;
-  if (seal !== "unencrypted") checkRecipients(seal);
+  const { folder, recipients, workDir, store, signal } = options;
+  if (recipients !== "unencrypted") checkRecipients(recipients);
   const createdAt = new Date().toISOString();
   const name = `${PREFIX}${createdAt.replaceAll(/[:.]/g, "-")}.tar.gz`;
-  const file = join(folder, seal === "unencrypted" ? name : `${name}.age`);
+  const file = join(folder, recipients === "unencrypted" ? name : `${name}.age`);
   let stacks: string[] = [];
   let rows: Manifest["rows"] = {};
-  const bytes = await writeArchive(file, { seal, signal }, async (add) => {
+  const bytes = await writeArchive(file, { recipients, signal }, async (add) => {
     rows = await dumpDatabase(store, add, (migrations) =>
       add(HEADER, JSON.stringify(newHeader({ version: ownVersion(), createdAt, migrations }))),
     );

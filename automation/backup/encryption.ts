@@ -8,10 +8,10 @@ import { damaged } from "./format.ts";
 const MAGIC = "age-encryption.org/";
 
 /** Who can read a backup: age recipients (`age1…`), or everybody who has the file. */
-export type Seal = readonly string[] | "unencrypted";
+export type Recipients = readonly string[] | "unencrypted";
 
 /** How a backup is read: age identities (`AGE-SECRET-KEY-1…`), or as an unencrypted file. */
-export type Opener = readonly string[] | "unencrypted";
+export type Identities = readonly string[] | "unencrypted";
 
 /** Throws RDEV_BACKUP_KEY, which names every malformed recipient. */
 export function checkRecipients(recipients: readonly string[]): void {
@@ -56,12 +56,16 @@ export function encrypting(recipients: readonly string[]) {
 }
 
 /**
- * The content of the file that begins with `start`. Rejects with RDEV_BACKUP_KEY if no identity fits, or
- * if the file is not encrypted and `opener` does not say so. The stream fails if the file was cut or changed.
+ * Decrypts the file that begins with `start`. Rejects with RDEV_BACKUP_KEY if no identity fits, or if the
+ * file is not encrypted and `identities` does not say so. The stream fails if the file was cut or changed.
  */
-export async function opened(source: Readable, start: string, opener: Opener): Promise<Readable> {
+export async function decrypted(
+  source: Readable,
+  start: string,
+  identities: Identities,
+): Promise<Readable> {
   const isEncrypted = start.startsWith(MAGIC);
-  if (opener === "unencrypted") {
+  if (identities === "unencrypted") {
     if (!isEncrypted) return source;
     throw new InfraError("RDEV_BACKUP_KEY", "The backup is encrypted: name the file of its key.");
   }
@@ -73,7 +77,7 @@ export async function opened(source: Readable, start: string, opener: Opener): P
     );
   }
   const decrypter = new Decrypter();
-  for (const identity of opener) decrypter.addIdentity(identity);
+  for (const identity of identities) decrypter.addIdentity(identity);
   try {
     return Readable.from(await decrypter.decrypt(ReadableStream.from(source)));
   } catch (cause) {

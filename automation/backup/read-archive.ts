@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { InfraError } from "../../core/errors.ts";
 import { MIGRATIONS } from "../store/migrate.ts";
-import { opened, type Opener } from "./encryption.ts";
+import { decrypted, type Identities } from "./encryption.ts";
 import {
   damaged,
   type Entry,
@@ -30,13 +30,13 @@ export interface Archive extends Manifest {
  */
 export async function readArchive(
   file: string,
-  opener: Opener,
+  identities: Identities,
   onEntry: (entry: Entry, header: Header) => Promise<void> = async () => undefined,
 ): Promise<Archive> {
   let header: Header | undefined;
   let manifest: Manifest | undefined;
   const found: Manifest["entries"] = [];
-  for await (const entry of entriesIn(file, opener)) {
+  for await (const entry of entriesIn(file, identities)) {
     const { name, content } = entry;
     if (manifest) throw damaged(`${name} comes after ${MANIFEST}`);
     if (name === MANIFEST) {
@@ -67,13 +67,13 @@ function compare(found: Manifest["entries"], wanted: Manifest["entries"]): void 
   if (surplus) throw damaged(`its manifest does not name the part ${surplus.name}`);
 }
 
-async function* entriesIn(file: string, opener: Opener): AsyncGenerator<Entry> {
+async function* entriesIn(file: string, identities: Identities): AsyncGenerator<Entry> {
   const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
     throw new InfraError("RDEV_BACKUP", `The backup ${file} cannot be read (${error.code}).`);
   });
   const source = handle.createReadStream({ start: 0, autoClose: false });
   try {
-    const plain = await opened(source, await startOf(handle), opener);
+    const plain = await decrypted(source, await startOf(handle), identities);
     const archive = extract();
     const flow = pipeline(plain, createGunzip(), archive);
     flow.catch(() => undefined); // the loop below throws the same error

@@ -6,7 +6,7 @@ import { migrate } from "../store/migrate.ts";
 import { openQueue } from "../store/queue.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { isDatabaseEntry, loadDatabase, rowsPresent } from "./database.ts";
-import type { Opener } from "./encryption.ts";
+import type { Identities } from "./encryption.ts";
 import { damaged, type Entry, notEmpty } from "./format.ts";
 import { type Archive, readArchive } from "./read-archive.ts";
 import { compareSettings, settingsFileOf, writeSettings } from "./settings-files.ts";
@@ -29,11 +29,11 @@ export interface CheckedBackup extends Archive {
 }
 
 /** Reads an archive to its end. Rejects with RDEV_BACKUP, RDEV_BACKUP_KEY or RDEV_BACKUP_VERSION. */
-export async function checkBackup(file: string, opener: Opener): Promise<CheckedBackup> {
+export async function checkBackup(file: string, identities: Identities): Promise<CheckedBackup> {
   const stacks = new Map<string, StoredStack>();
   const settings = new Map<string, Entry>();
   let sample: CheckedBackup["sample"];
-  const archive = await readArchive(file, opener, async (entry) => {
+  const archive = await readArchive(file, identities, async (entry) => {
     const state = stackOf(entry);
     const settingsFile = settingsFileOf(entry);
     if (state) {
@@ -47,7 +47,7 @@ export async function checkBackup(file: string, opener: Opener): Promise<Checked
 
 interface RestoreOptions {
   readonly file: string;
-  readonly opener: Opener;
+  readonly identities: Identities;
   /** Holds `Pulumi.yaml`; the stacks' files are restored to it. */
   readonly workDir: string;
   readonly database: { readonly ownerUrl: string; readonly serviceRole: string };
@@ -76,9 +76,9 @@ interface Restored extends Pick<CheckedBackup, "header" | "rows" | "stacks"> {
  * that is there, with RDEV_STORE, and with what Pulumi's CLI reports.
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
-  const { file, opener, workDir, database, actor, onProgress = () => undefined } = options;
+  const { file, identities, workDir, database, actor, onProgress = () => undefined } = options;
   onProgress("checking the archive");
-  const backup = await checkBackup(file, opener);
+  const backup = await checkBackup(file, identities);
   const { header, rows, stacks, sample } = backup;
   onProgress("checking that the platform is empty");
   const present = await requireEmpty(backup, options);
@@ -92,7 +92,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     { ...database, migrations: header.migrations },
     async (insert) =>
       (
-        await readArchive(file, opener, async (entry) => {
+        await readArchive(file, identities, async (entry) => {
           if (isDatabaseEntry(entry)) await insert(entry);
         })
       ).rows,
@@ -124,7 +124,7 @@ async function requireEmpty(
 
 /** Imports the stacks that are not there yet, several at once, and writes the stacks' files. */
 async function restoreFolder(
-  { file, opener, workDir, onProgress }: RestoreOptions,
+  { file, identities, workDir, onProgress }: RestoreOptions,
   present: ReadonlyMap<string, StoredStack>,
 ): Promise<void> {
   let done = 0;
@@ -139,7 +139,7 @@ async function restoreFolder(
     if (waiting.length > 0) onProgress?.(`stacks imported: ${done}`);
     waiting = [];
   };
-  await readArchive(file, opener, async (entry) => {
+  await readArchive(file, identities, async (entry) => {
     const settingsFile = settingsFileOf(entry);
     if (settingsFile !== undefined) await writeSettings(workDir, settingsFile, entry);
     const stack = stackOf(entry)?.stack;

@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { pack, type Pack } from "tar-stream";
 import { InfraError } from "../../core/errors.ts";
-import { encrypting, type Seal } from "./encryption.ts";
+import { encrypting, type Recipients } from "./encryption.ts";
 import { type Add, MANIFEST, type Manifest } from "./format.ts";
 
 /** Writes the entries of an archive, and returns how many rows each table has. */
@@ -19,7 +19,10 @@ type Fill = (add: Add) => Promise<Manifest["rows"]>;
  */
 export async function writeArchive(
   file: string,
-  { seal, signal }: { readonly seal: Seal; readonly signal?: AbortSignal | undefined },
+  {
+    recipients,
+    signal,
+  }: { readonly recipients: Recipients; readonly signal?: AbortSignal | undefined },
   fill: Fill,
 ): Promise<number> {
   const part = `${file}.part`;
@@ -27,7 +30,7 @@ export async function writeArchive(
   const written = pipeline(
     archive,
     createGzip(),
-    seal === "unencrypted" ? new PassThrough() : encrypting(seal),
+    recipients === "unencrypted" ? new PassThrough() : encrypting(recipients),
     createWriteStream(part, { flags: "wx", mode: 0o600, flush: true }),
     { signal },
   );

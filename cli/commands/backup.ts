@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { Opener, Seal } from "../../automation/backup/encryption.ts";
+import type { Identities, Recipients } from "../../automation/backup/encryption.ts";
 import type { CheckedBackup } from "../../automation/backup/restore.ts";
 import { PACKAGE } from "../../automation/engine/folders.ts";
 import { InfraError } from "../../core/errors.ts";
@@ -48,7 +48,7 @@ interface BackupOptions {
 }
 
 async function backup({ to, keep, workDir, json, ...options }: BackupOptions): Promise<void> {
-  const seal = sealOf(options);
+  const recipients = recipientsOf(options);
   const { backUp, deleteOldBackups } = await import("../../automation/backup/backup.ts");
   const { Store } = await import("../../automation/store/store.ts");
   const stop = new AbortController();
@@ -58,7 +58,7 @@ async function backup({ to, keep, workDir, json, ...options }: BackupOptions): P
     const store = new Store({ url, connections: 1 });
     try {
       const place = { folder, workDir: workFolder(workDir) ?? PACKAGE };
-      return await backUp({ ...place, seal, store, signal: stop.signal });
+      return await backUp({ ...place, recipients, store, signal: stop.signal });
     } catch (error) {
       if (!stop.signal.aborted) throw error;
       console.error("Stopped: no backup was written.");
@@ -86,10 +86,10 @@ interface RestoreOptions {
 }
 
 async function restore(file: string, options: RestoreOptions): Promise<void> {
-  const opener = await openerOf(options);
+  const identities = await identitiesOf(options);
   const module = await import("../../automation/backup/restore.ts");
   if (options.check) {
-    console.log(`The backup is complete: ${summary(await module.checkBackup(file, opener))}.`);
+    console.log(`The backup is complete: ${summary(await module.checkBackup(file, identities))}.`);
     return;
   }
   const { verifyChain } = await import("../../automation/audit/verify.ts");
@@ -97,7 +97,7 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
   await withDatabase(async ({ url, ownerUrl }) => {
     const restored = await module.restore({
       file,
-      opener,
+      identities,
       workDir: workFolder(options.workDir) ?? PACKAGE,
       database: { ownerUrl, serviceRole: decodeURIComponent(new URL(url).username) },
       actor: whoRuns(),
@@ -123,10 +123,10 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
   });
 }
 
-function sealOf({
+function recipientsOf({
   recipient,
   unencrypted,
-}: Pick<BackupOptions, "recipient" | "unencrypted">): Seal {
+}: Pick<BackupOptions, "recipient" | "unencrypted">): Recipients {
   if (unencrypted && recipient) throw both("--recipient");
   if (unencrypted) return "unencrypted";
   if (recipient) return recipient;
@@ -137,7 +137,7 @@ function sealOf({
   );
 }
 
-async function openerOf({ identity, unencrypted }: RestoreOptions): Promise<Opener> {
+async function identitiesOf({ identity, unencrypted }: RestoreOptions): Promise<Identities> {
   if (unencrypted && identity !== undefined) throw both("--identity");
   if (unencrypted) return "unencrypted";
   if (identity === undefined) {

@@ -40,6 +40,13 @@ export async function fails(
   return error;
 }
 
+/** Puts the code of a rejection before its message, as users see it. */
+export function coded<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: Error) => {
+    throw new Error(`${error.name}: ${error.message}`, { cause: error });
+  });
+}
+
 /** The Kubernetes API server's message for a refused call. Throws if the call was not refused. */
 export async function refused(call: Promise<unknown>): Promise<string> {
   const error = await failureOf(call);

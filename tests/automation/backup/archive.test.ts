@@ -10,14 +10,14 @@ import { buffer } from "node:stream/consumers";
 import {
   checkRecipients,
   readIdentities,
-  type Opener,
-  type Seal,
+  type Identities,
+  type Recipients,
 } from "../../../automation/backup/encryption.ts";
 import { type Add, type Entry, HEADER, newHeader } from "../../../automation/backup/format.ts";
 import { readArchive } from "../../../automation/backup/read-archive.ts";
 import { writeArchive } from "../../../automation/backup/write-archive.ts";
 import { MIGRATIONS } from "../../../automation/store/migrate.ts";
-import { fails, thrown } from "../../support/errors.ts";
+import { coded, fails, thrown } from "../../support/errors.ts";
 
 const SECRET = "planted-4711-secret";
 const ROWS = Buffer.from(`{"secret": "${SECRET}"}\n`);
@@ -29,11 +29,11 @@ describe("the archive of a backup", function () {
   let folder: string;
   let file: string;
   let identity: string;
-  let seal: string[];
+  let recipients: string[];
 
   before(async () => {
     identity = await generateIdentity();
-    seal = [await identityToRecipient(identity)];
+    recipients = [await identityToRecipient(identity)];
   });
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "rdev-backup-"));
@@ -50,15 +50,15 @@ describe("the archive of a backup", function () {
       }),
       ...changes,
     });
-  const write = (how: Seal = seal, begin = header()) =>
-    writeArchive(file, { seal: how }, async (add) => {
+  const write = (how: Recipients = recipients, begin = header()) =>
+    writeArchive(file, { recipients: how }, async (add) => {
       await add(HEADER, begin);
       await add("database/projects/1.jsonl", ROWS);
       await add("stacks/staging.json", STATE);
       await add("settings/Pulumi.staging.yaml", "");
       return { projects: 1 };
     });
-  const read = async (how: Opener = [identity]) => {
+  const read = async (how: Identities = [identity]) => {
     const entries: Entry[] = [];
     const archive = await readArchive(file, how, async (entry) => void entries.push(entry));
     return { ...archive, read: entries };
@@ -93,7 +93,7 @@ describe("the archive of a backup", function () {
 
   it("can be read with the key of each recipient", async () => {
     const other = await generateIdentity();
-    await write([...seal, await identityToRecipient(other)]);
+    await write([...recipients, await identityToRecipient(other)]);
     assert.equal((await read([other])).read.length, 3);
     assert.equal((await read([await generateIdentity(), identity])).read.length, 3);
   });
@@ -128,10 +128,10 @@ describe("the archive of a backup", function () {
 
   it("is refused if a newer version made it: a newer format, or unknown migrations", async () => {
     for (const newer of [{ format: 2, unknown: true }, { migrations: ["001-projects", "999-x"] }]) {
-      await write(seal, header(newer));
+      await write(recipients, header(newer));
       await fails(coded(read()), "RDEV_BACKUP_VERSION");
     }
-    await write(seal, header({ format: "one" }));
+    await write(recipients, header({ format: "one" }));
     await fails(coded(read()), "RDEV_BACKUP");
   });
 
@@ -168,7 +168,7 @@ describe("the archive of a backup", function () {
   });
 
   it("leaves nothing if it cannot be filled, written or is stopped", async () => {
-    const failing = writeArchive(file, { seal }, async (add) => {
+    const failing = writeArchive(file, { recipients }, async (add) => {
       await add(HEADER, header());
       throw new Error("the database is gone");
     });
@@ -181,11 +181,14 @@ describe("the archive of a backup", function () {
         stop.abort();
       }
     };
-    await assert.rejects(writeArchive(file, { seal, signal: stop.signal }, endless), /abort/i);
+    await assert.rejects(
+      writeArchive(file, { recipients, signal: stop.signal }, endless),
+      /abort/i,
+    );
     assert.deepEqual(await readdir(folder), []);
 
     const nowhere = join(folder, "missing", "one.age");
-    const unwritten = writeArchive(nowhere, { seal }, async () => ({}));
+    const unwritten = writeArchive(nowhere, { recipients }, async () => ({}));
     await fails(coded(unwritten), "RDEV_BACKUP");
     await fails(coded(readArchive(nowhere, [identity])), "RDEV_BACKUP");
   });
@@ -233,13 +236,6 @@ describe("the keys of a backup", () => {
     }
   });
 });
-
-/** Puts the code of a rejection before its message, as users see it. */
-async function coded<T>(work: Promise<T>): Promise<T> {
-  return work.catch((error: Error) => {
-    throw Object.assign(new Error(`${error.name}: ${error.message}`), { cause: error.cause });
-  });
-}
 
 async function entriesOf(archive: Buffer): Promise<Entry[]> {
   const reader = extract();

@@ -15,7 +15,7 @@ import { Runner } from "../../../automation/operations/runner.ts";
 import { Projects } from "../../../automation/store/projects.ts";
 import { projectStackName } from "../../../core/stack-name.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";
-import { fails } from "../../support/errors.ts";
+import { coded, fails } from "../../support/errors.ts";
 import { type EngineFolder, makeEngineFolder, Thing } from "../../support/engine-folder.ts";
 import { filesUnder, leaksIn, Secrets } from "../../support/leaks.ts";
 import { OperationsStage, STEERED } from "../../support/operations-stage.ts";
@@ -61,8 +61,8 @@ describe("a restore", function () {
     folder = await mkdtemp(join(tmpdir(), "rdev-restore-"));
     place = await makeEngineFolder();
     target = await createTestStore({ migrated: false });
-    const seal = [await identityToRecipient(identity)];
-    const options = { folder, seal, workDir: engine.workDir, store: source.store };
+    const recipients = [await identityToRecipient(identity)];
+    const options = { folder, recipients, workDir: engine.workDir, store: source.store };
     ({ file } = await withVariables(engine.variables, () => backUp(options)));
   });
   afterEach(async () => {
@@ -73,9 +73,9 @@ describe("a restore", function () {
 
   const elsewhere = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
     withVariables({ ...place.variables, ...more }, work);
-  const restored = (variables: Record<string, string> = {}, opener = [identity]) => {
+  const restored = (variables: Record<string, string> = {}, identities = [identity]) => {
     const { workDir } = place;
-    const options = { file, opener, workDir, database: target, actor: "ada" };
+    const options = { file, identities, workDir, database: target, actor: "ada" };
     return elsewhere(() => restore(options), variables);
   };
   const stacks = () => elsewhere(() => presentStacks(place.workDir));
@@ -191,7 +191,7 @@ describe("an operation that ran during the backup", function () {
     await stage.until(slow, (event) => "name" in event && event.name === "slow");
     const { file } = await backUp({
       folder,
-      seal: "unencrypted",
+      recipients: "unencrypted",
       workDir,
       store: stage.test.store,
     });
@@ -203,7 +203,7 @@ describe("an operation that ran during the backup", function () {
     }
     const variables = { PULUMI_BACKEND_URL: `file://${join(folder, "state")}?metadata=skip` };
     await withVariables(variables, async () => {
-      const options = { file, opener: "unencrypted", workDir: work, database: target } as const;
+      const options = { file, identities: "unencrypted", workDir: work, database: target } as const;
       const { operations, stacks } = await restore({ ...options, actor: "ada" });
       assert.deepEqual(operations, [{ id: slow.id, kind: "up", slug }]);
       assert.equal(stacks.get(projectStackName(PLATFORM, slug))?.isInterrupted, true);
@@ -226,10 +226,3 @@ describe("an operation that ran during the backup", function () {
     succeeded((await stage.end(await stage.submit(slug, { kind: "destroy" }))).outcome!);
   });
 });
-
-/** Puts the code of a rejection before its message, as users see it. */
-function coded<T>(work: Promise<T>): Promise<T> {
-  return work.catch((error: Error) => {
-    throw new Error(`${error.name}: ${error.message}`);
-  });
-}
