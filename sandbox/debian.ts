@@ -98,6 +98,16 @@ export async function installPackages(packages: readonly string[], report: Repor
   );
 }
 
+/** Fetches the lists of packages if there are none. Errors: RDEV_PREREQUISITE with apt's output. */
+export async function updateLists(report: Report): Promise<void> {
+  if (await hasPackageLists()) return;
+  report("packages", "fetching Debian's package lists");
+  const errors = await apt(["update"]);
+  if (errors !== undefined) {
+    throw new InfraError("RDEV_PREREQUISITE", `apt-get could not fetch its lists:\n${errors}`);
+  }
+}
+
 async function hasSqliteBackend(): Promise<boolean> {
   // On systems other than Debian the backend is part of the server.
   if (!(await findCommand("dpkg"))) return true;

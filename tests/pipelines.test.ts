@@ -165,7 +165,7 @@ describe("the pinning of images and actions", () => {
       (path) =>
         [...read(path).matchAll(/\bimage: (?:&\w+ )?([^*\s]\S*)/g)].map(([, image]) => image),
     ),
-    ...files("templates/**/Dockerfile", "placeholder/Dockerfile").flatMap((path) =>
+    ...files("Containerfile", "templates/**/Dockerfile", "placeholder/Dockerfile").flatMap((path) =>
       [...read(path).matchAll(/^FROM (\S+)/gm)].map(([, image]) => image),
     ),
     ...[...read("Pulumi.staging.yaml").matchAll(/Image: (\S+)/g)].map(([, image]) => image),
@@ -181,6 +181,8 @@ describe("the pinning of images and actions", () => {
       "golang",
       "woodpeckerci/plugin-kaniko",
       "alpine/kubectl",
+      "moby/buildkit",
+      "node",
       "fluent/fluent-bit",
       "scratch",
     ]) {
@@ -192,8 +194,8 @@ describe("the pinning of images and actions", () => {
     // A template's own image has no version yet, and "scratch" never has one.
     const others = images.filter((image) => image !== "scratch" && !image.startsWith("{{IMAGE}}"));
     for (const image of others) {
-      assert.match(image, /^[\w./-]+:\d+(\.\d+)*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
-      const [, version = ""] = /:([\d.]+)/.exec(image) ?? [];
+      assert.match(image, /^[\w./-]+:v?\d+(\.\d+)*(-[\w.-]+)?(@sha256:[0-9a-f]{64})?$/);
+      const [, version = ""] = /:v?([\d.]+)/.exec(image) ?? [];
       assert.equal(version.split(".").length, 3, image);
     }
   });
@@ -217,5 +219,6 @@ describe("the pinning of images and actions", () => {
     assert.ok(workflow.includes(`node-version: ${devDependencies["node"]} `));
     assert.ok(workflow.includes(`pulumi-version: ${pulumi} `));
     assert.ok(read(".woodpecker/preview.yml").includes(`:${pulumi}\n`));
+    assert.ok(read("Containerfile").includes(`FROM node:${devDependencies["node"]}-`));
   });
 });

@@ -25,7 +25,8 @@ export async function baseEntries(): Promise<Entry[]> {
   ];
 }
 
-async function certificateAuthorities(): Promise<Entry> {
+/** This machine's certificate authorities. Errors: RDEV_PREREQUISITE if it has none. */
+export async function certificateAuthorities(): Promise<Entry> {
   for (const bundle of BUNDLES) {
     const content = await readFile(bundle).catch(() => undefined);
     if (content) return { path: BUNDLE_IN_IMAGE, content };

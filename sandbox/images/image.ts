@@ -33,6 +33,8 @@ const imageConfig = z
     labels: z.record(z.string().min(1), z.string()),
     /** @default the root */
     folder: z.string().startsWith("/", "is not an absolute path"),
+    /** Folders that are written to, also where the root file system is read-only. */
+    volumes: z.array(z.string().startsWith("/", "is not an absolute path")),
   })
   .partial();
 
@@ -90,7 +92,7 @@ function runtimeConfig(config: ImageConfig) {
     const lines = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw problems("RDEV_SANDBOX", "The image's config is wrong:", lines);
   }
-  const { entrypoint, command, env = {}, user, ports = [], labels, folder } = parsed.data;
+  const { entrypoint, command, env = {}, user, ports = [], labels, folder, volumes } = parsed.data;
   return {
     ...(user !== undefined && { User: user }),
     ...(ports.length > 0 && { ExposedPorts: Object.fromEntries(ports.map((p) => [named(p), {}])) }),
@@ -98,6 +100,7 @@ function runtimeConfig(config: ImageConfig) {
     ...(entrypoint && { Entrypoint: entrypoint }),
     ...(command && { Cmd: command }),
     ...(folder !== undefined && { WorkingDir: folder }),
+    ...(volumes && { Volumes: Object.fromEntries(volumes.map((path) => [path, {}])) }),
     ...(labels && { Labels: Object.fromEntries(sorted(labels)) }),
   };
 }
