@@ -10,7 +10,7 @@ import { KeyCache, type Keys } from "../keys/keys.ts";
 import { identityOfPerson, identityOfServiceAccount, personOf } from "./callers.ts";
 import { type Identity, identityOfKey } from "./identity.ts";
 import { invalidToken, Issuer, type IssuerDocuments } from "./issuer.ts";
-import type { IdentitySettings, PeopleSettings } from "./settings.ts";
+import type { IdentitySettings, PeopleSettings } from "../../core/identity.ts";
 import { SignIn } from "./sign-in.ts";
 
 /** A bearer token of any kind, or the cookie of a session. */

@@ -2,7 +2,7 @@ import type { JWTPayload } from "jose";
 import { z } from "zod";
 import type { Grant, Identity } from "./identity.ts";
 import { invalidToken } from "./issuer.ts";
-import type { PeopleSettings, ServiceAccountSettings } from "./settings.ts";
+import type { PeopleSettings, ServiceAccountSettings } from "../../core/identity.ts";
 
 type Claims = JWTPayload & { readonly sub: string };
 

@@ -1,4 +1,5 @@
-import { type Key, mayActAs, type Role } from "../keys/key.ts";
+import type { Role } from "../../core/identity.ts";
+import { type Key, mayActAs } from "../keys/key.ts";
 
 /** A role for one project, or for all of them. */
 export interface Grant {

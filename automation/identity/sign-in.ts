@@ -5,7 +5,7 @@ import { identityOfPerson, type Person, person, personOf } from "./callers.ts";
 import type { Identity } from "./identity.ts";
 import type { Issuer } from "./issuer.ts";
 import { Seal } from "./seal.ts";
-import type { PeopleSettings, SignInSettings } from "./settings.ts";
+import type { PeopleSettings, SignInSettings } from "../../core/identity.ts";
 
 /** In seconds: how long a person may take at the provider. */
 const SIGN_IN_LIFETIME_S = 600;

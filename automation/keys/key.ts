@@ -1,8 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-
-/** In ascending order of rights: each role includes the roles before it. */
-export const ROLES = ["viewer", "operator", "admin"] as const;
-export type Role = (typeof ROLES)[number];
+import { type Role, ROLES } from "../../core/identity.ts";
 
 /** An API key. */
 export interface Key {

@@ -5,7 +5,8 @@ import { parseSlug } from "../../core/slug.ts";
 import { type AuditEvent, MultiWriter } from "../audit/log.ts";
 import type { ApiKeyRow } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
-import { type Key, newKeyText, parseKeyText, type Role, sameHash } from "./key.ts";
+import type { Role } from "../../core/identity.ts";
+import { type Key, newKeyText, parseKeyText, sameHash } from "./key.ts";
 
 interface NewKey {
   readonly name: string;

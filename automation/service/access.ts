@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HTTP_STATUS, InfraError } from "../../core/errors.ts";
 import type { Authenticator, Credential } from "../identity/authenticator.ts";
 import { describeGrants, type Grant, grantsFor, type Identity } from "../identity/identity.ts";
-import type { Role } from "../keys/key.ts";
+import type { Role } from "../../core/identity.ts";
 import { addressOf, type Limiter, limiter, type Usage } from "./limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "./options.ts";
 import { RefusalAudit } from "./refusal-audit.ts";

@@ -9,7 +9,7 @@ import type {
   Remaining,
 } from "../../core/operation.ts";
 import type { RunnerIdentity } from "../operations/runner-identity.ts";
-import type { Role } from "../keys/key.ts";
+import type { Role } from "../../core/identity.ts";
 
 /** The service's tables. The files in `migrations/` create them. */
 export interface Schema {

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Keys } from "../../automation/keys/keys.ts";
-import { type Key, type Role, ROLES } from "../../automation/keys/key.ts";
+import type { Key } from "../../automation/keys/key.ts";
+import { type Role, ROLES } from "../../core/identity.ts";
 import { openDatabase, whoRuns } from "../database.ts";
 import { timeSpan } from "../options.ts";
 

@@ -5,7 +5,7 @@ import { Registry } from "prom-client";
 import { request } from "undici";
 import { auditLog } from "../../automation/audit/log.ts";
 import { auditPage } from "../../automation/audit/queries.ts";
-import { type Role } from "../../automation/keys/key.ts";
+import type { Role } from "../../core/identity.ts";
 import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { Keys } from "../../automation/keys/keys.ts";
 import { Operations } from "../../automation/operations/operations.ts";

@@ -7,7 +7,8 @@ import {
   Authenticator,
   type AuthenticatorOptions,
 } from "../../automation/identity/authenticator.ts";
-import { type Key, newKeyText, parseKeyText, type Role } from "../../automation/keys/key.ts";
+import { type Key, newKeyText, parseKeyText } from "../../automation/keys/key.ts";
+import type { Role } from "../../core/identity.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import type { Submission } from "../../automation/operations/submission.ts";
 import type { ServiceOptions } from "../../automation/service/options.ts";

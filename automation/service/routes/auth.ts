@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
 import { describeGrants } from "../../identity/identity.ts";
 import type { SignIn } from "../../identity/sign-in.ts";
-import { ROLES } from "../../keys/key.ts";
+import { ROLES } from "../../../core/identity.ts";
 import { identityOf, refuseExcess } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";

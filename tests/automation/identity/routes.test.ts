@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { FastifyInstance, InjectOptions, RouteOptions } from "fastify";
-import { type Role, ROLES } from "../../../automation/keys/key.ts";
+import { type Role, ROLES } from "../../../core/identity.ts";
 import type { Access } from "../../../automation/service/access.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import {
