@@ -3,6 +3,8 @@ import type { Owner } from "../core/ownership.ts";
 import type { PolicyActions } from "../core/settings.ts";
 import { ClusterClaim as Claim } from "../providers/kubernetes/cluster-claim.ts";
 import { AGENT_CLUSTER_ROLE } from "./citadel-agent/account.ts";
+import { serviceClusterRoles } from "./control-plane/account.ts";
+import { PROMETHEUS_RULE, SERVICE_MONITOR } from "./control-plane/monitoring.ts";
 import { NAMESPACE_POLICY, POD_POLICY } from "./policies/environment-policy.ts";
 import { projectPolicyNames } from "./policies/project-policy.ts";
 
@@ -17,6 +19,8 @@ export interface ClusterClaimArgs {
         readonly actions: PolicyActions | undefined;
       }
     | undefined;
+  /** Whether the platform has the service in the cluster. */
+  readonly hasService?: boolean;
 }
 
 /**
@@ -27,34 +31,40 @@ export interface ClusterClaimArgs {
 export class ClusterClaim extends pulumi.ComponentResource {
   /** The actions for the policies for the whole cluster. */
   readonly actions: pulumi.Output<string[]>;
+  /** The kinds of the Prometheus Operator that the cluster has, if the platform has a service. */
+  readonly monitoring: pulumi.Output<readonly string[]>;
 
   constructor(name: string, args: ClusterClaimArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:ClusterClaim", name, {}, options);
-    const { platform, owner, logs } = args;
+    const { platform, owner, logs, hasService } = args;
 
     const claim = new Claim(
       name,
-      { platform, owner, ...clusterNames({ platform, logs }) },
+      { platform, owner, ...clusterNames({ platform, logs, hasService }) },
       { parent: this },
     );
 
     this.actions = claim.actions;
+    this.monitoring = claim.served.apply((kinds) => kinds ?? []);
     this.registerOutputs({});
   }
 }
 
+type Claimed = Pick<ClusterClaimArgs, "platform" | "logs" | "hasService">;
+
 /** The names in the cluster that a platform needs for itself. */
-export function clusterNames({ platform, logs }: Pick<ClusterClaimArgs, "platform" | "logs">) {
+export function clusterNames({ platform, logs, hasService = false }: Claimed) {
+  const clusterRoles = [
+    ...(logs ? [AGENT_CLUSTER_ROLE] : []),
+    ...(hasService ? serviceClusterRoles(platform).map(({ name }) => name) : []),
+  ];
   return {
     policies: [
       ...Object.values(projectPolicyNames(platform)),
       ...(logs ? [POD_POLICY, NAMESPACE_POLICY] : []),
     ],
-    ...(logs && {
-      namespace: logs.namespace,
-      clusterRoles: [AGENT_CLUSTER_ROLE],
-      leading: POD_POLICY,
-      wanted: logs.actions,
-    }),
+    ...(clusterRoles.length > 0 && { clusterRoles }),
+    ...(logs && { namespace: logs.namespace, leading: POD_POLICY, wanted: logs.actions }),
+    ...(hasService && { kinds: [SERVICE_MONITOR, PROMETHEUS_RULE] }),
   };
 }

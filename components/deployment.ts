@@ -9,7 +9,9 @@ import type { Sizes } from "../core/sizes.ts";
 import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
 import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
+import { ingressOf, SKIP_AWAIT } from "./ingress.ts";
 import { ProjectNamespace } from "./project-namespace.ts";
+import { RESTRICTED_CONTAINER, RESTRICTED_POD } from "./restricted.ts";
 
 /** The port that the project's process and the placeholder listen on. */
 const PORT = 8080;
@@ -25,15 +27,6 @@ const PRE_STOP = 5;
 
 /** Seconds. Longer than PRE_STOP and the 20 s in which the skeleton completes its running requests. */
 const TERMINATION_GRACE = 30;
-
-/** With "true", Pulumi's Kubernetes plugin does not wait until the object is ready. */
-const SKIP_AWAIT = "pulumi.com/skipAwait";
-
-/** cert-manager issues a certificate for an Ingress with this annotation: https://cert-manager.io/docs/usage/ingress. */
-const CLUSTER_ISSUER = "cert-manager.io/cluster-issuer";
-
-/** The user of the container. The image does not need to define it. */
-const NOBODY = 65_532;
 
 export interface DeploymentArgs {
   /** The project's slug: the name of the namespace, the Deployment, the Service and the Ingress. */
@@ -71,9 +64,7 @@ export class Deployment extends pulumi.ComponentResource {
 
   constructor(name: string, args: DeploymentArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:Deployment", name, {}, options);
-    const { slug, tls = {} } = args;
-    // cert-manager creates the Secret under the name that the Ingress gives it.
-    const tlsSecret = tls.clusterIssuer === undefined ? tls.secret : `${slug}-tls`;
+    const { slug } = args;
 
     const dataServices = Object.values(args.secrets).map(serviceOf);
     const space = new ProjectNamespace(name, { ...args, dataServices }, { parent: this });
@@ -140,11 +131,7 @@ export class Deployment extends pulumi.ComponentResource {
               serviceAccountName: account.metadata.name,
               automountServiceAccountToken: false,
               terminationGracePeriodSeconds: TERMINATION_GRACE,
-              securityContext: {
-                runAsNonRoot: true,
-                runAsUser: NOBODY,
-                seccompProfile: { type: "RuntimeDefault" },
-              },
+              securityContext: RESTRICTED_POD,
               containers: [container(args.sizes, running.image, secret.metadata.name)],
             },
           },
@@ -164,40 +151,7 @@ export class Deployment extends pulumi.ComponentResource {
       },
       child,
     );
-    new k8s.networking.v1.Ingress(
-      name,
-      {
-        // The ingress controller sets the address. A project must not wait for that.
-        metadata: {
-          ...metadata,
-          annotations: {
-            [SKIP_AWAIT]: "true",
-            ...(tls.clusterIssuer !== undefined && { [CLUSTER_ISSUER]: tls.clusterIssuer }),
-          },
-        },
-        spec: {
-          ingressClassName: args.ingressClass,
-          tls: [{ hosts: [args.host], ...(tlsSecret !== undefined && { secretName: tlsSecret }) }],
-          rules: [
-            {
-              host: args.host,
-              http: {
-                paths: [
-                  {
-                    path: "/",
-                    pathType: "Prefix",
-                    backend: {
-                      service: { name: service.metadata.name, port: { name: "http" } },
-                    },
-                  },
-                ],
-              },
-            },
-          ],
-        },
-      },
-      child,
-    );
+    ingressOf(name, { metadata, ...args, service: service.metadata.name }, child);
 
     this.namespace = space.namespace.id;
     this.deploy = new DeployAccount(`${name}-deploy`, { slug }, { parent: this, ...space.inside });
@@ -291,10 +245,6 @@ function container(
       requests: { cpu: sizes.cpuRequest, memory: sizes.memoryRequest },
       limits: { cpu: sizes.cpuLimit, memory: sizes.memoryLimit },
     },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
+    securityContext: RESTRICTED_CONTAINER,
   };
 }

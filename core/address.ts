@@ -25,6 +25,12 @@ export function hostInUrl(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
+/** The label of a host directly below a domain: `app` for `app.example.com`. Undefined for any other. */
+export function labelIn(host: string, domain: string): string | undefined {
+  const label = host.endsWith(`.${domain}`) ? host.slice(0, -domain.length - 1) : "";
+  return label === "" || label.includes(".") ? undefined : label;
+}
+
 /** Whether the host is a loopback address. In a pod it would be the pod itself. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[?::1\]?|)$/i.test(host);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isLoopback } from "./address.ts";
-import { problems } from "./errors.ts";
+import { type InfraError, problems } from "./errors.ts";
 import { PLATFORM_NAME } from "./stack-name.ts";
 
 /**
@@ -270,24 +270,24 @@ export function connections<N extends ConnectionName>(
   names: readonly N[],
   environment: Environment = process.env,
 ): { readonly [K in N]: Connection<K> } {
-  const found: Partial<Record<ConnectionName, unknown>> = {};
-  const mistakes: string[] = [];
-  for (const name of names) {
-    const parsed = CONNECTIONS[name].safeParse(environment);
-    if (parsed.success) found[name] = Object.freeze(parsed.data);
-    else {
-      const { issues } = parsed.error;
-      mistakes.push(...issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
-    }
-  }
-  if (mistakes.length > 0) {
-    throw problems(
-      "RDEV_CONNECTION",
-      "Environment variables are missing or malformed (docs/reference.md lists all of them):",
-      mistakes,
-    );
-  }
-  return Object.freeze(found) as { readonly [K in N]: Connection<K> };
+  const mistakes = names.flatMap((name) => connectionMistakes(name, environment));
+  if (mistakes.length > 0) throw variablesError(mistakes);
+  const found = names.map((name) => [name, Object.freeze(CONNECTIONS[name].parse(environment))]);
+  return Object.freeze(Object.fromEntries(found)) as { readonly [K in N]: Connection<K> };
+}
+
+/** What is wrong with the variables of a connection; empty if nothing is. Contains no value. */
+export function connectionMistakes(name: ConnectionName, environment: Environment): string[] {
+  const { issues } = CONNECTIONS[name].safeParse(environment).error ?? { issues: [] };
+  return issues.map(({ path, message }) => `${path.join(".")} ${message}`);
+}
+
+export function variablesError(mistakes: readonly string[]): InfraError {
+  return problems(
+    "RDEV_CONNECTION",
+    "Environment variables are missing or malformed (docs/reference.md lists all of them):",
+    mistakes,
+  );
 }
 
 /** One connection. Throws like `connections`. */

@@ -88,6 +88,14 @@ export function egressRules(
 }
 
 /**
+ * The rules for the service's pods: every address except the link-local ones, where a cloud hands out the
+ * node's credentials, and what the platform opens there.
+ */
+export function serviceEgressRules({ open, dnsNamespace }: Egress): EgressRule[] {
+  return egressRules({ open, dnsNamespace, closed: [...LINK_LOCAL.v4, ...LINK_LOCAL.v6] }, []);
+}
+
+/**
  * A NetworkPolicy cannot contain names, and a name may resolve to other addresses later. So for a
  * service with a name, its port is open at every address except the link-local ones.
  */

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { SSL_MODES } from "./address.ts";
+import { labelIn, SSL_MODES } from "./address.ts";
 import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry.ts";
+import { slugProblems } from "./slug.ts";
 import {
   DEFAULT_SIZES,
   excesses,
@@ -11,17 +12,9 @@ import {
   type Sizes,
   type SizeSettings,
 } from "./sizes.ts";
+import { domain, image, namespace } from "./setting-values.ts";
+import { serviceSettings } from "./service-settings.ts";
 import { quantity } from "./units.ts";
-
-/** A DNS name of at least two labels, without a trailing dot. */
-const domain = z
-  .string()
-  .regex(
-    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/,
-    "is not a lower-case DNS name",
-  );
-
-const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is not an image reference");
 
 /** A server as seen from pods: an address, or a DNS name, which may be one of the cluster. */
 const host = z.union(
@@ -69,8 +62,6 @@ const workload = z.strictObject({
   namespace: z.string().min(1),
   name: z.string().min(1),
 });
-
-const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");
 
 /** The name of a Secret or a ClusterIssuer. Kubernetes permits DNS names of one or more labels. */
 const objectName = z
@@ -197,6 +188,8 @@ const platformSettings = z.strictObject({
   alertWebhook: z
     .strictObject({ url: z.url({ protocol: /^https?$/, error: "is not an http or https URL" }) })
     .optional(),
+  /** The service in the cluster. Default: the platform's stack does not install it. */
+  service: serviceSettings.optional(),
   /** Raise it after rotating the registry account. The next `up` of each project renews CI's secrets. */
   credentialsVersion: z.int().min(1).default(1),
 });
@@ -244,7 +237,7 @@ export type ProjectChanges = z.output<typeof projectChanges>;
 export function parsePlatformSettings(values: Values): PlatformSettings {
   const what = "The platform's settings";
   const settings = parse(platformSettings, values, what);
-  refuse(excessLines(settings.sizes, settings), what);
+  refuse([...excessLines(settings.sizes, settings), ...hostLines(settings)], what);
   return settings;
 }
 
@@ -268,6 +261,16 @@ function excessLines(requested: Partial<Sizes>, platform: SizeSettings): string[
       `rdev:sizes.${size}: is above the platform's rdev:maxSizes.${size}, which is ${ceiling}, ` +
       `instead got ${JSON.stringify(value)}`,
   );
+}
+
+/** A project whose slug is the host's first label would serve the service's visitors. */
+function hostLines({ service, domain: zone }: PlatformSettings): string[] {
+  const label = service && labelIn(service.host, zone);
+  if (label === undefined || slugProblems(label).length > 0) return [];
+  return [
+    `rdev:service.host: could be a project's host name; use a label that no project can have, such as ` +
+      `rdev-infra.${zone}, instead got ${JSON.stringify(service?.host)}`,
+  ];
 }
 
 function shortageLines(all: Sizes): string[] {

@@ -16,6 +16,8 @@ export interface ClusterNames {
   readonly namespace?: string;
   readonly policies: readonly string[];
   readonly clusterRoles?: readonly string[];
+  /** Kinds that the cluster may lack. */
+  readonly kinds?: readonly string[];
   /** The policy whose binding shows the actions in force. */
   readonly leading?: string;
   /** The actions in the platform's settings. */

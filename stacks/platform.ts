@@ -3,26 +3,32 @@ import { AgentNetwork } from "../components/agent-network.ts";
 import { CitadelAgent } from "../components/citadel-agent/citadel-agent.ts";
 import { AlertWebhook, CitadelEnvironment, TenantGroup } from "../components/citadel.ts";
 import { ClusterClaim, clusterNames } from "../components/cluster-claim.ts";
+import { ControlPlane } from "../components/control-plane/control-plane.ts";
+import { DnsRecord } from "../components/dns-record.ts";
 import { EnvironmentPolicy } from "../components/policies/environment-policy.ts";
 import { ProjectPolicy } from "../components/policies/project-policy.ts";
 import { WorkloadLabels } from "../components/workload-labels.ts";
+import { labelIn } from "../core/address.ts";
 import { PLATFORM_ENVIRONMENT, PLATFORM_GROUP, PROJECTS_GROUP } from "../core/citadel.ts";
 import { type Connection, connection, connections } from "../core/connections.ts";
 import { InfraError } from "../core/errors.ts";
 import type { Owner } from "../core/ownership.ts";
+import type { ServiceSettings } from "../core/service-settings.ts";
+import { serviceVariables, type ServiceVariables } from "../core/service-variables.ts";
 import type { AgentSettings, PlatformSettings } from "../core/settings.ts";
 import { platformConfig, stackOwner } from "./settings.ts";
 
 /**
- * The program of a platform's stack: the policies for projects in the cluster, and log collection.
- * Project stacks read its outputs.
+ * The program of a platform's stack: the policies for projects in the cluster, log collection, and the
+ * service if the settings ask for it. Project stacks read its outputs.
  */
 export function platformStack(platform: string) {
-  const settings = platformConfig();
+  const { service, ...settings } = platformConfig();
   const { enabled } = connection("citadelEnabled");
   connections(["kubernetes", ...(enabled ? (["citadel"] as const) : [])]);
   // Read before anything is made, so that a missing variable fails an up that has changed nothing.
   const agent = enabled ? agentConnection(settings) : undefined;
+  const variables = service && serviceVariables({ signIn: hasSignIn(service) });
   const owner = stackOwner(platform, platform);
 
   // Refuses foreign objects before anything is made.
@@ -30,6 +36,7 @@ export function platformStack(platform: string) {
     platform,
     owner,
     logs: logsClaim(settings, enabled),
+    hasService: service !== undefined,
   });
   new ProjectPolicy("project-policy", { platform, owner }, { dependsOn: claim });
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
@@ -49,18 +56,24 @@ export function platformStack(platform: string) {
     { dependsOn: groups },
   );
   if (agent) logCollection({ platform, owner, settings, environment, agent, claim });
+  if (service && variables)
+    serviceInCluster({ platform, owner, settings, service, variables, claim });
 
+  // Projects need all settings but the service's.
   return { settings, citadelTenantId: environment.tenantId };
 }
 
-function logsClaim({ agentNamespace, policyActions }: PlatformSettings, enabled: boolean) {
+type SharedSettings = Omit<PlatformSettings, "service">;
+
+function logsClaim({ agentNamespace, policyActions }: SharedSettings, enabled: boolean) {
   return enabled ? { namespace: agentNamespace, actions: policyActions } : undefined;
 }
 
 /** The names in the cluster that this program claims for a platform. */
 export function claimedNames(platform: string, settings: PlatformSettings) {
   const { enabled } = connection("citadelEnabled");
-  return clusterNames({ platform, logs: logsClaim(settings, enabled) });
+  const hasService = settings.service !== undefined;
+  return clusterNames({ platform, logs: logsClaim(settings, enabled), hasService });
 }
 
 interface AgentConnection {
@@ -68,7 +81,7 @@ interface AgentConnection {
   readonly apiKey: string;
 }
 
-function agentConnection({ agent }: PlatformSettings): AgentConnection {
+function agentConnection({ agent }: SharedSettings): AgentConnection {
   const { citadel } = connections(["citadel", "kubernetes"]);
   const apiKey = agentKey(citadel, agent, (message) => void pulumi.log.warn(message));
   return { citadelUrl: citadel.url, apiKey };
@@ -105,7 +118,7 @@ export function agentKey(
 interface LogCollection {
   readonly platform: string;
   readonly owner: pulumi.Output<Owner>;
-  readonly settings: PlatformSettings;
+  readonly settings: SharedSettings;
   /** The platform's own environment. */
   readonly environment: CitadelEnvironment;
   readonly agent: AgentConnection;
@@ -159,4 +172,52 @@ function logCollection({ platform, owner, settings, environment, agent, claim }:
       { dependsOn: policy },
     );
   }
+}
+
+/** Whether people sign in to the service with a browser. */
+export function hasSignIn({ identity }: ServiceSettings): boolean {
+  const people = identity?.["people"];
+  return typeof people === "object" && people !== null && "signIn" in people;
+}
+
+interface ServiceInCluster {
+  readonly platform: string;
+  readonly owner: pulumi.Output<Owner>;
+  readonly settings: SharedSettings;
+  readonly service: ServiceSettings;
+  readonly variables: ServiceVariables;
+  readonly claim: ClusterClaim;
+}
+
+function serviceInCluster({
+  platform,
+  owner,
+  settings,
+  service,
+  variables,
+  claim,
+}: ServiceInCluster) {
+  const { domain, ingressAddress, dnsTtl } = settings;
+  const slug = labelIn(service.host, domain);
+  if (slug !== undefined) {
+    const target = ingressAddress;
+    new DnsRecord("service", { slug, owner, domain, target, ttl: dnsTtl }, { dependsOn: claim });
+  }
+  new ControlPlane(
+    "control-plane",
+    {
+      ...variables,
+      platform,
+      owner,
+      settings: service,
+      ingressClass: settings.ingressClass,
+      ingressNamespace: settings.ingressNamespace,
+      tls: settings.tls,
+      egress: settings.egress,
+      prometheusNamespace: settings.prometheusNamespace,
+      monitoring: claim.monitoring,
+      collectsLogs: connection("citadelEnabled").enabled,
+    },
+    { dependsOn: claim },
+  );
 }

@@ -61,7 +61,7 @@ export const checks: readonly Check[] = [
   }),
   check("rights", async () => {
     const kubernetes = await Kubernetes.connect();
-    const rights = await neededRights();
+    const rights = neededRights();
     const limit = pLimit(AT_ONCE);
     const answers = await Promise.all(
       rights.map((right) => limit(() => isAllowed(kubernetes, right))),

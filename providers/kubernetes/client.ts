@@ -21,6 +21,10 @@ export const BINDING = "ValidatingAdmissionPolicyBinding";
 
 const binding = z.object({ spec: z.object({ validationActions: policyActions }) });
 
+const apiResources = z.object({
+  resources: z.array(z.object({ kind: z.string() })).default([]),
+});
+
 /** The labels and annotations of a namespace. */
 interface NamespaceSettings {
   readonly labels: Readonly<Record<string, string>>;
@@ -312,6 +316,19 @@ export class Kubernetes {
   async actionsOf(policy: string): Promise<PolicyActions | undefined> {
     const found = await this.find({ apiVersion: POLICIES, kind: BINDING, name: policy });
     return binding.safeParse(found).data?.spec.validationActions;
+  }
+
+  /** Those of these kinds, such as `monitoring.coreos.com/v1/ServiceMonitor`, that the cluster has. */
+  async served(kinds: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(
+      kinds.map(async (each) => {
+        const [, api = "", kind = ""] = /^(.*)\/([^/]+)$/.exec(each) ?? [];
+        const answer = await unless404(this.ask(`/apis/${api}`));
+        const { resources } = apiResources.parse(JSON.parse(answer?.text ?? "{}"));
+        return resources.some((resource) => resource.kind === kind) ? [each] : [];
+      }),
+    );
+    return found.flat();
   }
 
   /** The objects of a kind in a namespace. */

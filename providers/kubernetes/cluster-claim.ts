@@ -31,6 +31,10 @@ const definition = define({
     wanted: policyActions.optional(),
     /** Read from the cluster. A program must not set it. */
     actions: policyActions.optional(),
+    /** Kinds that the cluster may lack, such as `monitoring.coreos.com/v1/ServiceMonitor`. */
+    kinds: z.array(z.string()).optional(),
+    /** Those of `kinds` that the cluster has. Read like `actions`. */
+    served: z.array(z.string()).optional(),
   }),
   attributes: z.object({}),
   replaceOn: [],
@@ -40,7 +44,10 @@ const definition = define({
 
   async lookUp(kubernetes, inputs) {
     await refuseForeign(kubernetes, inputs);
-    return { actions: inputs.wanted ?? (await actionsInForce(kubernetes, inputs.leading)) };
+    return {
+      actions: inputs.wanted ?? (await actionsInForce(kubernetes, inputs.leading)),
+      ...(inputs.kinds && { served: await kubernetes.served(inputs.kinds) }),
+    };
   },
 
   // This resource creates nothing on the server, so there is nothing to find, read or delete.
@@ -115,4 +122,6 @@ export const provider = dynamicProvider(definition);
  */
 export class ClusterClaim extends dynamicResource(definition) {
   declare readonly actions: pulumi.Output<string[]>;
+  /** Undefined if the program asked for no kinds. */
+  declare readonly served: pulumi.Output<string[] | undefined>;
 }

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 
@@ -6,7 +6,10 @@ import { z } from "zod";
 export const RIGHTS_FILE = "deploy/rights/kubernetes.yaml";
 
 /** The ClusterRole in that file whose rights the stacks cannot do without. */
-const NEEDED = "rdev-infra";
+export const STACKS_ROLE = "rdev-infra";
+
+/** The Role in that file for what only the service in the cluster needs, in its namespace. */
+export const SERVICE_ROLE = "rdev-infra-service";
 
 /** A right, as a SelfSubjectAccessReview asks for it. Without a namespace it means all of them. */
 export interface Right {
@@ -16,32 +19,46 @@ export interface Right {
   readonly name?: string;
 }
 
-const clusterRole = z.object({
-  kind: z.literal("ClusterRole"),
-  metadata: z.object({ name: z.literal(NEEDED) }),
-  rules: z.array(
-    z.object({
-      apiGroups: z.array(z.string()),
-      resources: z.array(z.string()),
-      resourceNames: z.array(z.string()).optional(),
-      verbs: z.array(z.string()),
-    }),
-  ),
+const rule = z.strictObject({
+  apiGroups: z.array(z.string()).optional(),
+  resources: z.array(z.string()).optional(),
+  resourceNames: z.array(z.string()).optional(),
+  nonResourceURLs: z.array(z.string()).optional(),
+  verbs: z.array(z.string()),
 });
 
-/** Every right in the file, one by one. */
-export async function neededRights(): Promise<Right[]> {
-  const text = await readFile(new URL(`../../${RIGHTS_FILE}`, import.meta.url), "utf8");
-  const documents = parseAllDocuments(text).map((each) => clusterRole.safeParse(each.toJS()));
-  const rules = documents.flatMap(({ data }) => data?.rules ?? []);
-  return rules.flatMap(({ apiGroups, resources, resourceNames = [undefined], verbs }) =>
-    apiGroups.flatMap((group) =>
-      resources.flatMap((resource) =>
-        resourceNames.flatMap((name) =>
-          verbs.map((verb) => ({ group, resource, verb, ...(name !== undefined && { name }) })),
+export type Rule = z.output<typeof rule>;
+
+const role = z.object({
+  kind: z.enum(["ClusterRole", "Role"]),
+  metadata: z.object({ name: z.string() }),
+  rules: z.array(rule),
+});
+
+export type RoleInFile = z.output<typeof role>;
+
+/** The roles in the file. */
+export function rolesInFile(): RoleInFile[] {
+  const text = readFileSync(new URL(`../../${RIGHTS_FILE}`, import.meta.url), "utf8");
+  return parseAllDocuments(text).flatMap((each) => role.safeParse(each.toJS()).data ?? []);
+}
+
+/** Every right that the stacks cannot do without, one by one. */
+export function neededRights(): Right[] {
+  return rightsOf(rolesInFile().find(({ metadata }) => metadata.name === STACKS_ROLE));
+}
+
+/** The rights of a role, one by one, without those to paths. */
+export function rightsOf(found: RoleInFile | undefined): Right[] {
+  return (found?.rules ?? []).flatMap(
+    ({ apiGroups = [], resources = [], resourceNames = [undefined], verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) =>
+          resourceNames.flatMap((name) =>
+            verbs.map((verb) => ({ group, resource, verb, ...(name !== undefined && { name }) })),
+          ),
         ),
       ),
-    ),
   );
 }
 

@@ -5,6 +5,8 @@ import { Cache, type CacheArgs } from "../../components/cache.ts";
 import { BuildTrigger, CiPipeline } from "../../components/ci-pipeline.ts";
 import { CitadelAgent } from "../../components/citadel-agent/citadel-agent.ts";
 import { CitadelEnvironment, TenantGroup } from "../../components/citadel.ts";
+import { ControlPlane } from "../../components/control-plane/control-plane.ts";
+import { PROMETHEUS_RULE, SERVICE_MONITOR } from "../../components/control-plane/monitoring.ts";
 import { Database, type DatabaseArgs } from "../../components/database.ts";
 import { Deployment } from "../../components/deployment.ts";
 import { DnsRecord } from "../../components/dns-record.ts";
@@ -17,6 +19,7 @@ import { AgentNetwork } from "../../components/agent-network.ts";
 import { EnvironmentPolicy } from "../../components/policies/environment-policy.ts";
 import { ProjectPolicy } from "../../components/policies/project-policy.ts";
 import { egressRules } from "../../core/egress.ts";
+import { serviceSettings } from "../../core/service-settings.ts";
 import { parsePlatformConfig, type TlsSettings } from "../../core/settings.ts";
 import { TEMPLATE_VARIABLES, type TemplateValues } from "../../core/template.ts";
 import { record, type Recording, TENANT, valueOf } from "../support/mocks.ts";
@@ -113,6 +116,24 @@ const make = {
       platform,
       namespace: "observability",
       prometheusNamespace: "monitoring",
+    }),
+  ControlPlane: (platform: string) =>
+    new ControlPlane(platform, {
+      platform,
+      owner,
+      settings: serviceSettings.parse({
+        image: "rdev-infra:1",
+        host: "infra.example.test",
+        identity: {},
+      }),
+      ingressClass: "traefik",
+      ingressNamespace: "kube-system",
+      egress,
+      prometheusNamespace: "monitoring",
+      monitoring: pulumi.output([SERVICE_MONITOR, PROMETHEUS_RULE]),
+      collectsLogs: true,
+      variables: { DATABASE_URL: "postgres://service:planted@db/rdev" },
+      ownerUrl: "postgres://owner:planted@db/rdev",
     }),
   TenantGroup: (group: string) => new TenantGroup(group, { group, enabled: true }),
   WorkloadLabels: (name: string) =>

@@ -37,6 +37,8 @@ export interface RecordOptions {
     readonly problem?: string;
     readonly isRollingOut?: boolean;
   };
+  /** The kinds that the cluster has, of those that it may lack. Default: all. */
+  readonly served?: readonly string[];
   /** The sslmode of the administrator's URL of PostgreSQL. */
   readonly sslmode?: string;
 }
@@ -164,7 +166,10 @@ function stateOf(
     case "kubernetes:ForeignFields":
       return { takenBack: "" };
     case "kubernetes:ClusterClaim":
-      return { actions: inputs["wanted"] ?? ["Deny"] };
+      return {
+        actions: inputs["wanted"] ?? ["Deny"],
+        served: options.served ?? inputs["kinds"],
+      };
     case "citadel:Environment":
       return { tenantId: inputs["enabled"] === true ? TENANT : "" };
     case "kubernetes:core/v1:Secret":

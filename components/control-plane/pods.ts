@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import type * as k8s from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import { citadelLabels, type Labels, workloadLabels } from "../../core/labels.ts";
+import type { ServiceSettings } from "../../core/service-settings.ts";
+import { RESTRICTED_CONTAINER, RESTRICTED_POD } from "../restricted.ts";
+
+/** The name of each of the service's objects in its namespace. */
+export const NAME = "rdev-infra";
+
+/** The port that the image listens on. */
+export const PORT = 8080;
+
+/** Labels of the service's pods, and not of the migration's: the Service and the policies select them. */
+export const SERVICE_LABELS = workloadLabels(NAME, "service");
+
+/**
+ * Seconds in which a pod that ends still answers, because the ingress and the nodes learn of its end
+ * later than it does.
+ */
+const PRE_STOP_S = 5;
+
+/**
+ * Seconds. Longer than PRE_STOP_S, the 25 s in which the service completes its running operations, the 10 s
+ * after which it kills their workers, and the 5 s in which it closes its connections.
+ */
+const TERMINATION_GRACE_S = 60;
+
+/** Seconds. The migration of a large table takes minutes; a database that is gone must fail the up. */
+const MIGRATION_DEADLINE_S = 600;
+
+/** The group of the volumes, so that the user of the image can write to them. */
+const GROUP = 65_532;
+
+/** The folders that the image declares as volumes. */
+const FOLDERS = {
+  home: "/home/nonroot",
+  pulumi: "/opt/pulumi/rdev-infra",
+  workspaces: "/opt/pulumi/workspaces",
+  tmp: "/tmp",
+} as const;
+
+const IDENTITY = "/etc/rdev-infra";
+export const IDENTITY_FILE = "identity.yaml";
+
+export interface PodsArgs {
+  readonly platform: string;
+  readonly settings: ServiceSettings;
+  readonly account: pulumi.Input<string>;
+  /** The Secret with the service's variables. */
+  readonly secret: pulumi.Input<string>;
+  /** The ConfigMap with the identity file. */
+  readonly identity: pulumi.Input<string> | undefined;
+}
+
+/** The spec of the service's Deployment. */
+export function deploymentSpec(args: PodsArgs): k8s.types.input.apps.v1.DeploymentSpec {
+  const { replicas } = args.settings;
+  return {
+    replicas,
+    revisionHistoryLimit: 3,
+    selector: { matchLabels: SERVICE_LABELS },
+    // The new version is ready before the old one stops.
+    strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+    template: {
+      metadata: { labels: podLabels(SERVICE_LABELS) },
+      spec: {
+        serviceAccountName: args.account,
+        automountServiceAccountToken: true,
+        enableServiceLinks: false,
+        terminationGracePeriodSeconds: TERMINATION_GRACE_S,
+        securityContext: { ...RESTRICTED_POD, fsGroup: GROUP },
+        affinity: {
+          podAntiAffinity: {
+            // Preferred, so that a cluster of one node can run all replicas.
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              {
+                weight: 100,
+                podAffinityTerm: {
+                  labelSelector: { matchLabels: SERVICE_LABELS },
+                  topologyKey: "kubernetes.io/hostname",
+                },
+              },
+            ],
+          },
+        },
+        containers: [serviceContainer(args)],
+        volumes: [
+          ...folders().volumes,
+          ...(args.identity === undefined
+            ? []
+            : [{ name: "identity", configMap: { name: args.identity } }]),
+        ],
+      },
+    },
+  };
+}
+
+function serviceContainer({
+  platform,
+  settings,
+  secret,
+  identity,
+}: PodsArgs): k8s.types.input.core.v1.Container {
+  const env = {
+    RDEV_INFRA_PLATFORM: platform,
+    RDEV_INFRA_CONCURRENCY: String(settings.concurrency),
+    RDEV_INFRA_TRUSTED_PROXIES: settings.trustedProxies.join(","),
+    ...(identity !== undefined && { RDEV_INFRA_IDENTITY_FILE: `${IDENTITY}/${IDENTITY_FILE}` }),
+  };
+  const { cpuRequest, cpuLimit, memoryRequest, memoryLimit } = settings;
+  return {
+    name: "service",
+    image: settings.image,
+    ports: [{ name: "http", containerPort: PORT }],
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    envFrom: [{ secretRef: { name: secret } }],
+    lifecycle: { preStop: { sleep: { seconds: PRE_STOP_S } } },
+    startupProbe: { httpGet: { path: "/healthz", port: "http" }, failureThreshold: 60 },
+    livenessProbe: { httpGet: { path: "/healthz", port: "http" }, timeoutSeconds: 5 },
+    // The service gives the database 3 s to answer.
+    readinessProbe: {
+      httpGet: { path: "/readyz", port: "http" },
+      periodSeconds: 5,
+      timeoutSeconds: 5,
+    },
+    resources: {
+      requests: { cpu: cpuRequest, memory: memoryRequest },
+      limits: { cpu: cpuLimit, memory: memoryLimit },
+    },
+    securityContext: RESTRICTED_CONTAINER,
+    volumeMounts: [
+      ...folders().volumeMounts,
+      ...(identity === undefined
+        ? []
+        : [{ name: "identity", mountPath: IDENTITY, readOnly: true }]),
+    ],
+  };
+}
+
+/** The name of a version's migration. A Job runs once, so each version needs its own. */
+export function migrationName(image: string): string {
+  const version = createHash("sha256").update(image).digest("hex").slice(0, 10);
+  return `${NAME}-migrate-${version}`;
+}
+
+/** The spec of the Job that migrates the database before a version starts. */
+export function migrationSpec({
+  settings,
+  secret,
+}: Pick<PodsArgs, "settings" | "secret">): k8s.types.input.batch.v1.JobSpec {
+  return {
+    backoffLimit: 3,
+    activeDeadlineSeconds: MIGRATION_DEADLINE_S,
+    template: {
+      metadata: { labels: podLabels(workloadLabels(NAME, "migration")) },
+      spec: {
+        restartPolicy: "Never",
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        securityContext: { ...RESTRICTED_POD, fsGroup: GROUP },
+        containers: [
+          {
+            name: "migrate",
+            image: settings.image,
+            args: ["store", "migrate"],
+            envFrom: [{ secretRef: { name: secret } }],
+            resources: {
+              requests: { cpu: "100m", memory: "256Mi" },
+              limits: { cpu: "1", memory: "512Mi" },
+            },
+            securityContext: RESTRICTED_CONTAINER,
+            volumeMounts: folders().volumeMounts,
+          },
+        ],
+        volumes: folders().volumes,
+      },
+    },
+  };
+}
+
+/** The log agent sends the output to the platform's environment, because the label names no other. */
+function podLabels(labels: Labels): Labels {
+  return { ...labels, ...citadelLabels(NAME) };
+}
+
+function folders() {
+  const all = Object.entries(FOLDERS);
+  return {
+    volumes: all.map(([name]) => ({ name, emptyDir: {} })),
+    volumeMounts: all.map(([name, mountPath]) => ({ name, mountPath })),
+  };
+}

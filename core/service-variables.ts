@@ -1,0 +1,140 @@
+import { isLoopback } from "./address.ts";
+import {
+  type ConnectionName,
+  connectionMistakes,
+  type Environment,
+  isCitadelEnabled,
+  issuesRegistryTokens,
+  processEnvironment,
+  variablesError,
+} from "./connections.ts";
+
+/** The variables that the service in the cluster gets, if they are set. */
+export const SERVICE_VARIABLES = [
+  "GITEA_URL",
+  "GITEA_TOKEN",
+  "WOODPECKER_URL",
+  "WOODPECKER_TOKEN",
+  "DNS_PROVIDER",
+  "POWERDNS_URL",
+  "POWERDNS_API_KEY",
+  "POWERDNS_SERVER_ID",
+  "CLOUDFLARE_URL",
+  "CLOUDFLARE_API_TOKEN",
+  "REGISTRY_URL",
+  "REGISTRY_USERNAME",
+  "REGISTRY_PASSWORD",
+  "REGISTRY_CI_USERNAME",
+  "REGISTRY_CI_PASSWORD",
+  "REGISTRY_TOKEN_SECRET",
+  "REGISTRY_TOKEN_KEY",
+  "REGISTRY_TOKEN_OLDEST_VERSION",
+  "POSTGRES_ADMIN_URL",
+  "REDIS_ADMIN_URL",
+  "DATABASE_URL",
+  "CITADEL_ENABLED",
+  "CITADEL_URL",
+  "CITADEL_API_KEY",
+  "CITADEL_AGENT_KEY",
+  "CITADEL_TENANT_ID",
+  "CITADEL_WEBHOOK_SECRET",
+  "RDEV_INFRA_CLIENT_SECRET",
+  "RDEV_INFRA_SESSION_KEY",
+  "RDEV_INFRA_RATE_LIMIT",
+  "PULUMI_BACKEND_URL",
+  "PULUMI_CONFIG_PASSPHRASE",
+  "PULUMI_ACCESS_TOKEN",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_REGION",
+  "AZURE_STORAGE_ACCOUNT",
+  "AZURE_STORAGE_KEY",
+  "GOOGLE_CREDENTIALS",
+] as const;
+
+/** `RDEV_INFRA_SERVICE_DATABASE_URL` takes the place of `DATABASE_URL`, where pods need another address. */
+const FOR_PODS = "RDEV_INFRA_SERVICE_";
+
+/** Only for the migration. */
+const OWNER = "DATABASE_OWNER_URL";
+
+export interface ServiceVariables {
+  readonly variables: Readonly<Record<string, string>>;
+  /** The database as the owner of its tables. Without it, the stack does not migrate the database. */
+  readonly ownerUrl: string | undefined;
+}
+
+interface ServiceNeeds {
+  /** Whether people sign in with a browser. */
+  readonly signIn: boolean;
+}
+
+/**
+ * The variables for the service in the cluster, from this process's. Throws one RDEV_CONNECTION that
+ * names everything that is missing or malformed, or that pods cannot use.
+ */
+export function serviceVariables(
+  needs: ServiceNeeds,
+  environment: Environment = processEnvironment(),
+): ServiceVariables {
+  const given = forPods(environment);
+  const mistakes = variableMistakes(given, needs);
+  if (mistakes.length > 0) throw variablesError(mistakes);
+  const variables = SERVICE_VARIABLES.flatMap((name) => {
+    const value = given[name];
+    return value === undefined || value === "" ? [] : [[name, value] as const];
+  });
+  return { variables: Object.fromEntries(variables), ownerUrl: given[OWNER] || undefined };
+}
+
+/** Addresses among these variables that a pod would take for itself: `GITEA_URL (127.0.0.1)`. */
+export function loopbackVariables(environment: Environment = processEnvironment()): string[] {
+  const given = forPods(environment);
+  return [...SERVICE_VARIABLES, OWNER].flatMap((name) => {
+    const value = given[name];
+    if (!name.endsWith("_URL") || !value || !URL.canParse(value)) return [];
+    const { hostname, protocol } = new URL(value);
+    return hostname && protocol !== "file:" && isLoopback(hostname)
+      ? [`${name} (${hostname})`]
+      : [];
+  });
+}
+
+function forPods(environment: Environment): Environment {
+  const own = [...SERVICE_VARIABLES, OWNER].flatMap((name) => {
+    const value = environment[FOR_PODS + name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...environment, ...Object.fromEntries(own) };
+}
+
+function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[] {
+  const names: ConnectionName[] = [
+    ...(["gitea", "woodpecker", "dns", "postgres", "redis", "database", "identity"] as const),
+    issuesRegistryTokens(given) ? "registryTokens" : "registry",
+    "citadelEnabled",
+    ...(isCitadelEnabled(given) ? (["citadel"] as const) : []),
+  ];
+  const backend = given["PULUMI_BACKEND_URL"] ?? "";
+  const owner = given[OWNER];
+  return [
+    ...names.flatMap((name) => connectionMistakes(name, given)),
+    ...(given["REGISTRY_TOKEN_KEY_FILE"] === undefined
+      ? []
+      : ["REGISTRY_TOKEN_KEY_FILE names a file that pods do not have: set REGISTRY_TOKEN_KEY"]),
+    ...(/^(postgres(ql)?|s3|gs|azblob|https?):/.test(backend)
+      ? []
+      : [
+          "PULUMI_BACKEND_URL is not postgres://, s3:// or another backend that all replicas reach",
+        ]),
+    ...(given["PULUMI_CONFIG_PASSPHRASE"] || /^https?:/.test(backend)
+      ? []
+      : ["PULUMI_CONFIG_PASSPHRASE is missing; a file's name does not help a pod"]),
+    ...(signIn && given["RDEV_INFRA_SESSION_KEY"] === undefined
+      ? ["RDEV_INFRA_SESSION_KEY is missing, which service.identity.people.signIn needs"]
+      : []),
+    ...(owner !== undefined && owner === given["DATABASE_URL"]
+      ? [`${OWNER} is the same as DATABASE_URL: the service does not start as the tables' owner`]
+      : []),
+  ];
+}

@@ -1,0 +1,15 @@
+import { z } from "zod";
+
+/** A DNS name of at least two labels, without a trailing dot. */
+export const domain = z
+  .string()
+  .regex(
+    /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*$/,
+    "is not a lower-case DNS name",
+  );
+
+export const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is not an image reference");
+
+export const namespace = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");

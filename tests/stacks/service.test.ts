@@ -1,0 +1,413 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { parse } from "yaml";
+import program from "../../index.ts";
+import { parseIdentitySettings } from "../../automation/identity/settings.ts";
+import { AGENT_ALERTS, serviceAlerts } from "../../components/control-plane/alerts.ts";
+import { PROMETHEUS_RULE, SERVICE_MONITOR } from "../../components/control-plane/monitoring.ts";
+import { parsePlatformConfig } from "../../core/settings.ts";
+import { rolesInFile } from "../../providers/kubernetes/rights.ts";
+import { SERVICE_CONFIG } from "../../sandbox/service-image/layout.ts";
+import { record, type RecordOptions } from "../support/mocks.ts";
+import { PLATFORM } from "../support/platform.ts";
+import { withVariables } from "../support/variables.ts";
+
+const IDENTITY = {
+  people: {
+    issuer: "https://git.example.test",
+    clientId: "client",
+    roles: [{ group: "platform", role: "admin" }],
+    signIn: { publicUrl: "https://rdev-infra.staging.example.test" },
+  },
+};
+const SERVICE = {
+  image: "registry.example.test/rdev-infra:1.2.3",
+  host: "rdev-infra.staging.example.test",
+};
+const VARIABLES = {
+  GITEA_URL: "http://gitea.test",
+  GITEA_TOKEN: "planted-gitea",
+  GITEA_COMMENT_TOKEN: "planted-comments",
+  WOODPECKER_URL: "http://woodpecker.test",
+  WOODPECKER_TOKEN: "planted-woodpecker",
+  DNS_PROVIDER: "powerdns",
+  POWERDNS_URL: "http://powerdns.test",
+  POWERDNS_API_KEY: "planted-powerdns",
+  REGISTRY_URL: "http://registry.test",
+  REGISTRY_USERNAME: "registry",
+  REGISTRY_PASSWORD: "planted-registry",
+  REGISTRY_TOKEN_KEY: undefined,
+  REGISTRY_TOKEN_KEY_FILE: undefined,
+  POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@127.0.0.1/postgres",
+  RDEV_INFRA_SERVICE_POSTGRES_ADMIN_URL: "postgres://admin:planted-postgres@db/postgres",
+  REDIS_ADMIN_URL: "redis://admin:planted-redis@cache",
+  CITADEL_URL: "https://citadel.test",
+  CITADEL_API_KEY: "ck_planted_admin",
+  CITADEL_AGENT_KEY: "ck_planted_agent",
+  DATABASE_URL: "postgres://rdev_service:planted-service@db/rdev_infra",
+  DATABASE_OWNER_URL: "postgres://rdev_owner:planted-owner@db/rdev_infra",
+  PULUMI_BACKEND_URL: "postgres://states:planted-states@db/states",
+  PULUMI_CONFIG_PASSPHRASE: "planted-passphrase",
+  RDEV_INFRA_SESSION_KEY: "planted-session-key-of-32-characters",
+};
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The objects of the service as Kubernetes gets them. */
+function run(service: object | undefined, more: Variables = {}, options: RecordOptions = {}) {
+  const config = { ...PLATFORM, ...(service && { service: JSON.stringify(service) }) };
+  return withVariables({ ...VARIABLES, ...more }, () =>
+    record(program, { stack: "staging", config, ...options }),
+  );
+}
+
+interface Container {
+  readonly image: string;
+  readonly env?: readonly { name: string; value: string }[];
+  readonly envFrom: readonly { secretRef: { name: string } }[];
+  readonly securityContext: object;
+  readonly volumeMounts: readonly { name: string; mountPath: string }[];
+}
+interface PodSpec {
+  readonly automountServiceAccountToken: boolean;
+  readonly terminationGracePeriodSeconds: number;
+  readonly containers: readonly [Container];
+  readonly volumes: readonly { name: string }[];
+  readonly securityContext: object;
+}
+const podOf = ({ inputs }: { readonly inputs: Readonly<Record<string, unknown>> }) =>
+  (inputs["spec"] as { template: { spec: PodSpec } }).template.spec;
+
+describe("the service in the platform's stack", () => {
+  it("is not there without the setting, and then nothing else differs", async () => {
+    const [without, withService] = [await run(undefined), await run(SERVICE)];
+    const keys = ({ all }: typeof without) => all.map(({ type, name }) => `${type} ${name}`);
+    const added = keys(withService).filter((key) => !keys(without).includes(key));
+    assert.deepEqual(
+      keys(without).filter((key) => !keys(withService).includes(key)),
+      [],
+    );
+    for (const key of added) assert.match(key, / (service|control-plane)/);
+    const claim = without.one("kubernetes:ClusterClaim").inputs;
+    assert.deepEqual(claim["clusterRoles"], ["rdev-infra:citadel-agent"]);
+    assert.equal(claim["kinds"], undefined);
+    // Projects read the outputs, also with an older version.
+    assert.deepEqual(withService.result, without.result);
+  });
+
+  it("runs two replicas of the image, apart, without root, on a read-only root file system", async () => {
+    const { one } = await run(SERVICE);
+    const deployment = one("kubernetes:apps/v1:Deployment");
+    const spec = deployment.inputs["spec"] as { replicas: number; strategy: object };
+    assert.equal(spec.replicas, 2);
+    assert.deepEqual(spec.strategy, {
+      type: "RollingUpdate",
+      rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
+    });
+    const pod = podOf(deployment);
+    const [container] = pod.containers;
+    assert.equal(container.image, SERVICE.image);
+    assert.deepEqual(pod.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 65_532,
+      seccompProfile: { type: "RuntimeDefault" },
+      fsGroup: 65_532,
+    });
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    assert.match(JSON.stringify(pod), /podAntiAffinity.*kubernetes\.io\/hostname/);
+    const budget = one("kubernetes:policy/v1:PodDisruptionBudget").inputs["spec"];
+    assert.equal((budget as { maxUnavailable: number }).maxUnavailable, 1);
+  });
+
+  it("can write to the volumes of the image, and to nothing else", async () => {
+    const { one } = await run(SERVICE);
+    for (const type of ["kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job"]) {
+      const { containers, volumes } = podOf(one(type));
+      const { volumeMounts } = containers[0];
+      assert.deepEqual(
+        volumeMounts.map(({ mountPath }) => mountPath).sort(),
+        [...SERVICE_CONFIG.volumes].sort(),
+      );
+      assert.deepEqual(
+        volumes,
+        volumeMounts.map(({ name }) => ({ name, emptyDir: {} })),
+      );
+    }
+  });
+
+  it("ends later than the service needs to complete or hand back its operations", async () => {
+    const { one } = await run(SERVICE);
+    const pod = podOf(one("kubernetes:apps/v1:Deployment"));
+    const number = async (file: string, pattern: RegExp) => {
+      const text = await readFile(new URL(`../../${file}`, import.meta.url), "utf8");
+      return Number(pattern.exec(text)?.[1]?.replaceAll("_", ""));
+    };
+    const drain = [
+      await number("cli/commands/service.ts", /SHUTDOWN_GRACE_MS = ([\d_]+)/),
+      await number("automation/operations/execution.ts", /HAND_BACK_GRACE = ([\d_]+)/),
+      await number("automation/service/options.ts", /shutdownGraceMs: ([\d_]+)/),
+      await number("components/control-plane/pods.ts", /PRE_STOP_S = (\d+)/).then((s) => s * 1000),
+    ].reduce((sum, ms) => sum + ms);
+    assert.ok(drain >= 40_000, String(drain));
+    assert.ok(pod.terminationGracePeriodSeconds * 1000 > drain, String(drain));
+  });
+
+  it("gets its variables as a Secret, with the addresses that pods need", async () => {
+    const { one, all } = await run({ ...SERVICE, identity: IDENTITY });
+    const secret = one("kubernetes:core/v1:Secret", "control-plane-variables");
+    assert.deepEqual(secret.secrets, ["stringData"]);
+    const variables = secret.inputs["stringData"] as Record<string, string>;
+    assert.equal(variables["POSTGRES_ADMIN_URL"], "postgres://admin:planted-postgres@db/postgres");
+    assert.equal(variables["PULUMI_CONFIG_PASSPHRASE"], "planted-passphrase");
+    for (const name of ["DATABASE_OWNER_URL", "GITEA_COMMENT_TOKEN", "KUBECONFIG"]) {
+      assert.ok(!(name in variables), name);
+    }
+    const [container] = podOf(one("kubernetes:apps/v1:Deployment")).containers;
+    const { metadata } = secret.inputs as { metadata: { name?: string } };
+    assert.equal(metadata.name, undefined, "a changed value must make a new Secret");
+    assert.match(String(container.envFrom[0]?.secretRef.name), /^control-plane-variables/);
+    // No secret outside of Secrets.
+    const others = all.filter(({ type }) => !type.endsWith(":Secret"));
+    assert.doesNotMatch(JSON.stringify(others), /planted-/);
+  });
+
+  it("reads the settings of people from a ConfigMap, as they were written", async () => {
+    const { one } = await run({ ...SERVICE, identity: IDENTITY });
+    const { data, immutable } = one("kubernetes:core/v1:ConfigMap", "control-plane-identity")
+      .inputs as { data: Record<string, string>; immutable: boolean };
+    assert.equal(immutable, true);
+    const text = data["identity.yaml"] ?? "";
+    assert.deepEqual(parse(text), IDENTITY);
+    const secrets = { file: "identity.yaml", sessionKey: "k".repeat(32) };
+    assert.equal(parseIdentitySettings(text, secrets).people?.clientId, "client");
+    const env = podOf(one("kubernetes:apps/v1:Deployment")).containers[0].env ?? [];
+    const file = env.find(({ name }) => name === "RDEV_INFRA_IDENTITY_FILE");
+    assert.equal(file?.value, "/etc/rdev-infra/identity.yaml");
+  });
+
+  it("migrates the database before each version, with a password that the service does not get", async () => {
+    const names = new Set<string>();
+    for (const image of [SERVICE.image, SERVICE.image, "registry.example.test/rdev-infra:1.2.4"]) {
+      const { one, all } = await run({ ...SERVICE, image });
+      const job = one("kubernetes:batch/v1:Job");
+      names.add((job.inputs["metadata"] as { name: string }).name);
+      const pod = podOf(job);
+      assert.equal(pod.automountServiceAccountToken, false);
+      assert.match(
+        String(pod.containers[0].envFrom[0]?.secretRef.name),
+        /^control-plane-migration/,
+      );
+      const order = all.map(({ type }) => type);
+      assert.ok(
+        order.indexOf("kubernetes:batch/v1:Job") < order.indexOf("kubernetes:apps/v1:Deployment"),
+      );
+      const secret = one("kubernetes:core/v1:Secret", "control-plane-migration");
+      assert.deepEqual(Object.keys(secret.inputs["stringData"] as object).sort(), [
+        "DATABASE_OWNER_URL",
+        "DATABASE_URL",
+      ]);
+    }
+    assert.equal(names.size, 2);
+  });
+
+  it("leaves the database alone without the owner's password", async () => {
+    const { byType } = await run(SERVICE, { DATABASE_OWNER_URL: undefined });
+    assert.deepEqual(byType("kubernetes:batch/v1:Job"), []);
+    assert.equal(byType("kubernetes:apps/v1:Deployment").length, 1);
+  });
+
+  it("gets exactly the rights in deploy/rights, and may not change its own roles", async () => {
+    const { byType, one } = await run(SERVICE);
+    const roles = byType("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole").filter(({ name }) =>
+      name.startsWith("control-plane"),
+    );
+    const inFile = rolesInFile();
+    for (const { metadata, kind, rules } of inFile) {
+      const made =
+        kind === "Role"
+          ? one("kubernetes:rbac.authorization.k8s.io/v1:Role", "control-plane")
+          : roles.find(({ name }) => name === `control-plane-${metadata.name}`);
+      const given = made?.inputs["rules"] as typeof rules;
+      assert.deepEqual(given.slice(0, rules.length), rules, metadata.name);
+      for (const { verbs, resourceNames } of given.slice(rules.length)) {
+        assert.deepEqual(verbs, ["get"]);
+        assert.deepEqual(resourceNames, ["rdev-infra:staging", "rdev-infra-doctor:staging"]);
+      }
+    }
+    assert.equal(roles.length + 1, inFile.length);
+    const claimed = one("kubernetes:ClusterClaim").inputs["clusterRoles"] as string[];
+    for (const { inputs } of roles) {
+      assert.ok(claimed.includes((inputs["metadata"] as { name: string }).name));
+    }
+  });
+
+  it("is reached through the ingress alone, by TLS, at a name of the platform's zone", async () => {
+    const tls = JSON.stringify({ clusterIssuer: "letsencrypt" });
+    const config = { ...PLATFORM, service: JSON.stringify(SERVICE), tls };
+    const { one } = await run(SERVICE, {}, { config });
+    const ingress = one("kubernetes:networking.k8s.io/v1:Ingress").inputs as {
+      metadata: { annotations: Record<string, string> };
+      spec: { tls: unknown };
+    };
+    assert.equal(ingress.metadata.annotations["cert-manager.io/cluster-issuer"], "letsencrypt");
+    assert.deepEqual(ingress.spec.tls, [{ hosts: [SERVICE.host], secretName: "rdev-infra-tls" }]);
+    assert.equal(one("dns:Record").inputs["name"], SERVICE.host);
+    const { ingress: from, egress } = one(
+      "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+      "control-plane",
+    ).inputs["spec"] as { ingress: unknown; egress: unknown };
+    assert.deepEqual(from, [
+      {
+        from: ["kube-system", "monitoring"].map((name) => ({
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } },
+        })),
+        ports: [{ protocol: "TCP", port: 8080 }],
+      },
+    ]);
+    assert.match(JSON.stringify(egress), /"0\.0\.0\.0\/0","except":\["169\.254\.0\.0\/16"\]/);
+  });
+
+  it("makes no DNS record for a host outside of the platform's zone", async () => {
+    const { byType } = await run({ ...SERVICE, host: "infra.example.test" });
+    assert.deepEqual(byType("dns:Record"), []);
+  });
+
+  it("is monitored by the Prometheus Operator where the cluster has its kinds", async () => {
+    const type = (kind: string) => `kubernetes:monitoring.coreos.com/v1:${kind}`;
+    const monitoringLabels = { release: "prometheus" };
+    const both = await run({ ...SERVICE, monitoringLabels });
+    for (const kind of ["ServiceMonitor", "PrometheusRule"]) {
+      const { labels } = both.one(type(kind)).inputs["metadata"] as { labels: object };
+      assert.equal((labels as Record<string, string>)["release"], "prometheus");
+    }
+    const { selector } = both.one(type("ServiceMonitor")).inputs["spec"] as {
+      selector: { matchLabels: Record<string, string> };
+    };
+    const service = both.one("kubernetes:core/v1:Service").inputs["metadata"] as {
+      labels: Record<string, string>;
+    };
+    for (const [label, value] of Object.entries(selector.matchLabels)) {
+      assert.equal(service.labels[label], value);
+    }
+    for (const served of [[], [SERVICE_MONITOR], [PROMETHEUS_RULE]]) {
+      const { byType } = await run(SERVICE, {}, { served });
+      const made = ["ServiceMonitor", "PrometheusRule"].filter((k) => byType(type(k)).length > 0);
+      assert.deepEqual(
+        made,
+        served.map((kind) => kind.split("/").at(-1)),
+      );
+    }
+  });
+
+  it("has alerts and a dashboard of metrics that the service exports, and the agent's alerts of the page", async () => {
+    const { one } = await run(SERVICE);
+    const { data } = one("kubernetes:core/v1:ConfigMap", "control-plane-dashboard").inputs as {
+      data: Record<string, string>;
+    };
+    const sources = await Promise.all(
+      ["automation/service/metrics.ts", "automation/audit/outbox.ts"].map((file) =>
+        readFile(new URL(`../../${file}`, import.meta.url), "utf8"),
+      ),
+    );
+    const own = [...sources.join("\n").matchAll(/name: "(rdev_\w+)"/g)].map(([, name]) => name);
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    const exported = new Set([...own, ...registry.getMetricsAsArray().map(({ name }) => name)]);
+    const expressions = [
+      data["rdev-infra-staging.json"] ?? "",
+      ...serviceAlerts("n").map(({ expression }) => expression),
+    ].join("\n");
+    const used = [...expressions.matchAll(/\b(?:rdev|process|nodejs)_\w+/g)].map(([name]) => name);
+    assert.ok(used.length > 15);
+    for (const name of used) {
+      assert.ok(exported.has(name.replace(/_seconds_(count|bucket|sum)$/, "_seconds")), name);
+    }
+
+    const operations = await readFile(new URL("../../docs/operations.md", import.meta.url), "utf8");
+    assert.deepEqual(
+      [...operations.matchAll(/^\| `(Rdev\w+)`/gm)].map(([, name]) => name),
+      serviceAlerts("n").map(({ name }) => name),
+    );
+    const page = await readFile(new URL("../../docs/agent.md", import.meta.url), "utf8");
+    const documented = [...page.matchAll(/^\|.*\| `([^`]*\bfluentbit_[^`]*)`/gm)];
+    const alerts = AGENT_ALERTS.map(({ expression }) => expression);
+    assert.equal(documented.length, alerts.length);
+    for (const [, expression = ""] of documented) {
+      assert.ok(
+        alerts.some((alert) => alert.startsWith(expression)),
+        expression,
+      );
+    }
+  });
+
+  it("names every variable that is missing, or that a pod cannot use, at once", async () => {
+    const more = {
+      GITEA_TOKEN: undefined,
+      DATABASE_URL: VARIABLES.DATABASE_OWNER_URL,
+      PULUMI_BACKEND_URL: "file:///states",
+      PULUMI_CONFIG_PASSPHRASE: undefined,
+      REGISTRY_TOKEN_KEY_FILE: "/home/me/token-key.pem",
+      REGISTRY_TOKEN_SECRET: "s".repeat(32),
+      RDEV_INFRA_SESSION_KEY: undefined,
+    };
+    await assert.rejects(run({ ...SERVICE, identity: IDENTITY }, more), (error: Error) => {
+      for (const name of [
+        "RDEV_CONNECTION",
+        "GITEA_TOKEN is missing",
+        "DATABASE_OWNER_URL is the same",
+        "PULUMI_BACKEND_URL",
+        "PULUMI_CONFIG_PASSPHRASE",
+        "REGISTRY_TOKEN_KEY_FILE",
+        "RDEV_INFRA_SESSION_KEY",
+      ]) {
+        assert.ok(error.message.includes(name), `${name}: ${error.message}`);
+      }
+      assert.doesNotMatch(error.message, /planted-/);
+      return true;
+    });
+  });
+});
+
+describe("the setting service", () => {
+  const problemsOf = (service: object): string => {
+    try {
+      parsePlatformConfig({ ...PLATFORM, service: JSON.stringify(service) });
+      return "";
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  it("names every problem at once", () => {
+    const text = problemsOf({
+      host: "Infra",
+      replicas: 0,
+      trustedProxies: ["everywhere"],
+      identity: { people: { issuer: "http://git.example.test", clientId: "c" } },
+      replica: 3,
+    });
+    for (const part of [
+      "rdev:service.image is missing",
+      "rdev:service.host: is not a lower-case DNS name",
+      "rdev:service.replicas",
+      "rdev:service.trustedProxies.0: is not a network or an address",
+      "rdev:service.identity.people.issuer: is not a URL that begins with https://",
+      "rdev:service.replica is not a setting",
+    ]) {
+      assert.ok(text.includes(part), `${part}\n${text}`);
+    }
+  });
+
+  it("refuses a host that could be a project's, because the project would serve its visitors", () => {
+    const host = `infra.${PLATFORM.domain}`;
+    assert.match(problemsOf({ ...SERVICE, host }), /could be a project's host name/);
+    for (const own of [SERVICE.host, "infra.example.test", `a.b.${PLATFORM.domain}`]) {
+      assert.equal(problemsOf({ ...SERVICE, host: own }), "");
+    }
+  });
+});
