@@ -6,7 +6,7 @@ import { InfraError, redact, userMessage } from "../core/errors.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addAgent, addCitadel } from "./commands/citadel.ts";
 import { addBackup, addRestore } from "./commands/backup.ts";
-import { addDoctor } from "./commands/doctor.ts";
+import { addDoctor, addInstall } from "./commands/doctor.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
@@ -35,6 +35,7 @@ const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRe
 const service = [addService, addKeys, addProjects, addOperations, addBackup, addRestore];
 const systems = [
   addDoctor,
+  addInstall,
   addLogs,
   addAudit,
   addCitadel,

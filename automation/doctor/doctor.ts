@@ -16,7 +16,10 @@ import { type Check, type Examined, type Finding, ok, skipped } from "../../prov
 import { checks as citadel } from "../../providers/citadel/checks.ts";
 import { checks as dns } from "../../providers/dns/checks.ts";
 import { checks as gitea } from "../../providers/gitea/checks.ts";
-import { checks as kubernetes } from "../../providers/kubernetes/checks.ts";
+import {
+  checks as kubernetes,
+  serviceChecks as kubernetesService,
+} from "../../providers/kubernetes/checks.ts";
 import { checks as postgres } from "../../providers/postgres/checks.ts";
 import { checks as redis } from "../../providers/redis/checks.ts";
 import { checks as registry } from "../../providers/registry/checks.ts";
@@ -24,6 +27,7 @@ import { checks as woodpecker } from "../../providers/woodpecker/checks.ts";
 import { ownerOfStack } from "../engine/state.ts";
 import { clockCheck } from "./clocks.ts";
 import { ownChecks } from "./own-checks.ts";
+import { NOT_INSTALLED, serviceChecks } from "./service-checks.ts";
 
 /** For each check, in ms. */
 const DEADLINE = 20_000;
@@ -35,6 +39,8 @@ export interface DoctorOptions {
   readonly workDir: string;
   /** For each check, in ms. Default: 20 s. */
   readonly deadline?: number | undefined;
+  /** Whether it is a failure that the settings do not install the service. @default false */
+  readonly install?: boolean;
 }
 
 /** A line of the report. */
@@ -45,10 +51,13 @@ export interface Diagnosis extends Finding {
 }
 
 /** Every check, in the order of the report. */
-function allChecks(workDir: string): Check[] {
+function allChecks(workDir: string, { settings }: Examined): Check[] {
+  const hasService = settings?.service !== undefined;
   const all = [
     ...ownChecks(workDir),
+    ...(hasService ? serviceChecks : []),
     ...kubernetes,
+    ...(hasService ? kubernetesService : []),
     ...postgres,
     ...redis,
     ...gitea,
@@ -71,9 +80,10 @@ function allChecks(workDir: string): Check[] {
  * and on Cloudflare. A check that does not end in time has failed. Never throws.
  */
 export async function diagnose(options: DoctorOptions): Promise<Diagnosis[]> {
-  const { deadline = DEADLINE, platform, workDir } = options;
+  const { deadline = DEADLINE, platform, workDir, install = false } = options;
   const examined = await examine(platform, workDir, deadline);
-  const checks = allChecks(workDir);
+  const { settings } = examined.facts;
+  const checks = allChecks(workDir, examined.facts);
   const broken = brokenConnections(checks);
   const runnable = checks.filter(({ needs }) => needs.every((name) => !broken.has(name)));
   const findings = await Promise.all(
@@ -84,6 +94,9 @@ export async function diagnose(options: DoctorOptions): Promise<Diagnosis[]> {
   );
   return together([
     { system: "Settings", check: platform ?? "platform", ...examined.finding },
+    ...(install && settings && !settings.service
+      ? [{ system: "Service", check: "setting", ...NOT_INSTALLED }]
+      : []),
     ...broken.values(),
     ...findings,
   ]);

@@ -13,7 +13,14 @@ import {
 } from "../check.ts";
 import { Kubernetes } from "./client.ts";
 import { refuseForeign } from "./cluster-claim.ts";
-import { neededRights, type Right, RIGHTS_FILE, rightsText } from "./rights.ts";
+import {
+  neededRights,
+  type Right,
+  RIGHTS_FILE,
+  rightsOf,
+  rightsText,
+  rolesInFile,
+} from "./rights.ts";
 
 /** The lifecycle handler `sleep` of a project's pods came with Kubernetes 1.30, and so did policies v1. */
 const OLDEST_MINOR = 30;
@@ -62,11 +69,7 @@ export const checks: readonly Check[] = [
   check("rights", async () => {
     const kubernetes = await Kubernetes.connect();
     const rights = neededRights();
-    const limit = pLimit(AT_ONCE);
-    const answers = await Promise.all(
-      rights.map((right) => limit(() => isAllowed(kubernetes, right))),
-    );
-    const missing = rights.filter((_, at) => !answers[at]);
+    const missing = await notAllowed(kubernetes, rights);
     if (missing.length === 0) return ok(`all ${rights.length} of ${RIGHTS_FILE}`);
     return failed(
       `KUBECONFIG's user may not ${rightsText(missing)}`,
@@ -130,6 +133,58 @@ export const checks: readonly Check[] = [
     }),
   ),
 ];
+
+/** What the service in the cluster needs in addition. */
+export const serviceChecks: readonly Check[] = [
+  check(
+    "service's rights",
+    withSettings(async ({ service }) => {
+      const kubernetes = await Kubernetes.connect();
+      const namespace = service?.namespace;
+      // RBAC lets only those give a right who have it.
+      const rights = rolesInFile().flatMap((role) =>
+        rightsOf(role).map((right) => ({ ...right, ...(role.kind === "Role" && { namespace }) })),
+      );
+      const missing = await notAllowed(kubernetes, rights);
+      if (missing.length === 0) return ok("KUBECONFIG's user may give them to its account");
+      return failed(
+        `KUBECONFIG's user may not ${rightsText(missing)}, so it cannot give these rights`,
+        "Run the first up, and one that changes these rights, as an administrator of the cluster.",
+      );
+    }),
+  ),
+  check(
+    "service's namespace",
+    withSettings(async ({ service }, { claim }) => {
+      if (!service || !claim) return skipped("needs the platform's backend");
+      const { namespace } = service;
+      await refuseForeign(await Kubernetes.connect(), {
+        ...claim,
+        namespace,
+        policies: [],
+        clusterRoles: [],
+      });
+      return ok(`nobody else has ${namespace}`);
+    }),
+  ),
+  check("monitoring", async ({ claim }) => {
+    if (!claim) return skipped("needs the platform's backend");
+    const served = await (await Kubernetes.connect()).served(claim.kinds ?? []);
+    const names = served.map((kind) => kind.split("/").at(-1));
+    return names.length > 0
+      ? ok(names.join(", "))
+      : skipped("the cluster has no Prometheus Operator, so the up makes no alerts");
+  }),
+];
+
+/** Those of the rights that the kubeconfig's user does not have. */
+async function notAllowed(kubernetes: Kubernetes, rights: readonly Right[]): Promise<Right[]> {
+  const limit = pLimit(AT_ONCE);
+  const answers = await Promise.all(
+    rights.map((right) => limit(() => isAllowed(kubernetes, right))),
+  );
+  return rights.filter((_, at) => !answers[at]);
+}
 
 async function isAllowed(kubernetes: Kubernetes, right: Right): Promise<boolean> {
   const { text } = await kubernetes.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {

@@ -93,7 +93,7 @@ export async function refuseForeign(kubernetes: Kubernetes, inputs: Claimant): P
     "RDEV_NOT_OURS",
     `The cluster already has ${found.join(", ")}, which this stack did not make, so nothing is ` +
       "made. Only one platform can collect the logs of a cluster. Choose another namespace " +
-      "(rdev:agentNamespace) or another cluster, or remove those objects yourself.",
+      "(rdev:agentNamespace, rdev:service) or another cluster, or remove those objects yourself.",
   );
 }
 

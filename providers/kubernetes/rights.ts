@@ -17,6 +17,7 @@ export interface Right {
   readonly resource: string;
   readonly verb: string;
   readonly name?: string;
+  readonly namespace?: string | undefined;
 }
 
 const rule = z.strictObject({

@@ -62,9 +62,9 @@ describe("doctor", () => {
     await writeFile(join(folder, "Pulumi.staging.yaml"), stringify({ config }));
   }
 
-  const ask = (variables: Readonly<Record<string, string | undefined>> = {}) =>
+  const ask = (variables: Readonly<Record<string, string | undefined>> = {}, install = false) =>
     withVariables({ ...NONE, PULUMI_BACKEND_URL: `file://${folder}`, ...variables }, () =>
-      diagnose({ platform: "staging", workDir: folder, deadline: 30_000 }),
+      diagnose({ platform: "staging", workDir: folder, deadline: 30_000, install }),
     );
   const one = (all: readonly Diagnosis[], system: string, check: string) =>
     all.find((each) => each.system === system && each.check.includes(check));
@@ -191,6 +191,56 @@ describe("doctor", () => {
     assert.match(todo ?? "", /rdev:databaseAddress, rdev:registry, rdev:ingressAddress/);
     assert.ok(!all.some(({ system }) => system === "Citadel"));
     assert.ok(!JSON.stringify(all).includes("planted"));
+  });
+
+  it("names what the service in the cluster lacks: variables, addresses, rights", async () => {
+    await settings({
+      service: { image: "r.test/rdev-infra:1", host: `rdev-infra.${PLATFORM.domain}` },
+    });
+    const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    const app = fastify({ forceCloseConnections: true });
+    servers.push(app);
+    app.post<{ Body: { spec: { resourceAttributes: Record<string, string> } } }>(
+      reviews,
+      async ({ body: { spec } }) => {
+        const { resource, verb, namespace } = spec.resourceAttributes;
+        const isJob = resource === "jobs" && verb === "create";
+        // The right in the service's own namespace only.
+        return { status: { allowed: !isJob || namespace !== "rdev-infra-service" } };
+      },
+    );
+    const variables = {
+      KUBECONFIG: await kubeconfig(await app.listen({ host: "127.0.0.1", port: 0 })),
+      DATABASE_URL: "postgres://service:planted@127.0.0.1:1/rdev",
+      CITADEL_ENABLED: "false",
+    };
+    const all = await ask(variables);
+    const needed = one(all, "Service", "variables")!;
+    assert.equal(needed.status, "failed");
+    assert.match(needed.found, /GITEA_URL is missing[^]*PULUMI_BACKEND_URL is not/);
+    const addresses = one(all, "Service", "addresses")!;
+    assert.deepEqual(
+      [addresses.status, addresses.found],
+      ["failed", "a pod would take these for itself: DATABASE_URL (127.0.0.1)"],
+    );
+    const rights = one(all, "Kubernetes", "service's rights")!;
+    assert.equal(rights.status, "failed");
+    assert.match(rights.found, /may not create jobs\.batch, so/);
+    assert.equal(one(all, "Service", "host")?.status, "ok");
+    const pods = "postgres://service:planted@db.data.svc/rdev";
+    const better = await ask({ ...variables, RDEV_INFRA_SERVICE_DATABASE_URL: pods });
+    assert.equal(one(better, "Service", "addresses")?.status, "ok");
+    assert.ok(!JSON.stringify([all, better]).includes("planted"));
+  });
+
+  it("asks nothing about the service without its setting, and says so before an installation", async () => {
+    await settings();
+    assert.ok(!(await ask()).some(({ system }) => system === "Service"));
+    const { status, found } = one(await ask({}, true), "Service", "setting")!;
+    assert.deepEqual(
+      [status, found],
+      ["failed", "rdev:service is not set, so an up does not install the service"],
+    );
   });
 
   it("compares clocks, whoever is ahead", () => {
