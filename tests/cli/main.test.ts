@@ -77,6 +77,7 @@ describe("rdev-infra", () => {
     [["preview", "--all", "--block", "x"], /^RDEV_SETTINGS: "x" is not a rule of --block/],
     [["preview", "--stacks", "Bad_Name"], /^RDEV_STACK_NAME/],
     [["preview", "--all", "--comment", "--commit", "x"], /^RDEV_SETTINGS: [\s\S]*--commit: "x"/],
+    [["install", "staging"], /^error: required option '--check' not specified/],
     [["slug", "!!"], /^RDEV_SLUG: The name "!!" gives no valid slug/],
     [["preview", "Bad_Name"], /^RDEV_STACK_NAME: "Bad_Name" is not a stack name/],
     [["up", "staging.-x", "--yes"], /^RDEV_STACK_NAME: [\s\S]*"-x" is not a valid slug/],

@@ -31,7 +31,10 @@ describe("the SQL in deploy/rights", function () {
     for (const statement of [
       ...(await rightsStatements("projects.sql")),
       ...(await rightsStatements("service.sql")),
-      ...["admin", "owner", "service"].map((role) => `ALTER ROLE least_${role} PASSWORD 'planted'`),
+      ...(await rightsStatements("states.sql")),
+      ...["admin", "owner", "service", "states"].map(
+        (role) => `ALTER ROLE least_${role} PASSWORD 'planted'`,
+      ),
     ]) {
       await queryOnce(administrator.href, statement);
     }
@@ -92,5 +95,13 @@ describe("the SQL in deploy/rights", function () {
       await refused(as("least_service", "least_infra"), statement);
     }
     await queryOnce(as("least_service", "least_infra"), "SELECT count(*) FROM audit_log");
+  });
+
+  it("gives the stacks' states a database that no other role enters", async () => {
+    await queryOnce(as("least_states", "least_states"), "CREATE TABLE states (key text)");
+    for (const role of ["least_admin", "least_owner", "least_service"]) {
+      await refused(as(role, "least_states"), "SELECT 1");
+    }
+    await refused(as("least_states", "least_infra"), "SELECT 1");
   });
 });
