@@ -19,8 +19,8 @@ export interface ClusterClaimArgs {
         readonly actions: PolicyActions | undefined;
       }
     | undefined;
-  /** Whether the platform has the service in the cluster. */
-  readonly hasService?: boolean;
+  /** The namespace of the service, if the platform's stack installs it. */
+  readonly serviceNamespace?: string | undefined;
 }
 
 /**
@@ -36,11 +36,11 @@ export class ClusterClaim extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterClaimArgs, options?: pulumi.ComponentResourceOptions) {
     super("rdev:components:ClusterClaim", name, {}, options);
-    const { platform, owner, logs, hasService } = args;
+    const { platform, owner, logs, serviceNamespace } = args;
 
     const claim = new Claim(
       name,
-      { platform, owner, ...clusterNames({ platform, logs, hasService }) },
+      { platform, owner, ...clusterNames({ platform, logs, serviceNamespace }) },
       { parent: this },
     );
 
@@ -50,10 +50,11 @@ export class ClusterClaim extends pulumi.ComponentResource {
   }
 }
 
-type Claimed = Pick<ClusterClaimArgs, "platform" | "logs" | "hasService">;
+type Claimed = Pick<ClusterClaimArgs, "platform" | "logs" | "serviceNamespace">;
 
 /** The names in the cluster that a platform needs for itself. */
-export function clusterNames({ platform, logs, hasService = false }: Claimed) {
+export function clusterNames({ platform, logs, serviceNamespace }: Claimed) {
+  const hasService = serviceNamespace !== undefined;
   const clusterRoles = [
     ...(logs ? [AGENT_CLUSTER_ROLE] : []),
     ...(hasService ? serviceClusterRoles(platform).map(({ name }) => name) : []),
@@ -65,6 +66,9 @@ export function clusterNames({ platform, logs, hasService = false }: Claimed) {
     ],
     ...(clusterRoles.length > 0 && { clusterRoles }),
     ...(logs && { namespace: logs.namespace, leading: POD_POLICY, wanted: logs.actions }),
-    ...(hasService && { kinds: [SERVICE_MONITOR, PROMETHEUS_RULE] }),
+    ...(hasService && {
+      namespaces: [serviceNamespace],
+      kinds: [SERVICE_MONITOR, PROMETHEUS_RULE],
+    }),
   };
 }

@@ -14,6 +14,8 @@ export interface Finding {
 export interface ClusterNames {
   /** The platform's own namespace, if it collects logs. */
   readonly namespace?: string;
+  /** That of the service in the cluster. */
+  readonly namespaces?: readonly string[];
   readonly policies: readonly string[];
   readonly clusterRoles?: readonly string[];
   /** Kinds that the cluster may lack. */

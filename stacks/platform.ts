@@ -36,7 +36,7 @@ export function platformStack(platform: string) {
     platform,
     owner,
     logs: logsClaim(settings, enabled),
-    hasService: service !== undefined,
+    serviceNamespace: service?.namespace,
   });
   new ProjectPolicy("project-policy", { platform, owner }, { dependsOn: claim });
   const groups = [PLATFORM_GROUP, PROJECTS_GROUP].map(
@@ -72,8 +72,8 @@ function logsClaim({ agentNamespace, policyActions }: SharedSettings, enabled: b
 /** The names in the cluster that this program claims for a platform. */
 export function claimedNames(platform: string, settings: PlatformSettings) {
   const { enabled } = connection("citadelEnabled");
-  const hasService = settings.service !== undefined;
-  return clusterNames({ platform, logs: logsClaim(settings, enabled), hasService });
+  const serviceNamespace = settings.service?.namespace;
+  return clusterNames({ platform, logs: logsClaim(settings, enabled), serviceNamespace });
 }
 
 interface AgentConnection {

@@ -153,20 +153,6 @@ export const serviceChecks: readonly Check[] = [
       );
     }),
   ),
-  check(
-    "service's namespace",
-    withSettings(async ({ service }, { claim }) => {
-      if (!service || !claim) return skipped("needs the platform's backend");
-      const { namespace } = service;
-      await refuseForeign(await Kubernetes.connect(), {
-        ...claim,
-        namespace,
-        policies: [],
-        clusterRoles: [],
-      });
-      return ok(`nobody else has ${namespace}`);
-    }),
-  ),
   check("monitoring", async ({ claim }) => {
     if (!claim) return skipped("needs the platform's backend");
     const served = await (await Kubernetes.connect()).served(claim.kinds ?? []);

@@ -22,6 +22,8 @@ const definition = define({
     owner: ownerSchema,
     /** The platform's own namespace. */
     namespace: z.string().min(1).optional(),
+    /** More of them. */
+    namespaces: z.array(z.string().min(1)).optional(),
     /** The names of the platform's cluster-scoped objects. */
     policies: z.array(z.string()).default([]),
     clusterRoles: z.array(z.string()).default([]),
@@ -64,9 +66,13 @@ type Claimant = ClusterNames & Pick<Inputs, "platform" | "owner">;
 
 /** Throws RDEV_NOT_OURS, which names every object of somebody else. */
 export async function refuseForeign(kubernetes: Kubernetes, inputs: Claimant): Promise<void> {
-  const { namespace, policies, clusterRoles = [] } = inputs;
+  const { namespace, namespaces = [], policies, clusterRoles = [] } = inputs;
   const wanted: ObjectName[] = [
-    ...(namespace === undefined ? [] : [{ apiVersion: "v1", kind: "Namespace", name: namespace }]),
+    ...[...(namespace === undefined ? [] : [namespace]), ...namespaces].map((name) => ({
+      apiVersion: "v1",
+      kind: "Namespace",
+      name,
+    })),
     ...policies.flatMap((name) => [
       { apiVersion: POLICIES, kind: "ValidatingAdmissionPolicy", name },
       { apiVersion: POLICIES, kind: BINDING, name },

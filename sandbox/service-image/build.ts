@@ -11,7 +11,7 @@ import { cacheFolder } from "../tools.ts";
 import { debianRoot } from "./debian-root.ts";
 import { APP, DEBIAN, layoutEntries, PROGRAM, SERVICE_CONFIG } from "./layout.ts";
 import { packageEntries } from "./production-packages.ts";
-import { pulumiFiles } from "./pulumi-files.ts";
+import { localEngine, pulumiEntries } from "./pulumi-files.ts";
 
 export interface ServiceImage {
   readonly image: Image;
@@ -31,11 +31,11 @@ export async function buildServiceImage(
   await requireCommand("dpkg-deb");
   const cache = join(cacheFolder(), "service-image");
   const debian = await debianRoot([...DEBIAN.base, ...DEBIAN.added], { cache, report });
-  const pulumi = await pulumiFiles(report);
+  const engine = await localEngine(report);
   const layers: readonly (readonly [name: string, entries: readonly Entry[]])[] = [
     [`Debian, ${debian.packages.length} packages`, debian.entries],
     [`Node ${process.version}`, [{ path: "/usr/local/bin/node", source: process.execPath }]],
-    [pulumi.description, pulumi.entries],
+    [engine.description, await pulumiEntries(engine)],
     ["production packages", await packageEntries(PACKAGE, APP)],
     ["the program", await programEntries()],
     ["users and folders", [await certificateAuthorities(), ...layoutEntries()]],

@@ -14,24 +14,19 @@ const STAND_INS = "sandbox/plugins";
 /** The programs of the language host, which only the official CLI brings. */
 const LANGUAGE_HOST = ["pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
 
-export interface PulumiFiles {
-  readonly entries: Entry[];
-  /** One line that says which parts are official. */
-  readonly description: string;
+/** The CLI on PATH or in the cache, else one that is built, with the official plugins that can be had. */
+export async function localEngine(report: Report): Promise<Engine> {
+  return equip(await cliOf(report), { report });
 }
 
-/** The CLI and the plugins, where the engine looks for them: the official ones if they can be had. */
-export async function pulumiFiles(report: Report): Promise<PulumiFiles> {
-  const engine = await equip(await cliOf(report), { report });
-  const standIns = engine.path.length > 1;
-  return {
-    entries: [
-      ...(await cliEntries(engine)),
-      ...(await Promise.all(engine.plugins.map((each) => pluginEntries(each, engine)))).flat(),
-      ...(standIns ? await entriesOf(join(PACKAGE, STAND_INS), join(APP, STAND_INS)) : []),
-    ],
-    description: engine.description,
-  };
+/** An engine's CLI and plugins, where it looks for them in the image. */
+export async function pulumiEntries(engine: Engine): Promise<Entry[]> {
+  const hasStandIns = engine.path.length > 1;
+  return [
+    ...(await cliEntries(engine)),
+    ...(await Promise.all(engine.plugins.map((each) => pluginEntries(each, engine)))).flat(),
+    ...(hasStandIns ? await entriesOf(join(PACKAGE, STAND_INS), join(APP, STAND_INS)) : []),
+  ];
 }
 
 async function cliOf(report: Report) {

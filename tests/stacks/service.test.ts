@@ -240,7 +240,9 @@ describe("the service in the platform's stack", () => {
       }
     }
     assert.equal(roles.length + 1, inFile.length);
-    const claimed = one("kubernetes:ClusterClaim").inputs["clusterRoles"] as string[];
+    const claim = one("kubernetes:ClusterClaim").inputs;
+    assert.deepEqual(claim["namespaces"], ["rdev-infra-service"]);
+    const claimed = claim["clusterRoles"] as string[];
     for (const { inputs } of roles) {
       assert.ok(claimed.includes((inputs["metadata"] as { name: string }).name));
     }
