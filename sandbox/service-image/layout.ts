@@ -56,7 +56,10 @@ export const SERVICE_CONFIG = {
   volumes: VOLUMES,
 } as const satisfies ImageConfig;
 
-/** The folders that the Containerfile makes, the users, and the command on PATH. */
+/**
+ * The folders that the Containerfile makes, the command on PATH, and the users: Pulumi's CLI fails for a
+ * user without a name.
+ */
 export function layoutEntries(): Entry[] {
   const text = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
   return [

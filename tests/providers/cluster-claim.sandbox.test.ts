@@ -107,6 +107,20 @@ describe("kubernetes:ClusterClaim", function () {
     }
   });
 
+  it("refuses further namespaces of others", async () => {
+    await namespace();
+    const { message } = await refusal({ namespace: undefined, namespaces: [platform] });
+    assert.ok(message.includes(`the Namespace ${platform} (unmarked)`), message);
+  });
+
+  it("reads which kinds the cluster has, if the program asks", async () => {
+    const kinds = ["apps/v1/Deployment", "apps/v1/Nothing", "example.test/v1/Nothing"];
+    const asked = await provider.check(undefined, inputs({ kinds }));
+    assert.deepEqual(asked.inputs["served"], ["apps/v1/Deployment"]);
+    const { inputs: found } = await provider.check(undefined, inputs());
+    assert.ok(!("served" in found));
+  });
+
   it("refuses also in the preview of a new stack, whose id is unknown", async () => {
     await namespace(markLabels({ ...testOwner(platform), platform }));
     await refusal({ owner: UNKNOWN });

@@ -88,6 +88,9 @@ describe("the service's image", () => {
       }
     }
     assert.ok(made.includes(`--owner=${uid} --group=${uid}`));
+    const users = layoutEntries().find(({ path }) => path === "/etc/passwd");
+    assert.match(JSON.stringify(users), new RegExp(`nonroot:x:${uid}:${uid}::/home/nonroot:`));
+    assert.ok(contents("RUN").some((run) => run.includes(`useradd --uid ${uid} --gid ${uid} `)));
   });
 
   it("tells container engines its volumes, user and entry point", async () => {
