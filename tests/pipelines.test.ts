@@ -123,6 +123,37 @@ describe("the pipelines for previews", () => {
   });
 });
 
+describe("the pipelines for the service's image", () => {
+  it("run for version tags only, and attach an SBOM and the provenance", () => {
+    const own = woodpeckerSchema.parse(parse(read(".woodpecker/image.yml")));
+    assert.deepEqual(
+      own.when.map(({ event }) => event),
+      ["tag"],
+    );
+    const commands = own.steps.flatMap((step) => step.commands).join("\n");
+    assert.match(commands, /--opt attest:sbom= --opt attest:provenance=mode=max/);
+    // A secret in an argument could be read by other users of the machine.
+    assert.doesNotMatch(commands, /buildctl[^\n]*PASSWORD/);
+
+    const { on, permissions, jobs } = githubSchema.parse(
+      parse(read(".github/workflows/image.yml")),
+    );
+    assert.deepEqual(on, { push: { tags: ["v*"] } });
+    assert.deepEqual(permissions, {});
+    const [job] = Object.values(jobs);
+    assert.deepEqual(job?.permissions, { contents: "read", packages: "write" });
+    const runs = job.steps.map(({ run = "" }) => run);
+    assert.ok(runs.some((run) => run.includes("--sbom=true --provenance=mode=max --push")));
+    for (const run of runs) assert.doesNotMatch(run, /\$\{\{/);
+  });
+
+  it("build the Containerfile", () => {
+    for (const path of [".woodpecker/image.yml", ".github/workflows/image.yml"]) {
+      assert.match(read(path), /(filename=|--file )Containerfile\b/, path);
+    }
+  });
+});
+
 describe("a project's pipeline", () => {
   it("gets no secrets for pull requests, and uses them only on the main branch", () => {
     assert.deepEqual(
