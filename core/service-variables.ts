@@ -8,39 +8,27 @@ import {
   processEnvironment,
   variablesError,
 } from "./connections.ts";
+import { SYSTEMS } from "./systems.ts";
+
+/** Variables of systems that the service does not need, or that name a file or an address of this machine. */
+const NOT_FOR_PODS: readonly string[] = [
+  "GITEA_COMMENT_TOKEN",
+  "GITHUB_TOKEN",
+  "KUBECONFIG",
+  "REGISTRY_TOKEN_KEY_FILE",
+  "REGISTRY_TOKEN_LISTEN",
+];
 
 /** The variables that the service in the cluster gets, if they are set. */
-export const SERVICE_VARIABLES = [
-  "GITEA_URL",
-  "GITEA_TOKEN",
-  "WOODPECKER_URL",
-  "WOODPECKER_TOKEN",
-  "DNS_PROVIDER",
-  "POWERDNS_URL",
-  "POWERDNS_API_KEY",
-  "POWERDNS_SERVER_ID",
-  "CLOUDFLARE_URL",
-  "CLOUDFLARE_API_TOKEN",
-  "REGISTRY_URL",
-  "REGISTRY_USERNAME",
-  "REGISTRY_PASSWORD",
-  "REGISTRY_CI_USERNAME",
-  "REGISTRY_CI_PASSWORD",
-  "REGISTRY_TOKEN_SECRET",
-  "REGISTRY_TOKEN_KEY",
-  "REGISTRY_TOKEN_OLDEST_VERSION",
-  "POSTGRES_ADMIN_URL",
-  "REDIS_ADMIN_URL",
+const SERVICE_VARIABLES: readonly string[] = [
+  ...Object.values(SYSTEMS)
+    .flatMap(({ variables }) => Object.keys(variables))
+    .filter((name) => !NOT_FOR_PODS.includes(name)),
   "DATABASE_URL",
-  "CITADEL_ENABLED",
-  "CITADEL_URL",
-  "CITADEL_API_KEY",
-  "CITADEL_AGENT_KEY",
-  "CITADEL_TENANT_ID",
-  "CITADEL_WEBHOOK_SECRET",
   "RDEV_INFRA_CLIENT_SECRET",
   "RDEV_INFRA_SESSION_KEY",
   "RDEV_INFRA_RATE_LIMIT",
+  // Pulumi's backend, and the credentials of one in a bucket.
   "PULUMI_BACKEND_URL",
   "PULUMI_CONFIG_PASSPHRASE",
   "PULUMI_ACCESS_TOKEN",
@@ -50,7 +38,7 @@ export const SERVICE_VARIABLES = [
   "AZURE_STORAGE_ACCOUNT",
   "AZURE_STORAGE_KEY",
   "GOOGLE_CREDENTIALS",
-] as const;
+];
 
 /** `RDEV_INFRA_SERVICE_DATABASE_URL` takes the place of `DATABASE_URL`, where pods need another address. */
 const FOR_PODS = "RDEV_INFRA_SERVICE_";
