@@ -8,36 +8,52 @@ const network = z.union(
   "is not a network or an address",
 );
 
-/** The setting for the service in the cluster. */
-export const serviceSettings = z.strictObject({
-  /** The service's image, that of `Containerfile`. Another one is another version. */
-  image,
-  /** The host name of the API. Below the platform's domain, the stack makes its DNS record. */
-  host: domain,
-  replicas: z.int().min(1).max(20).default(2),
-  /** The service's namespace. The platform's stack creates and deletes it. */
-  namespace: namespace.default("rdev-infra-service"),
-  /** Operations at once in one replica. Each needs about 700 MiB. */
-  concurrency: z.int().min(1).max(64).default(2),
-  cpuRequest: quantity.default("500m"),
-  cpuLimit: quantity.default("2"),
-  memoryRequest: quantity.default("1Gi"),
-  memoryLimit: quantity.default("4Gi"),
-  /** The networks of the ingress controller's pods, whose X-Forwarded-For is believed. Default: k3s'. */
-  trustedProxies: z.array(network).min(1, "names no network").default(["10.42.0.0/16"]),
-  /** Labels that a Prometheus Operator selects its objects by, such as `release` of its chart. */
-  monitoringLabels: z.record(z.string(), z.string()).default({}),
-  /** The settings of people and service accounts, as in the file of RDEV_INFRA_IDENTITY_FILE. */
-  identity: z
-    .record(z.string(), z.unknown())
-    .check((context) => {
-      // The value stays as it was given: the service reads it again.
-      for (const { path, message } of identitySettings.safeParse(context.value).error?.issues ??
-        []) {
-        context.issues.push({ code: "custom", path, message, input: context.value });
-      }
-    })
-    .optional(),
+const signIn = z.object({
+  identity: z.object({ people: z.object({ signIn: z.object({ publicUrl: z.string() }) }) }),
 });
+
+/** The setting for the service in the cluster. */
+export const serviceSettings = z
+  .strictObject({
+    /** The service's image, that of `Containerfile`. Another one is another version. */
+    image,
+    /** The host name of the API. Below the platform's domain, the stack makes its DNS record. */
+    host: domain,
+    replicas: z.int().min(1).max(20).default(2),
+    /** The service's namespace. The platform's stack creates and deletes it. */
+    namespace: namespace.default("rdev-infra-service"),
+    /** Operations at once in one replica. Each needs about 700 MiB. */
+    concurrency: z.int().min(1).max(64).default(2),
+    cpuRequest: quantity.default("500m"),
+    cpuLimit: quantity.default("2"),
+    memoryRequest: quantity.default("1Gi"),
+    memoryLimit: quantity.default("4Gi"),
+    /** The networks of the ingress controller's pods, whose X-Forwarded-For is believed. Default: k3s'. */
+    trustedProxies: z.array(network).min(1, "names no network").default(["10.42.0.0/16"]),
+    /** Labels that a Prometheus Operator selects its objects by, such as `release` of its chart. */
+    monitoringLabels: z.record(z.string(), z.string()).default({}),
+    /** The settings of people and service accounts, as in the file of RDEV_INFRA_IDENTITY_FILE. */
+    identity: z
+      .record(z.string(), z.unknown())
+      .check((context) => {
+        // The value stays as it was given: the service reads it again.
+        for (const { path, message } of identitySettings.safeParse(context.value).error?.issues ??
+          []) {
+          context.issues.push({ code: "custom", path, message, input: context.value });
+        }
+      })
+      .optional(),
+  })
+  // Browsers send the session's cookie, and writes, only to the origin of the sign-in.
+  .refine(
+    (service) => {
+      const found = signIn.safeParse(service).data?.identity.people.signIn.publicUrl;
+      return found === undefined || found.replace(/\/$/, "") === `https://${service.host}`;
+    },
+    {
+      path: ["identity", "people", "signIn", "publicUrl"],
+      error: "is not https:// with the service's host",
+    },
+  );
 
 export type ServiceSettings = z.output<typeof serviceSettings>;

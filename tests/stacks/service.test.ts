@@ -405,6 +405,16 @@ describe("the setting service", () => {
     }
   });
 
+  it("refuses a sign-in at another address than the host's", () => {
+    assert.equal(problemsOf({ ...SERVICE, identity: IDENTITY }), "");
+    const { people } = IDENTITY;
+    const signIn = { publicUrl: "https://infra.example.test" };
+    assert.match(
+      problemsOf({ ...SERVICE, identity: { people: { ...people, signIn } } }),
+      /rdev:service\.identity\.people\.signIn\.publicUrl: is not https:\/\/ with the service's host/,
+    );
+  });
+
   it("refuses a host that could be a project's, because the project would serve its visitors", () => {
     const host = `infra.${PLATFORM.domain}`;
     assert.match(problemsOf({ ...SERVICE, host }), /could be a project's host name/);
