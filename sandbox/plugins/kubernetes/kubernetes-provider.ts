@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { Path } from "../../../core/engine-values.ts";
 import { changedInputs } from "../diff.ts";
 import { withAt } from "../property-path.ts";
 import {
@@ -59,6 +61,7 @@ import {
   wasCreatedByPlugin,
 } from "./managed-fields.ts";
 import { isAutonamed, withName } from "./naming.ts";
+import { readiness } from "./readiness.ts";
 import { hasEndpoints, untilSettled } from "./service.ts";
 import { NotReadyError, untilGone, untilReady, type WaitOptions } from "./wait.ts";
 
@@ -73,7 +76,10 @@ const ANNOTATIONS = {
   force: "pulumi.com/patchForce",
   fieldManager: "pulumi.com/patchFieldManager",
   propagation: "pulumi.com/deletionPropagationPolicy",
+  replaceUnready: "pulumi.com/replaceUnready",
 } as const;
+
+const REPLACE_UNREADY: Path = ["metadata", "annotations", ANNOTATIONS.replaceUnready];
 
 interface Settings {
   readonly kubeconfig: string | undefined;
@@ -148,11 +154,17 @@ export function kubernetesProvider(engine: Engine): Provider {
     return { inputs: sealed(markSecrets(placed, news)) };
   }
 
-  function diff({ type, outputs, oldInputs, news, ignoreChanges }: DiffRequest) {
+  async function diff({ type, id, outputs, oldInputs, news, ignoreChanges }: DiffRequest) {
     const before = Object.keys(oldInputs).length > 0 ? oldInputs : inputsIn(outputs);
     const after = reveal(news);
-    const changes = changedInputs(reveal(before), after, ignoreChanges);
-    const replaces = replacesOf(after, isPatch(type, after), settings);
+    const isUnready = await isUnreadyJob({ type, id }, after);
+    const changes = [
+      ...changedInputs(reveal(before), after, ignoreChanges),
+      ...(isUnready ? [{ path: REPLACE_UNREADY, kind: "update" } as const] : []),
+    ];
+    const replacesField = replacesOf(after, isPatch(type, after), settings);
+    const replaces = (path: Path) =>
+      replacesField(path) || (isUnready && isDeepStrictEqual(path, REPLACE_UNREADY));
     const live = metadataOf(liveIn(outputs));
     const next = metadataOf(after);
     const keepsName =
@@ -164,6 +176,21 @@ export function kubernetesProvider(engine: Engine): Provider {
       replaces,
       deleteBeforeReplace: keepsName && changes.some(({ path }) => replaces(path)),
     };
+  }
+
+  /** A Job that has failed never becomes ready. The official plugin, too, replaces no other kind. */
+  async function isUnreadyJob(
+    { type, id }: Pick<DiffRequest, "type" | "id">,
+    object: Properties,
+  ): Promise<boolean> {
+    const isWanted = metadataOf(object).annotations[ANNOTATIONS.replaceUnready] === "true";
+    if (!isWanted || object["kind"] !== "Job") return false;
+    try {
+      const live = await (await api()).get(identityOf(type, object, id));
+      return readiness(live).state !== "ready";
+    } catch {
+      return false; // The update itself fails with the reason.
+    }
   }
 
   async function create(request: CreateRequest) {

@@ -275,6 +275,24 @@ describe("stand-in for the plugin kubernetes", function () {
     assert.equal(at(live, "status.availableReplicas"), 1);
   });
 
+  it("replaces a Job that failed, if its annotation asks for that", async () => {
+    const job = (wish: { readonly canRun: boolean }) => {
+      const nodeSelector: Record<string, string> = wish.canRun ? {} : { planet: "mars" };
+      const containers = [{ name: "app", image: "x" }];
+      const template = { spec: { restartPolicy: "Never", nodeSelector, containers } };
+      new k8s.batch.v1.Job("once", {
+        metadata: { ...metadata("once"), annotations: { "pulumi.com/replaceUnready": "true" } },
+        spec: { activeDeadlineSeconds: wish.canRun ? 60 : 1, template },
+      });
+    };
+    const output = await run.upFails(() => job({ canRun: false }));
+    assert.match(output, /once was created, but did not become ready: .*deadline/);
+    const [step] = await run.preview(() => job({ canRun: false }));
+    assert.equal(step?.op, "delete-replaced");
+    await run.up(() => job({ canRun: true }));
+    assert.deepEqual(await run.preview(() => job({ canRun: true })), []);
+  });
+
   it("passes on what the API server finds wrong, in a preview already", async () => {
     const program = () => {
       const ports = [{ port: 99_999 }];
