@@ -21,6 +21,9 @@ import {
   SERVICE_LABELS,
 } from "./pods.ts";
 
+/** With "true", Pulumi's Kubernetes plugin replaces a Job that is not complete. */
+const REPLACE_UNREADY = "pulumi.com/replaceUnready";
+
 export interface ControlPlaneArgs extends ServiceVariables {
   readonly platform: string;
   readonly owner: pulumi.Input<Owner>;
@@ -173,7 +176,13 @@ function migrationOf(
   return new k8s.batch.v1.Job(
     name,
     {
-      metadata: { name: migrationName(settings.image), namespace, labels },
+      metadata: {
+        name: migrationName(settings.image),
+        namespace,
+        labels,
+        // Otherwise the next up would wait for the Job that failed.
+        annotations: { [REPLACE_UNREADY]: "true" },
+      },
       spec: migrationSpec({ settings, secret: secret.metadata.name }),
     },
     options,

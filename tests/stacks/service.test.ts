@@ -215,6 +215,14 @@ describe("the service in the platform's stack", () => {
     assert.equal(names.size, 2);
   });
 
+  it("starts a migration that failed again with the next up", async () => {
+    const { one } = await run(SERVICE);
+    const { annotations } = one("kubernetes:batch/v1:Job").inputs["metadata"] as {
+      annotations: Record<string, string>;
+    };
+    assert.deepEqual(annotations, { "pulumi.com/replaceUnready": "true" });
+  });
+
   it("leaves the database alone without the owner's password", async () => {
     const { byType } = await run(SERVICE, { DATABASE_OWNER_URL: undefined });
     assert.deepEqual(byType("kubernetes:batch/v1:Job"), []);
