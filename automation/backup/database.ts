@@ -36,7 +36,8 @@ export async function dumpDatabase(
   add: Add,
   begin: (migrations: string[]) => Promise<void>,
 ): Promise<Manifest["rows"]> {
-  await requireSchema(store);
+  // A newer version's tables and columns would be missing.
+  await requireSchema(store, { newer: 0 });
   return store.run((db) =>
     db
       .transaction()

@@ -84,7 +84,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const present = await requireEmpty(backup, options);
   if (sample) await rehearseImport(sample.stack, sample.entry, workDir);
 
-  await migrate(database);
+  await migrate({ ...database, newer: 0 });
   onProgress(`restoring the stacks: ${stacks.size}`);
   await restoreFolder(options, present);
   onProgress("restoring the database");

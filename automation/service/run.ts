@@ -57,7 +57,7 @@ interface RunningService {
 
 /**
  * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE if the database's
- * schema is not this version's, or its role has more rights than the service needs, and with
+ * schema does not fit this version, or its role has more rights than the service needs, and with
  * RDEV_IDENTITY if the settings of people and service accounts are malformed.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {

@@ -25,6 +25,13 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "008-audit-shipped": auditShipped,
 };
 
+/**
+ * By how many migrations the schema may be newer than this version. Each one leaves the statements of
+ * the version before it working (tests/automation/store/migrations.test.ts). So the older version can
+ * start while an update runs, and in a rollback.
+ */
+export const NEWER_MIGRATIONS = 1;
+
 /** The advisory lock of a migration. The number is arbitrary, and the same in all processes. */
 const MIGRATION_LOCK = 7_274_001;
 
@@ -33,17 +40,26 @@ interface MigrateOptions {
   readonly ownerUrl: string;
   /** The existing role that the service connects as. */
   readonly serviceRole: string;
+  /** By how many migrations the schema may be newer already. Default: 1. */
+  readonly newer?: number;
 }
 
 /**
  * Migrates the database in one transaction, and grants the service's role its rights. Safe to run
- * concurrently. Returns the names of the migrations that ran.
+ * concurrently. Returns the names of the migrations that ran: none if the schema is newer, by at most
+ * `newer` migrations. Rejects with RDEV_STORE if it is newer than that.
  */
-export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promise<string[]> {
+export async function migrate({
+  ownerUrl,
+  serviceRole,
+  newer = NEWER_MIGRATIONS,
+}: MigrateOptions): Promise<string[]> {
   const store = new Store({ url: ownerUrl, connections: 1 });
   try {
     return await store.transaction(async (transaction) => {
       await lockMigrations(transaction);
+      const unknown = await countUnknown(transaction);
+      if (unknown > 0 && unknown <= newer) return [];
       const names = await migrateTo(transaction, Object.keys(MIGRATIONS).at(-1)!);
       // The queue is installed and committed on another connection. The lock held here keeps concurrent
       // migrations out.
@@ -54,6 +70,16 @@ export async function migrate({ ownerUrl, serviceRole }: MigrateOptions): Promis
   } finally {
     await store.close();
   }
+}
+
+/** How many migrations ran that this version does not know. */
+async function countUnknown(transaction: StoreTransaction): Promise<number> {
+  const { rows: found } = await sql<{ isMigrated: boolean }>`
+    SELECT to_regclass('kysely_migration') IS NOT NULL AS "isMigrated"`.execute(transaction);
+  if (!found[0]!.isMigrated) return 0;
+  const { rows } = await sql<{ name: string }>`
+    SELECT name FROM kysely_migration`.execute(transaction);
+  return rows.filter(({ name }) => !(name in MIGRATIONS)).length;
 }
 
 /** Waits until no other migration runs, and keeps others out until the end of the transaction. */

@@ -1,15 +1,21 @@
 import { sql } from "kysely";
 import { InfraError } from "../../core/errors.ts";
-import { MIGRATIONS } from "./migrate.ts";
+import { MIGRATIONS, NEWER_MIGRATIONS } from "./migrate.ts";
 import { openQueue } from "./queue.ts";
 import type { Store } from "./store.ts";
 
-/** Rejects with RDEV_STORE if the schema is not exactly this version's. Changes nothing. */
-export async function requireSchema(store: Store): Promise<void> {
+/**
+ * Rejects with RDEV_STORE if the schema is older than this version's, or newer by more migrations than
+ * `newer`, by default 1. Changes nothing.
+ */
+export async function requireSchema(
+  store: Store,
+  { newer = NEWER_MIGRATIONS } = {},
+): Promise<void> {
   const applied = await appliedMigrations(store);
   const missing = Object.keys(MIGRATIONS).filter((name) => !applied.includes(name));
   const unknown = applied.filter((name) => !(name in MIGRATIONS));
-  if (unknown.length > 0) {
+  if (unknown.length > newer) {
     throw new InfraError(
       "RDEV_STORE",
       "A newer version of rdev-infra migrated the database (this version does not know " +

@@ -27,7 +27,7 @@ describe("the schema check before the service starts", function () {
     assert.equal(error.name, "RDEV_STORE");
   };
 
-  it("refuses an empty, an older and a newer schema, and accepts its own", async () => {
+  it("refuses an empty, an older and a much newer schema, and accepts its own and the next", async () => {
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
@@ -36,8 +36,20 @@ describe("the schema check before the service starts", function () {
       /schema of an older version \(without 008-audit-shipped\).*rdev-infra store migrate/,
     );
     await test.admin("INSERT INTO kysely_migration VALUES ('008-audit-shipped', '2026-01-01')");
+    await test.admin("INSERT INTO kysely_migration VALUES ('998-next', '2098-01-01')");
+    await requireSchema(test.store);
+    assert.deepEqual(await migrate(test), []);
+    await refused(/migrated by another version/, async () => {
+      await migrate({ ...test, newer: 0 });
+    });
+    await refused(/newer version of rdev-infra migrated.*998-next/, (store) =>
+      requireSchema(store, { newer: 0 }),
+    );
     await test.admin("INSERT INTO kysely_migration VALUES ('999-later', '2099-01-01')");
-    await refused(/newer version of rdev-infra migrated.*999-later/);
+    await refused(/newer version of rdev-infra migrated.*998-next, 999-later/);
+    await refused(/migrated by another version.*Use the newest version/, async () => {
+      await migrate(test);
+    });
     await test.admin("DELETE FROM kysely_migration WHERE name = '999-later'");
     await test.admin("UPDATE pgboss.version SET version = version - 1");
     await refused(/queue's tables are another version's.*rdev-infra store migrate/);
