@@ -1,42 +1,18 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { execa } from "execa";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
+import { type ServiceProcess, startService } from "../support/service-process.ts";
 import { platformStage } from "../support/stage.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
-import { type Ran, runCli } from "./run-cli.ts";
-
-/** `rdev-infra service` as a process, on a free port. */
-async function startService(variables: Record<string, string>) {
-  let child: ChildProcess | undefined;
-  let run: Promise<Ran> | undefined;
-  const url = await new Promise<string>((resolve, reject) => {
-    run = runCli(["service"], {
-      variables: { RDEV_INFRA_PLATFORM: PLATFORM, RDEV_INFRA_LISTEN: "127.0.0.1:0", ...variables },
-      onOutput(stdout, running) {
-        child = running;
-        const found = /serves \S+ at (http:\S+?)"/.exec(stdout)?.[1];
-        if (found) resolve(found);
-      },
-    });
-    run.then(({ stderr }) => reject(new Error(stderr)), reject);
-  });
-  return {
-    url,
-    async stop(): Promise<Ran> {
-      child?.kill("SIGTERM");
-      return run!;
-    },
-  };
-}
+import { runCli } from "./run-cli.ts";
 
 describe("rdev-infra, with a running service", function () {
   this.timeout(400_000);
   let test: TestStore;
-  let service: Awaited<ReturnType<typeof startService>>;
+  let service: ServiceProcess;
   let variables: Record<string, string>;
   const run = (...args: string[]) => runCli(args, { variables });
 
@@ -57,7 +33,7 @@ describe("rdev-infra, with a running service", function () {
     });
     assert.equal(asOwner.code, 1);
     assert.match(asOwner.stderr, /^RDEV_STORE: .* owns the audit log.* a role of its own/s);
-    service = await startService(database);
+    service = await startService({ variables: database });
     variables = { ...database, RDEV_INFRA_URL: service.url };
     const { code, stdout, stderr } = await run("keys", "create", "--name", "ci", "--role", "admin");
     assert.equal(code, 0, stderr);
@@ -211,7 +187,9 @@ describe("rdev-infra, with a running service", function () {
         if (restarted || !/✓ created/.test(stdout)) return;
         restarted = (async () => {
           await service.stop();
-          service = await startService({ ...database, RDEV_INFRA_LISTEN: new URL(url).host });
+          service = await startService({
+            variables: { ...database, RDEV_INFRA_LISTEN: new URL(url).host },
+          });
         })();
       },
     });

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 
-const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
+const TREE = join(import.meta.dirname, "../..");
 
 export interface Ran {
   readonly code: number | null;
@@ -13,14 +13,17 @@ export interface RunOptions {
   /** Added to this process's own; undefined unsets one. */
   readonly variables?: Readonly<Record<string, string | undefined>>;
   readonly nodeOptions?: readonly string[];
+  /** The checkout of the command. Default: this one. */
+  readonly folder?: string;
   /** Called with stdout so far. */
   readonly onOutput?: (stdout: string, child: ChildProcess) => void;
 }
 
 /** Runs `rdev-infra` as a process without a terminal. */
 export function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { variables = {}, nodeOptions = [], onOutput } = options;
-  const child = spawn(process.execPath, [...nodeOptions, COMMAND, ...args], {
+  const { variables = {}, nodeOptions = [], folder = TREE, onOutput } = options;
+  const command = join(folder, "cli/rdev-infra.js");
+  const child = spawn(process.execPath, [...nodeOptions, command, ...args], {
     env: { ...process.env, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
