@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { identitySettings } from "./identity.ts";
-import { domain, image, namespace } from "./setting-values.ts";
+import { domain, image, namespace, objectName } from "./setting-values.ts";
 import { quantity } from "./units.ts";
 
 const network = z.union(
@@ -10,6 +10,25 @@ const network = z.union(
 
 const signIn = z.object({
   identity: z.object({ people: z.object({ signIn: z.object({ publicUrl: z.string() }) }) }),
+});
+
+/** When the CronJob runs, in UTC, and where it writes. */
+const backup = z.strictObject({
+  /** The public keys that the backups are encrypted for, which age-keygen prints. */
+  recipients: z
+    .array(z.string().regex(/^age1[a-z0-9]+$/, "is not an age recipient (age1…)"))
+    .min(1, "names no key"),
+  /** Five fields, as in a crontab. */
+  schedule: z
+    .string()
+    .regex(/^[\d*/,-]+( [\dA-Za-z*/,-]+){4}$/, "is not a schedule of five fields")
+    .default("17 2 * * *"),
+  /** The newest backups that stay. */
+  keep: z.int().min(1).max(1_000).default(14),
+  /** The size of the volume. */
+  size: quantity.default("10Gi"),
+  /** Default: the cluster's default class. */
+  storageClass: objectName.optional(),
 });
 
 /** The setting for the service in the cluster. */
@@ -30,6 +49,8 @@ export const serviceSettings = z
     memoryLimit: quantity.default("4Gi"),
     /** The networks of the ingress controller's pods, whose X-Forwarded-For is believed. Default: k3s'. */
     trustedProxies: z.array(network).min(1, "names no network").default(["10.42.0.0/16"]),
+    /** Default: no backups. */
+    backup: backup.optional(),
     /** Labels that a Prometheus Operator selects its objects by, such as `release` of its chart. */
     monitoringLabels: z.record(z.string(), z.string()).default({}),
     /** The settings of people and service accounts, as in the file of RDEV_INFRA_IDENTITY_FILE. */
@@ -56,4 +77,5 @@ export const serviceSettings = z
     },
   );
 
+export type BackupSettings = z.output<typeof backup>;
 export type ServiceSettings = z.output<typeof serviceSettings>;

@@ -13,3 +13,12 @@ export const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is not an image 
 export const namespace = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");
+
+/** The name of an object, such as a Secret. Kubernetes permits DNS names of one or more labels. */
+export const objectName = z
+  .string()
+  .max(253, "is longer than 253 characters")
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    "is not a name of a Kubernetes object",
+  );

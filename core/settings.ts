@@ -12,7 +12,7 @@ import {
   type Sizes,
   type SizeSettings,
 } from "./sizes.ts";
-import { domain, image, namespace } from "./setting-values.ts";
+import { domain, image, namespace, objectName } from "./setting-values.ts";
 import { serviceSettings } from "./service-settings.ts";
 import { quantity } from "./units.ts";
 
@@ -62,15 +62,6 @@ const workload = z.strictObject({
   namespace: z.string().min(1),
   name: z.string().min(1),
 });
-
-/** The name of a Secret or a ClusterIssuer. Kubernetes permits DNS names of one or more labels. */
-const objectName = z
-  .string()
-  .max(253, "is longer than 253 characters")
-  .regex(
-    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
-    "is not a name of a Kubernetes object",
-  );
 
 /** Where the certificates of projects' host names come from. */
 const tls = z

@@ -64,7 +64,19 @@ export function serviceAlerts(namespace: string): Alert[] {
       severity: "warning",
       summary: "Citadel refused audit events for good.",
     },
+    {
+      name: "RdevInfraBackupMissing",
+      expression: `time() - ${cronJob("last_schedule", namespace)} > 7200 unless ${cronJob("last_successful", namespace)} > ${cronJob("last_schedule", namespace)}`,
+      for: "5m",
+      severity: "critical",
+      summary: "The last backup that was due did not succeed.",
+    },
   ];
+}
+
+/** A time of the CronJob of backups, in a metric of kube-state-metrics. */
+function cronJob(time: string, namespace: string): string {
+  return `kube_cronjob_status_${time}_time{namespace="${namespace}", cronjob="rdev-infra-backup"}`;
 }
 
 /** The alerts for the log agent, as in docs/agent.md. */

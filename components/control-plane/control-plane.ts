@@ -10,16 +10,10 @@ import type { TlsSettings } from "../../core/settings.ts";
 import { Namespace } from "../../providers/kubernetes/namespace.ts";
 import { ingressOf, SKIP_AWAIT } from "../ingress.ts";
 import { ServiceAccount } from "./account.ts";
+import { Backups } from "./backups.ts";
+import { migrationName, migrationSpec } from "./jobs.ts";
 import { Monitoring } from "./monitoring.ts";
-import {
-  deploymentSpec,
-  IDENTITY_FILE,
-  migrationName,
-  migrationSpec,
-  NAME,
-  PORT,
-  SERVICE_LABELS,
-} from "./pods.ts";
+import { deploymentSpec, IDENTITY_FILE, NAME, PORT, SERVICE_LABELS } from "./pods.ts";
 
 /** With "true", Pulumi's Kubernetes plugin replaces a Job that is not complete. */
 const REPLACE_UNREADY = "pulumi.com/replaceUnready";
@@ -45,7 +39,7 @@ export interface ControlPlaneArgs extends ServiceVariables {
 /**
  * The service in the cluster: a namespace with Pod Security `restricted`, an account with the rights in
  * `deploy/rights`, a Secret with its variables, a Job that migrates the database before each version,
- * Deployment, PodDisruptionBudget, Service, Ingress and NetworkPolicy, and monitoring.
+ * Deployment, PodDisruptionBudget, Service, Ingress and NetworkPolicy, backups and monitoring.
  *
  * Delete deletes the namespace with everything in it, and the account's roles. The service's database and
  * the stacks' states stay. The service cannot delete itself: run the destroy elsewhere.
@@ -125,6 +119,10 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     const { host } = settings;
     ingressOf(name, { metadata, ...args, host, service: service.metadata.name }, child);
+    const { backup, image } = settings;
+    if (backup) {
+      new Backups(name, { backup, image, metadata, secret: secret.metadata.name }, child);
+    }
     new Monitoring(name, { metadata, ...args }, child);
 
     this.url = `https://${host}`;
@@ -183,7 +181,7 @@ function migrationOf(
         // Otherwise the next up would wait for the Job that failed.
         annotations: { [REPLACE_UNREADY]: "true" },
       },
-      spec: migrationSpec({ settings, secret: secret.metadata.name }),
+      spec: migrationSpec({ image: settings.image, secret: secret.metadata.name }),
     },
     options,
   );

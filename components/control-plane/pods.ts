@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { citadelLabels, type Labels, workloadLabels } from "../../core/labels.ts";
@@ -26,11 +25,8 @@ const PRE_STOP_S = 5;
  */
 const TERMINATION_GRACE_S = 60;
 
-/** Seconds. The migration of a large table takes minutes; a database that is gone must fail the up. */
-const MIGRATION_DEADLINE_S = 600;
-
 /** The group of the volumes, so that the user of the image can write to them. */
-const GROUP = 65_532;
+export const GROUP = 65_532;
 
 /** The folders that the image declares as volumes. */
 const FOLDERS = {
@@ -138,53 +134,13 @@ function serviceContainer({
   };
 }
 
-/** The name of a version's migration. A Job runs once, so each version needs its own. */
-export function migrationName(image: string): string {
-  const version = createHash("sha256").update(image).digest("hex").slice(0, 10);
-  return `${NAME}-migrate-${version}`;
-}
-
-/** The spec of the Job that migrates the database before a version starts. */
-export function migrationSpec({
-  settings,
-  secret,
-}: Pick<PodsArgs, "settings" | "secret">): k8s.types.input.batch.v1.JobSpec {
-  return {
-    backoffLimit: 3,
-    activeDeadlineSeconds: MIGRATION_DEADLINE_S,
-    template: {
-      metadata: { labels: podLabels(workloadLabels(NAME, "migration")) },
-      spec: {
-        restartPolicy: "Never",
-        automountServiceAccountToken: false,
-        enableServiceLinks: false,
-        securityContext: { ...RESTRICTED_POD, fsGroup: GROUP },
-        containers: [
-          {
-            name: "migrate",
-            image: settings.image,
-            args: ["store", "migrate"],
-            envFrom: [{ secretRef: { name: secret } }],
-            resources: {
-              requests: { cpu: "100m", memory: "256Mi" },
-              limits: { cpu: "1", memory: "512Mi" },
-            },
-            securityContext: RESTRICTED_CONTAINER,
-            volumeMounts: folders().volumeMounts,
-          },
-        ],
-        volumes: folders().volumes,
-      },
-    },
-  };
-}
-
 /** The log agent sends the output to the platform's environment, because the label names no other. */
-function podLabels(labels: Labels): Labels {
+export function podLabels(labels: Labels): Labels {
   return { ...labels, ...citadelLabels(NAME) };
 }
 
-function folders() {
+/** The folders that the image writes to, which are empty when a pod starts. */
+export function folders() {
   const all = Object.entries(FOLDERS);
   return {
     volumes: all.map(([name]) => ({ name, emptyDir: {} })),

@@ -25,6 +25,7 @@ const SERVICE = {
   image: "registry.example.test/rdev-infra:1.2.3",
   host: "rdev-infra.staging.example.test",
 };
+const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const VARIABLES = {
   GITEA_URL: "http://gitea.test",
   GITEA_TOKEN: "planted-gitea",
@@ -64,6 +65,7 @@ function run(service: object | undefined, more: Variables = {}, options: RecordO
 
 interface Container {
   readonly image: string;
+  readonly args?: readonly string[];
   readonly env?: readonly { name: string; value: string }[];
   readonly envFrom: readonly { secretRef: { name: string } }[];
   readonly securityContext: object;
@@ -221,6 +223,34 @@ describe("the service in the platform's stack", () => {
       annotations: Record<string, string>;
     };
     assert.deepEqual(annotations, { "pulumi.com/replaceUnready": "true" });
+  });
+
+  it("backs up to a volume of its own at the time that the settings say, and only if they do", async () => {
+    const type = "kubernetes:batch/v1:CronJob";
+    assert.deepEqual((await run(SERVICE)).byType(type), []);
+    const backup = { recipients: [RECIPIENT], schedule: "5 4 * * 0", keep: 3, storageClass: "nfs" };
+    const { one } = await run({ ...SERVICE, backup });
+    const { schedule, jobTemplate } = one(type).inputs["spec"] as {
+      schedule: string;
+      jobTemplate: { spec: { template: { spec: PodSpec } } };
+    };
+    assert.equal(schedule, backup.schedule);
+    const pod = jobTemplate.spec.template.spec;
+    assert.equal(pod.automountServiceAccountToken, false);
+    const [container] = pod.containers;
+    assert.deepEqual(container.args, [
+      ...["backup", "--to", "/backups", "--keep", "3", "--json"],
+      ...["--recipient", RECIPIENT],
+    ]);
+    assert.ok(container.volumeMounts.some(({ mountPath }) => mountPath === "/backups"));
+    // The variables of the service, so not the owner of the tables.
+    assert.match(String(container.envFrom[0]?.secretRef.name), /^control-plane-variables/);
+    const claim = one("kubernetes:core/v1:PersistentVolumeClaim").inputs["spec"];
+    assert.deepEqual(claim, {
+      accessModes: ["ReadWriteOnce"],
+      resources: { requests: { storage: "10Gi" } },
+      storageClassName: "nfs",
+    });
   });
 
   it("leaves the database alone without the owner's password", async () => {
@@ -399,6 +429,7 @@ describe("the setting service", () => {
       replicas: 0,
       trustedProxies: ["everywhere"],
       identity: { people: { issuer: "http://git.example.test", clientId: "c" } },
+      backup: { recipients: ["me@example.test"], schedule: "daily", storageClass: "NFS" },
       replica: 3,
     });
     for (const part of [
@@ -407,6 +438,9 @@ describe("the setting service", () => {
       "rdev:service.replicas",
       "rdev:service.trustedProxies.0: is not a network or an address",
       "rdev:service.identity.people.issuer: is not a URL that begins with https://",
+      "rdev:service.backup.recipients.0: is not an age recipient (age1…)",
+      "rdev:service.backup.schedule: is not a schedule of five fields",
+      "rdev:service.backup.storageClass: is not a name of a Kubernetes object",
       "rdev:service.replica is not a setting",
     ]) {
       assert.ok(text.includes(part), `${part}\n${text}`);

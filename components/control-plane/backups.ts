@@ -1,0 +1,49 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Labels } from "../../core/labels.ts";
+import type { BackupSettings } from "../../core/service-settings.ts";
+import { SKIP_AWAIT } from "../ingress.ts";
+import { backupSpec } from "./jobs.ts";
+import { NAME } from "./pods.ts";
+
+export interface BackupsArgs {
+  readonly backup: BackupSettings;
+  readonly image: string;
+  readonly metadata: { readonly namespace: string; readonly labels: Labels };
+  /** The Secret with the service's variables. */
+  readonly secret: pulumi.Input<string>;
+}
+
+/**
+ * A CronJob that writes backups, and the claim of the volume for them. Delete deletes both with the
+ * service's namespace. The reclaim policy of the volume decides whether the files stay.
+ */
+export class Backups extends pulumi.ComponentResource {
+  constructor(name: string, args: BackupsArgs, options: pulumi.ResourceOptions) {
+    super("rdev:components:Backups", name, {}, { parent: options.parent });
+    const { backup, image, secret } = args;
+    const { dependsOn, deletedWith } = options;
+    const child = { parent: this, dependsOn, deletedWith };
+    const metadata = { ...args.metadata, name: `${NAME}-backup` };
+
+    const claim = new k8s.core.v1.PersistentVolumeClaim(
+      name,
+      {
+        // Many classes make the volume for the first pod that uses it. An up must not wait for that.
+        metadata: { ...metadata, annotations: { [SKIP_AWAIT]: "true" } },
+        spec: {
+          accessModes: ["ReadWriteOnce"],
+          resources: { requests: { storage: backup.size } },
+          ...(backup.storageClass !== undefined && { storageClassName: backup.storageClass }),
+        },
+      },
+      child,
+    );
+    new k8s.batch.v1.CronJob(
+      name,
+      { metadata, spec: backupSpec({ backup, image, secret, claim: claim.metadata.name }) },
+      child,
+    );
+    this.registerOutputs({});
+  }
+}
