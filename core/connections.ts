@@ -276,7 +276,7 @@ export function connections<N extends ConnectionName>(
   return Object.freeze(Object.fromEntries(found)) as { readonly [K in N]: Connection<K> };
 }
 
-/** What is wrong with the variables of a connection; empty if nothing is. Contains no value. */
+/** Returns the problems of a connection's variables; empty if there are none. Contains no value. */
 export function connectionMistakes(name: ConnectionName, environment: Environment): string[] {
   const { issues } = CONNECTIONS[name].safeParse(environment).error ?? { issues: [] };
   return issues.map(({ path, message }) => `${path.join(".")} ${message}`);

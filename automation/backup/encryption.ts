@@ -7,7 +7,7 @@ import { damaged } from "./format.ts";
 /** The first line of a file that age encrypted: age-encryption.org/v1. */
 const MAGIC = "age-encryption.org/";
 
-/** Who can read a backup: age recipients (`age1…`), or everybody who has the file. */
+/** The readers of a backup: age recipients (`age1…`), or everybody who has the file. */
 export type Recipients = readonly string[] | "unencrypted";
 
 /** How a backup is read: age identities (`AGE-SECRET-KEY-1…`), or as an unencrypted file. */

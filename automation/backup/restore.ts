@@ -51,7 +51,7 @@ interface RestoreOptions {
   /** Holds `Pulumi.yaml`; the stacks' files are restored to it. */
   readonly workDir: string;
   readonly database: { readonly ownerUrl: string; readonly serviceRole: string };
-  /** Who restores, for the audit log. */
+  /** The person who restores, for the audit log. */
   readonly actor: string;
   /** Called with what is going on, for a terminal. */
   readonly onProgress?: (text: string) => void;

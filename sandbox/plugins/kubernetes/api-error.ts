@@ -69,3 +69,26 @@ export function explainRequiredField(error: unknown): unknown {
       "set retainOnDelete, or let another field manager take the field over first",
   );
 }
+
+/**
+ * Errors of a dry run that the update itself may not have: the same run may create the namespace, the
+ * kind or the cluster, or replace an existing object; and only the dry run may be forbidden.
+ */
+export const isToleratedInPreview = (error: unknown): boolean =>
+  isNotFound(error) ||
+  isForbidden(error) ||
+  isAlreadyExists(error) ||
+  error instanceof UnknownKindError ||
+  error instanceof UnreachableError;
+
+export const explainExisting = (error: Error): Error =>
+  new Error(
+    `${error.message}: it was not made by this resource and is left unchanged. To manage it, import it ` +
+      "(the resource option `import`); to manage some of its fields, use a Patch resource; if a resource " +
+      "was renamed, give it an alias.",
+  );
+
+export const explainMissing = (error: unknown): Error =>
+  new Error(
+    `${String((error as Error).message)}: it was deleted outside of Pulumi; run a refresh first`,
+  );

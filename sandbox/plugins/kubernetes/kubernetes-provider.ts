@@ -5,7 +5,6 @@ import type { Path } from "../../../core/engine-values.ts";
 import { changedInputs } from "../diff.ts";
 import { withAt } from "../property-path.ts";
 import {
-  configText,
   InitializationError,
   type CheckRequest,
   type CheckResult,
@@ -23,7 +22,6 @@ import {
   isObject,
   markSecrets,
   reveal,
-  textOf,
   UNKNOWN,
   without,
   type Properties,
@@ -31,10 +29,12 @@ import {
 import { sdkVersion } from "../../../automation/engine/versions.ts";
 import {
   explainConflict,
+  explainExisting,
+  explainMissing,
   explainRequiredField,
   isAlreadyExists,
-  isForbidden,
   isNotFound,
+  isToleratedInPreview,
   UnknownKindError,
   UnreachableError,
 } from "./api-error.ts";
@@ -50,7 +50,9 @@ import {
   sealed,
 } from "./checkpoint.ts";
 import { makeClient } from "./client.ts";
-import { describe, identityOf, idOf, isNamespaced, isPatch, metadataOf } from "./identity.ts";
+import { failuresOf, withNamespace } from "./inputs.ts";
+import { readSettings } from "./settings.ts";
+import { describe, identityOf, idOf, isPatch, metadataOf } from "./identity.ts";
 import { replacesOf } from "./immutable.ts";
 import { findCluster, type Cluster } from "./kubeconfig.ts";
 import {
@@ -80,31 +82,6 @@ const ANNOTATIONS = {
 } as const;
 
 const REPLACE_UNREADY: Path = ["metadata", "annotations", ANNOTATIONS.replaceUnready];
-
-interface Settings {
-  readonly kubeconfig: string | undefined;
-  readonly context: string | undefined;
-  readonly namespace: string | undefined;
-  readonly configMapMutable: boolean;
-  readonly secretMutable: boolean;
-  readonly patchForce: boolean;
-  /** Creates by server-side apply, which adopts an existing object instead of failing. */
-  readonly upsert: boolean;
-}
-
-function readSettings(config: Properties): Settings {
-  const isTrue = (name: string, variable: string) =>
-    textOf(config[name] ?? process.env[variable]).toLowerCase() === "true";
-  return {
-    kubeconfig: configText(config, "kubeconfig"),
-    context: configText(config, "context"),
-    namespace: configText(config, "namespace"),
-    configMapMutable: isTrue("enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
-    secretMutable: isTrue("enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
-    patchForce: isTrue("enablePatchForce", "PULUMI_K8S_ENABLE_PATCH_FORCE"),
-    upsert: isTrue("upsertExistingObjects", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"),
-  };
-}
 
 export function kubernetesProvider(engine: Engine): Provider {
   let settings = readSettings({});
@@ -388,40 +365,6 @@ export function kubernetesProvider(engine: Engine): Provider {
   };
 }
 
-function failuresOf(type: string, inputs: Properties): { property: string; reason: string }[] {
-  const metadata = isObject(inputs["metadata"]) ? inputs["metadata"] : {};
-  const kind = textOf(inputs["kind"]);
-  if (!isObject(inputs["metadata"] ?? {})) return [];
-  if (kind.endsWith("List") && Array.isArray(inputs["items"])) {
-    return [
-      {
-        property: "kind",
-        reason: `${kind} is not an object of its own: use the kinds of its items`,
-      },
-    ];
-  }
-  if ((metadata["generateName"] ?? null) !== null) {
-    const reason = "is not supported with server-side apply: set metadata.name, or leave both out";
-    return [{ property: "metadata.generateName", reason }];
-  }
-  if (isPatch(type, inputs) && metadataOf(inputs).name === undefined) {
-    const reason = "is required: a Patch resource changes an object that exists";
-    return [{ property: "metadata.name", reason }];
-  }
-  return [];
-}
-
-async function withNamespace(
-  inputs: Properties,
-  defaultNamespace: () => Promise<string>,
-): Promise<Properties> {
-  const { apiVersion, kind } = inputs;
-  if (metadataOf(inputs).namespace !== undefined) return inputs;
-  // Only the server knows the scope of a custom kind; the API adds the default namespace if needed.
-  if (isNamespaced(textOf(apiVersion), textOf(kind)) !== true) return inputs;
-  return withAt(inputs, ["metadata", "namespace"], await defaultNamespace());
-}
-
 /** Each resource has its own manager, so that two Patch resources do not undo each other. */
 function fieldManagerOf(object: Properties, outputs: Properties): string {
   return (
@@ -430,26 +373,3 @@ function fieldManagerOf(object: Properties, outputs: Properties): string {
     `${CREATOR}-${randomBytes(4).toString("hex")}`
   );
 }
-
-/**
- * Errors of a dry run that the update itself may not have: the same run may create the namespace, the
- * kind or the cluster, or replace an existing object; and only the dry run may be forbidden.
- */
-const isToleratedInPreview = (error: unknown): boolean =>
-  isNotFound(error) ||
-  isForbidden(error) ||
-  isAlreadyExists(error) ||
-  error instanceof UnknownKindError ||
-  error instanceof UnreachableError;
-
-const explainExisting = (error: Error): Error =>
-  new Error(
-    `${error.message}: it was not made by this resource and is left unchanged. To manage it, import it ` +
-      "(the resource option `import`); to manage some of its fields, use a Patch resource; if a resource " +
-      "was renamed, give it an alias.",
-  );
-
-const explainMissing = (error: unknown): Error =>
-  new Error(
-    `${String((error as Error).message)}: it was deleted outside of Pulumi; run a refresh first`,
-  );
