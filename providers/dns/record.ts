@@ -65,12 +65,19 @@ const definition = define({
     const ours = sets.find((set) => isOurs(set, wanted));
     if (ours) return { id: id(ours), ownership: "ours", object: ours };
     // An address or alias of any type that somebody made by hand is somebody's site.
-    const other = sets.find(
+    const others = sets.filter(
       (set) =>
         ownershipOfSet(set, wanted.owner) !== "ours" &&
         (wanted.type === "CNAME" || RECORD_TYPES.includes(set.type as RecordType)),
     );
-    return other && { id: id(other), ownership: ownershipOfSet(other, wanted.owner) };
+    const isOffered = (set: RecordSet) =>
+      set.type === wanted.type && ownershipOfSet(set, wanted.owner) === "retained";
+    const other = others.find((set) => !isOffered(set)) ?? others[0];
+    if (!other) return undefined;
+    const ownership = ownershipOfSet(other, wanted.owner);
+    if (isOffered(other)) return { id: id(other), ownership, object: other };
+    // Another type's record with this project's mark is in the way, too.
+    return { id: id(other), ownership: ownership === "retained" ? "others" : ownership };
   },
 
   async create(dns, wanted) {
@@ -81,8 +88,12 @@ const definition = define({
   async apply(dns, _id, wanted, last, found) {
     const set = found ?? (await ourSet(dns, wanted));
     // After a create nothing differs. Writing again would raise the zone's serial once more.
-    const isRight = set?.ttl === wanted.ttl && hasOnly(set, wanted.content);
-    const former = markText(set ? wanted.owner : (last?.owner ?? wanted.owner));
+    const isRight =
+      set !== undefined &&
+      isOurs(set, wanted) &&
+      set.ttl === wanted.ttl &&
+      hasOnly(set, wanted.content);
+    const former = set?.comment ?? markText(last?.owner ?? wanted.owner);
     if (!isRight) await dns.put(wanted.zone, recordSet(wanted), former);
     return {};
   },

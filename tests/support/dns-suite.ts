@@ -4,7 +4,7 @@ import { itMeetsFaults } from "./faults.ts";
 import { startFaultyProxy } from "./faulty-proxy.ts";
 import { rejected } from "./errors.ts";
 import { testVariables, variable } from "./variables.ts";
-import { markText } from "../../core/ownership.ts";
+import { markText, retainedMarkText } from "../../core/ownership.ts";
 import { testOwner } from "./owner.ts";
 
 /** A record as the server stores it. */
@@ -68,6 +68,24 @@ export function itKeepsRecords(server: DnsServer): void {
       (await live()).map(({ type, content }) => [type, content]),
       [["CNAME", "ingress.example.org"]],
     );
+  });
+
+  it("takes over a record that carries the mark of an adoption, and no other address of the name", async () => {
+    const comment = retainedMarkText(testOwner("my-app"));
+    await server.add(name, { ...BY_HAND, comment });
+    await provider.create(inputs());
+    const record = { type: "A", content: "192.0.2.1", ttl: 300, comment: MARK };
+    assert.deepEqual(await live(), [record]);
+
+    name = `other-${name}`;
+    await server.add(name, { ...BY_HAND, comment });
+    const six = { type: "AAAA", content: "2001:db8::99", ttl: 120, comment: "by hand" };
+    await server.add(name, six);
+    await rejected(
+      provider.create(inputs({ type: "AAAA", content: "2001:db8::1" })),
+      /^RDEV_NOT_OURS: /,
+    );
+    assert.ok((await live()).some(({ content }) => content === six.content));
   });
 
   it("handles the types of a name separately", async () => {
