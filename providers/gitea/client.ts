@@ -102,8 +102,14 @@ export class Gitea {
     return this.#http.call("PATCH", repositoryPath(owner, name), repository, { json: settings });
   }
 
-  async setTopics(owner: string, name: string, topics: readonly string[]): Promise<void> {
-    await this.#http.send("PUT", `${repositoryPath(owner, name)}/topics`, { json: { topics } });
+  /** Keeps the other topics. */
+  async addTopic(owner: string, name: string, topic: string): Promise<void> {
+    await this.#http.send("PUT", `${repositoryPath(owner, name)}/topics/${segment(topic)}`);
+  }
+
+  async hasBranch(owner: string, name: string, branch: string): Promise<boolean> {
+    const path = `${repositoryPath(owner, name)}/branches/${segment(branch)}`;
+    return (await this.#http.find(path, z.object({ name: z.string() }))) !== undefined;
   }
 
   deleteRepository(owner: string, name: string): Promise<void> {

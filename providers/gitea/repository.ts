@@ -85,7 +85,7 @@ const definition = define({
     if (describedOwnership(found, owner) === "retained") {
       await forgetRetained(gitea, organization, owner);
     }
-    await gitea.setTopics(organization, name, [`managed-by-${MANAGED_BY}`]);
+    await gitea.addTopic(organization, name, `managed-by-${MANAGED_BY}`);
     return attributes(repository);
   },
 
