@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { ownVersion } from "../automation/engine/versions.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
+import { addAdopt } from "./commands/adopt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addAgent, addCitadel } from "./commands/citadel.ts";
 import { addBackup, addRestore } from "./commands/backup.ts";
@@ -31,7 +32,7 @@ const program = new Command("rdev-infra")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-const operations = [addUp, addPreview, addApproval, addReport, addDestroy, addRefresh];
+const operations = [addUp, addPreview, addApproval, addReport, addAdopt, addDestroy, addRefresh];
 const service = [addService, addKeys, addProjects, addOperations, addBackup, addRestore];
 const systems = [
   addDoctor,

@@ -87,11 +87,8 @@ export async function confirmed(
   options: CommonOptions & { readonly yes?: boolean },
   { preview, run }: Confirmed,
 ): Promise<number> {
+  if (!askable(options)) return EXIT.usage;
   if (!options.yes) {
-    if (options.json || !hasTerminal()) {
-      console.error("error: there is no terminal to ask on; pass --yes to go ahead without asking");
-      return EXIT.usage;
-    }
     const differences = new Differences();
     const expected = await preview((step) => differences.add(step));
     if (expected.result !== "succeeded") return exitCode(expected);
@@ -101,6 +98,19 @@ export async function confirmed(
     }
   }
   return exitCode(await run());
+}
+
+/** Whether a person can answer, or need not. If not, says so on stderr. */
+export function askable({
+  yes,
+  json,
+}: {
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}): boolean {
+  if (yes || (!json && hasTerminal())) return true;
+  console.error("error: there is no terminal to ask on; pass --yes to go ahead without asking");
+  return false;
 }
 
 export function hasTerminal(): boolean {

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { DataService, Egress } from "../core/egress.ts";
-import { citadelLabels, ownershipLabels, workloadLabels } from "../core/labels.ts";
+import { citadelLabels, CONTAINER, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { Account } from "../core/registry.ts";
 import type { TlsSettings } from "../core/settings.ts";
@@ -15,9 +15,6 @@ import { RESTRICTED_CONTAINER, RESTRICTED_POD } from "./restricted.ts";
 
 /** The port that the project's process and the placeholder listen on. */
 const PORT = 8080;
-
-/** The container whose image CI sets. */
-export const CONTAINER = "app";
 
 /**
  * Seconds in which a pod that ends still answers, because the ingress and the nodes learn of its end

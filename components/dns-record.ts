@@ -1,6 +1,6 @@
-import { isIPv4, isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import type { Owner } from "../core/ownership.ts";
+import { recordType } from "../providers/dns/port.ts";
 import { Record } from "../providers/dns/record.ts";
 
 export interface DnsRecordArgs {
@@ -42,9 +42,4 @@ export class DnsRecord extends pulumi.ComponentResource {
 
     this.registerOutputs({ host: this.host });
   }
-}
-
-function recordType(target: string): "A" | "AAAA" | "CNAME" {
-  if (isIPv4(target)) return "A";
-  return isIPv6(target) ? "AAAA" : "CNAME";
 }

@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   RDEV_PLATFORM: "The project's platform stack does not exist or was never brought up.",
   RDEV_NOT_OURS:
     "An object with that name exists, but rdev-infra did not make it for this project.",
+  RDEV_ADOPT: "What exists cannot be adopted as it is; the error says what to change.",
   RDEV_UNAUTHORIZED: "A system refused the credentials.",
   RDEV_FORBIDDEN: "A system accepted the credentials, but they do not permit the action.",
   RDEV_RATE_LIMITED: "There were too many requests. Wait for the time given, then retry.",
@@ -66,6 +67,7 @@ export const HTTP_STATUS = {
   RDEV_SETTINGS: 400,
   RDEV_PLATFORM: 409,
   RDEV_NOT_OURS: 409,
+  RDEV_ADOPT: 409,
   RDEV_UNAUTHORIZED: 503,
   RDEV_FORBIDDEN: 503,
   RDEV_RATE_LIMITED: 429,

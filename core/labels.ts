@@ -8,11 +8,17 @@ export const ENVIRONMENT_LABEL = "citadel.io/environment";
 /** The label for the `service` field of all events of the pod. */
 export const SERVICE_LABEL = "citadel.io/service";
 
+/** The container of a project's Deployment, whose image CI sets. */
+export const CONTAINER = "app";
+
 /** The labels of the mark. The first one is Kubernetes' own. */
 const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 export const PROJECT_LABEL = "rdev.io/project";
 const PLATFORM_LABEL = "rdev.io/platform";
 const STACK_LABEL = "rdev.io/stack";
+
+/** The labels of a namespace's mark. */
+export const MARK_LABELS = [MANAGED_BY_LABEL, PROJECT_LABEL, PLATFORM_LABEL, STACK_LABEL] as const;
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -28,7 +28,8 @@ export const NO_OWNER = ownerBefore("");
 /**
  * The relation of an object to an owner:
  * - `ours`: the mark names this owner.
- * - `retained`: a delete of this project kept the object, and a later stack may adopt it.
+ * - `retained`: a later stack of this project may adopt it, because a delete kept it or a person
+ *   marked it (`rdev-infra adopt`).
  * - `before`: an older version marked it for a project with this name, on any platform.
  * - `unmarked`: it has no mark.
  * - `others`: the mark names another owner.
@@ -44,9 +45,17 @@ export function markOf({ platform, project, stack }: Owner): Mark {
   return { "managed-by": MANAGED_BY, platform, project, stack };
 }
 
-/** The mark of an object that is kept when its stack is deleted. */
+/**
+ * Any later stack of the project. Its mark is on an object that is kept when its stack is deleted, and
+ * on one that a person lets the project adopt.
+ */
+export function retainedOwner(owner: Owner): Owner {
+  return { ...owner, stack: RETAINED };
+}
+
+/** The mark of `retainedOwner`. */
 export function retainedMarkOf(owner: Owner): Mark {
-  return markOf({ ...owner, stack: RETAINED });
+  return markOf(retainedOwner(owner));
 }
 
 export function ownershipOf(mark: Mark | undefined, owner: Owner): Ownership {
@@ -67,7 +76,7 @@ export function markText(owner: Owner): string {
 
 /** The mark of `retainedMarkOf` as one line. */
 export function retainedMarkText(owner: Owner): string {
-  return textOf({ ...owner, stack: RETAINED });
+  return textOf(retainedOwner(owner));
 }
 
 /** The line is short because Cloudflare's free plan limits a record's comment to 100 characters. */

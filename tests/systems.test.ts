@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
+import { ADOPTIONS } from "../automation/adopt/look-up.ts";
 import { LEFTOVER_PROBES } from "../automation/leftovers.ts";
 import { workerEnvironment } from "../automation/worker/environment.ts";
 import { connection, connectionSecrets, type ConnectionName } from "../core/connections.ts";
@@ -144,6 +145,17 @@ describe("the list of systems", () => {
           ? []
           : `system "${name}" has a leftover probe that nobody asks: add it to automation/leftovers.ts`;
       }),
+    );
+  });
+
+  it("can be adopted from on every system that holds objects of projects", () => {
+    assertComplete(
+      systemsWithProjects()
+        .filter((name) => !ADOPTIONS[name])
+        .map(
+          (name) =>
+            `system "${name}" has no adoption: add providers/${name}/adoption.ts, and it to automation/adopt/look-up.ts`,
+        ),
     );
   });
 

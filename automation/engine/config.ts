@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { LocalWorkspace, StackSettings } from "@pulumi/pulumi/automation/index.js";
-import { parseProjectConfig } from "../../core/settings.ts";
+import { parseProjectConfig, type ProjectChanges } from "../../core/settings.ts";
 import type { StackName } from "../../core/stack-name.ts";
 
 /** A stack's settings by name, for example `{ name: "My app", sizes: { replicas: 2 } }`. */
@@ -11,9 +11,13 @@ export type StackConfig = Readonly<Record<string, string | object>>;
  * may be incomplete here, so its program checks it.
  */
 export function checkConfig(name: StackName, config: StackConfig): void {
-  if (name.kind !== "project") return;
+  if (name.kind === "project") projectChangesIn(config);
+}
+
+/** The settings that a project's config names. Throws RDEV_SETTINGS. */
+export function projectChangesIn(config: StackConfig): ProjectChanges {
   const texts = Object.entries(config).map(([key, value]) => [key, textOf(value)] as const);
-  parseProjectConfig(Object.fromEntries(texts));
+  return parseProjectConfig(Object.fromEntries(texts));
 }
 
 /** Stores config in `Pulumi.<stack>.yaml`. Runs no command if the file has it already. */

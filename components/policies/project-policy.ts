@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ENVIRONMENT_LABEL, PROJECT_LABEL } from "../../core/labels.ts";
+import { CONTAINER, ENVIRONMENT_LABEL, PROJECT_LABEL } from "../../core/labels.ts";
 import type { Owner } from "../../core/ownership.ts";
-import { CONTAINER } from "../deployment.ts";
 import { admissionPolicy } from "./admission-policy.ts";
 import { deployRule } from "./deploy-rule.ts";
 import { placementRule } from "./placement-rule.ts";

@@ -14,6 +14,6 @@ export const leftovers: LeftoverProbe = {
   },
 };
 
-function host({ slug, settings }: ProbedProject): string {
+export function host({ slug, settings }: ProbedProject): string {
   return `${slug}.${settings.domain}`;
 }

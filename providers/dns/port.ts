@@ -1,7 +1,15 @@
+import { isIPv4, isIPv6 } from "node:net";
+
 /** The record types that rdev-infra writes. */
 export const RECORD_TYPES = ["A", "AAAA", "CNAME"] as const;
 
 export type RecordType = (typeof RECORD_TYPES)[number];
+
+/** The type of a record that points to this target: an address, or else a host name. */
+export function recordType(target: string): RecordType {
+  if (isIPv4(target)) return "A";
+  return isIPv6(target) ? "AAAA" : "CNAME";
+}
 
 /** The records of one name and type that carry the same comment. */
 export interface RecordSet {

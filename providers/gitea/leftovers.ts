@@ -42,6 +42,6 @@ export async function whyRepositoryIsThere(
   return (await confirmsMark(client, gitOrganization, repository, owner)) ? "left" : "not-ours";
 }
 
-function describe({ slug, settings }: ProbedProject): string {
+export function describe({ slug, settings }: ProbedProject): string {
   return `repository ${settings.gitOrganization}/${slug}`;
 }

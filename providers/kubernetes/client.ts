@@ -339,8 +339,44 @@ export class Kubernetes {
     return found.items;
   }
 
-  /** Starts the deletion of an object and its dependents. Succeeds if the object is gone. */
-  async delete({ apiVersion, kind, namespace = "", name }: ObjectName): Promise<void> {
+  /** Creates an object. `fieldManager` is the name in its managed fields. */
+  async create(object: k8s.KubernetesObject, fieldManager: string): Promise<void> {
+    const { kind, metadata: { namespace, name } = {} } = object;
+    await this.#call(
+      `create ${kind} ${namespace}/${name}`,
+      () => this.#objects.create(object, undefined, undefined, fieldManager),
+      { isIdempotent: false },
+    );
+  }
+
+  /** Merges into an object; null removes a field. Returns false if there is no such object. */
+  async merge(
+    { apiVersion, kind, namespace = "", name }: ObjectName,
+    { metadata, ...change }: { readonly metadata?: object; readonly spec?: object },
+  ): Promise<boolean> {
+    const changed = await unless404(
+      this.#call(`patch ${kind} ${namespace}/${name}`, () =>
+        this.#objects.patch(
+          { ...change, apiVersion, kind, metadata: { ...metadata, name, namespace } },
+          undefined, // pretty
+          undefined, // dryRun
+          MANAGED_BY,
+          undefined, // force
+          this.#mergePatch,
+        ),
+      ),
+    );
+    return changed !== undefined;
+  }
+
+  /**
+   * Starts the deletion of an object. Its dependents go first, or stay without an owner. Succeeds if
+   * the object is gone.
+   */
+  async delete(
+    { apiVersion, kind, namespace = "", name }: ObjectName,
+    dependents: "Foreground" | "Orphan" = "Foreground",
+  ): Promise<void> {
     await unless404(
       this.#call(`delete ${kind} ${namespace}/${name}`, () =>
         this.#objects.delete(
@@ -349,7 +385,7 @@ export class Kubernetes {
           undefined, // dryRun
           undefined, // gracePeriodSeconds
           undefined, // orphanDependents
-          "Foreground",
+          dependents,
         ),
       ),
     );

@@ -26,7 +26,7 @@ export function managedFieldsOf(records: unknown): ManagedFields[] {
  * The field manager of the official Pulumi plugin when it creates an object. Its next update adopts
  * every field of this manager (pulumi-kubernetes, provider/pkg/await/await.go).
  */
-const PULUMI = "pulumi-kubernetes";
+export const PULUMI = "pulumi-kubernetes";
 
 const isPulumi = ({ manager }: ManagedFields): boolean => manager.startsWith(PULUMI);
 

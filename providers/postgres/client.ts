@@ -76,6 +76,36 @@ const EXAMINATION = `
          rolcreaterole AS "mayCreateRoles", rolcreatedb AS "mayCreateDatabases"
   FROM pg_roles WHERE rolname = current_user`;
 
+/** A power of a role, as what the role does: `is a superuser`. */
+interface Power extends pg.QueryResultRow {
+  readonly power: string;
+  /** The statement that takes it away. */
+  readonly remedy: string;
+}
+
+const POWERS = `
+  SELECT power, format('ALTER ROLE %I %s', rolname, remedy) AS remedy
+  FROM pg_roles, LATERAL (VALUES
+    (rolsuper, 'is a superuser', 'NOSUPERUSER'),
+    (rolcreaterole, 'may create roles', 'NOCREATEROLE'),
+    (rolcreatedb, 'may create databases', 'NOCREATEDB'),
+    (rolreplication, 'may replicate', 'NOREPLICATION'),
+    (rolbypassrls, 'bypasses row level security', 'NOBYPASSRLS')
+  ) AS powers (has, power, remedy)
+  WHERE rolname = $1 AND has
+  UNION ALL
+  SELECT format('is a member of %I', g.rolname), format('REVOKE %I FROM %I', g.rolname, r.rolname)
+  FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+  WHERE r.rolname = $1`;
+
+const OTHERS_IN_DATABASE = `
+  SELECT DISTINCT pg_get_userbyid(c.relowner) AS role
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND pg_get_userbyid(c.relowner) <> $1
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+  ORDER BY 1`;
+
 /** Databases that are closed to projects, in addition to those of rdev-infra and of Pulumi. */
 const SHARED = ["postgres", "template1"];
 
@@ -151,6 +181,22 @@ export class Postgres {
 
   async markRole(role: string, comment: string): Promise<void> {
     await this.#session.run(`COMMENT ON ROLE ${name(role)} IS ${text(comment)}`);
+  }
+
+  async markDatabase(database: string, comment: string): Promise<void> {
+    await this.#session.run(`COMMENT ON DATABASE ${name(database)} IS ${text(comment)}`);
+  }
+
+  /** What a role may do that no project's role may, and the statement that takes it away. */
+  powersOf(role: string): Promise<Power[]> {
+    return this.#session.rows<Power>(POWERS, [role]);
+  }
+
+  /** The other roles that own tables, views or sequences in the role's database. */
+  async othersIn(role: string): Promise<string[]> {
+    const inside = await this.#open(role);
+    const found = await inside.rows<{ role: string }>(OTHERS_IN_DATABASE, [role]);
+    return found.map((each) => each.role);
   }
 
   /** Sets the password and connection limit, and enables the login. */

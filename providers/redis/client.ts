@@ -140,6 +140,10 @@ export class Redis {
     return (await this.#withInfraErrors(() => this.#redis.hget(OWNERS, name))) ?? undefined;
   }
 
+  async setMark(name: string, mark: string): Promise<void> {
+    await this.#withInfraErrors(() => this.#redis.hset(OWNERS, name, mark));
+  }
+
   /** Marks and creates a user in one transaction. It cannot log in yet. */
   async createUser(name: string, mark: string): Promise<void> {
     await this.#inTransaction((multi) =>

@@ -21,6 +21,6 @@ export const leftovers: LeftoverProbe = {
   },
 };
 
-function pathOf({ slug, settings }: ProbedProject): string {
+export function pathOf({ slug, settings }: ProbedProject): string {
   return repositoryOf(registryPath(settings.registry), slug);
 }

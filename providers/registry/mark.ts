@@ -5,6 +5,13 @@ import type { Registry } from "./client.ts";
 /** The tag of a mark. A registry cannot store a mark elsewhere, so retention rules must keep it. */
 export const MARK = MANAGED_BY;
 
+const MARK_TYPE = "application/vnd.rdev-infra.mark.v1";
+
+/** Writes the mark of a repository. */
+export async function pushMark(registry: Registry, repository: string, mark: Mark): Promise<void> {
+  await registry.pushEmpty(markPath(repository), MARK, MARK_TYPE, mark);
+}
+
 /** The path of a repository's mark, where no pipeline can write. */
 export function markPath(repository: string): string {
   return `${OWN_NAMESPACE}/marks/${repository}`;

@@ -14,9 +14,7 @@ import { dynamicProvider } from "../dynamic/provider.ts";
 import { dynamicResource } from "../dynamic/resource.ts";
 import { NegotiatedAuthorization } from "./authorization.ts";
 import { Registry } from "./client.ts";
-import { MARK, markBefore, markPath, readMark } from "./mark.ts";
-
-const MARK_TYPE = "application/vnd.rdev-infra.mark.v1";
+import { MARK, markBefore, markPath, pushMark, readMark } from "./mark.ts";
 
 const repositoryName = z
   .string()
@@ -55,7 +53,7 @@ const definition = define({
   },
 
   async create(registry, { path, prefix, owner }) {
-    await pushMark(registry, repositoryOf(prefix, path), owner);
+    await pushMark(registry, repositoryOf(prefix, path), markOf(owner));
     return path;
   },
 
@@ -64,7 +62,7 @@ const definition = define({
     const repository = repositoryOf(prefix, path);
     const mark = await registry.annotations(markPath(repository), MARK);
     if (ownershipOf(mark, owner) !== "ours") {
-      await pushMark(registry, repository, owner);
+      await pushMark(registry, repository, markOf(owner));
       if (last) await deleteMarkBefore(registry, path, repository);
     }
     if (accountVersion) {
@@ -161,10 +159,6 @@ async function assertPushable(repository: string, name: AccountName): Promise<vo
   }
   const options = { url, authorization, credential, secrets: [account.password] };
   await new Registry(options).assertWritable(repository);
-}
-
-async function pushMark(registry: Registry, repository: string, owner: Owner): Promise<void> {
-  await registry.pushEmpty(markPath(repository), MARK, MARK_TYPE, markOf(owner));
 }
 
 async function deleteTagged(registry: Registry, repository: string): Promise<void> {

@@ -118,6 +118,11 @@ export class Woodpecker {
     await this.#http.send("PATCH", path, { json: settings });
   }
 
+  /** Keeps the secret's value and events. */
+  async noteSecret(repositoryId: number, name: string, note: string): Promise<void> {
+    await this.#http.send("PATCH", secretPath(repositoryId, name), { json: { note } });
+  }
+
   deleteSecret(repositoryId: number, name: string): Promise<void> {
     return this.#http.remove(secretPath(repositoryId, name));
   }

@@ -25,6 +25,6 @@ export const leftovers: LeftoverProbe = {
   },
 };
 
-function fullName({ slug, settings }: ProbedProject): string {
+export function fullName({ slug, settings }: ProbedProject): string {
   return `${settings.gitOrganization}/${slug}`;
 }

@@ -7,8 +7,8 @@ import { dynamicResource } from "../dynamic/resource.ts";
 import { assertMay, Woodpecker } from "./client.ts";
 import { DEFAULT_EVENTS } from "./secret.ts";
 
-const USERNAME = "registry_username";
-const PASSWORD = "registry_password";
+export const USERNAME = "registry_username";
+export const PASSWORD = "registry_password";
 
 const definition = define({
   module: "woodpecker/registry-credentials",
@@ -39,7 +39,10 @@ const definition = define({
       .map(({ note }) => ownershipOf(markIn(note), owner));
     if (ownership === undefined) return undefined;
     const isSame = others.every((other) => other === ownership);
-    return { id: id(repositoryId), ownership: isSame ? ownership : "unmarked", object };
+    // An adoption that was killed has written one of the two.
+    const mayAdopt = [ownership, ...others].every((each) => each === "ours" || each === "retained");
+    const mixed = mayAdopt ? "retained" : "unmarked";
+    return { id: id(repositoryId), ownership: isSame ? ownership : mixed, object };
   },
 
   // Creates nothing: `apply` creates each secret that is missing, so one missing secret is enough.

@@ -13,6 +13,9 @@ const ALLOWED_EVENTS = ["cron", "deployment", "manual", "push", "release", "tag"
 
 export const DEFAULT_EVENTS = ["deployment", "manual", "push", "tag"] as const;
 
+/** The secrets with which a project's pipeline deploys. */
+export const DEPLOY_SECRETS = ["kube_token", "kube_ca"] as const;
+
 const definition = define({
   module: "woodpecker/secret",
   type: "woodpecker:Secret",
