@@ -33,6 +33,10 @@ export const settingsSchema = z.object(projectChanges.shape).meta({
     "Settings of a project. A setting that is left out has the platform's value, or its default.",
 });
 
+const adopt = z.literal(true).optional().meta({
+  description: "Adopt what exists under the project's name; a preview only shows it.",
+});
+
 /** What a caller asks for. Settings that it does not name stay as they are. */
 const operationRequest = z
   .discriminatedUnion("kind", [
@@ -42,6 +46,7 @@ const operationRequest = z
       onFailure: z.enum(["keep", "rollback"]).meta({
         description: "If the first `up` fails: keep what it created, or destroy it again.",
       }),
+      adopt,
     }),
     z.object({
       kind: z.literal("preview"),
@@ -49,6 +54,7 @@ const operationRequest = z
       of: z.enum(["up", "destroy"]).meta({
         description: "What an `up` would change, or what a destroy would delete.",
       }),
+      adopt,
     }),
     z.object({ kind: z.literal("refresh") }),
     z.object({

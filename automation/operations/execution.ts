@@ -258,12 +258,13 @@ function jobOf(
   switch (request.kind) {
     case "up": {
       const needsEmpty = request.onFailure === "rollback" && !foundEmpty;
-      return { ...common, settings: request.settings, task: { kind: "up", needsEmpty } };
+      const { settings, adopt } = request;
+      return { ...common, settings, task: { kind: "up", needsEmpty, adopt } };
     }
     case "preview": {
-      const { settings, of } = request;
+      const { settings, of, adopt } = request;
       const isNewProject = projectSettings === undefined;
-      return { ...common, settings, task: { kind: "preview", of, isNewProject } };
+      return { ...common, settings, task: { kind: "preview", of, isNewProject, adopt } };
     }
     case "refresh":
       return { ...common, settings: {}, task: { kind: "refresh" } };

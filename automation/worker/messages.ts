@@ -25,6 +25,8 @@ const job = z.strictObject({
       kind: z.literal("up"),
       /** The `up` is rolled back if it fails, so it refuses to start if the project already exists. */
       needsEmpty: z.boolean(),
+      /** Adopt what exists under the project's name. */
+      adopt: z.literal(true).optional(),
     }),
     /** Deletes what a failed `up` made. */
     z.strictObject({ kind: z.literal("rollback") }),
@@ -33,6 +35,8 @@ const job = z.strictObject({
       of: z.enum(["up", "destroy"]),
       /** There is no such project, so the preview also removes the stack's record that it makes. */
       isNewProject: z.boolean(),
+      /** Only show what an adoption would find. */
+      adopt: z.literal(true).optional(),
     }),
     z.strictObject({ kind: z.literal("refresh") }),
     z.strictObject({ kind: z.literal("destroy") }),

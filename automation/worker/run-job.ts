@@ -1,3 +1,4 @@
+import { type Adoptable, adoptableText } from "../../core/adoption.ts";
 import { connectionSecrets } from "../../core/connections.ts";
 import { asInfraError, InfraError, problems } from "../../core/errors.ts";
 import {
@@ -20,6 +21,7 @@ import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../
 import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
 import { withTimeline } from "../engine/timeline.ts";
 import { findLeftovers } from "../leftovers.ts";
+import { adopt, previewAdoption } from "../adopt/adopt.ts";
 import type { Job, JobResult } from "./messages.ts";
 
 interface JobContext {
@@ -90,7 +92,7 @@ class JobRun {
     return this.#result(await refresh(this.#stack, this.#options));
   }
 
-  async #up({ needsEmpty }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+  async #up({ needsEmpty, adopt: adopts }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
     const { formerly } = this.#job;
     const before = await this.#readState();
     if (needsEmpty) {
@@ -98,8 +100,11 @@ class JobRun {
       if (refusal) return this.#result(notBegun(refusal));
       await this.#onFoundEmpty();
     }
-    const config = stackConfig(this.#job.settings);
-    const outcome = await up(this.#stack, { ...this.#options, config, formerly });
+    const { settings: changes } = this.#job;
+    const options = { ...this.#options, config: stackConfig(changes), formerly };
+    const outcome = adopts
+      ? await adopt(this.#stack, { ...options, changes, onFound: this.#onFound })
+      : await up(this.#stack, options);
     if (this.#wasKilled || outcome.result === "cancelled") return this.#result(outcome);
     if (outcome.result === "succeeded") {
       if (this.#foundInterruption) await this.#forgetInterruption();
@@ -112,6 +117,11 @@ class JobRun {
     const mayRollBack = this.#hasStarted && !(needsEmpty && this.#foundOthers);
     return this.#result(outcome, { remaining, mayRollBack });
   }
+
+  readonly #onFound = (object: Adoptable): void => {
+    const message = adoptableText(object);
+    this.#options.onEvent?.({ event: "diagnostic", severity: "info", message });
+  };
 
   /** Returns undefined if there is no stack. */
   async #readState(): Promise<StackState | InfraError | undefined> {
@@ -147,7 +157,19 @@ class JobRun {
     return noRollback(slug, found.map(describeLeftover));
   }
 
-  async #preview({ of, isNewProject }: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
+  async #preview(task: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
+    const { of, isNewProject, adopt: adopts } = task;
+    if (adopts) {
+      const { formerly, settings: changes } = this.#job;
+      return this.#result(
+        await previewAdoption(this.#stack, {
+          ...this.#options,
+          formerly,
+          changes,
+          onFound: this.#onFound,
+        }),
+      );
+    }
     if (of === "destroy") {
       return this.#result(await previewDestroy(this.#stack, this.#options));
     }

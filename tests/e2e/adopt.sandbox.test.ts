@@ -3,7 +3,10 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Job } from "../../automation/worker/messages.ts";
+import { runJob } from "../../automation/worker/run-job.ts";
 import { databaseName } from "../../core/slug.ts";
+import program from "../../index.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
 import { applicationEnvironment } from "../../sandbox/proofs/project.ts";
 import { refusal } from "../../sandbox/proofs/proofs.ts";
@@ -188,6 +191,32 @@ describe("rdev-infra adopt of a project that scripts made", function () {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it("is shown by a worker's preview, and done by its up", async () => {
+    const [one, made] = await madeProject();
+    const before = await made.look();
+    const texts: string[] = [];
+    const run = async (task: Job["task"]) => {
+      const job = { platform: PLATFORM, slug: one.slug, settings: {}, formerly: {}, task };
+      const { outcome } = await runJob(job, {
+        workDir: one.workDir,
+        program,
+        signal: new AbortController().signal,
+        onEvent: (event) => void (event.event === "diagnostic" && texts.push(event.message)),
+        onStart: () => undefined,
+        mayBreakLocks: () => Promise.resolve(false),
+        onFoundEmpty: () => Promise.resolve(),
+      });
+      return outcome;
+    };
+    succeeded(await run({ kind: "preview", of: "up", isNewProject: true, adopt: true }));
+    assert.ok(
+      texts.some((text) => text.startsWith(`postgres: role ${databaseName(one.slug)} (no`)),
+    );
+    assert.deepEqual(await made.look(), before);
+    succeeded(await run({ kind: "up", needsEmpty: false, adopt: true }));
+    unchanged(await one.preview());
   });
 
   it("refuses all objects with another owner's mark at once, and marks nothing", async () => {

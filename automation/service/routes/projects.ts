@@ -8,6 +8,7 @@ import type { ServiceOptions } from "../options.ts";
 import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import {
+  adoptSchema,
   createProjectSchema,
   previewSchema,
   projectSchema,
@@ -150,6 +151,34 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         const operation = dryRun
           ? ({ kind: "preview", of: "destroy", settings } as const)
           : ({ kind: "destroy", ...settings } as const);
+        return submit(options, request, reply, { slug, request: operation, ifBusy });
+      },
+    );
+
+    app.post(
+      "/v1/projects/:slug/adopt",
+      {
+        config: { access: "admin" },
+        schema: {
+          ...submitSchema,
+          operationId: "adoptProject",
+          summary: "Bring a project up around what exists under its name",
+          description:
+            "The operation's events name each object, whose it is and what changes on it. If one cannot be " +
+            "adopted, nothing is marked and the operation fails with every reason. The same request again " +
+            "continues an adoption that was interrupted.",
+          querystring: z.strictObject({ ...submitQuery, dryRun: flag("Only show what exists.") }),
+          body: adoptSchema,
+          response: { 202: acceptedResponse, ...problemResponses(400, 409, 413, 415, 422) },
+        },
+      },
+      async (request, reply) => {
+        const { ifBusy, dryRun } = request.query;
+        const { slug } = request.params;
+        const { body: settings } = request;
+        const operation = dryRun
+          ? ({ kind: "preview", of: "up", settings, adopt: true } as const)
+          : ({ kind: "up", settings, onFailure: "keep", adopt: true } as const);
         return submit(options, request, reply, { slug, request: operation, ifBusy });
       },
     );

@@ -54,6 +54,11 @@ export const previewSchema = z
   })
   .meta({ id: "PreviewProject" });
 
+export const adoptSchema = projectChanges.meta({
+  id: "AdoptProject",
+  examples: [{ name: "My App" }],
+});
+
 export const projectSchema = z
   .object({
     slug: z.string().meta({ examples: ["my-app"] }),

@@ -16,6 +16,7 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["operator", "POST", "/v1/projects/my-app/refresh"],
   ["operator", "POST", `/v1/operations/${OPERATION.id}/cancel`],
   ["admin", "DELETE", "/v1/projects/my-app"],
+  ["admin", "POST", "/v1/projects/my-app/adopt"],
   ["admin", "GET", "/v1/audit"],
 ];
 
@@ -35,7 +36,7 @@ describe("access control", () => {
       }
     }
     const refused = audit.filter(({ action }) => action === "api.refuse");
-    assert.equal(refused.length, 7 + 2, "each refusal is in the audit trail");
+    assert.equal(refused.length, 8 + 3, "each refusal is in the audit trail");
     const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
     assert.deepEqual(
       [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],

@@ -75,6 +75,24 @@ describe("the HTTP service", () => {
     await problem({ method: "POST", url, payload: { name: "!!" } }, 400, "RDEV_SLUG");
   });
 
+  it("adopts a project, or only shows what exists with dryRun, and never by a PUT", async () => {
+    const headers = admin;
+    const url = "/v1/projects/my-app/adopt";
+    const settings = { name: "My App" };
+    await service.app.inject({ method: "POST", url, headers, payload: settings });
+    const dryRun = `${url}?dryRun=true`;
+    await service.app.inject({ method: "POST", url: dryRun, headers, payload: settings });
+    assert.deepEqual(
+      service.submitted.map(({ request: asked }) => asked),
+      [
+        { kind: "up", settings, onFailure: "keep", adopt: true },
+        { kind: "preview", of: "up", settings, adopt: true },
+      ],
+    );
+    const payload = { ...settings, adopt: true };
+    await problem({ method: "PUT", url: "/v1/projects/my-app", payload }, 400, "RDEV_REQUEST");
+  });
+
   it("deletes a project, or only previews it with dryRun", async () => {
     const headers = admin;
     const url = "/v1/projects/my-app";
