@@ -365,11 +365,19 @@ export function issuesRegistryTokens(environment: Environment = process.env): bo
   );
 }
 
+/** Credentials of Pulumi's backends and keys that no ending of their names tells. */
+const CLOUD_CREDENTIALS = [
+  "AWS_ACCESS_KEY_ID",
+  "AZURE_STORAGE_CONNECTION_STRING",
+  "GOOGLE_CREDENTIALS",
+];
+
 /** Every secret among the variables, for redacting text from outside. */
 export function connectionSecrets(environment: Environment = process.env): string[] {
   return Object.entries(environment).flatMap(([name, value]) => {
     if (!value) return [];
     if (/_(TOKEN|KEY|SECRET|PASSWORD|PASSPHRASE)$/.test(name)) return [value];
+    if (CLOUD_CREDENTIALS.includes(name)) return [value];
     if (/_URL$/.test(name) && URL.canParse(value)) {
       const password = new URL(value).password;
       return password ? [password, decodeURIComponent(password)] : [];

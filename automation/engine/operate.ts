@@ -25,7 +25,12 @@ import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
 import { storedState } from "./quirks/state-file.ts";
 import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
-import { requirePassphrase, storedPlatformSettings } from "./requirements.ts";
+import {
+  requirePassphrase,
+  secretsInFile,
+  storedPlatform,
+  type StoredPlatform,
+} from "./requirements.ts";
 import { EngineTimeline, type Timeline, withTimeline } from "./timeline.ts";
 
 useOwnConnections();
@@ -97,10 +102,10 @@ async function run(
     if (options.runsProgram) requireNoLostEngine();
     if (options.servesDynamic) plugin = await serveDynamicProviders(options);
     const env = withPlugin(options.env, plugin);
-    const handle = await open(name, stack, control, { ...options, env }, timeline);
+    const { handle, platform } = await open(name, stack, control, { ...options, env }, timeline);
     options.onStatus?.({ message: "starting Pulumi's engine" });
     await breakingLocks(handle, options, () =>
-      inStack(handle, options, () => work({ handle, common, name, control })),
+      inStack(handle, { ...options, platform }, () => work({ handle, common, name, control })),
     );
   } catch (error) {
     if (error instanceof CommandFailure && error.killed) {
@@ -144,27 +149,27 @@ async function open(
   control: OperationContext["control"],
   options: OperateOptions,
   timeline: Timeline,
-): Promise<Stack> {
-  const { workDir = PACKAGE, config, runsProgram, platform, signal, env, formerly } = options;
+): Promise<{ handle: Stack; platform: StoredPlatform | undefined }> {
+  const { workDir = PACKAGE, config, runsProgram, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
   await requirePassphrase(workDir, stack);
-  const needsPlatform = name.kind === "project" && runsProgram && !platform;
+  const needsPlatform = name.kind === "project" && runsProgram && !options.platform;
   options.onStatus?.({
     message: needsPlatform ? "reading the platform's state" : "looking for Pulumi's CLI",
   });
   const program = runsProgram ? (options.program ?? ownProgram()) : emptyProgram;
-  const [pulumi, settings = platform] = await Promise.all([
+  const [pulumi, platform = options.platform] = await Promise.all([
     installedPulumi(),
-    needsPlatform ? storedPlatformSettings(name, workDir, signal) : undefined,
+    needsPlatform ? storedPlatform(name, workDir, signal) : undefined,
     options.deletes ? requireNoProjects(name, workDir, signal) : undefined,
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
-    program: () => timeline.time("program", name.kind, () => program(formerly, settings)),
+    program: () => timeline.time("program", name.kind, () => program(formerly, platform?.settings)),
     pulumiCommand: pulumiFor(pulumi, control),
     ...(env && { envVars: { ...env } }),
   });
-  return Stack.select(stack, workspace);
+  return { handle: await Stack.select(stack, workspace), platform };
 }
 
 /** Loads this package's program while the checks in `open` run. */
@@ -180,7 +185,7 @@ const emptyProgram: StackProgram = () => Promise.resolve({});
 /** Stores the config, then works. With `create`, makes the stack first if there is none. */
 async function inStack(
   handle: Stack,
-  { config, create, transient }: OperateOptions,
+  { config, create, transient, platform }: OperateOptions,
   work: () => Promise<unknown>,
 ): Promise<void> {
   const { name: stack } = handle;
@@ -196,8 +201,11 @@ async function inStack(
   } catch (error) {
     if (!create || !failedBecause(error, "stack-not-found")) throw error;
   }
-  const init = ["stack", "init", "--no-select", stack];
-  await runPulumi(init, { workDir: workspace.workDir });
+  const { workDir } = workspace;
+  // Plain `stack init` would choose a passphrase, whatever the file says.
+  const secrets = platform?.secrets ?? (await secretsInFile(workDir, stack));
+  const provider = secrets ? ["--secrets-provider", secrets.provider] : [];
+  await runPulumi(["stack", "init", "--no-select", ...provider, stack], { workDir });
   try {
     await run();
   } finally {

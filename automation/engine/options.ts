@@ -5,7 +5,7 @@ import type { ProjectChanges } from "../../core/settings.ts";
 import type { CommandControl } from "./command.ts";
 import type { StackConfig } from "./config.ts";
 import type { Status } from "./events.ts";
-import type { StoredSettings } from "./requirements.ts";
+import type { StoredPlatform, StoredSettings } from "./requirements.ts";
 import type { LockHolder } from "./quirks/cli-text.ts";
 import type { StackState, StateProperty } from "./state.ts";
 
@@ -62,8 +62,8 @@ export interface PreviewOptions extends UpOptions {
   readonly create?: boolean;
   /** Remove a record that was made for the preview. Default: false. */
   readonly transient?: boolean;
-  /** The settings of the project's platform, if the caller has read them already. */
-  readonly platform?: StoredSettings | undefined;
+  /** The project's platform, if the caller has read it already. */
+  readonly platform?: StoredPlatform | undefined;
 }
 
 export interface DestroyOptions extends OperationOptions {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Owner, ownerBefore, ownerSchema } from "../../core/ownership.ts";
 import { keptByDestroy } from "../../core/recorded-settings.ts";
+import { secretsOfState, type StackSecrets } from "../../core/secrets-provider.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { failedBecause, runPulumi, type CommandControl } from "./command.ts";
@@ -21,6 +22,7 @@ const exported = z.looseObject({
   deployment: z.looseObject({
     resources: z.array(resource).nullish(),
     pending_operations: z.array(z.looseObject({ resource, type: z.string() })).nullish(),
+    secrets_providers: z.unknown(),
   }),
 });
 
@@ -69,6 +71,11 @@ export class StackState {
   ): Promise<StackState | undefined> {
     const state = await exportState(stack, workDir, signal);
     return state === undefined ? undefined : new StackState(stack, workDir, exported.parse(state));
+  }
+
+  /** How its secrets are encrypted; undefined if Pulumi's own service does it. */
+  get secrets(): StackSecrets | undefined {
+    return secretsOfState(this.#state.deployment.secrets_providers);
   }
 
   get resources(): readonly StateResource[] {

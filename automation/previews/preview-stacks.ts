@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import { parseStackName } from "../../core/stack-name.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
-import { storedPlatformSettings, type StoredSettings } from "../engine/requirements.ts";
+import { storedPlatform, type StoredPlatform } from "../engine/requirements.ts";
 import { previewStack, type PreviewStackOptions } from "./preview-stack.ts";
 import { OTHER_CONFIG } from "../engine/quirks/plugin-proxy.ts";
 import { startSharedPlugins } from "../engine/quirks/shared-plugins.ts";
@@ -104,15 +104,14 @@ function mayBeCausedByOthers({ result, errors }: StackPreview): boolean {
   );
 }
 
-/** Reads the settings of each platform once. If that fails, each project's preview reports why. */
+/** Reads each platform once. If that fails, each project's preview reports why. */
 function platformReader(workDir: string, signal: AbortSignal | undefined) {
-  const known = new Map<string, Promise<StoredSettings | undefined>>();
-  return async (stack: string): Promise<StoredSettings | undefined> => {
+  const known = new Map<string, Promise<StoredPlatform | undefined>>();
+  return async (stack: string): Promise<StoredPlatform | undefined> => {
     const name = parseStackName(stack);
     if (name.kind === "platform") return undefined;
     const settings =
-      known.get(name.platform) ??
-      storedPlatformSettings(name, workDir, signal).catch(() => undefined);
+      known.get(name.platform) ?? storedPlatform(name, workDir, signal).catch(() => undefined);
     known.set(name.platform, settings);
     return settings;
   };

@@ -10,8 +10,8 @@ const NEEDED = [
   /^(DNS_PROVIDER|POSTGRES_ADMIN_URL|REDIS_ADMIN_URL|KUBECONFIG)$/,
   /^KUBERNETES_SERVICE_(HOST|PORT)$/,
   /^PULUMI_/,
-  // Credentials of Pulumi's backends in buckets.
-  /^(AWS|AZURE|GOOGLE)_/,
+  // Credentials of Pulumi's backends in buckets, and of the keys that encrypt secrets.
+  /^(AWS|AZURE|GOOGLE|VAULT)_/,
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SystemRoot|APPDATA|USERPROFILE)$/,
   /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
 ];

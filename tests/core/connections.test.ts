@@ -138,9 +138,12 @@ describe("connections", () => {
         GITEA_TOKEN: "one",
         POSTGRES_ADMIN_URL: "postgres://admin:t%40wo@db/postgres",
         PULUMI_CONFIG_PASSPHRASE: "three",
+        AWS_ACCESS_KEY_ID: "four",
+        AWS_SECRET_ACCESS_KEY: "five",
+        VAULT_SERVER_TOKEN: "six",
         HOME: "/home/user",
       }),
-      ["one", "t%40wo", "t@wo", "three"],
+      ["one", "t%40wo", "t@wo", "three", "four", "five", "six"],
     );
   });
 });
