@@ -168,3 +168,23 @@ export const NODE_FAMILIES = {
     isStatic: true,
   },
 } as const satisfies Record<string, ToolFamily>;
+
+/** Servers that only tests start. */
+export const TEST_FAMILIES = {
+  // With one backend and one kind of server: the whole rclone has dozens.
+  rclone: {
+    name: "rclone",
+    buildSeconds: 40,
+    programs: { rclone: "./rclone" },
+    versionOf: "github.com/rclone/rclone",
+    isStatic: true,
+  },
+  // The transit engine of Vault: the last version under the Mozilla Public License.
+  transit: {
+    name: "transit",
+    buildSeconds: 60,
+    programs: { transit: "./transit" },
+    versionOf: "github.com/hashicorp/vault",
+    isStatic: true,
+  },
+} as const satisfies Record<string, ToolFamily>;

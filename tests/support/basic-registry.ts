@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -9,6 +8,7 @@ import { request } from "undici";
 import { until } from "../../sandbox/process.ts";
 import { FAMILIES } from "../../sandbox/tool-families.ts";
 import { plannedFamily } from "../../sandbox/tools.ts";
+import { freePort } from "./free-port.ts";
 
 /** A registry with its accounts in a file, as platforms had before tokens. */
 export interface BasicRegistry {
@@ -57,12 +57,4 @@ export async function startBasicRegistry(): Promise<BasicRegistry> {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address ? address.port : 0;
 }
