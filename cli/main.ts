@@ -17,6 +17,7 @@ import { addProjects, addSlug } from "./commands/projects.ts";
 import { addApproval, addReport } from "./commands/pull-requests.ts";
 import { addRefresh } from "./commands/refresh.ts";
 import { addRegistry } from "./commands/registry.ts";
+import { addSecrets } from "./commands/secrets.ts";
 import { addService, addStore } from "./commands/service.ts";
 import { addUp } from "./commands/up.ts";
 import { EXIT, EXIT_HELP, exitCode } from "./exit-codes.ts";
@@ -42,6 +43,7 @@ const systems = [
   addCitadel,
   addAgent,
   addRegistry,
+  addSecrets,
   addStore,
   addSlug,
 ];

@@ -15,6 +15,7 @@ import { type Check, failed, ok, skipped, warning, withSettings } from "../../pr
 import { backendStacks } from "../engine/backend-stacks.ts";
 import { installedPulumi } from "../engine/command.ts";
 import { requirePassphrase } from "../engine/requirements.ts";
+import { findSecrets, haveProvider, requireReadable } from "../secrets/readable.ts";
 import { Store } from "../store/store.ts";
 import {
   isOpenToAll,
@@ -44,6 +45,18 @@ export function ownChecks(workDir: string): readonly Check[] {
         );
       }
       return ok(`holds ${count(stacks.length, "stack")}`);
+    }),
+    pulumi("secrets", async ({ platform }) => {
+      if (platform === undefined) return skipped("needs the platform's stack");
+      const found = await findSecrets(platform, workDir);
+      if (!found.state) return skipped("the platform has no stack yet");
+      const { provider } = found.state;
+      await requireReadable(platform, found.state, workDir);
+      if (haveProvider(found, provider)) return ok(`${provider} opens the platform's`);
+      return failed(
+        `Pulumi.${platform}.yaml does not fit the state, whose provider is ${provider}`,
+        `Take the file from where they were moved, or: rdev-infra secrets move ${platform} --to ${provider}`,
+      );
     }),
     pulumi("locks", async () => {
       const { backend = "" } = pulumiVariables();
