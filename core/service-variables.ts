@@ -28,7 +28,7 @@ const SERVICE_VARIABLES: readonly string[] = [
   "RDEV_INFRA_CLIENT_SECRET",
   "RDEV_INFRA_SESSION_KEY",
   "RDEV_INFRA_RATE_LIMIT",
-  // Pulumi's backend, and the credentials of one in a bucket.
+  // Pulumi's backend, and the credentials of one in a bucket or of a key that encrypts secrets.
   "PULUMI_BACKEND_URL",
   "PULUMI_CONFIG_PASSPHRASE",
   "PULUMI_ACCESS_TOKEN",
@@ -37,7 +37,12 @@ const SERVICE_VARIABLES: readonly string[] = [
   "AWS_REGION",
   "AZURE_STORAGE_ACCOUNT",
   "AZURE_STORAGE_KEY",
+  "AZURE_TENANT_ID",
+  "AZURE_CLIENT_ID",
+  "AZURE_CLIENT_SECRET",
   "GOOGLE_CREDENTIALS",
+  "VAULT_SERVER_URL",
+  "VAULT_SERVER_TOKEN",
 ];
 
 /** `RDEV_INFRA_SERVICE_DATABASE_URL` takes the place of `DATABASE_URL`, where pods need another address. */
@@ -115,7 +120,8 @@ function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[
       : [
           "PULUMI_BACKEND_URL is not postgres://, s3:// or another backend that all replicas reach",
         ]),
-    ...(given["PULUMI_CONFIG_PASSPHRASE"] || /^https?:/.test(backend)
+    // With neither, a key encrypts the secrets: Pulumi could not have opened the stack otherwise.
+    ...(given["PULUMI_CONFIG_PASSPHRASE"] || !given["PULUMI_CONFIG_PASSPHRASE_FILE"]
       ? []
       : ["PULUMI_CONFIG_PASSPHRASE is missing; a file's name does not help a pod"]),
     ...(signIn && given["RDEV_INFRA_SESSION_KEY"] === undefined

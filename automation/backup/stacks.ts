@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { connectionSecrets } from "../../core/connections.ts";
+import { secretsOfState } from "../../core/secrets-provider.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { backendStacks } from "../engine/backend-stacks.ts";
 import { CommandFailure, runPulumi } from "../engine/command.ts";
@@ -115,12 +116,19 @@ export async function importState(
     // `stack init` writes the stack's file, so it works in a copy.
     inScratchFolder(workDir, stack, async (copy) => {
       const run = (...args: string[]) => runPulumi(args, { workDir: copy, env });
-      if (!exists) await run("stack", "init", "--no-select", stack);
+      if (!exists) await run("stack", "init", "--no-select", ...providerOf(content), stack);
       const file = join(copy, "state.json");
       await writeFile(file, content, { mode: 0o600 });
       await run("stack", "import", "--stack", stack, "--file", file);
     }),
   );
+}
+
+/** Without it, `stack init` would ask for a passphrase that a state with a key does not need. */
+function providerOf(content: Buffer): string[] {
+  const { deployment } = state.parse(JSON.parse(content.toString()));
+  const secrets = secretsOfState(deployment.secrets_providers);
+  return secrets ? ["--secrets-provider", secrets.provider] : [];
 }
 
 function describe(stack: string, exported: unknown): StoredStack {

@@ -385,12 +385,25 @@ describe("the service in the platform's stack", () => {
     }
   });
 
+  it("needs no passphrase if a key encrypts the states, and gets what the key needs", async () => {
+    const { one } = await run(SERVICE, {
+      PULUMI_CONFIG_PASSPHRASE: undefined,
+      VAULT_SERVER_URL: "https://bao.test",
+      VAULT_SERVER_TOKEN: "planted-bao",
+    });
+    const secret = one("kubernetes:core/v1:Secret", "control-plane-variables");
+    const variables = secret.inputs["stringData"] as Record<string, string>;
+    assert.equal(variables["VAULT_SERVER_TOKEN"], "planted-bao");
+    assert.ok(!("PULUMI_CONFIG_PASSPHRASE" in variables));
+  });
+
   it("names every variable that is missing, or that a pod cannot use, at once", async () => {
     const more = {
       GITEA_TOKEN: undefined,
       DATABASE_URL: VARIABLES.DATABASE_OWNER_URL,
       PULUMI_BACKEND_URL: "file:///states",
       PULUMI_CONFIG_PASSPHRASE: undefined,
+      PULUMI_CONFIG_PASSPHRASE_FILE: "/home/me/passphrase",
       REGISTRY_TOKEN_KEY_FILE: "/home/me/token-key.pem",
       REGISTRY_TOKEN_SECRET: "s".repeat(32),
       RDEV_INFRA_SESSION_KEY: undefined,

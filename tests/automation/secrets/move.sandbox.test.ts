@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { rehearseImport } from "../../../automation/backup/stacks.ts";
 import { runPulumi } from "../../../automation/engine/command.ts";
 import { StackState } from "../../../automation/engine/state.ts";
 import { preview, previewRefresh, up } from "../../../automation/engine/stack.ts";
@@ -140,6 +141,9 @@ describe("moving the secrets of a platform's stacks", function () {
     stacks.push("east.new");
     try {
       await inFolder(async (workDir) => {
+        const exported = await runPulumi(["stack", "export", "--stack", "east.shop"], { workDir });
+        const entry = { name: "stacks/east.shop.json", content: Buffer.from(exported) };
+        await rehearseImport("east.shop", entry, workDir);
         const made = await up("east.new", { workDir, program: project });
         assert.deepEqual(made.errors, []);
       }, withKeyOnly);
