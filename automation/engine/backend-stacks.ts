@@ -4,6 +4,7 @@ import { problems } from "../../core/errors.ts";
 import { parseStackName, type StackName } from "../../core/stack-name.ts";
 import { CommandFailure, installedPulumi, runPulumi } from "./command.ts";
 import { commandFailure } from "./messages.ts";
+import { listingVariables } from "./quirks/postgres-listing.ts";
 
 const listing = z.array(z.looseObject({ name: z.string(), resourceCount: z.int().optional() }));
 
@@ -22,7 +23,8 @@ export async function backendStacks(
 ): Promise<BackendStack[]> {
   await installedPulumi();
   try {
-    const text = await runPulumi(["stack", "ls", "--json"], { workDir, signal });
+    const options = { workDir, signal, env: listingVariables() };
+    const text = await runPulumi(["stack", "ls", "--json"], options);
     const stacks = listing.parse(JSON.parse(text)).flatMap(({ name: stack, resourceCount }) => {
       const name = nameOf(stack);
       return name ? [{ stack, name, isEmpty: resourceCount === 0 }] : [];
