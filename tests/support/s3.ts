@@ -18,8 +18,6 @@ export interface S3 {
       string
     >
   >;
-  /** The bucket's objects are the files in this folder. */
-  readonly bucket: string;
   stop(): Promise<void>;
 }
 
@@ -30,8 +28,7 @@ export async function startS3(): Promise<S3> {
     { report: () => undefined },
   );
   const folder = await mkdtemp(join(tmpdir(), "rdev-s3-"));
-  const bucket = join(folder, "states");
-  await mkdir(bucket);
+  await mkdir(join(folder, "states"));
   const [id, secret] = [randomBytes(10).toString("hex"), randomBytes(20).toString("hex")];
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(rclone.program("rclone"), ["serve", "s3", "--addr", address, folder], {
@@ -48,7 +45,6 @@ export async function startS3(): Promise<S3> {
       AWS_SECRET_ACCESS_KEY: secret,
       AWS_REGION: "us-east-1",
     },
-    bucket,
     stop: async () => {
       child.kill();
       if (child.exitCode === null) await once(child, "exit");
