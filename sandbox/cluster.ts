@@ -16,6 +16,7 @@ export interface SandboxNode
   extends
     Pick<RealNode, "importImages" | "useRegistry" | "containersOf" | "servers">,
     Pick<Box, "link" | "enter"> {
+  readonly forPods: Context["forPods"];
   /** The programs of the node's own images. */
   readonly programs: BuiltFamily;
 }
@@ -45,14 +46,15 @@ export async function prepareCluster(
   const box = await startBox(context);
   const { link, enter } = box;
   const forwarder = createForwarder(link.host);
+  const forPods = (url: string) => forwarder.forward(url);
   return {
-    forPods: (url) => forwarder.forward(url),
+    forPods,
     start: async (complete, serverTools) => {
       const started = await startRealNode(complete, box, { ...serverTools, ...tools.node });
       const { importImages, useRegistry, containersOf, servers } = started;
       const programs = tools.node.pods;
-      const node = { importImages, useRegistry, containersOf, link, enter, programs, servers };
-      return { ...started, node };
+      const images = { importImages, useRegistry, containersOf };
+      return { ...started, node: { ...images, link, enter, forPods, programs, servers } };
     },
     close: () => forwarder.close(),
   };

@@ -128,7 +128,7 @@ describe("docs/security.md", () => {
     ];
     assert.ok(cited.length > 50);
     for (const [, path = "", titles = ""] of cited) {
-      const [file] = files(`tests/${path}.sandbox.test.ts`, `tests/${path}.test.ts`);
+      const [file] = files(`tests/${path}.{sandbox,node}.test.ts`, `tests/${path}.test.ts`);
       assert.ok(file, path);
       for (const [, title = ""] of titles.matchAll(/"([^"]+)"/g)) {
         // A long title is cut with "…"; a title with a parameter has one in its middle.

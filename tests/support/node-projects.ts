@@ -8,6 +8,7 @@ import {
   setHeaderOptions,
 } from "@kubernetes/client-node";
 import { execa } from "execa";
+import type { PlatformSettings } from "../../core/settings.ts";
 import { serviceUrl } from "../../sandbox/demo/deployed-pods.ts";
 import { startVisits, visit, type Visits } from "../../sandbox/demo/visits.ts";
 import type { Image } from "../../sandbox/images/image.ts";
@@ -17,25 +18,36 @@ import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 
-const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
+export const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
+
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** A sandbox with a real node, on which the platform is up. */
 export class NodePlatform {
   readonly sandbox: Sandbox;
   readonly cluster: KubeConfig;
-  readonly settings: Awaited<ReturnType<typeof sandboxPlatform>>;
+  readonly settings: PlatformSettings;
+  readonly #variables: Variables;
 
-  private constructor(sandbox: Sandbox, settings: NodePlatform["settings"]) {
+  private constructor(sandbox: Sandbox, settings: PlatformSettings, variables: Variables) {
     this.sandbox = sandbox;
     this.settings = settings;
+    this.#variables = variables;
     this.cluster = kubeConfig(sandbox);
   }
 
-  static async start(): Promise<NodePlatform> {
+  /** `prepare` runs before the platform comes up, and returns further variables for the commands. */
+  static async start(
+    prepare?: (sandbox: Sandbox, settings: PlatformSettings) => Promise<Variables>,
+  ): Promise<NodePlatform> {
     const settings = await sandboxPlatform();
     const sandbox = await startSandbox({ ...settings, realNode: true });
-    const platform = new NodePlatform(sandbox, settings);
+    const platform = new NodePlatform(
+      sandbox,
+      settings,
+      (await prepare?.(sandbox, settings)) ?? {},
+    );
     await platform.run("up", PLATFORM);
     return platform;
   }
@@ -56,8 +68,13 @@ export class NodePlatform {
   }
 
   async try(operation: string, ...args: readonly string[]) {
-    return execa(process.execPath, [COMMAND, operation, ...args, "--yes"], {
-      env: this.sandbox.env,
+    return this.command(operation, ...args, "--yes");
+  }
+
+  /** Runs the command without a confirmation. */
+  async command(...args: readonly string[]) {
+    return execa(process.execPath, [COMMAND, ...args], {
+      env: { ...this.sandbox.env, ...this.#variables },
       cwd: this.sandbox.workFolder,
       all: true,
       reject: false,
