@@ -3,6 +3,7 @@ import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { once } from "../../core/once.ts";
+import { GOGC } from "./plugin-process.ts";
 import { cliFailure, type CliFailure } from "./quirks/cli-text.ts";
 import { homeWithoutLogs } from "./quirks/debug-logs.ts";
 import { killEngine } from "./quirks/orphaned-plugins.ts";
@@ -44,9 +45,6 @@ interface CommandOptions extends CommandControl {
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
-
-/** Collects garbage less often: 5 % less CPU of the engine for 6 MiB more (docs/performance.md). */
-const GOGC = "200";
 
 /** Runs Pulumi's CLI and returns its standard output. Throws CommandFailure. */
 export function runPulumi(args: readonly string[], options: CommandOptions): Promise<string> {

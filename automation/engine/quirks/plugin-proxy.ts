@@ -15,13 +15,8 @@
  * Remove it when: Pulumi can share plugins by itself.
  */
 import grpc from "@grpc/grpc-js";
-import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
-import { CHANNEL_LIMITS, listenOnFreePort } from "../plugin-server.ts";
-
-/** The proxy passes messages as bytes. */
-const unchanged = (bytes: Buffer): Buffer => bytes;
-const EMPTY = Buffer.alloc(0);
+import { callError, EMPTY, ProviderConnection, serveProviderCalls } from "../provider-proxy.ts";
 
 export interface PluginProxy {
   readonly port: number;
@@ -41,7 +36,7 @@ const PASSED = ["check", "checkConfig", "diff", "diffConfig", "getPluginInfo", "
  * differs from the first one, because the plugin would use it for all engines.
  */
 export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProxy> {
-  const target = Promise.withResolvers<grpc.Client>();
+  const target = Promise.withResolvers<ProviderConnection>();
   const rules: Readonly<Partial<Record<string, Rule>>> = {
     ...Object.fromEntries(PASSED.map((name) => [name, passRule])),
     configure: heedsConfig ? configureOnce() : passRule,
@@ -51,48 +46,18 @@ export async function startPluginProxy(heedsConfig: boolean): Promise<PluginProx
     attach: () => Promise.resolve(EMPTY),
     cancel: () => Promise.resolve(EMPTY),
   };
-  const handlers: grpc.UntypedServiceImplementation = {};
-  const methods: Record<string, grpc.MethodDefinition<Buffer, Buffer>> = {};
-  for (const [name, method] of Object.entries(providerRpc.ResourceProviderService)) {
-    if (method.requestStream || method.responseStream) continue;
-    methods[name] = {
-      ...method,
-      requestSerialize: unchanged,
-      requestDeserialize: unchanged,
-      responseSerialize: unchanged,
-      responseDeserialize: unchanged,
-    };
-    const rule = rules[name] ?? refuse(name);
-    const handler: grpc.handleUnaryCall<Buffer, Buffer> = ({ request }, reply) => {
-      const pass = async () => forward(await target.promise, method.path, request);
-      rule(request, pass).then(
-        (response) => reply(null, response),
-        (error: grpc.ServiceError) => reply(error),
-      );
-    };
-    handlers[name] = handler;
-  }
-  const server = new grpc.Server(CHANNEL_LIMITS);
-  server.addService(methods, handlers);
-  const port = await listenOnFreePort(server);
+  const server = await serveProviderCalls((call) => {
+    const rule = rules[call.name] ?? refuse(call.name);
+    return rule(call.request, async () => (await target.promise).call(call));
+  });
   return {
-    port,
-    connect: (address) =>
-      target.resolve(new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_LIMITS)),
+    port: server.port,
+    connect: (address) => target.resolve(new ProviderConnection(address)),
     close: () => {
-      server.forceShutdown();
-      void target.promise.then((client) => client.close());
+      server.close();
+      void target.promise.then((connection) => connection.close());
     },
   };
-}
-
-function forward(client: grpc.Client, path: string, request: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(path, unchanged, unchanged, request, (error, response) => {
-      if (error) reject(error);
-      else resolve(response ?? EMPTY);
-    });
-  });
 }
 
 const passRule: Rule = (_request, pass) => pass();
@@ -128,8 +93,3 @@ export const NO_CHANGES = "a preview changes nothing";
 
 /** The error of a stack that configures a shared plugin differently. */
 export const OTHER_CONFIG = "this plugin is shared with stacks of another configuration";
-
-/** An error in the form that grpc-js sends. */
-function callError(code: grpc.status, details: string): Error {
-  return Object.assign(new Error(details), { code, details });
-}

@@ -1,39 +1,18 @@
 import assert from "node:assert/strict";
 import grpc from "@grpc/grpc-js";
 import structProto from "google-protobuf/google/protobuf/struct_pb.js";
-import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
 import {
   startPluginProxy,
   type PluginProxy,
 } from "../../../../automation/engine/quirks/plugin-proxy.ts";
-
-const SERVICE: grpc.ServiceDefinition = providerRpc.ResourceProviderService;
-const METHODS = Object.entries(SERVICE).filter(([, { responseStream }]) => !responseStream);
-const unchanged = (bytes: Buffer): Buffer => bytes;
+import { METHODS, RawEngine, RawPlugin } from "../../../support/raw-plugin.ts";
 
 describe("the proxy of a plugin that previews share", () => {
-  const seen: string[] = [];
-  /** The error with which the plugin answers a method. */
-  const errors = new Map<string, Partial<grpc.ServiceError>>();
-  let plugin: grpc.Server;
+  let plugin: RawPlugin;
   let proxy: PluginProxy;
-  let client: grpc.Client;
-
-  /** Calls a method like an engine does. */
-  function call(
-    name: string,
-    request?: { serializeBinary(): Uint8Array },
-    to: grpc.Client = client,
-  ): Promise<unknown> {
-    const { path = "" } = SERVICE[name] ?? {};
-    const bytes = Buffer.from(request?.serializeBinary() ?? []);
-    return new Promise((resolve, reject) => {
-      to.makeUnaryRequest(path, unchanged, unchanged, bytes, (error, response) =>
-        error ? reject(error) : resolve(response),
-      );
-    });
-  }
+  let engine: RawEngine;
+  const call = (...args: Parameters<RawEngine["call"]>) => engine.call(...args);
   const refused = { code: grpc.status.FAILED_PRECONDITION, details: "a preview changes nothing" };
   const create = (preview: boolean) => {
     const request = new providerProto.CreateRequest();
@@ -48,52 +27,23 @@ describe("the proxy of a plugin that previews share", () => {
     return request;
   };
 
-  before(async () => {
-    plugin = new grpc.Server();
-    const handlers: grpc.UntypedServiceImplementation = {};
-    const raw: Record<string, grpc.MethodDefinition<Buffer, Buffer>> = {};
-    for (const [name, method] of METHODS) {
-      const serialize = { requestSerialize: unchanged, responseSerialize: unchanged };
-      raw[name] = {
-        ...method,
-        ...serialize,
-        requestDeserialize: unchanged,
-        responseDeserialize: unchanged,
-      };
-      const handler: grpc.handleUnaryCall<Buffer, Buffer> = ({ request }, reply) => {
-        seen.push(name);
-        const error = errors.get(name);
-        if (error) reply(error);
-        else reply(null, request); // shows what came through
-      };
-      handlers[name] = handler;
-    }
-    plugin.addService(raw, handlers);
-    const port = await new Promise<number>((resolve, reject) => {
-      const credentials = grpc.ServerCredentials.createInsecure();
-      plugin.bindAsync("127.0.0.1:0", credentials, (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
-    });
+  beforeEach(async () => {
+    plugin = await RawPlugin.start();
     proxy = await startPluginProxy(true);
-    proxy.connect(`127.0.0.1:${port}`);
-    client = new grpc.Client(`127.0.0.1:${proxy.port}`, grpc.credentials.createInsecure());
+    proxy.connect(`127.0.0.1:${plugin.port}`);
+    engine = new RawEngine(proxy.port);
   });
-  after(() => {
-    client.close();
+  afterEach(() => {
+    engine.close();
     proxy.close();
-    plugin.forceShutdown();
-  });
-  beforeEach(() => {
-    seen.length = 0;
-    errors.clear();
+    plugin.stop();
   });
 
   it("passes no call that creates, updates or deletes", async () => {
     await assert.rejects(call("create", create(false)), refused);
     await assert.rejects(call("update", update(false)), refused);
     await assert.rejects(call("delete"), refused);
-    assert.deepEqual(seen, []);
+    assert.deepEqual(plugin.seen, []);
   });
 
   it("passes the question what a create or an update would result in", async () => {
@@ -103,7 +53,7 @@ describe("the proxy of a plugin that previews share", () => {
     ] as const) {
       assert.deepEqual(await call(name, request), Buffer.from(request.serializeBinary()));
     }
-    assert.deepEqual(seen, ["create", "update"]);
+    assert.deepEqual(plugin.seen, ["create", "update"]);
   });
 
   const passed = [
@@ -119,25 +69,27 @@ describe("the proxy of a plugin that previews share", () => {
 
   it("passes what only reads", async () => {
     for (const name of passed) await call(name);
-    assert.deepEqual(seen, passed);
+    assert.deepEqual(plugin.seen, passed);
   });
 
   it("passes no other call", async () => {
-    const others = METHODS.map(([name]) => name).filter(
-      (name) => !passed.includes(name) && !ruled.includes(name),
-    );
+    const others = METHODS.filter((name) => !passed.includes(name) && !ruled.includes(name));
     // `invoke` is among them: "command:local:run" of the plugin for commands runs one.
     assert.ok(others.includes("invoke") && others.includes("call") && others.includes("construct"));
     for (const name of others) {
       await assert.rejects(call(name), { code: grpc.status.UNIMPLEMENTED }, name);
     }
-    assert.deepEqual(seen, []);
+    assert.deepEqual(plugin.seen, []);
   });
 
   it("passes an error of the plugin with all its details", async () => {
     const metadata = new grpc.Metadata();
     metadata.set("grpc-status-details-bin", Buffer.from([8, 3]));
-    errors.set("check", { code: grpc.status.INVALID_ARGUMENT, details: "no such kind", metadata });
+    plugin.errors.set("check", {
+      code: grpc.status.INVALID_ARGUMENT,
+      details: "no such kind",
+      metadata,
+    });
     const error = await call("check").then(
       () => assert.fail("it did not fail"),
       (thrown: grpc.ServiceError) => thrown,
@@ -149,7 +101,7 @@ describe("the proxy of a plugin that previews share", () => {
 
   it("keeps the plugin alive when an engine ends", async () => {
     await call("cancel");
-    assert.deepEqual(seen, []);
+    assert.deepEqual(plugin.seen, []);
   });
 
   it("refuses a second configuration that differs, and gives the first its answer again", async () => {
@@ -160,7 +112,7 @@ describe("the proxy of a plugin that previews share", () => {
     };
     await call("configure", configuration("one"));
     await call("configure", configuration("one"));
-    assert.deepEqual(seen, ["configure"]);
+    assert.deepEqual(plugin.seen, ["configure"]);
     await assert.rejects(call("configure", configuration("two")), {
       code: grpc.status.FAILED_PRECONDITION,
       details: /stacks of another configuration/,
