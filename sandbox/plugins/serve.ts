@@ -56,12 +56,18 @@ export async function serveOnFreePort(
   }, PARENT_CHECK_MS);
 }
 
-function connectEngine(address: string | undefined): Engine & { cancel(): void } {
+/** The engine, and the calls with which it controls the plugin. */
+interface ControlledEngine extends Engine {
+  cancel(): void;
+  /** From now on the messages go to the engine at this address. */
+  attach(address: string): void;
+}
+
+function connectEngine(address: string | undefined): ControlledEngine {
   const cancellation = new AbortController();
-  const client =
-    address === undefined
-      ? undefined
-      : new engineRpc.EngineClient(address, grpc.credentials.createInsecure(), CHANNEL_LIMITS);
+  const connect = (to: string) =>
+    new engineRpc.EngineClient(to, grpc.credentials.createInsecure(), CHANNEL_LIMITS);
+  let client = address === undefined ? undefined : connect(address);
   const severities = {
     info: engineProto.LogSeverity.INFO,
     warning: engineProto.LogSeverity.WARNING,
@@ -78,6 +84,10 @@ function connectEngine(address: string | undefined): Engine & { cancel(): void }
   return {
     cancelled: cancellation.signal,
     cancel: () => cancellation.abort(),
+    attach: (to) => {
+      client?.close();
+      client = connect(to);
+    },
     log: (severity, urn, message) => send(severity, urn, message, false),
     status: (urn, message) => send("info", urn, message, true),
   };
@@ -113,11 +123,15 @@ const timeoutOf = (request: { getTimeout(): number }): number | undefined =>
 
 function handlersOf(
   provider: Provider,
-  engine: Engine & { cancel(): void },
+  engine: ControlledEngine,
 ): grpc.UntypedServiceImplementation {
   const p = providerProto;
   return {
     getPluginInfo: unary(() => new pluginProto.PluginInfo().setVersion(provider.version)),
+    attach: unary((request: pluginProto.PluginAttach) => {
+      engine.attach(request.getAddress());
+      return new emptyProto.Empty();
+    }),
     cancel: unary(() => {
       engine.cancel();
       return new emptyProto.Empty();
