@@ -197,6 +197,7 @@ const CONNECTIONS = {
         .regex(PLATFORM_NAME, "is not a platform's name, such as staging"),
       RDEV_INFRA_LISTEN: listen.default("127.0.0.1:8080"),
       RDEV_INFRA_CONCURRENCY: count(1, 64).optional(),
+      RDEV_INFRA_KEEP_PLUGINS: flag(true),
       RDEV_INFRA_RATE_LIMIT: count(1, 10_000_000).default(6_000),
       RDEV_INFRA_TRUSTED_PROXIES: z.string().min(1, "is empty").optional(),
     })
@@ -204,6 +205,7 @@ const CONNECTIONS = {
       platform: v.RDEV_INFRA_PLATFORM,
       ...hostAndPort(v.RDEV_INFRA_LISTEN),
       concurrency: v.RDEV_INFRA_CONCURRENCY,
+      keepsPlugins: v.RDEV_INFRA_KEEP_PLUGINS,
       rateLimit: v.RDEV_INFRA_RATE_LIMIT,
       trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,
     })),

@@ -33,6 +33,8 @@ export interface RunnerOptions {
   readonly deadline?: number;
   /** In ms: a cancelled operation's worker is killed after this time. Default: 2 minutes. */
   readonly cancelGrace?: number;
+  /** Keep the plugins of an operation for later ones. Default: true. */
+  readonly keepsPlugins?: boolean;
   /** A module whose default export is the stacks' program. Default: this package's. */
   readonly program?: string;
 }
@@ -61,6 +63,7 @@ export class Runner {
       maxAttempts: 5,
       deadline: 3_600_000,
       cancelGrace: 120_000,
+      keepsPlugins: true,
       ...options,
     };
     const { store } = options;
@@ -76,8 +79,9 @@ export class Runner {
     this.#reaper = startReaper();
     this.#reaper.ownProcesses(`${WORKER_MARK}=${mark}`);
     this.#reaper.ownFolder(folder);
-    const { program, memoryMb, concurrency } = this.#options;
-    this.#pool = new Pool({ mark, folder, program, memoryMb, spare: Math.min(concurrency, 2) });
+    const { program, memoryMb, keepsPlugins, concurrency } = this.#options;
+    const spare = Math.min(concurrency, 2);
+    this.#pool = new Pool({ mark, folder, program, memoryMb, keepsPlugins, spare });
     this.#notifier.subscribe(({ id, state }) => {
       if (state === "cancelling") {
         for (const execution of this.#running) if (execution.id === id) execution.checkCancelled();

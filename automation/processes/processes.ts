@@ -117,14 +117,13 @@ export function killGroup(leader: number): void {
 }
 
 /**
- * The running processes, except this one, that have an environment variable starting with `prefix`
- * (`NAME=value`). It also finds processes whose parents have ended, such as an engine's plugins.
+ * The running processes, except this one, that have an environment variable starting with one of
+ * `prefixes` (`NAME=value`). It also finds processes whose parents have ended, such as an engine's
+ * plugins.
  */
-export function processesWithVariable(prefix: string): number[] {
-  return processIds().filter(
-    (pid) =>
-      pid !== process.pid && environmentOf(pid).some((variable) => variable.startsWith(prefix)),
-  );
+export function processesWithVariable(...prefixes: readonly string[]): number[] {
+  const isWanted = (variable: string) => prefixes.some((prefix) => variable.startsWith(prefix));
+  return processIds().filter((pid) => pid !== process.pid && environmentOf(pid).some(isWanted));
 }
 
 /** Sends SIGKILL to `processesWithVariable(prefix)`, and to those that they start meanwhile. */

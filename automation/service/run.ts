@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly port: number;
   /** Operations at once. Default: one per core. */
   readonly concurrency?: number | undefined;
+  /** Keep the plugins of an operation for later ones. */
+  readonly keepsPlugins: boolean;
   /** Requests per minute and caller. */
   readonly rateLimit: number;
   readonly trustedProxies?: string | undefined;
@@ -61,7 +63,7 @@ interface RunningService {
  * RDEV_IDENTITY if the settings of people and service accounts are malformed.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
-  const { platform, database, host, port, concurrency, logger } = options;
+  const { platform, database, host, port, concurrency, keepsPlugins, logger } = options;
   const tokenIssuer = issuesRegistryTokens()
     ? await openIssuer(connection("registryTokens"))
     : undefined;
@@ -77,7 +79,12 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const operations = new Operations(store, { audit });
   const keys = new Keys(store);
   const { enabled } = connection("citadelEnabled");
-  const runner = new Runner({ store, log: logger, ...(concurrency && { concurrency }) });
+  const runner = new Runner({
+    store,
+    log: logger,
+    keepsPlugins,
+    ...(concurrency && { concurrency }),
+  });
   const app = await createService({
     platform,
     operations,

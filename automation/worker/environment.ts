@@ -16,7 +16,7 @@ const NEEDED = [
   /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
 ];
 
-/** The variable that marks a worker and every process that it starts, directly or not. */
+/** The variable that marks workers, plugins and every process that they start, directly or not. */
 export const WORKER_MARK = "RDEV_INFRA_WORKER";
 
 /** The environment of a worker, taken from the service's. */
@@ -41,9 +41,9 @@ export function workerEnvironment(
   };
 }
 
-/** The processes of all workers with a mark that starts with `mark`. */
-export function workerProcesses(mark: string): number[] {
-  return processesWithVariable(`${WORKER_MARK}=${mark}`);
+/** The processes of all workers and plugins with a mark that starts with one of these. */
+export function workerProcesses(...marks: readonly string[]): number[] {
+  return processesWithVariable(...marks.map((mark) => `${WORKER_MARK}=${mark}`));
 }
 
 export function killWorkerProcesses(mark: string): void {

@@ -4,6 +4,7 @@ import { constants, setPriority } from "node:os";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { processEnvironment } from "../../core/connections.ts";
 import { installedPulumi } from "../engine/command.ts";
+import { serveKeptPlugins } from "../engine/quirks/kept-plugins.ts";
 import { killWorkerProcesses, WORKER_MARK } from "./environment.ts";
 import { parseCommand, type Command, type Report } from "./messages.ts";
 import { runJob } from "./run-job.ts";
@@ -17,12 +18,14 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 let program: PulumiFn | undefined;
 let onLockAnswer: ((answer: boolean) => void) | undefined;
 let onFoundEmptyRecorded: (() => void) | undefined;
+const ports = Promise.withResolvers<Extract<Command, { type: "plugins" }>["ports"]>();
 const cancel = new AbortController();
 
 process.on("message", (message) => {
   const command = parseCommand(message);
   if (command.type === "prepare") void prepare(command);
   else if (command.type === "run") void run(command);
+  else if (command.type === "plugins") ports.resolve(command.ports);
   else if (command.type === "cancel") cancel.abort();
   else if (command.type === "lease") renewLease(command.ms);
   else if (command.type === "foundEmptyRecorded") onFoundEmptyRecorded?.();
@@ -36,6 +39,8 @@ process.on("disconnect", exitWithAll);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 
 let leaseTimer: NodeJS.Timeout | undefined;
+/** The mark of the plugins that the service lends. */
+let pluginMark: string | undefined;
 
 /** A service that hangs does not disconnect; its lease runs out instead. */
 function renewLease(ms: number): void {
@@ -45,6 +50,7 @@ function renewLease(ms: number): void {
 
 function exitWithAll(): void {
   killWorkerProcesses(processEnvironment()[WORKER_MARK] ?? "no such mark");
+  if (pluginMark !== undefined) killWorkerProcesses(pluginMark);
   process.exit(1);
 }
 
@@ -56,10 +62,13 @@ async function prepare({ program: path }: Extract<Command, { type: "prepare" }>)
   send({ type: "ready" });
 }
 
-async function run({ job, workDir }: Extract<Command, { type: "run" }>): Promise<void> {
+async function run({ job, workDir, lease }: Extract<Command, { type: "run" }>): Promise<void> {
+  pluginMark = lease?.mark;
+  const plugins = lease && (await serveKeptPlugins({ ...lease, workDir, ports: ports.promise }));
   const result = await runJob(job, {
     program: program!,
     workDir,
+    ...(plugins && { env: plugins.env }),
     signal: cancel.signal,
     onEvent: (event) => send({ type: "event", event }),
     onStart: (pid) => send({ type: "engine", pid }),
@@ -76,7 +85,9 @@ async function run({ job, workDir }: Extract<Command, { type: "run" }>): Promise
   });
   // The service ends the worker with SIGKILL, and Node writes its compile cache only at a normal exit.
   flushCompileCache();
-  send({ type: "done", ...result });
+  const succeeded = result.outcome.result === "succeeded" && !result.killed;
+  const keepsPlugins = succeeded && plugins !== null && (await plugins.areReusable());
+  send({ type: "done", ...result, keepsPlugins });
 }
 
 function send(report: Report): void {

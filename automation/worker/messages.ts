@@ -10,6 +10,7 @@ import {
   summary,
 } from "../../core/operation.ts";
 import { projectChanges } from "../../core/settings.ts";
+import { PLUGINS } from "../engine/plugin-process.ts";
 import type { LockHolder } from "../engine/quirks/cli-text.ts";
 
 /** One operation for a worker to run. */
@@ -64,7 +65,18 @@ const holder = z.strictObject({
 const command = z.discriminatedUnion("type", [
   /** The first: which program to load. Null is this package's own. */
   z.strictObject({ type: z.literal("prepare"), program: z.string().nullable() }),
-  z.strictObject({ type: z.literal("run"), job, workDir: z.string() }),
+  z.strictObject({
+    type: z.literal("run"),
+    job,
+    workDir: z.string(),
+    /** The plugins that the service lends. `plugins` follows. Null: the engine starts its own. */
+    lease: z.strictObject({ mark: z.string(), names: z.array(z.enum(PLUGINS)) }).nullable(),
+  }),
+  /** The ports of the plugins that the service lends. Null if one of them did not start. */
+  z.strictObject({
+    type: z.literal("plugins"),
+    ports: z.partialRecord(z.enum(PLUGINS), z.int()).nullable(),
+  }),
   /** Finish what is under way, and start nothing more. */
   z.strictObject({ type: z.literal("cancel") }),
   /** The worker ends itself and all that it started after so long, unless the lease is renewed. */
@@ -94,12 +106,14 @@ const report = z.discriminatedUnion("type", [
     mayRollBack: z.boolean(),
     /** Something else ended the engine: the operation can be retried. */
     killed: z.boolean(),
+    /** Another operation may use the plugins that the service lent. */
+    keepsPlugins: z.boolean(),
   }),
 ]);
 
 export type Command = z.output<typeof command>;
 export type Report = z.output<typeof report>;
-export type JobResult = Extract<Report, { type: "done" }>;
+export type JobResult = Omit<Extract<Report, { type: "done" }>, "keepsPlugins">;
 
 /** Throws RDEV_INTERNAL for a message that does not have this form. */
 export function parseCommand(message: unknown): Command {

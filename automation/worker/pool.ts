@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { PluginPool } from "./plugin-pool.ts";
 import { Worker } from "./worker.ts";
 
 interface PoolOptions {
@@ -8,19 +9,23 @@ interface PoolOptions {
   readonly folder: string;
   readonly program?: string | undefined;
   readonly memoryMb: number;
+  /** Keep plugins for later operations. */
+  readonly keepsPlugins: boolean;
   /** How many idle workers to keep. */
   readonly spare: number;
 }
 
-/** Keeps idle workers, because loading engine and program takes longer than a short operation. */
+/** Keeps idle workers and used plugins, because loading engine and program takes longer than a short operation. */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #idle: Worker[] = [];
+  readonly #plugins: PluginPool | undefined;
   #count = 0;
   #isClosed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    if (options.keepsPlugins) this.#plugins = new PluginPool(options);
     this.#fill();
   }
 
@@ -34,6 +39,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.#idle.splice(0).map((worker) => worker.kill()));
+    this.#plugins?.close();
   }
 
   #fill(): void {
@@ -56,6 +62,7 @@ export class Pool {
       workDir: join(folder, name),
       program,
       memoryMb,
+      plugins: this.#plugins,
     });
   }
 }

@@ -29,6 +29,8 @@ interface JobContext {
   readonly workDir: string;
   readonly program: StackProgram;
   readonly signal: AbortSignal;
+  /** Added to the environment of Pulumi's CLI. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly onEvent: (event: OperationEvent) => void;
   readonly onStart: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;

@@ -8,6 +8,7 @@ import type { LockHolder } from "../engine/quirks/cli-text.ts";
 import { makeWorkFolder } from "../engine/folders.ts";
 import { memoryOf } from "../processes/processes.ts";
 import { killWorkerProcesses, workerEnvironment, workerProcesses } from "./environment.ts";
+import type { PluginLease, PluginPool } from "./plugin-pool.ts";
 import { parseReport, type Command, type Job, type JobResult } from "./messages.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -20,8 +21,10 @@ interface WorkerOptions {
   readonly workDir: string;
   /** A module whose default export is the stacks' program. Default: this package's. */
   readonly program?: string | undefined;
-  /** How much memory all its processes may use together, in MiB. */
+  /** How much memory all its processes may use together with its plugins, in MiB. */
   readonly memoryMb: number;
+  /** Lends plugins to its job. Default: the engine starts its own. */
+  readonly plugins?: PluginPool | undefined;
 }
 
 interface JobListeners {
@@ -45,6 +48,8 @@ export class Worker {
   readonly #child: ChildProcess;
   readonly #exit: Promise<string>;
   readonly #ready: Promise<void>;
+  #lease: PluginLease | undefined;
+  #isEnded = false;
   #memoryExceeded: string | undefined;
 
   constructor(options: WorkerOptions) {
@@ -78,15 +83,18 @@ export class Worker {
   ): Promise<JobResult | WorkerCrash> {
     const { workDir } = this.#options;
     const memoryTimer = setInterval(() => this.#limitMemory(), MEMORY_POLL_MS);
+    let keepsPlugins = false;
     try {
-      await this.#ready;
+      await Promise.all([this.#ready, this.#leasePlugins()]);
       await mkdir(dirname(workDir), { recursive: true, mode: 0o700 });
       await makeWorkFolder(workDir);
       const result = new Promise<JobResult>((resolve) => {
         this.#child.on("message", (message) => {
           const report = parseReport(message);
-          if (report.type === "done") resolve(report);
-          else if (report.type === "event") onEvent(report.event);
+          if (report.type === "done") {
+            ({ keepsPlugins } = report);
+            resolve(report);
+          } else if (report.type === "event") onEvent(report.event);
           else if (report.type === "engine") onEngine(report.pid);
           else if (report.type === "foundEmpty") {
             void onFoundEmpty().then(
@@ -100,13 +108,13 @@ export class Worker {
           }
         });
       });
-      this.#send({ type: "run", job, workDir });
+      this.#run(job);
       return await Promise.race([result, this.#exit.then((reason) => this.#crash(reason))]);
     } catch (error) {
       return this.#crash(error instanceof Error ? error.message : String(error));
     } finally {
       clearInterval(memoryTimer);
-      await this.kill();
+      await this.#end(keepsPlugins);
     }
   }
 
@@ -120,18 +128,42 @@ export class Worker {
     this.#send({ type: "lease", ms });
   }
 
-  /** Ends it and all that it started at once, and removes its folder. Idempotent. */
-  async kill(): Promise<void> {
+  /** Ends it, all that it started and its plugins at once, and removes its folder. Idempotent. */
+  kill(): Promise<void> {
+    return this.#end(false);
+  }
+
+  async #end(keepsPlugins: boolean): Promise<void> {
     const { mark, workDir } = this.#options;
+    this.#isEnded = true;
     this.#child.kill("SIGKILL");
     killWorkerProcesses(mark);
+    if (!keepsPlugins) this.#lease?.discard();
     await this.#exit;
+    this.#lease?.giveBack();
     await rm(workDir, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** Without plugins of the service, for whatever reason, the engine starts its own. */
+  async #leasePlugins(): Promise<void> {
+    this.#lease = await this.#options.plugins?.lease().catch(() => undefined);
+    if (this.#isEnded) this.#lease?.discard();
+  }
+
+  #run(job: Job): void {
+    const { workDir } = this.#options;
+    const lease = this.#lease ? { mark: this.#lease.mark, names: [...this.#lease.names] } : null;
+    this.#send({ type: "run", job, workDir, lease });
+    void this.#lease?.ports.then(
+      (ports) => this.#send({ type: "plugins", ports }),
+      () => this.#send({ type: "plugins", ports: null }),
+    );
   }
 
   #limitMemory(): void {
     const { mark, memoryMb } = this.#options;
-    const used = memoryOf(workerProcesses(mark)) / 2 ** 20;
+    const marks = this.#lease ? [mark, this.#lease.mark] : [mark];
+    const used = memoryOf(workerProcesses(...marks)) / 2 ** 20;
     if (used <= memoryMb) return;
     this.#memoryExceeded = `it used ${Math.round(used)} MiB of memory; the limit is ${memoryMb}`;
     void this.kill();

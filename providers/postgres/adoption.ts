@@ -48,7 +48,7 @@ async function roleIn(
 ): Promise<FoundObject[]> {
   if (!role) return [];
   const mark = markIn(role.comment);
-  const [powers, notManaged] = [await client.powersOf(name), await client.notManaged(name)];
+  const powers = await client.powersOf(name);
   const comment = mark ? [] : difference("comment", role.comment ?? "", "the mark");
   return [
     {
@@ -59,10 +59,9 @@ async function roleIn(
         ...difference("connection limit", role.connectionLimit, sizes.databaseConnections),
         ...comment,
       ],
-      problems: [
-        ...powers.map(({ power, remedy }) => `${power}, which no project may have. Run: ${remedy}`),
-        ...notManaged.map(({ power, remedy }) => `${power}. Run as a superuser: ${remedy}`),
-      ],
+      problems: powers.map(
+        ({ power, remedy }) => `${power}, which no project may have. Run: ${remedy}`,
+      ),
     },
   ];
 }

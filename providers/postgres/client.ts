@@ -98,23 +98,6 @@ const POWERS = `
   FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
   WHERE r.rolname = $1`;
 
-/**
- * From version 16 on, CREATEROLE is no right to change a role that somebody else made
- * (https://www.postgresql.org/docs/16/release-16.html).
- */
-const NOT_MANAGED = `
-  SELECT format('cannot be changed by %I', current_user) AS power,
-         format('GRANT %I TO %I WITH ADMIN OPTION', r.rolname, current_user) AS remedy
-  FROM pg_roles r, pg_roles me
-  WHERE r.rolname = $1 AND me.rolname = current_user
-    AND NOT pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
-    AND NOT (me.rolcreaterole AND current_setting('server_version_num')::int < 160000)
-  UNION ALL
-  SELECT format('has a database of %I, which %I cannot change', o.rolname, current_user),
-         format('ALTER DATABASE %I OWNER TO %I', d.datname, current_user)
-  FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba
-  WHERE d.datname = $1 AND o.rolname <> $1 AND NOT pg_has_role(o.oid, 'USAGE')`;
-
 const OTHERS_IN_DATABASE = `
   SELECT DISTINCT pg_get_userbyid(c.relowner) AS role
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -207,11 +190,6 @@ export class Postgres {
   /** What a role may do that no project's role may, and the statement that takes it away. */
   powersOf(role: string): Promise<Power[]> {
     return this.#session.rows<Power>(POWERS, [role]);
-  }
-
-  /** Why the administrator cannot change a role or its database, and the superuser's remedy. */
-  notManaged(role: string): Promise<Power[]> {
-    return this.#session.rows<Power>(NOT_MANAGED, [role]);
   }
 
   /** The other roles that own tables, views or sequences in the role's database. */

@@ -161,35 +161,6 @@ describe("rdev-infra adopt of a project that scripts made", function () {
     assert.deepEqual(await made.look(), before);
   });
 
-  it("names what an administrator without superuser's rights cannot change, and then adopts", async () => {
-    const [one] = await madeProject();
-    const role = databaseName(one.slug);
-    const admin = `admin_${role}`;
-    await sql(`CREATE ROLE ${admin} LOGIN CREATEROLE CREATEDB PASSWORD 'planted-Passw0rd'`);
-    const url = Object.assign(new URL(variable("POSTGRES_ADMIN_URL")), {
-      username: admin,
-      password: "planted-Passw0rd",
-    });
-    const variables = { POSTGRES_ADMIN_URL: url.href };
-    const asAdmin = (...options: string[]) =>
-      runCli(["adopt", one.stack, "--work-dir", one.workDir, ...options], { variables });
-    try {
-      const remedy = `GRANT ${role} TO ${admin} WITH ADMIN OPTION`;
-      const refused = await asAdmin("--yes");
-      assert.match(refused.stderr, /^RDEV_ADOPT: /);
-      assert.ok(refused.stderr.includes(`Run as a superuser: ${remedy}`), refused.stderr);
-      await sql(remedy);
-      const { code, stderr } = await asAdmin("--yes");
-      assert.equal(stderr, "");
-      assert.equal(code, 0);
-      succeeded(await one.destroy());
-    } finally {
-      await sql(`REASSIGN OWNED BY ${admin} TO CURRENT_USER`);
-      await sql(`DROP OWNED BY ${admin}`);
-      await sql(`DROP ROLE ${admin}`);
-    }
-  });
-
   it("takes every project of a CSV file, after all bad rows and all reasons were named", async () => {
     const folder = await mkdtemp(join(tmpdir(), "rdev-adopt-"));
     try {
