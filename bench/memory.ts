@@ -23,23 +23,40 @@ export interface Weight {
   readonly parts: string;
 }
 
-/** The memory of each worker of this machine, with the processes that it started. */
+/**
+ * The memory of each worker of this machine, with the processes that it started and the plugins that
+ * the service lends it. If there are several sets of plugins, the largest counts.
+ */
 export function weighWorkers(): Weight[] {
   const marked = Map.groupBy(processIds(), (pid) =>
     environmentOf(pid).find((each) => each.startsWith(`${WORKER_MARK}=`)),
   );
-  marked.delete(undefined);
-  return [...marked.values()].map((pids) => {
-    const weights = pids.map((pid) => ({ name: nameOf(pid), pss: proportionalMemoryOf(pid) }));
-    const parts = weights
-      .toSorted((one, other) => other.pss - one.pss)
-      .map(({ name, pss }) => `${name} ${mebibytes(pss)}`);
-    return {
-      rss: residentMemoryOf(pids),
-      pss: weights.reduce((sum, { pss }) => sum + pss, 0),
-      parts: parts.join(", "),
-    };
-  });
+  const all = [...marked].filter(([mark]) => mark !== undefined);
+  const [lent, workers] = [true, false].map((isLent) =>
+    all.filter(([mark]) => mark!.includes("/plugins-") === isLent).map(([, pids]) => weigh(pids)),
+  );
+  const plugins = lent!.toSorted((one, other) => other.pss - one.pss)[0];
+  return workers!.map((worker) => (plugins ? sum(worker, plugins) : worker));
+}
+
+function weigh(pids: readonly number[]): Weight {
+  const weights = pids.map((pid) => ({ name: nameOf(pid), pss: proportionalMemoryOf(pid) }));
+  const parts = weights
+    .toSorted((one, other) => other.pss - one.pss)
+    .map(({ name, pss }) => `${name} ${mebibytes(pss)}`);
+  return {
+    rss: residentMemoryOf(pids),
+    pss: weights.reduce((total, { pss }) => total + pss, 0),
+    parts: parts.join(", "),
+  };
+}
+
+function sum(one: Weight, other: Weight): Weight {
+  return {
+    rss: one.rss + other.rss,
+    pss: one.pss + other.pss,
+    parts: `${one.parts}, ${other.parts}`,
+  };
 }
 
 function nameOf(pid: number): string {
