@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { makeWorkFolder } from "../../automation/engine/folders.ts";
 import { preview } from "../../automation/engine/stack.ts";
 import { NO_CHANGES } from "../../core/operation.ts";
@@ -24,9 +24,15 @@ describe("the secrets of a real platform and project", function () {
     const folder = await mkdtemp(join(tmpdir(), "rdev-moved-"));
     const transit = await startTransit();
     try {
-      // Copies of the states and files, so that other tests keep theirs.
+      // Copies of the two states and files, so that other tests keep theirs. Their locks stay behind.
       const states = join(folder, "states");
-      await cp(new URL(variable("PULUMI_BACKEND_URL")).pathname, states, { recursive: true });
+      const copied = [PLATFORM, shop.stack].map((stack) => `${stack}.json`);
+      await cp(new URL(variable("PULUMI_BACKEND_URL")).pathname, states, {
+        recursive: true,
+        filter: (path) =>
+          !path.includes("/.pulumi/locks/") &&
+          (!/\/\.pulumi\/stacks\/[^/]+\/[^/]+$/.test(path) || copied.includes(basename(path))),
+      });
       const copy = await makeWorkFolder(join(folder, "work"));
       for (const name of (await readdir(workDir)).filter((each) => /^Pulumi\./.test(each))) {
         await cp(join(workDir, name), join(copy, name));
