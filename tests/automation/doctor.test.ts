@@ -15,6 +15,7 @@ import { withVariables } from "../support/variables.ts";
 const NONE = Object.fromEntries(
   [
     "DATABASE_URL",
+    "DATABASE_OWNER_URL",
     ...Object.values(SYSTEMS).flatMap(({ variables }) => Object.keys(variables)),
   ].map((variable) => [variable, undefined]),
 );

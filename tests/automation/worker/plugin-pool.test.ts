@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { workerProcesses } from "../../../automation/worker/environment.ts";
 import { type PluginLease, PluginPool } from "../../../automation/worker/plugin-pool.ts";
 import { until } from "../../../sandbox/process.ts";
-import { variable, withVariables } from "../../support/variables.ts";
+import { withVariables } from "../../support/variables.ts";
 
 /** A plugin that prints a port and leaves a process behind if a file says so. */
 const PLUGIN = `#!/bin/sh
@@ -45,7 +45,7 @@ describe("the pool of plugins", () => {
   /** A lease whose plugins run. */
   async function lend(pool: PluginPool, variables: Record<string, string> = {}) {
     const all = {
-      PATH: `${folder}${delimiter}${variable("PATH")}`,
+      PATH: [folder, "/usr/bin", "/bin"].join(delimiter),
       PULUMI_HOME: join(folder, "home"),
       KUBECONFIG: join(folder, "kubeconfig"),
       ...variables,
