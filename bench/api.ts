@@ -31,10 +31,10 @@ const { values } = parseArgs({
 
 /** Ratios of one run, so that they hold on other machines, and memory. */
 const bounds = new Bounds(values.bounds, {
-  create: { atMost: 0.9 },
-  "unchanged up": { atMost: 0.9 },
-  preview: { atMost: 0.9 },
-  destroy: { atMost: 1.3 },
+  create: { atMost: 0.75 },
+  "unchanged up": { atMost: 0.6 },
+  preview: { atMost: 0.55 },
+  destroy: { atMost: 1.1 },
   "MiB of an operation": { atMost: 600 },
 });
 type Kind = "create" | "unchanged up" | "preview" | "destroy";
