@@ -1,7 +1,7 @@
-import pTimeout from "p-timeout";
 import { isCitadelEnabled } from "../core/connections.ts";
-import { InfraError, userMessage } from "../core/errors.ts";
+import { userMessage } from "../core/errors.ts";
 import { type SystemName, systemsWithProjects } from "../core/systems.ts";
+import { within } from "./deadline.ts";
 import { timed } from "./engine/timeline.ts";
 import { leftovers as citadel } from "../providers/citadel/leftovers.ts";
 import { leftovers as dns } from "../providers/dns/leftovers.ts";
@@ -27,11 +27,12 @@ export const LEFTOVER_PROBES: Readonly<Partial<Record<SystemName, LeftoverProbe>
 };
 
 interface LeftoverOptions {
-  /** For each system, in ms. Must leave room for the retries of a read. Default: 20 s. */
+  /** For each system, in ms. Default: DEADLINE. */
   readonly deadline?: number;
 }
 
-const DEADLINE = 20_000;
+/** For each system, in ms. Leaves room for the retries of a read. */
+export const DEADLINE = 20_000;
 
 /**
  * Asks all servers at once what a project still has there; the stack's state is not used. A system
@@ -61,20 +62,13 @@ async function probe(
   if (!leftoverProbe) {
     return [{ system, what: "everything (it has no leftover probe)", why: "unreachable" }];
   }
-  const closing = new AbortController();
   try {
-    const late = new InfraError("RDEV_DEADLINE", `It did not answer within ${deadline / 1000} s.`);
     const found = await timed("proof", system, () =>
-      pTimeout(leftoverProbe.find(project, closing.signal), {
-        milliseconds: deadline,
-        message: late,
-      }),
+      within(deadline, (closing) => leftoverProbe.find(project, closing)),
     );
     return found.map(({ what, why }) => ({ system, what, why }));
   } catch (error) {
     const reason = userMessage(error).replace(/\s*\n\s*/g, " ");
     return [{ system, what: `${leftoverProbe.describe(project)} (${reason})`, why: "unreachable" }];
-  } finally {
-    closing.abort();
   }
 }

@@ -8,9 +8,10 @@ import type { AdoptedProject, Adoption } from "../../providers/adoption.ts";
 import { PACKAGE } from "../engine/folders.ts";
 import type { UpOptions } from "../engine/options.ts";
 import { platformSettingsOf } from "../engine/requirements.ts";
+import { within } from "../deadline.ts";
 import { up } from "../engine/stack.ts";
 import { ownerIn, StackState } from "../engine/state.ts";
-import { adoptions, type LookUp, lookUp, within } from "./look-up.ts";
+import { adoptions, type LookUp, lookUp } from "./look-up.ts";
 
 /** For each system, in ms: it writes, and waits for the cluster's controllers. */
 const DEADLINE = 120_000;

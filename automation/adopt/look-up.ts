@@ -1,4 +1,3 @@
-import pTimeout from "p-timeout";
 import { type Adoptable, adoptionRefusal } from "../../core/adoption.ts";
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
@@ -12,7 +11,8 @@ import { adoption as postgres } from "../../providers/postgres/adoption.ts";
 import { adoption as redis } from "../../providers/redis/adoption.ts";
 import { adoption as registry } from "../../providers/registry/adoption.ts";
 import { adoption as woodpecker } from "../../providers/woodpecker/adoption.ts";
-import { LEFTOVER_PROBES, probedSystems } from "../leftovers.ts";
+import { within } from "../deadline.ts";
+import { DEADLINE, LEFTOVER_PROBES, probedSystems } from "../leftovers.ts";
 
 /** The adoption of each system. */
 export const ADOPTIONS: Readonly<Partial<Record<SystemName, Adoption>>> = {
@@ -25,9 +25,6 @@ export const ADOPTIONS: Readonly<Partial<Record<SystemName, Adoption>>> = {
   kubernetes,
   citadel,
 };
-
-/** For each system, in ms. Must leave room for the retries of a read. */
-const DEADLINE = 20_000;
 
 /** What exists under a project's name, on every system. */
 export interface LookUp {
@@ -72,18 +69,4 @@ export function adoptions(): { readonly system: SystemName; readonly adoption: A
     if (!adoption) throw new InfraError("RDEV_INTERNAL", `${system} has no adoption.`);
     return { system, adoption };
   });
-}
-
-/** Runs `work` with a signal that is aborted at its end, or after the deadline in ms. */
-export async function within<T>(
-  deadline: number,
-  work: (closing: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const closing = new AbortController();
-  const late = new InfraError("RDEV_DEADLINE", `It did not answer within ${deadline / 1000} s.`);
-  try {
-    return await pTimeout(work(closing.signal), { milliseconds: deadline, message: late });
-  } finally {
-    closing.abort();
-  }
 }
