@@ -1,19 +1,15 @@
 import { difference } from "../../core/adoption.ts";
-import { PROJECTS_GROUP } from "../../core/citadel.ts";
 import { ownershipOf, retainedMarkOf } from "../../core/ownership.ts";
 import type { Adoption } from "../adoption.ts";
-import { assertSees, Citadel } from "./client.ts";
+import { Citadel } from "./client.ts";
+import { findEnvironment } from "./leftovers.ts";
 
 /** Keeps the environment with its id and its logs. */
 export const adoption: Adoption = {
-  async find({ slug, name, owner, settings }) {
-    const client = new Citadel();
-    const organization = settings.citadelOrganization;
-    const found = await client.environments.find(slug, organization);
-    if (!found) {
-      await assertSees(client, { organization, group: PROJECTS_GROUP });
-      return [];
-    }
+  async find(project) {
+    const found = await findEnvironment(project);
+    if (!found) return [];
+    const { name, owner } = project;
     return [
       {
         what: `environment ${found.id}`,
