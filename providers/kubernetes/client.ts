@@ -66,6 +66,12 @@ export interface ObjectName {
   readonly name: string;
 }
 
+/** Fields to merge into an object. */
+interface ObjectChange {
+  readonly metadata?: object;
+  readonly spec?: object;
+}
+
 /** The calls of the Kubernetes API that are used here, as the kubeconfig's user. */
 export class Kubernetes {
   readonly #core: k8s.CoreV1Api;
@@ -350,12 +356,17 @@ export class Kubernetes {
   }
 
   /** Merges into an object; null removes a field. Returns false if there is no such object. */
-  async merge(
+  async merge(object: ObjectName, change: ObjectChange): Promise<boolean> {
+    return this.#merge("patch", object, change);
+  }
+
+  async #merge(
+    action: string,
     { apiVersion, kind, namespace = "", name }: ObjectName,
-    { metadata, ...change }: { readonly metadata?: object; readonly spec?: object },
+    { metadata, ...change }: ObjectChange,
   ): Promise<boolean> {
     const changed = await unless404(
-      this.#call(`patch ${kind} ${namespace}/${name}`, () =>
+      this.#call(`${action} ${kind} ${namespace}/${name}`, () =>
         this.#objects.patch(
           { ...change, apiVersion, kind, metadata: { ...metadata, name, namespace } },
           undefined, // pretty
@@ -392,22 +403,8 @@ export class Kubernetes {
   }
 
   /** Replaces an object's finalizers. Without them it is deleted before their work is done. */
-  async setFinalizers(
-    { apiVersion, kind, namespace = "", name }: ObjectName,
-    finalizers: readonly string[],
-  ): Promise<void> {
-    await unless404(
-      this.#call(`set finalizers of ${kind} ${namespace}/${name}`, () =>
-        this.#objects.patch(
-          { apiVersion, kind, metadata: { name, namespace, finalizers: [...finalizers] } },
-          undefined, // pretty
-          undefined, // dryRun
-          MANAGED_BY,
-          undefined, // force
-          this.#mergePatch,
-        ),
-      ),
-    );
+  async setFinalizers(object: ObjectName, finalizers: readonly string[]): Promise<void> {
+    await this.#merge("set finalizers of", object, { metadata: { finalizers } });
   }
 
   /** The answer to a request that the methods above do not make. Throws for a status outside 2xx. */
