@@ -32,7 +32,7 @@ const WHOSE: Readonly<Record<Ownership, string>> = {
   others: "the mark of another platform, project or stack",
 };
 
-/** Whose an object is, in words. */
+/** Says which mark an object carries. */
 export function whoseText({ whose }: Pick<Adoptable, "whose">): string {
   return WHOSE[whose];
 }

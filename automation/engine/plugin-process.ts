@@ -34,7 +34,7 @@ interface PluginOptions {
   readonly engine: string;
   readonly cwd: string;
   readonly env: Environment;
-  /** As of os.setPriority. Default: this process's. */
+  /** The process's priority, as `os.setPriority` takes it. Default: this process's. */
   readonly priority?: number;
 }
 

@@ -159,7 +159,7 @@ const WORKLOADS: readonly (readonly [apiVersion: string, kind: string])[] = [
 
 const named = z.object({ metadata: z.object({ name: z.string() }) });
 
-/** What is in the namespace besides the project's own. */
+/** Lists the objects in the namespace that are not the project's. */
 async function others(kubernetes: Kubernetes, namespace: string): Promise<Inside[]> {
   const found = await Promise.all(
     WORKLOADS.map(async ([apiVersion, kind]): Promise<ObjectName[]> => {
