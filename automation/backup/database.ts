@@ -15,6 +15,8 @@ const TABLES = Object.keys({
   operations: true,
   operation_attempts: true,
   operation_events: true,
+  notifications: true,
+  notification_deliveries: true,
 } satisfies Record<keyof Schema, true>);
 
 /** Bytes of rows in an entry, before the row that exceeds it. */

@@ -1,8 +1,9 @@
 import { fromKysely, type PgBoss } from "pg-boss";
 import { z } from "zod";
-import type { NumberedEvent } from "../../core/operation.ts";
+import type { NumberedEvent, Outcome } from "../../core/operation.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
+import { announce } from "../notifications/outbox.ts";
 import { Projects, removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
 import { jsonText, type OperationRow } from "../store/schema.ts";
@@ -20,6 +21,9 @@ import {
   pastAttempts,
   setFoundEmpty,
 } from "./tables.ts";
+
+/** Errors of an operation that receivers are told. The operation has all of them. */
+const MAX_ANNOUNCED = 20;
 
 /** A job of the queue as it was fetched. Another attempt at it has another `retryCount`. */
 export interface FetchedJob {
@@ -135,6 +139,7 @@ export class Attempt {
         outcome: jsonText(outcome),
         remaining: jsonText(remaining),
       });
+      if (outcome.result === "failed") await announceFailure(transaction, this.row, outcome);
       const { boss } = this.#context;
       await boss.complete(QUEUE, this.#job, null, { db: fromKysely(transaction) });
     });
@@ -155,6 +160,23 @@ export class Attempt {
       await work(transaction);
     });
   }
+}
+
+/** Tells receivers of a failed operation. The caller of a preview, which changes nothing, looks at it. */
+async function announceFailure(
+  transaction: StoreTransaction,
+  { id, slug, actor, kind }: OperationRow,
+  { errors }: Outcome,
+): Promise<void> {
+  if (kind === "preview") return;
+  await announce(transaction, {
+    kind: "operation.failed",
+    slug,
+    operation: id,
+    what: kind,
+    actor,
+    errors: errors.slice(0, MAX_ANNOUNCED).map(({ code, message }) => ({ code, message })),
+  });
 }
 
 /** A running operation waits again. A cancelled one ends when the next runner begins it. */

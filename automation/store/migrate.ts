@@ -9,6 +9,7 @@ import * as apiKeys from "./migrations/005-api-keys.ts";
 import * as foundEmpty from "./migrations/006-found-empty.ts";
 import * as turns from "./migrations/007-turns.ts";
 import * as auditShipped from "./migrations/008-audit-shipped.ts";
+import * as fleet from "./migrations/009-fleet.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
 import type { Schema } from "./schema.ts";
 import { Store, type StoreTransaction } from "./store.ts";
@@ -23,6 +24,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "006-found-empty": foundEmpty,
   "007-turns": turns,
   "008-audit-shipped": auditShipped,
+  "009-fleet": fleet,
 };
 
 /**
@@ -106,7 +108,10 @@ export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<vo
   await sql`GRANT SELECT, INSERT ON ${appendOnly} TO CURRENT_USER, ${role}`.execute(db);
   await sql`GRANT USAGE ON SEQUENCE audit_log_id_seq TO ${role}`.execute(db);
   const writable = sql.raw(
-    "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
+    [
+      "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
+      "notifications, notification_deliveries",
+    ].join(", "),
   );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${writable} TO ${role}`.execute(db);
   // The service checks at startup that the schema is its version's.

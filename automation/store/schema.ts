@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, Selectable } from "kysely";
+import type { Notification } from "../../core/notification.ts";
 import type { ProjectSettings } from "../../core/settings.ts";
 import type {
   NumberedEvent,
@@ -21,6 +22,8 @@ export interface Schema {
   operations: OperationsTable;
   operation_attempts: OperationAttemptsTable;
   operation_events: OperationEventsTable;
+  notifications: NotificationsTable;
+  notification_deliveries: NotificationDeliveriesTable;
 }
 
 /** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
@@ -146,6 +149,33 @@ interface OperationEventsTable {
   number: number;
   at: Date;
   event: Json<NumberedEvent["event"]>;
+}
+
+/** Events that are not assigned to receivers yet. */
+interface NotificationsTable {
+  /** Version 7, so ids sort by time. A receiver gets the same id if the event is sent again. */
+  id: string;
+  at: Date;
+  /** A receiver gets the events of a subject in their order. */
+  subject: string;
+  event: Json<Notification>;
+}
+
+/** Events that a receiver has not taken yet. */
+interface NotificationDeliveriesTable {
+  /** Its name in the settings. */
+  receiver: string;
+  id: string;
+  at: Date;
+  subject: string;
+  event: Json<Notification>;
+  attempts: Generated<number>;
+  /** The next attempt. While one is under way: when another process may assume that it is lost. */
+  next_at: Generated<Date>;
+  /** Set if the event is not sent again. */
+  given_up_at: Date | null;
+  /** The reason of the last failure. */
+  reason: string | null;
 }
 
 export type OperationRow = Selectable<OperationsTable>;

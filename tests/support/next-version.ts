@@ -15,6 +15,8 @@ Object.assign(MIGRATIONS, {
         "operations",
         "operation_attempts",
         "operation_events",
+        "notifications",
+        "notification_deliveries",
       ]) {
         await sql`
           ALTER TABLE ${sql.table(table)}

@@ -5,6 +5,7 @@ import { verifyChain } from "../../../automation/audit/verify.ts";
 import { dumpDatabase, loadDatabase, rowsPresent } from "../../../automation/backup/database.ts";
 import type { Entry } from "../../../automation/backup/format.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
+import { announce } from "../../../automation/notifications/outbox.ts";
 import { requeueOpen } from "../../../automation/operations/requeue-open.ts";
 import { migrate, MIGRATIONS } from "../../../automation/store/migrate.ts";
 import { openQueue, QUEUE } from "../../../automation/store/queue.ts";
@@ -236,6 +237,13 @@ describe("the database in a backup", function () {
 
 const EVENT = { action: "project.create", projectId: "shop", actor: "ada", component: "infra" };
 
+const ENDING = {
+  kind: "project.ending",
+  slug: "shop",
+  step: "stopped",
+  at: "2026-01-02T03:04:05.678Z",
+} as const;
+
 /** Rows in every table, with values that are easily lost: microseconds, bytes, infinity, lists, quotes. */
 async function fill(
   { admin }: Awaited<ReturnType<typeof embeddedStore>>,
@@ -266,4 +274,7 @@ async function fill(
     VALUES ('${idOf("0199-1")}', 1, '{"id": "x"}', '{1,22,333}')`);
   await admin(`INSERT INTO operation_events (operation_id, number, at, event)
     VALUES ('${idOf("0199-1")}', 1, now(), '{"event": "state", "state": "running", "attempts": 1}')`);
+  await store.transaction((transaction) => announce(transaction, ENDING));
+  await admin(`INSERT INTO notification_deliveries (id, receiver, at, subject, event, given_up_at)
+    SELECT id, 'ops', at, subject, event, now() FROM notifications`);
 }

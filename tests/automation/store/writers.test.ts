@@ -10,6 +10,8 @@ const WRITERS: Readonly<Record<string, string>> = {
   audit_log: "automation/audit/log.ts",
   audit_outbox: "automation/audit/outbox.ts",
   audit_shipped: "automation/audit/outbox.ts",
+  notification_deliveries: "automation/notifications/outbox.ts",
+  notifications: "automation/notifications/outbox.ts",
   operation_attempts: "automation/operations/tables.ts",
   operation_events: "automation/operations/tables.ts",
   operations: "automation/operations/tables.ts",

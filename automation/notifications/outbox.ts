@@ -1,0 +1,153 @@
+import { randomUUIDv7 } from "node:crypto";
+import { sql } from "kysely";
+import {
+  type Notification,
+  notification,
+  type NotificationKind,
+  subjectOf,
+} from "../../core/notification.ts";
+import { cleanText } from "../audit/details.ts";
+import { jsonText } from "../store/schema.ts";
+import type { Store, StoreTransaction } from "../store/store.ts";
+
+/** In characters, of a text in an event. */
+const MAX_TEXT = 1_000;
+/** Events that are assigned to receivers in one statement. */
+const BATCH = 100;
+/** How long an event stays here that a receiver did not take. */
+const RETENTION = "30 days";
+
+/** A receiver, as far as the outbox has to know it. */
+interface Subscription {
+  readonly name: string;
+  /** The events that it wants. */
+  readonly events: readonly NotificationKind[];
+}
+
+/** An event that one process is delivering to a receiver. */
+export interface ClaimedEvent {
+  readonly id: string;
+  readonly receiver: string;
+  /** When it was announced. */
+  readonly at: Date;
+  readonly subject: string;
+  readonly event: Notification;
+  /** With this one; from 1. */
+  readonly attempts: number;
+}
+
+/**
+ * Queues an event for all receivers that want its kind, in the caller's transaction: it is sent if
+ * that transaction commits. Secrets in texts are replaced, and long texts are cut.
+ */
+export async function announce(transaction: StoreTransaction, event: Notification): Promise<void> {
+  const clean = notification.parse(JSON.parse(JSON.stringify(event), withoutSecrets));
+  await transaction
+    .insertInto("notifications")
+    .values({
+      id: randomUUIDv7(),
+      at: new Date(),
+      subject: subjectOf(clean),
+      event: jsonText(clean),
+    })
+    .execute();
+}
+
+function withoutSecrets(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? cleanText(value, MAX_TEXT) : value;
+}
+
+/** Assigns new events to the receivers that want them. An event that nobody wants is removed. */
+export async function assign(store: Store, receivers: readonly Subscription[]): Promise<void> {
+  const wanted = JSON.stringify(receivers.map(({ name, events }) => ({ name, events })));
+  await store.run((db) =>
+    sql`
+      WITH fresh AS (
+        DELETE FROM notifications WHERE id IN (
+          SELECT id FROM notifications ORDER BY id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)
+        RETURNING id, at, subject, event)
+      INSERT INTO notification_deliveries (receiver, id, at, subject, event)
+      SELECT wanted.name, fresh.id, fresh.at, fresh.subject, fresh.event
+      FROM fresh CROSS JOIN jsonb_to_recordset(${wanted}::jsonb) AS wanted (name text, events jsonb)
+      WHERE wanted.events ? (fresh.event ->> 'kind')`.execute(db),
+  );
+}
+
+/**
+ * Claims the next event of a receiver for `lease` ms, after which another process may claim it. An
+ * earlier event of the same subject goes first, even if it waits for its next attempt. Undefined if no
+ * event is due.
+ */
+export async function claim(
+  store: Store,
+  receiver: string,
+  lease: number,
+): Promise<ClaimedEvent | undefined> {
+  const { rows } = await store.run((db) =>
+    sql<ClaimedEvent>`
+      UPDATE notification_deliveries
+      SET attempts = attempts + 1, next_at = clock_timestamp() + ${lease} * interval '1 ms'
+      WHERE receiver = ${receiver} AND id = (
+        SELECT id FROM notification_deliveries d
+        WHERE receiver = ${receiver} AND given_up_at IS NULL AND next_at <= now()
+          AND NOT EXISTS (
+            SELECT FROM notification_deliveries e
+            WHERE e.receiver = ${receiver} AND e.subject = d.subject AND e.id < d.id
+              AND e.given_up_at IS NULL)
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+      RETURNING id, receiver, at, subject, event, attempts`.execute(db),
+  );
+  return rows[0];
+}
+
+/** The receiver has taken the event. */
+export async function markDelivered(store: Store, { receiver, id }: ClaimedEvent): Promise<void> {
+  await store.run((db) =>
+    db
+      .deleteFrom("notification_deliveries")
+      .where("receiver", "=", receiver)
+      .where("id", "=", id)
+      .execute(),
+  );
+}
+
+/** Schedules the next attempt in `wait` ms, unless another process claimed the event meanwhile. */
+export async function postpone(
+  store: Store,
+  { receiver, id, attempts }: ClaimedEvent,
+  wait: number,
+  reason: string,
+): Promise<void> {
+  await store.run((db) =>
+    db
+      .updateTable("notification_deliveries")
+      .set({
+        next_at: sql<Date>`clock_timestamp() + ${wait} * interval '1 ms'`,
+        reason: cleanText(reason),
+      })
+      .where("receiver", "=", receiver)
+      .where("id", "=", id)
+      .where("attempts", "=", attempts)
+      .execute(),
+  );
+}
+
+/** The event is not sent again. It stays for a while, so that a person can see it. */
+export async function giveUp(
+  store: Store,
+  { receiver, id }: ClaimedEvent,
+  reason: string,
+): Promise<void> {
+  await store.transaction(async (transaction) => {
+    await transaction
+      .updateTable("notification_deliveries")
+      .set({ given_up_at: sql<Date>`now()`, reason: cleanText(reason) })
+      .where("receiver", "=", receiver)
+      .where("id", "=", id)
+      .execute();
+    await transaction
+      .deleteFrom("notification_deliveries")
+      .where("at", "<", sql<Date>`now() - ${RETENTION}::interval`)
+      .execute();
+  });
+}
