@@ -1,27 +1,31 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, InfraError } from "../../core/errors.ts";
 import type { Citadel, Entry, QueryOptions, Scope } from "../../providers/citadel/port.ts";
+import { MAX_LIMIT } from "./time-span.ts";
 
-export interface FollowOptions extends QueryOptions {
+export interface FollowOptions extends Pick<QueryOptions, "range" | "limit"> {
   readonly signal: AbortSignal;
-  /** Called with a text for the person who waits: the connection is lost, or lines may be missing. */
-  readonly note: (text: string) => void;
+  /** Continues after the line with this id, as a client that lost its connection does. */
+  readonly lastEventId?: string | undefined;
   /** In ms, before the first reconnect; doubles up to 5 s. Default: 500. */
   readonly firstWait?: number;
+}
+
+/** A text for the person who waits: the connection is lost, or lines may be missing. */
+export interface Note {
+  readonly note: string;
 }
 
 /** After these errors a new connection may succeed. */
 const TRANSIENT = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
 const MAX_WAIT = 5000;
-/** Citadel's own limit for a query. */
-const MAX_LIMIT = 500;
 /** In ms. A line can arrive some time after its timestamp. */
 const LATE_LINES = 5 * 60_000;
 const REMEMBERED_IDS = 20_000;
 
 /**
- * Yields the lines that match, oldest first, and then new ones, each once. After a lost connection it
- * reopens the live tail after the last id and queries for the lines in between; duplicates are
+ * Yields the lines that match, oldest first, and then new ones, each once, with notes in between. After a
+ * lost connection it reopens the live tail after the last id and queries for the lines in between; duplicates are
  * recognized by id. The tail is always opened before the query, so no line is missed between the two.
  * Rejects if a reconnect cannot help.
  */
@@ -29,10 +33,10 @@ export async function* follow(
   citadel: Pick<Citadel, "query" | "tail">,
   scope: Scope,
   cpl: string,
-  { range = "1h", limit = 100, signal, note, firstWait = 500 }: FollowOptions,
-): AsyncGenerator<Entry> {
+  { range = "1h", limit = 100, signal, lastEventId: resumed, firstWait = 500 }: FollowOptions,
+): AsyncGenerator<Entry | Note> {
   const seen = new RecentIds(REMEMBERED_IDS);
-  let lastEventId: string | undefined;
+  let lastEventId = resumed;
   /** The first query had more lines than `limit`: lines before this timestamp are left out on purpose. */
   let oldest: string | undefined;
   /** On the monotonic clock: when the tail last worked. Undefined before the first connection. */
@@ -49,13 +53,18 @@ export async function* follow(
       const isFirst = connectedAt === undefined;
       const query =
         connectedAt === undefined
-          ? { range, limit }
+          ? { range, limit: resumed === undefined ? limit : MAX_LIMIT }
           : { range: rangeSince(connectedAt), limit: MAX_LIMIT };
       const { entries, total } = await citadel.query(scope, cpl, query);
       connectedAt = performance.now();
-      if (isFirst && total > entries.length) oldest = entries.at(-1)?.timestamp;
-      if (!isFirst && total > entries.length && !entries.some(({ id }) => seen.has(id))) {
-        note(`More than ${entries.length} lines arrived meanwhile; some may be missing.`);
+      const known = isFirst ? entries.findIndex(({ id }) => id === resumed) : -1;
+      if (known >= 0) for (const { id } of entries.slice(known)) seen.add(id);
+      if (isFirst && resumed === undefined && total > entries.length) {
+        oldest = entries.at(-1)?.timestamp;
+      }
+      const isResumed = !isFirst || resumed !== undefined;
+      if (isResumed && total > entries.length && !entries.some(({ id }) => seen.has(id))) {
+        yield { note: `More than ${entries.length} lines arrived meanwhile; some may be missing.` };
       }
       for (const entry of entries.toReversed()) {
         const isLeftOut = oldest !== undefined && entry.timestamp < oldest;
@@ -69,11 +78,11 @@ export async function* follow(
         lastEventId = entry.id;
         if (seen.add(entry.id)) yield entry;
       }
-      if (!signal.aborted) note("Citadel ended the live tail; connecting again.");
+      if (!signal.aborted) yield { note: "Citadel ended the live tail; connecting again." };
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof InfraError) || !TRANSIENT.has(error.code)) throw error;
-      note(`${error.message} Trying again.`);
+      yield { note: `${error.message} Trying again.` };
       wait = Math.max(wait, error.retryAfter ?? 0);
     } finally {
       connection.abort();

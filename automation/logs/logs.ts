@@ -8,7 +8,7 @@ import {
   type Scope,
 } from "../../providers/citadel/port.ts";
 import { platformTenant, tenantOf } from "../citadel/tenants.ts";
-import { follow, type FollowOptions } from "./follow.ts";
+import { follow, type FollowOptions, type Note } from "./follow.ts";
 
 export type { Entry };
 
@@ -34,19 +34,20 @@ export async function searchLogs(
 
 /**
  * Yields the lines that match a query of `searchLogs`, oldest first, and then new ones until
- * `options.signal` is aborted.
+ * `options.signal` is aborted, with notes in between.
  */
 export async function* followLogs(
   subject: LogSubject,
   cpl: string,
   options: FollowOptions,
-): AsyncGenerator<Entry> {
+): AsyncGenerator<Entry | Note> {
   const citadel = new Citadel();
   const scope = await scopeOf(citadel, subject);
   yield* follow(citadel, scope, queryOf(cpl), options);
 }
 
-function queryOf(cpl: string): string {
+/** The CPL of a query of `searchLogs`. */
+export function queryOf(cpl: string): string {
   return cpl.trim() === "*" ? EVERY_LINE : cpl;
 }
 

@@ -80,10 +80,10 @@ async function follow(chosen: LogSubject, cpl: string, options: Options): Promis
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   process.stdout.on("error", interrupt); // the reader of the pipe is gone
   const { followLogs } = await import("../../automation/logs/logs.ts");
-  const note = (text: string) => console.error(text);
   const signal = stop.signal;
-  for await (const entry of followLogs(chosen, cpl, { range: last, limit, signal, note })) {
-    print(entry, options);
+  for await (const found of followLogs(chosen, cpl, { range: last, limit, signal })) {
+    if ("note" in found) console.error(found.note);
+    else print(found, options);
   }
   return EXIT.interrupted;
 }

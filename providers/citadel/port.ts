@@ -76,6 +76,10 @@ export interface QueryOptions {
   readonly range?: string;
   /** 1 to 500. Default: 100. */
   readonly limit?: number;
+  /** Only lines of this time or later. */
+  readonly from?: Date | undefined;
+  /** Only lines before this time. */
+  readonly before?: Date | undefined;
 }
 
 export interface QueryResult {

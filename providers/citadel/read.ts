@@ -35,10 +35,35 @@ export async function query(
   http: Http,
   scope: Scope,
   cpl: string,
-  { range = "1h", limit = 100 }: QueryOptions = {},
+  { range = "1h", limit = 100, from, before }: QueryOptions = {},
 ): Promise<QueryResult> {
-  const options = { query: { q: cpl, range, limit }, headers: scopeHeaders(scope), codes: CODES };
-  return withErrorPosition(cpl, http.call("GET", "/query", queryAnswer, options));
+  const ask = (q: string) => {
+    const options = { query: { q, range, limit }, headers: scopeHeaders(scope), codes: CODES };
+    return withErrorPosition(q, http.call("GET", "/query", queryAnswer, options));
+  };
+  const bounds = [
+    ...(from ? [`timestamp:>=${from.toISOString()}`] : []),
+    ...(before ? [`timestamp:<${before.toISOString()}`] : []),
+  ];
+  if (bounds.length === 0 || !isBalanced(cpl)) return ask(cpl);
+  try {
+    return await ask(`(${cpl}) ${bounds.join(" ")}`);
+  } catch (error) {
+    // Citadel's error for the text that the caller knows, with the position in it.
+    if (error instanceof InfraError && error.code === "RDEV_QUERY") await ask(cpl);
+    throw error;
+  }
+}
+
+/** Whether a text in parentheses stays in them. Citadel itself refuses a query for which it is false. */
+function isBalanced(cpl: string): boolean {
+  let depth = 0;
+  for (const [token] of cpl.matchAll(/"(?:[^"\\]|\\.)*"|[()]/gs)) {
+    if (token === "(") depth += 1;
+    else if (token === ")") depth -= 1;
+    if (depth < 0) return false;
+  }
+  return depth === 0;
 }
 
 export async function tail(

@@ -50,18 +50,19 @@ class Fake implements Pick<Citadel, "query" | "tail"> {
   }
 }
 
-async function idsOf(fake: Fake, limit?: number): Promise<{ ids: number[]; notes: string[] }> {
+async function idsOf(
+  fake: Fake,
+  more: { readonly limit?: number; readonly lastEventId?: string } = {},
+): Promise<{ ids: number[]; notes: string[] }> {
   const stop = new AbortController();
   const notes: string[] = [];
   const ids: number[] = [];
   fake.plan.push({ during: 0, away: 0, breaks: false });
   fake.onEnd = () => stop.abort();
-  const options = { signal: stop.signal, note: (text: string) => notes.push(text), firstWait: 0 };
-  for await (const { id } of follow(fake, "organization", "q", {
-    ...options,
-    ...(limit && { limit }),
-  })) {
-    ids.push(Number(id));
+  const options = { signal: stop.signal, firstWait: 0, ...more };
+  for await (const found of follow(fake, "organization", "q", options)) {
+    if ("note" in found) notes.push(found.note);
+    else ids.push(Number(found.id));
   }
   return { ids, notes };
 }
@@ -91,7 +92,28 @@ describe("follow", () => {
     const fake = new Fake();
     fake.write(50);
     fake.plan = [{ during: 2, away: 3, breaks: true }];
-    assert.deepEqual((await idsOf(fake, 10)).ids, range(40, 55));
+    assert.deepEqual((await idsOf(fake, { limit: 10 })).ids, range(40, 55));
+  });
+
+  it("continues for a client after the last id that the client had", async () => {
+    for (const replays of [true, false]) {
+      const fake = new Fake();
+      fake.replays = replays;
+      fake.write(300);
+      fake.plan = [{ during: 4, away: 3, breaks: true }];
+      const { ids, notes } = await idsOf(fake, { limit: 10, lastEventId: "150" });
+      assert.deepEqual(ids, range(151, 307));
+      assert.equal(notes[0], "gone Trying again.");
+    }
+  });
+
+  it("says that lines may be missing if the client's last id is too far back", async () => {
+    const fake = new Fake();
+    fake.replays = false;
+    fake.write(700);
+    const { ids, notes } = await idsOf(fake, { lastEventId: "150" });
+    assert.deepEqual(ids, range(200, 700));
+    assert.match(notes.join(), /More than 500 lines arrived meanwhile/);
   });
 
   it("continues after the last id, and says why it waits", async () => {
