@@ -1,30 +1,60 @@
+import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { InfraError } from "../../core/errors.ts";
-import type { NumberedEvent, Operation } from "../../core/operation.ts";
-import { eventView, operationView } from "./schemas/operation.ts";
+import { identityOf } from "./access.ts";
+import type { ServiceLimits } from "./options.ts";
 
 // Not @fastify/sse: its heartbeats ignore back pressure, so a client that reads nothing fills memory.
 
 interface EventStreamOptions {
-  readonly events: AsyncIterable<NumberedEvent>;
-  /** Reads the operation once its events have ended. */
-  readonly operation: () => Promise<Operation | undefined>;
+  readonly frames: AsyncIterable<string>;
   readonly heartbeatMs: number;
   /** Aborted on shutdown: the stream ends, and the client reconnects. */
   readonly shutdown: AbortSignal;
 }
 
+interface SendOptions {
+  /** The frames until the signal is aborted, because the client is gone. */
+  readonly frames: (signal: AbortSignal) => AsyncIterable<string>;
+  readonly slots: StreamSlots;
+  readonly limits: Pick<ServiceLimits, "heartbeatMs" | "idleStreamMs">;
+  readonly shutdown: AbortSignal;
+}
+
+export const EVENT_STREAM = "text/event-stream";
 const RECONNECT_MS = 1_000;
 
+/** Answers with a stream of server-sent events. Throws RDEV_RATE_LIMITED if the caller has too many. */
+export function sendEvents(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { frames, slots, limits, shutdown }: SendOptions,
+): FastifyReply {
+  const releaseSlot = slots.acquire(identityOf(request).id);
+  const disconnected = new AbortController();
+  const signal = AbortSignal.any([disconnected.signal, shutdown]);
+  const { heartbeatMs, idleStreamMs } = limits;
+  const stream = Readable.from(eventStream({ frames: frames(signal), heartbeatMs, shutdown }));
+  reply.raw.once("close", () => {
+    disconnected.abort();
+    releaseSlot();
+  });
+  // Back pressure stops all writes to a client that reads nothing, so its socket becomes idle.
+  request.raw.socket.setTimeout(idleStreamMs, () => request.raw.socket.destroy());
+  reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
+  reply.header("x-accel-buffering", "no").header("connection", "close");
+  return reply.send(stream);
+}
+
 /**
- * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each has
- * its number as id; the last one is `event: end` with the operation. The next event is read only after
- * the client took the one before, so one event is in memory at a time.
+ * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). The next
+ * frame is read only after the client took the one before, so one frame is in memory at a time.
  */
-export async function* eventStream(options: EventStreamOptions): AsyncGenerator<string> {
-  const { events, operation, heartbeatMs, shutdown } = options;
+async function* eventStream(options: EventStreamOptions): AsyncGenerator<string> {
+  const { frames, heartbeatMs, shutdown } = options;
   yield `retry: ${RECONNECT_MS}\n\n`;
-  const source = events[Symbol.asyncIterator]();
+  const source = frames[Symbol.asyncIterator]();
   let next = source.next();
   try {
     for (;;) {
@@ -37,13 +67,10 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
         yield ":\n\n";
         continue;
       }
-      if (result.done) break;
-      const { number, event } = result.value;
-      yield frame(event.event, eventView(result.value), number);
+      if (result.done) return;
+      yield result.value;
       next = source.next();
     }
-    const ended = await operation();
-    if (ended) yield frame("end", operationView(ended));
   } finally {
     next.catch(() => undefined);
     await source.return?.();
@@ -63,11 +90,11 @@ async function withHeartbeat<T>(next: Promise<T>, ms: number, shutdown: AbortSig
 }
 
 /** JSON.stringify escapes line breaks, so the data is one line. */
-function frame(type: string, data: object, id?: number): string {
+export function frame(type: string, data: object, id?: number | string): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** Limits the streams that each caller has open, because each stream polls the database. */
+/** Limits the streams that each caller has open, because each stream polls a database or Citadel. */
 export class StreamSlots {
   readonly #max: number;
   readonly #open = new Map<string, number>();

@@ -3,6 +3,7 @@ import type { Registry } from "prom-client";
 import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
 import type { Authenticator } from "../identity/authenticator.ts";
+import type { ProjectLogs } from "../logs/project-logs.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
@@ -19,6 +20,8 @@ export interface ServiceOptions {
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
+  /** The logs of projects. Default: none, because the platform has no Citadel. */
+  readonly logs?: Pick<ProjectLogs, "page" | "histogram" | "follow" | "download"> | undefined;
   /** Rejects while the service cannot work. */
   readonly checkReady: () => Promise<void>;
   /** Issues tokens for accounts of the image registry. Default: the service issues none. */
@@ -35,6 +38,12 @@ export interface ServiceLimits {
   readonly requestsPerMinute: number;
   /** Event streams that one caller may have open. */
   readonly streamsPerKey: number;
+  /** Live tails that one caller may have open: each is a connection to Citadel. */
+  readonly tailsPerKey: number;
+  /** Downloads of logs that one caller may have under way. */
+  readonly downloadsPerKey: number;
+  /** Histograms of logs of one caller: each can take Citadel 150 queries. */
+  readonly histogramsPerMinute: number;
   /** Requests of one address without a valid credential, and its sign-ins. */
   readonly unauthenticatedPerMinute: number;
   /** Readiness probes of one address. */
@@ -56,6 +65,9 @@ export interface ServiceLimits {
 export const DEFAULT_LIMITS: ServiceLimits = {
   requestsPerMinute: 6_000,
   streamsPerKey: 100,
+  tailsPerKey: 20,
+  downloadsPerKey: 2,
+  histogramsPerMinute: 60,
   unauthenticatedPerMinute: 60,
   probesPerMinute: 120,
   tokensPerMinute: 6_000,

@@ -41,6 +41,7 @@ export function problemOf(error: unknown, request: RequestParts): Problem {
   }
   if (error instanceof InfraError) {
     const status = HTTP_STATUS[error.code];
+    if (error.code === "RDEV_QUERY") return refusedQuery(error, request);
     return problem(error.code, status, status < 500 ? error.message : undefined, request);
   }
   const { statusCode = 500, code, message } = error as Partial<FastifyError>;
@@ -72,6 +73,17 @@ function problem(
     detail: detail ?? `${title}${retry} The service's log has the details of request ${id}.`,
     instance: `urn:uuid:${id}`,
   };
+}
+
+/** Citadel's error for a query in CPL, with its position. */
+function refusedQuery({ code, message, position }: InfraError, request: RequestParts): Problem {
+  const item = {
+    in: "query" as const,
+    pointer: "#/q",
+    detail: message.split("\n")[0] ?? message,
+    ...(position !== undefined && { position }),
+  };
+  return { ...problem(code, HTTP_STATUS[code], message, request), errors: [item] };
 }
 
 /** Validates all parts of a request again, because Fastify stops at the first invalid part. */

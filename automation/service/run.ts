@@ -14,6 +14,7 @@ import { CitadelShipper } from "../audit/shipper.ts";
 import { Authenticator, clusterDocuments } from "../identity/authenticator.ts";
 import { readIdentitySettings } from "../identity/settings.ts";
 import { Keys } from "../keys/keys.ts";
+import { ProjectLogs } from "../logs/project-logs.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
@@ -94,6 +95,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     projects: new ProjectRecords(store),
     audit,
     auditPage: (query) => auditPage(store, query),
+    logs: enabled ? new ProjectLogs(new Citadel()) : undefined,
     checkReady: () => checkDatabase(store),
     metrics: metricsOf(store),
     limits: { requestsPerMinute: options.rateLimit },

@@ -22,6 +22,7 @@ import { problemOf, problemOfStatus, problemRoutes } from "./problem.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { logRoutes } from "./routes/logs.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
@@ -91,6 +92,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await serveOpenApi(app);
   await app.register(projectRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
+  await app.register(logRoutes(options, limits, shutdown.signal));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
   await app.register(healthRoutes(options, limits, shutdown.signal));

@@ -1,11 +1,10 @@
-import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
-import { OPERATION_STATES } from "../../../core/operation.ts";
+import { type NumberedEvent, type Operation, OPERATION_STATES } from "../../../core/operation.ts";
 import { identityOf, requireProject, visibleProjects } from "../access.ts";
-import { eventStream, StreamSlots } from "../event-stream.ts";
+import { EVENT_STREAM, frame, sendEvents, StreamSlots } from "../event-stream.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
   eventView,
@@ -23,7 +22,6 @@ const params = z.object({
   id: z.uuid().meta({ examples: ["0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11"] }),
 });
 const eventNumber = z.coerce.number().int().min(0).max(2_147_483_647);
-const EVENT_STREAM = "text/event-stream";
 
 export function operationRoutes(
   { operations }: ServiceOptions,
@@ -143,26 +141,9 @@ export function operationRoutes(
           const events = await operations.events(operation.id, after, request.query.limit);
           return { items: events.map(eventView) };
         }
-        const releaseSlot = streams.acquire(identityOf(request).id);
-        const disconnected = new AbortController();
-        const signal = AbortSignal.any([disconnected.signal, shutdown]);
-        const stream = Readable.from(
-          eventStream({
-            events: operations.follow(id, after, signal),
-            operation: () => operations.find(id),
-            heartbeatMs: limits.heartbeatMs,
-            shutdown,
-          }),
-        );
-        reply.raw.once("close", () => {
-          disconnected.abort();
-          releaseSlot();
-        });
-        // Back pressure stops all writes to a client that reads nothing, so its socket becomes idle.
-        request.raw.socket.setTimeout(limits.idleStreamMs, () => request.raw.socket.destroy());
-        reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
-        reply.header("x-accel-buffering", "no").header("connection", "close");
-        return reply.send(stream as unknown as string);
+        const frames = (signal: AbortSignal) =>
+          operationFrames(operations.follow(id, after, signal), () => operations.find(id));
+        return sendEvents(request, reply, { frames, slots: streams, limits, shutdown });
       },
     );
 
@@ -189,4 +170,14 @@ export function operationRoutes(
       },
     );
   };
+}
+
+/** Each event with its number as id; the last one is `event: end` with the operation. */
+async function* operationFrames(
+  events: AsyncIterable<NumberedEvent>,
+  operation: () => Promise<Operation | undefined>,
+): AsyncGenerator<string> {
+  for await (const event of events) yield frame(event.event.event, eventView(event), event.number);
+  const ended = await operation();
+  if (ended) yield frame("end", operationView(ended));
 }

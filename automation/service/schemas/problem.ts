@@ -22,6 +22,9 @@ const problemItem = z
         description: "The value as text, if it is short and not an object.",
         examples: ["21"],
       }),
+    position: z.int().optional().meta({
+      description: "The place of the mistake in the value: UTF-16 units from 0.",
+    }),
   })
   .meta({ id: "ProblemItem", description: "One error in a request." });
 

@@ -73,6 +73,9 @@ describe("a cursor", () => {
     ),
     operation: fc.uuid(),
     audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
+    log: fc
+      .tuple(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }), fc.uuid())
+      .map(([at, id]) => `${at.toISOString()} ${id}`),
   };
 
   for (const of of Object.keys(lasts) as ListName[]) {
