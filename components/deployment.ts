@@ -34,6 +34,8 @@ export interface DeploymentArgs {
   /** The image that runs until the first build sets one. */
   readonly placeholderImage: string;
   readonly sizes: Sizes;
+  /** Run no pods, whatever the sizes and an autoscaler say. Default: false. */
+  readonly stopped?: boolean;
   readonly ingressClass: string;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
@@ -51,8 +53,8 @@ export interface DeploymentArgs {
 /**
  * Runs the project: a namespace, a ServiceAccount, a Secret, a Deployment whose pods have the
  * citadel.io labels, a Service and an Ingress. CI owns the image, so `up` keeps the running one, and
- * only warns if that does not come up or is being rolled out. An autoscaler, if there is one, owns the replicas. `up` reverts
- * all other changes. Delete deletes the namespace with everything in it.
+ * only warns if that does not come up or is being rolled out. An autoscaler, if there is one, owns the replicas of a project
+ * that is not stopped. `up` reverts all other changes. Delete deletes the namespace with everything in it.
  */
 export class Deployment extends pulumi.ComponentResource {
   readonly namespace: pulumi.Output<string>;
@@ -104,7 +106,9 @@ export class Deployment extends pulumi.ComponentResource {
         namespace: slug,
         deployment: slug,
         container: CONTAINER,
-        replicas: args.sizes.replicas,
+        replicas: args.stopped ? 0 : args.sizes.replicas,
+        // Absent in a project that runs, so that the inputs of older stacks do not change.
+        ...(args.stopped && { stopped: true as const }),
       },
       { parent: this },
     );

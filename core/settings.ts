@@ -194,6 +194,11 @@ export type CacheAddress = z.output<typeof cacheAddress>;
 export type CacheSettings = z.output<typeof cache>;
 export type ExistingWorkload = z.output<typeof workload>;
 
+/** The setting `expiresAt` of a project without a time to live. */
+export const NEVER = "never";
+
+const NO_TIME = 'is neither a time such as 2026-12-24T18:00:00Z nor "never"';
+
 /** Changes to a project's settings. Settings that are left out do not change. */
 export const projectChanges = z
   .strictObject({
@@ -207,10 +212,28 @@ export const projectChanges = z
     retainRepository: z.boolean().meta({
       description: "On delete: archive the repository instead of deleting it.",
     }),
+    stopped: z.boolean().meta({
+      description: "Run no pods. `sizes.replicas` stays as it is, for the next start.",
+    }),
+    expiresAt: z
+      .union([z.iso.datetime({ offset: true, error: NO_TIME }), z.literal(NEVER)], NO_TIME)
+      .meta({
+        description:
+          "The end of its time to live, or `never`. Then it is stopped, and deleted after a grace.",
+        examples: ["2026-12-24T18:00:00Z"],
+      }),
   })
   .partial();
 
-const { name, template, sizes: ownSizes, retainData, retainRepository } = projectChanges.shape;
+const {
+  name,
+  template,
+  sizes: ownSizes,
+  retainData,
+  retainRepository,
+  stopped,
+  expiresAt,
+} = projectChanges.shape;
 
 const projectSettings = z.strictObject({
   /** Default: the slug. */
@@ -219,6 +242,8 @@ const projectSettings = z.strictObject({
   sizes: ownSizes.unwrap().default({}),
   retainData: retainData.unwrap().default(false),
   retainRepository: retainRepository.unwrap().default(false),
+  stopped: stopped.unwrap().default(false),
+  expiresAt: expiresAt.unwrap().default(NEVER),
 });
 
 export type ProjectSettings = z.output<typeof projectSettings>;

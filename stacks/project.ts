@@ -102,6 +102,7 @@ export async function projectStack(
     host: dns.host,
     placeholderImage: settings.placeholderImage ?? defaultPlaceholder(settings.registry),
     sizes,
+    stopped: project.stopped,
     ingressClass: settings.ingressClass,
     ingressNamespace: settings.ingressNamespace,
     ...(settings.tls && { tls: settings.tls }),

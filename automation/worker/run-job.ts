@@ -269,6 +269,7 @@ function stackConfig({
   sizes,
   retainData,
   retainRepository,
+  stopped,
   ...texts
 }: Job["settings"]): StackConfig {
   return {
@@ -276,6 +277,7 @@ function stackConfig({
     ...(sizes !== undefined && { sizes }),
     ...(retainData !== undefined && { retainData: String(retainData) }),
     ...(retainRepository !== undefined && { retainRepository: String(retainRepository) }),
+    ...(stopped !== undefined && { stopped: String(stopped) }),
   };
 }
 

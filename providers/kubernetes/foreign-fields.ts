@@ -29,6 +29,8 @@ const definition = define({
     takenBack: z.string().default(""),
     /** The number of pods. If there is an autoscaler, its number is read from the cluster. */
     replicas: z.int(),
+    /** There must be no pods, so an autoscaler has no say. Kubernetes' own never scales from 0. */
+    stopped: z.literal(true).optional(),
   }),
   attributes: z.object({}),
   replaceOn: ["namespace", "deployment", "container"],
@@ -36,17 +38,19 @@ const definition = define({
 
   connect: () => Kubernetes.connect(),
 
-  async lookUp(kubernetes, { namespace, deployment, container, replicas }) {
+  async lookUp(kubernetes, { namespace, deployment, container, replicas, stopped = false }) {
     const live = await kubernetes.deployment(namespace, deployment);
     if (!live) return { takenBack: "" };
-    const isScaled = await isAutoscaled(kubernetes, namespace, deployment, live.managedFields);
+    const isScaled =
+      !stopped && (await isAutoscaled(kubernetes, namespace, deployment, live.managedFields));
     const foreign = foreignFields(live.managedFields, claims(container, isScaled));
     return {
       takenBack:
         foreign.length > 0
           ? describe(live.generation, foreign)
           : (live.annotations[TAKEN_BACK] ?? ""),
-      replicas: isScaled ? live.replicas : replicas,
+      // After a stop there are no pods, and an autoscaler leaves it so.
+      replicas: isScaled && live.replicas > 0 ? live.replicas : replicas,
     };
   },
 
@@ -54,9 +58,9 @@ const definition = define({
   find: () => Promise.resolve(undefined),
   create: (_kubernetes, { namespace, deployment }) => Promise.resolve(`${namespace}/${deployment}`),
 
-  async apply(kubernetes, _id, { namespace, deployment, container }) {
+  async apply(kubernetes, _id, { namespace, deployment, container, stopped = false }) {
     await kubernetes.changeManagedFields(namespace, deployment, async (all) => {
-      const isScaled = await isAutoscaled(kubernetes, namespace, deployment, all);
+      const isScaled = !stopped && (await isAutoscaled(kubernetes, namespace, deployment, all));
       const foreign = foreignFields(all, claims(container, isScaled));
       return foreign.length > 0 ? takenOver(all, foreign) : undefined;
     });

@@ -73,7 +73,20 @@ describe("settings", () => {
       sizes: {},
       retainData: true,
       retainRepository: false,
+      stopped: false,
+      expiresAt: "never",
     });
+  });
+
+  it("of a project accept an end of its time to live in any zone, or never", () => {
+    for (const expiresAt of ["2026-12-24T18:00:00Z", "2026-12-24T18:00:00.5+02:00", "never"]) {
+      assert.deepEqual(parseProjectConfig({ expiresAt }), { expiresAt });
+    }
+    for (const wrong of ["2026-12-24", "tomorrow", "2026-12-24T18:00:00", "12"]) {
+      assert.throws(() => parseProjectConfig({ expiresAt: wrong }), {
+        message: /rdev:expiresAt: is neither a time such as 2026-12-24T18:00:00Z nor "never"/,
+      });
+    }
   });
 
   it("list every mistake with its value in one error", () => {

@@ -183,6 +183,11 @@ describe("a change by others in the cluster", function () {
     succeeded(await one.up());
     succeeded(await one.up({ config: { sizes: { cpuLimit: "700m" } } }));
     assert.equal((await spec())?.replicas, 2);
+    succeeded(await one.up({ config: { stopped: "true" } }));
+    assert.equal((await spec())?.replicas, 0, "an autoscaler keeps no pod of a stopped project");
+    unchanged(await one.up());
+    succeeded(await one.up({ config: { stopped: "false" } }));
+    assert.notEqual((await spec())?.replicas, 0, "an autoscaler does not scale from 0");
     await scaler.deleteNamespacedHorizontalPodAutoscaler({ namespace, name });
     succeeded(await one.up());
     assert.equal((await spec())?.replicas, 1);

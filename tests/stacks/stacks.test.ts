@@ -249,6 +249,20 @@ describe("the project stack", () => {
     });
   });
 
+  it("runs no pods while it is stopped, and the recorded number of them after that", async () => {
+    const recorded = { sizes: { replicas: 3 }, stopped: true };
+    const state = { record: { type: SETTINGS_RECORD, outputs: { settings: recorded } } };
+    const replicas = async (config: Record<string, string>) => {
+      const { one } = await run("staging.my-app", variables, { config, state, platform });
+      const { spec } = one("kubernetes:apps/v1:Deployment").inputs as {
+        spec: { replicas: number };
+      };
+      return spec.replicas;
+    };
+    assert.equal(await replicas({ name: "My App" }), 0);
+    assert.equal(await replicas({ stopped: "false" }), 3);
+  });
+
   it("takes retain settings from its resources if its state has no record yet", async () => {
     const state = { database: { type: DATABASE, outputs: { retain: true } } };
     const { one } = await run("staging.my-app", variables, { config, state, platform });
