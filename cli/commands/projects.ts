@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { type Command, Option } from "commander";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
+import { NEVER } from "../../core/settings.ts";
 import { slugFromName } from "../../core/slug.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
 import { confirmed } from "../operation.ts";
-import { collectConfig, type ConfigOption } from "../options.ts";
+import { collectConfig, type ConfigOption, timeSpan } from "../options.ts";
 import { outputLines, outputTree } from "../text.ts";
 
 export function addProjects(program: Command): void {
@@ -16,6 +17,11 @@ export function addProjects(program: Command): void {
     .description("create a project; its slug is derived from the name")
     .option("--slug <slug>", "use this slug; a project that has it is updated")
     .option("-c, --config <key=value>", "a setting, such as template=skeleton", collectConfig)
+    .addOption(
+      new Option("--ttl <time>", "its time to live from now, such as 12h or 14d").argParser(
+        timeSpan,
+      ),
+    )
     .option("--rollback", "if it fails, delete what it made; refused if anything existed before")
     .option("--no-wait", "only start it, and print the operation's id")
     .addOption(ifBusy())
@@ -33,6 +39,27 @@ export function addProjects(program: Command): void {
     .description("show one project: its settings, outputs and last operation")
     .option("--json", "print it as JSON")
     .action(show);
+  for (const [verb, description] of [
+    ["stop", "run no pods of a project; its data, repository and host name stay"],
+    ["start", "run the pods of a stopped project again"],
+  ] as const) {
+    projects
+      .command(`${verb} <slug>`)
+      .description(description)
+      .option("--no-wait", "only start it, and print the operation's id")
+      .addOption(ifBusy())
+      .option("--json", "print events and outcome as lines of JSON")
+      .action((slug: string, options: StartOptions) => change(verb, slug, options));
+  }
+  projects
+    .command("extend <slug>")
+    .description("set the end of a project's time to live")
+    .addOption(new Option("--ttl <time>", "from now, such as 12h or 14d").argParser(timeSpan))
+    .option("--forever", "the project has no end any more")
+    .option("--no-wait", "only start it, and print the operation's id")
+    .addOption(ifBusy())
+    .option("--json", "print events and outcome as lines of JSON")
+    .action(extend);
   projects
     .command("destroy <slug>")
     .description("delete a project and everything that was made for it")
@@ -68,17 +95,56 @@ interface CreateOptions extends StartOptions {
   readonly slug?: string;
   readonly config?: ConfigOption;
   readonly rollback?: true;
+  readonly ttl?: number;
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {
-  const { slug, config = {}, rollback, ifBusy: busy } = options;
-  const json = { ...settingsOf(config), name, ...(rollback && { onFailure: "rollback" }) };
+  const { slug, config = {}, rollback, ttl, ifBusy: busy } = options;
+  const json = {
+    ...settingsOf(config),
+    name,
+    ...(ttl !== undefined && { expiresAt: afterNow(ttl) }),
+    ...(rollback && { onFailure: "rollback" }),
+  };
   const { api, operationSchema } = await open();
   const call = { json, query: { ifBusy: busy }, idempotencyKey: randomUUID() };
   const operation = await (slug === undefined
     ? api.call("POST", "/v1/projects", operationSchema, call)
     : api.call("PUT", projectPath(slug), operationSchema, call));
   process.exitCode = await started(operation, options);
+}
+
+async function change(verb: "stop" | "start", slug: string, options: StartOptions): Promise<void> {
+  const { api, operationSchema } = await open();
+  const call = { query: { ifBusy: options.ifBusy }, idempotencyKey: randomUUID() };
+  const path = `${projectPath(slug)}/${verb}`;
+  process.exitCode = await started(await api.call("POST", path, operationSchema, call), options);
+}
+
+interface ExtendOptions extends StartOptions {
+  readonly ttl?: number;
+  readonly forever?: true;
+}
+
+async function extend(slug: string, { ttl, forever, ...options }: ExtendOptions): Promise<void> {
+  if ((ttl === undefined) === (forever === undefined)) {
+    console.error("error: pass either --ttl or --forever");
+    process.exitCode = EXIT.usage;
+    return;
+  }
+  const { api, operationSchema, projectSchema } = await open();
+  await api.call("GET", projectPath(slug), projectSchema); // a PUT would create a project that is gone
+  const operation = await api.call("PUT", projectPath(slug), operationSchema, {
+    json: { expiresAt: ttl === undefined ? NEVER : afterNow(ttl) },
+    query: { ifBusy: options.ifBusy },
+    idempotencyKey: randomUUID(),
+  });
+  process.exitCode = await started(operation, options);
+}
+
+/** The time after so many ms, for the setting `expiresAt`. */
+function afterNow(ms: number): string {
+  return new Date(Date.now() + ms).toISOString();
 }
 
 interface DestroyOptions extends StartOptions {

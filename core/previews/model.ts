@@ -14,7 +14,7 @@ const property = z.object({
   new: value.optional(),
 });
 
-const change = z.object({
+export const change = z.object({
   op: z.enum(CHANGE_OPS),
   urn: z.string(),
   type: z.string(),

@@ -16,6 +16,7 @@ import {
   putProjectSchema,
   slugSchema,
 } from "../schemas/project.ts";
+import { checkExpiry } from "../expiry.ts";
 import { acceptedResponse, submit, submitHeaders, submitQuery } from "../submit.ts";
 
 const tags = ["projects"];
@@ -80,6 +81,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         const slug = slugFromName(settings.name);
         const up = { kind: "up", settings, onFailure } as const;
         const { ifBusy } = request.query;
+        await checkExpiry(options, request, slug, settings);
         return submit(options, request, reply, { slug, request: up, ifBusy, mustBeNew: true });
       },
     );
@@ -118,9 +120,38 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         const { onFailure, ...settings } = request.body;
         const up = { kind: "up", settings, onFailure } as const;
         const { slug } = request.params;
+        await checkExpiry(options, request, slug, settings);
         return submit(options, request, reply, { slug, request: up, ...request.query });
       },
     );
+
+    for (const [verb, stopped] of [
+      ["stop", true],
+      ["start", false],
+    ] as const) {
+      app.post(
+        `/v1/projects/:slug/${verb}`,
+        {
+          config: { access: "operator" },
+          schema: {
+            ...submitSchema,
+            operationId: `${verb}Project`,
+            summary: stopped ? "Run no pods of a project" : "Run the pods of a project again",
+            description: stopped
+              ? "An `up` with the setting `stopped`, so every later `up` leaves it stopped. Data, repository " +
+                "and host name stay."
+              : "An `up` that takes the setting `stopped` back. The number of pods is again that of `sizes`.",
+            response: { 202: acceptedResponse, ...problemResponses(400, 404, 409, 422) },
+          },
+        },
+        async (request, reply) => {
+          const { slug } = request.params;
+          await findProject(options, slug);
+          const up = { kind: "up", settings: { stopped }, onFailure: "keep" } as const;
+          return submit(options, request, reply, { slug, request: up, ...request.query });
+        },
+      );
+    }
 
     app.delete(
       "/v1/projects/:slug",
@@ -238,7 +269,7 @@ function flag(description: string) {
 }
 
 /** Throws RDEV_NOT_FOUND. */
-async function findProject({ projects }: ServiceOptions, slug: string) {
+export async function findProject({ projects }: ServiceOptions, slug: string) {
   const project = await projects.find(slug);
   if (project) return project;
   throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);

@@ -4,7 +4,13 @@ import { connect, type AddressInfo } from "node:net";
 import type { InjectOptions } from "fastify";
 import { InfraError } from "../../../core/errors.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
-import { bearer, type FakeService, fakeService, OPERATION } from "../../support/fake-service.ts";
+import {
+  bearer,
+  type FakeService,
+  fakeService,
+  OPERATION,
+  PROJECT,
+} from "../../support/fake-service.ts";
 
 describe("the HTTP service", () => {
   let service: FakeService;
@@ -106,6 +112,55 @@ describe("the HTTP service", () => {
       ],
     );
     await problem({ method: "DELETE", url: "/v1/projects/other" }, 404, "RDEV_NOT_FOUND");
+  });
+
+  it("stops and starts a project, whose other settings stay", async () => {
+    for (const verb of ["stop", "start"]) {
+      const url = `/v1/projects/my-app/${verb}?ifBusy=refuse`;
+      const answer = await service.app.inject({ method: "POST", url, headers: admin });
+      assert.equal(answer.statusCode, 202, answer.body);
+    }
+    assert.deepEqual(
+      service.submitted.map(({ request: sent, ifBusy }) => ({ ...sent, ifBusy })),
+      [true, false].map((stopped) => ({
+        kind: "up",
+        settings: { stopped },
+        onFailure: "keep",
+        ifBusy: "refuse",
+      })),
+    );
+    const method = "POST";
+    await problem({ method, url: "/v1/projects/no-app/stop" }, 404, "RDEV_NOT_FOUND");
+  });
+
+  it("lets only an admin give a project an end, or an earlier one", async () => {
+    const soon = "2099-01-01T00:00:00Z";
+    const late = "2099-06-01T00:00:00+02:00";
+    const expiring = { ...PROJECT, settings: { expiresAt: "2099-03-01T00:00:00Z" } };
+    const find = async (slug: string) =>
+      slug === "ending" ? expiring : slug === PROJECT.slug ? PROJECT : undefined;
+    const { app, key, submitted } = await fakeService({ projects: { find, list: async () => [] } });
+    const put = async (headers: Record<string, string>, slug: string, expiresAt: string) => {
+      const url = `/v1/projects/${slug}`;
+      const answer = await app.inject({ method: "PUT", url, headers, payload: { expiresAt } });
+      return answer.statusCode === 202 ? 202 : answer.json<Problem>().code;
+    };
+    const operator = bearer(key("operator"));
+    assert.equal(await put(operator, "my-app", soon), "RDEV_ROLE");
+    assert.equal(await put(operator, "ending", soon), "RDEV_ROLE");
+    const bound = bearer(key("admin", { project: "my-app" }));
+    assert.equal(await put(bound, "ending", late), "RDEV_ROLE");
+    assert.equal(submitted.length, 0);
+    assert.equal(await put(operator, "ending", late), 202);
+    assert.equal(await put(operator, "ending", "never"), 202);
+    assert.equal(await put(operator, "new-app", soon), 202);
+    assert.equal(await put(bound, "my-app", soon), 202);
+    assert.equal(
+      await put(bearer(key("admin")), "my-app", "2020-01-01T00:00:00Z"),
+      "RDEV_SETTINGS",
+    );
+    assert.equal(await put(operator, "ending", "tomorrow"), "RDEV_REQUEST");
+    await app.close();
   });
 
   it("names all errors in all parts of a request, with the values", async () => {
