@@ -45,6 +45,8 @@ interface SignedIn {
 export class SignIn {
   /** The service's own origin. */
   readonly origin: string;
+  /** The provider's address. */
+  readonly issuer: string;
   readonly #options: SignInOptions;
   readonly #seal: Seal;
 
@@ -52,6 +54,7 @@ export class SignIn {
     this.#options = options;
     this.#seal = new Seal(options.sessionKey);
     this.origin = new URL(options.signIn.publicUrl).origin;
+    this.issuer = options.people.issuer;
   }
 
   /** The provider's page, and a cookie for the browser that asks. Rejects with RDEV_ISSUER. */

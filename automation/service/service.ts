@@ -24,6 +24,7 @@ import { auditRoutes } from "./routes/audit.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { operationRoutes } from "./routes/operations.ts";
+import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
 import { refuseWrongMethods } from "./wrong-methods.ts";
@@ -98,6 +99,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(healthRoutes(options, limits, shutdown.signal));
   await app.register(tokenRoutes(options.tokenIssuer, limits));
   await app.register(problemRoutes);
+  await app.register(pageRoutes);
   addWrongMethods();
   return app;
 }

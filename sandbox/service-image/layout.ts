@@ -23,6 +23,7 @@ export const PROGRAM = [
   "deploy",
   "index.ts",
   "package.json",
+  "page",
   "providers",
   "stacks",
   "templates",

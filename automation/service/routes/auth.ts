@@ -28,6 +28,19 @@ const caller = z
   })
   .meta({ id: "Caller", description: "Who calls the API, and what the caller may do." });
 
+const methods = z
+  .object({
+    browser: z.boolean().meta({ description: "Whether /auth/sign-in leads to a provider." }),
+    issuer: z
+      .string()
+      .optional()
+      .meta({
+        description: "The OpenID Connect provider.",
+        examples: ["https://git.example.com"],
+      }),
+  })
+  .meta({ id: "SignInMethods", description: "An API key is accepted everywhere, too." });
+
 const redirect = z.null().meta({ description: "Continue at Location." });
 const openResponses = {
   302: redirect,
@@ -103,6 +116,24 @@ export function authRoutes(
         reply.clearCookie(started.name, started.options);
         reply.setCookie(name, done.session.text, { ...options, maxAge: done.session.lifetime });
         return reply.redirect(done.returnTo);
+      },
+    );
+
+    app.get(
+      "/auth/methods",
+      {
+        config: { access: "open" },
+        schema: {
+          tags,
+          operationId: "getSignInMethods",
+          security: [],
+          summary: "How people can sign in",
+          response: { 200: methods, "4XX": problemResponse("The request is malformed.") },
+        },
+      },
+      async () => {
+        const { signIn } = authenticator;
+        return signIn ? { browser: true, issuer: signIn.issuer } : { browser: false };
       },
     );
 

@@ -1,0 +1,82 @@
+import type { Problem, ProblemItem } from "../../automation/service/schemas/problem.ts";
+import { pastedKey } from "./session.ts";
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface CallOptions {
+  readonly query?: Query;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** The service's refusal, or a lost connection: then the status is 0. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly items: readonly ProblemItem[];
+
+  constructor({ status, code, detail, errors = [] }: Partial<Problem> & { detail: string }) {
+    super(detail);
+    this.status = status ?? 0;
+    this.code = code ?? "RDEV_UNREACHABLE";
+    this.items = errors;
+  }
+}
+
+/** Called when the service does not know the caller any more. */
+let onSignedOut: () => void = () => undefined;
+export const whenSignedOut = (listener: () => void): void => void (onSignedOut = listener);
+
+/**
+ * Calls the service's API, with the pasted key or else with the session's cookie. Rejects with an
+ * ApiError.
+ */
+export async function call<T>(
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  options: CallOptions = {},
+): Promise<T> {
+  const answer = await send(method, path, options);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** As `call`, but the answer's body is not read yet. */
+export async function send(
+  method: string,
+  path: string,
+  { query = {}, body, headers, signal }: CallOptions = {},
+): Promise<Response> {
+  const key = pastedKey.get();
+  const answer = await fetch(path + queryText(query), {
+    method,
+    headers: {
+      ...(key !== null && { authorization: `Bearer ${key}` }),
+      ...(body && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body && { body: JSON.stringify(body) }),
+    ...(signal && { signal }),
+  }).catch((error: unknown) => {
+    if (signal?.aborted) throw error;
+    throw new ApiError({ detail: "The service does not answer." });
+  });
+  if (answer.ok) return answer;
+  if (answer.status === 401) onSignedOut();
+  throw await errorOf(answer);
+}
+
+/** `?a=1&b=2`, or nothing. A value that is undefined or empty is left out. */
+export function queryText(query: Query): string {
+  const entries = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined || value === "" ? [] : [[name, String(value)]],
+  );
+  return entries.length === 0 ? "" : `?${new URLSearchParams(entries).toString()}`;
+}
+
+async function errorOf(answer: Response): Promise<ApiError> {
+  const { status } = answer;
+  const problem = (await answer.json().catch(() => ({}))) as Partial<Problem>;
+  const detail = problem.detail ?? `The service answered with ${status}.`;
+  return new ApiError({ ...problem, status, detail });
+}

@@ -1,0 +1,36 @@
+const MS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
+
+/** `850 ms`, `2.4 s`, `1 min 05 s`, `3 h 12 min`. */
+export function durationText(ms: number): string {
+  if (ms < MS.second) return `${Math.round(ms)} ms`;
+  if (ms < MS.minute) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < MS.hour)
+    return `${Math.floor(ms / MS.minute)} min ${pair((ms % MS.minute) / MS.second)} s`;
+  return `${Math.floor(ms / MS.hour)} h ${pair((ms % MS.hour) / MS.minute)} min`;
+}
+
+function pair(value: number): string {
+  return String(Math.floor(value)).padStart(2, "0");
+}
+
+/** `now`, `42 s ago`, `5 min ago`, `3 h ago`, `2 d ago`; the date once it is longer ago than 30 days. */
+export function agoText(at: string, now: number): string {
+  const ms = now - Date.parse(at);
+  if (ms < 5 * MS.second) return "now";
+  if (ms < MS.minute) return `${Math.floor(ms / MS.second)} s ago`;
+  if (ms < MS.hour) return `${Math.floor(ms / MS.minute)} min ago`;
+  if (ms < MS.day) return `${Math.floor(ms / MS.hour)} h ago`;
+  if (ms < 30 * MS.day) return `${Math.floor(ms / MS.day)} d ago`;
+  return at.slice(0, 10);
+}
+
+/** `1 project`, `5,000 projects`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** The text if it is an address that is safe to link to: other schemes could run a script. */
+export function linkTarget(text: unknown): string | undefined {
+  if (typeof text !== "string" || !URL.canParse(text)) return undefined;
+  return /^https?:$/.test(new URL(text).protocol) ? text : undefined;
+}

@@ -1,0 +1,138 @@
+import { html } from "htm/preact";
+import { type ComponentChild, h, render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { call, whenSignedOut } from "./lib/api.ts";
+import { announce } from "./lib/announce.ts";
+import { problem } from "./lib/parts.ts";
+import type { ApiError } from "./lib/api.ts";
+import { followLinks, matchPath, usePlace } from "./lib/router.ts";
+import { type Caller, mayActSomewhere, pastedKey } from "./lib/session.ts";
+import type { View } from "./lib/view.ts";
+import { Missing } from "./views/missing.ts";
+import { Projects } from "./views/projects.ts";
+import { SignIn } from "./views/sign-in.ts";
+
+/** The views by path. All but the first are loaded when they are shown first. */
+const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<View>])[] = [
+  ["/", () => Projects],
+  ["/projects", () => Projects],
+];
+
+/** The links in the header: path, text, and whether the caller may see the view. */
+const LINKS: readonly (readonly [
+  path: string,
+  text: string,
+  isShown: (caller: Caller) => boolean,
+])[] = [["/projects", "Projects", () => true]];
+
+type Session = Caller | "unknown" | "nobody";
+
+function App(): ComponentChild {
+  const [session, setSession] = useState<Session>("unknown");
+  const [error, setError] = useState<ApiError>();
+  useEffect(() => {
+    whenSignedOut(() => setSession("nobody"));
+    call<Caller>("GET", "/auth/me").then(setSession, (reason: ApiError) => {
+      if (reason.status !== 401) setError(reason);
+    });
+  }, []);
+  if (error)
+    return html`<main id="main" class="narrow">
+      <h1>rdev-infra</h1>
+      ${problem(error)}
+    </main>`;
+  if (session === "unknown") return null;
+  if (session === "nobody") return h(SignIn, { onSignedIn: setSession });
+  return h(Shell, { caller: session, onSignOut: () => setSession("nobody") });
+}
+
+interface ShellProps {
+  readonly caller: Caller;
+  readonly onSignOut: () => void;
+}
+
+function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
+  const { path, query } = usePlace();
+  const [shown, setShown] = useState<{
+    path: string;
+    view: View;
+    params: Record<string, string>;
+  }>();
+  useEffect(() => {
+    let isCurrent = true;
+    void viewOf(path).then((found) => isCurrent && setShown({ path, ...found }));
+    return () => void (isCurrent = false);
+  }, [path]);
+  useEffect(() => {
+    if (shown) focusHeading();
+  }, [shown]);
+  const signOut = async () => {
+    if (pastedKey.get() === null) await call("POST", "/auth/sign-out");
+    pastedKey.remove();
+    onSignOut();
+  };
+  const links = LINKS.filter(([, , isShown]) => isShown(caller)).map(
+    ([to, text]) =>
+      html`<li>
+        <a href=${to} aria-current=${isWithin(path, to) ? "page" : undefined}>${text}</a>
+      </li>`,
+  );
+  const { view, params } = shown ?? {};
+  return html` <a class="skip" href="#main">Skip to the content</a>
+    <header class="bar">
+      <a class="brand" href="/">rdev-infra</a>
+      <nav aria-label="Views">
+        <ul>
+          ${links}
+        </ul>
+      </nav>
+      <span class="who" title=${caller.actor}>${caller.actor}</span>
+      <button class="button quiet" onClick=${signOut}>Sign out</button>
+    </header>
+    <main id="main" tabindex="-1">
+      ${!mayActSomewhere(caller, "viewer") && html`<p class="problem">You have no role here yet. Ask an administrator for one.</p>`}
+      ${view && h(view, { key: shown?.path, params: params ?? {}, query, caller })}
+    </main>`;
+}
+
+function isWithin(path: string, link: string): boolean {
+  return path === link || path.startsWith(`${link}/`) || (path === "/" && link === "/projects");
+}
+
+async function viewOf(path: string): Promise<{ view: View; params: Record<string, string> }> {
+  for (const [pattern, load] of ROUTES) {
+    const params = matchPath(pattern, path);
+    if (params) return { view: await loaded(load), params };
+  }
+  return { view: Missing, params: {} };
+}
+
+/** After an upgrade the service has no modules of the version before, so the page is loaded again. */
+async function loaded(load: () => View | Promise<View>): Promise<View> {
+  try {
+    return await load();
+  } catch {
+    location.reload();
+    return Missing;
+  }
+}
+
+/** The first view keeps the focus where the browser has put it. */
+let isFirst = true;
+
+function focusHeading(): void {
+  const title = document.querySelector<HTMLElement>("main h1");
+  document.title = title ? `${title.textContent} · rdev-infra` : "rdev-infra";
+  if (!isFirst) {
+    scrollTo(0, 0);
+    title?.focus({ preventScroll: true });
+    announce(title?.textContent ?? "");
+  }
+  isFirst = false;
+}
+
+followLinks();
+const root = document.createElement("div");
+root.id = "app";
+document.body.prepend(root);
+render(h(App, {}), root);
