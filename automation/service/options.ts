@@ -6,6 +6,7 @@ import type { Authenticator } from "../identity/authenticator.ts";
 import type { ProjectLogs } from "../logs/project-logs.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
+import type { Period, StatisticsQuery } from "../statistics.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
 import type { AuditRow } from "../store/schema.ts";
 
@@ -20,6 +21,7 @@ export interface ServiceOptions {
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
+  readonly statistics: (query: StatisticsQuery) => Promise<Period[]>;
   /** The logs of projects. Default: none, because the platform has no Citadel. */
   readonly logs?: Pick<ProjectLogs, "page" | "histogram" | "follow" | "download"> | undefined;
   /** Rejects while the service cannot work. */

@@ -18,6 +18,7 @@ import { ProjectLogs } from "../logs/project-logs.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
+import { statistics } from "../statistics.ts";
 import { ProjectRecords } from "../store/project-records.ts";
 import {
   isOpenToAll,
@@ -95,6 +96,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     projects: new ProjectRecords(store),
     audit,
     auditPage: (query) => auditPage(store, query),
+    statistics: (query) => statistics(store, query),
     logs: enabled ? new ProjectLogs(new Citadel()) : undefined,
     checkReady: () => checkDatabase(store),
     metrics: metricsOf(store),

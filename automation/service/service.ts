@@ -26,6 +26,7 @@ import { logRoutes } from "./routes/logs.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { statisticsRoutes } from "./routes/statistics.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
 import { refuseWrongMethods } from "./wrong-methods.ts";
 
@@ -96,6 +97,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(logRoutes(options, limits, shutdown.signal));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
+  await app.register(statisticsRoutes(options));
   await app.register(healthRoutes(options, limits, shutdown.signal));
   await app.register(tokenRoutes(options.tokenIssuer, limits));
   await app.register(problemRoutes);

@@ -5,6 +5,7 @@ import { Registry } from "prom-client";
 import { request } from "undici";
 import { auditLog } from "../../automation/audit/log.ts";
 import { auditPage } from "../../automation/audit/queries.ts";
+import { statistics } from "../../automation/statistics.ts";
 import type { Role } from "../../core/identity.ts";
 import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { Keys } from "../../automation/keys/keys.ts";
@@ -35,6 +36,7 @@ describe("an attack on the service over HTTP", function () {
       projects: new ProjectRecords(store),
       audit: auditLog(store),
       auditPage: (query) => auditPage(store, query),
+      statistics: (query) => statistics(store, query),
       checkReady: () => store.run(async (db) => void (await db.selectFrom("projects").execute())),
       logger: pino({ enabled: false }),
       trustedProxies: "127.0.0.1",

@@ -95,6 +95,7 @@ export async function fakeService(
     }),
     audit: { record: async (event) => void audit.push(event) },
     auditPage: async () => [],
+    statistics: async () => [],
     checkReady: async () => undefined,
     metrics,
     logger: pino(logOptions("info"), output),

@@ -2,6 +2,7 @@ import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await createNotifications(db);
+  await indexForStatistics(db);
 }
 
 /** What receivers are told of: see automation/notifications/outbox.ts. */
@@ -30,4 +31,12 @@ async function createNotifications(db: Kysely<unknown>): Promise<void> {
   await sql`
     CREATE INDEX notification_deliveries_waiting
     ON notification_deliveries (receiver, subject, id) WHERE given_up_at IS NULL`.execute(db);
+}
+
+/** See automation/statistics.ts. */
+async function indexForStatistics(db: Kysely<unknown>): Promise<void> {
+  await sql`CREATE INDEX operations_by_end ON operations (ended_at)`.execute(db);
+  await sql`
+    CREATE INDEX audit_log_lives ON audit_log (project_id, id) INCLUDE (at, action)
+    WHERE result = 'success' AND action IN ('project.create', 'project.destroy')`.execute(db);
 }

@@ -13,6 +13,7 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["viewer", "GET", "/v1/projects/my-app/logs/tail"],
   ["viewer", "GET", "/v1/projects/my-app/logs/download"],
   ["viewer", "GET", "/v1/projects/my-app/logs/histogram"],
+  ["viewer", "GET", "/v1/statistics"],
   ["viewer", "GET", "/metrics"],
   ["operator", "POST", "/v1/projects"],
   ["operator", "PUT", "/v1/projects/my-app"],
@@ -101,9 +102,10 @@ describe("access control", () => {
       projects: { list } as never,
       operations: { list } as never,
       auditPage: list,
+      statistics: list,
     });
     const headers = bearer(key("admin", { project: "my-app" }));
-    for (const url of ["/v1/projects", "/v1/operations", "/v1/audit"]) {
+    for (const url of ["/v1/projects", "/v1/operations", "/v1/audit", "/v1/statistics"]) {
       assert.equal((await app.inject({ url, headers })).statusCode, 200);
     }
     assert.deepEqual(
@@ -111,7 +113,7 @@ describe("access control", () => {
         const { slugs, projects } = query as { slugs?: string[]; projects?: string[] };
         return slugs ?? projects;
       }),
-      [["my-app"], ["my-app"], ["my-app"]],
+      [["my-app"], ["my-app"], ["my-app"], ["my-app"]],
     );
     await app.close();
   });

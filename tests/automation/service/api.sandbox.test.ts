@@ -8,6 +8,7 @@ import { Registry } from "prom-client";
 import { request } from "undici";
 import { MultiWriter } from "../../../automation/audit/log.ts";
 import { auditPage } from "../../../automation/audit/queries.ts";
+import { statistics } from "../../../automation/statistics.ts";
 import { Authenticator } from "../../../automation/identity/authenticator.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import type { Operation } from "../../../core/operation.ts";
@@ -52,6 +53,7 @@ describe("the API with its database", function () {
       projects: new ProjectRecords(store),
       audit: new MultiWriter(store),
       auditPage: (query) => auditPage(store, query),
+      statistics: (query) => statistics(store, query),
       checkReady: () =>
         store.run(async (db) => void (await db.selectFrom("api_keys").selectAll().execute())),
       logger: pino({ enabled: false }),
