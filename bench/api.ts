@@ -14,7 +14,7 @@ import { type SandboxService, startService } from "../sandbox/service.ts";
 import { Bounds } from "./bounds.ts";
 import { machine } from "./machine.ts";
 import { residentMemoryOf } from "../automation/processes/processes.ts";
-import { mebibytes, type Weight, weighWorkers } from "./memory.ts";
+import { mebibytes, memoryOfWorkers, type Weight, weighWorkers } from "./memory.ts";
 
 const READS_A_SECOND = 500;
 
@@ -169,12 +169,17 @@ async function projectsAnHour(batch: number): Promise<void> {
   for (const concurrency of values.concurrencies.split(",").map(Number)) {
     await withService(concurrency, async (service) => {
       const paths = Array.from({ length: batch }, (_, n) => `/v1/projects/batch-${n + 1}`);
+      let memory = 0;
+      const timer = setInterval(() => {
+        memory = Math.max(memory, memoryOfWorkers());
+      }, 1_000);
       const ms = await timed(() =>
         Promise.all(paths.map((path) => service.operate("PUT", path, { body: {} }))),
       );
+      clearInterval(timer);
       console.log(
         `${batch} projects, ${concurrency} at once: ${(ms / 1000).toFixed(1)} s, ` +
-          `${Math.round((batch * 3_600_000) / ms)} an hour`,
+          `${Math.round((batch * 3_600_000) / ms)} an hour, workers at most ${mebibytes(memory)}`,
       );
       await Promise.all(paths.map((path) => service.operate("DELETE", path)));
     });

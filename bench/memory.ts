@@ -28,15 +28,27 @@ export interface Weight {
  * the service lends it. If there are several sets of plugins, the largest counts.
  */
 export function weighWorkers(): Weight[] {
-  const marked = Map.groupBy(processIds(), (pid) =>
-    environmentOf(pid).find((each) => each.startsWith(`${WORKER_MARK}=`)),
-  );
-  const all = [...marked].filter(([mark]) => mark !== undefined);
+  const marked = [...markedProcesses()];
   const [lent, workers] = [true, false].map((isLent) =>
-    all.filter(([mark]) => mark!.includes("/plugins-") === isLent).map(([, pids]) => weigh(pids)),
+    marked.filter(([mark]) => mark.includes("/plugins-") === isLent).map(([, pids]) => weigh(pids)),
   );
   const plugins = lent!.toSorted((one, other) => other.pss - one.pss)[0];
   return workers!.map((worker) => (plugins ? sum(worker, plugins) : worker));
+}
+
+/** The proportional set size of all workers and kept plugins of this machine together, in bytes. */
+export function memoryOfWorkers(): number {
+  return [...markedProcesses().values()].reduce((total, pids) => total + weigh(pids).pss, 0);
+}
+
+/** The processes of each worker and each set of plugins, by their mark. */
+function markedProcesses(): Map<string, number[]> {
+  const marks = Map.groupBy(
+    processIds(),
+    (pid) => environmentOf(pid).find((each) => each.startsWith(`${WORKER_MARK}=`)) ?? "",
+  );
+  marks.delete("");
+  return marks;
 }
 
 function weigh(pids: readonly number[]): Weight {
