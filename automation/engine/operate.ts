@@ -22,6 +22,7 @@ import { outcomeOf } from "./outcome.ts";
 import { lockHolders, type LockHolder } from "./quirks/cli-text.ts";
 import { type DynamicPlugin, serveDynamicProviders, withPlugin } from "./quirks/dynamic-plugin.ts";
 import { recordLostEngine, requireNoLostEngine } from "./quirks/lost-engine.ts";
+import { ProgramClients } from "./quirks/open-clients.ts";
 import { useOwnConnections } from "./quirks/own-connections.ts";
 import { storedState } from "./quirks/state-file.ts";
 import { STALL_MS, stalledError, startStallTimer } from "./quirks/stalled-engine.ts";
@@ -52,6 +53,11 @@ interface OperationContext {
     readonly signal?: AbortSignal;
   };
   readonly control: Omit<CommandControl, "signal">;
+}
+
+interface RunParts {
+  readonly timeline: Timeline;
+  readonly clients: ProgramClients;
 }
 
 /** Runs one operation of a stack and collects its events into an outcome. Never throws. */
@@ -95,6 +101,8 @@ async function run(
   };
   const control = { kill: options.kill, force: stall.signal, onStart };
 
+  const clients = new ProgramClients();
+
   let failure: unknown;
   let plugin: DynamicPlugin | undefined;
   try {
@@ -102,7 +110,12 @@ async function run(
     if (options.runsProgram) requireNoLostEngine();
     if (options.servesDynamic) plugin = await serveDynamicProviders(options);
     const env = withPlugin(options.env, plugin);
-    const { handle, platform } = await open(name, stack, control, { ...options, env }, timeline);
+    const { handle, platform } = await open(
+      name,
+      stack,
+      { ...options, env },
+      { control, timeline, clients },
+    );
     options.onStatus?.({ message: "starting Pulumi's engine" });
     await breakingLocks(handle, options, () =>
       inStack(handle, { ...options, platform }, () => work({ handle, common, name, control })),
@@ -119,6 +132,7 @@ async function run(
   } finally {
     stall.stop();
     plugin?.close();
+    clients.close();
   }
   return outcomeOf({
     events,
@@ -146,9 +160,8 @@ function reportProgress(
 async function open(
   name: StackName,
   stack: string,
-  control: OperationContext["control"],
   options: OperateOptions,
-  timeline: Timeline,
+  { control, timeline, clients }: Pick<OperationContext, "control"> & RunParts,
 ): Promise<{ handle: Stack; platform: StoredPlatform | undefined }> {
   const { workDir = PACKAGE, config, runsProgram, signal, env, formerly } = options;
   if (config) checkConfig(name, config);
@@ -165,7 +178,10 @@ async function open(
   ]);
   const workspace = await LocalWorkspace.create({
     workDir,
-    program: () => timeline.time("program", name.kind, () => program(formerly, platform?.settings)),
+    program: () => {
+      clients.collect();
+      return timeline.time("program", name.kind, () => program(formerly, platform?.settings));
+    },
     pulumiCommand: pulumiFor(pulumi, control),
     ...(env && { envVars: { ...env } }),
   });
