@@ -100,6 +100,44 @@ function sharedAccount(v: z.output<typeof registryVariables>): Account | undefin
 
 const citadelKey = credential.refine((key) => key.startsWith("ck_"), "does not begin with ck_");
 
+/**
+ * The secrets of webhooks by their names, as JSON: {"ops": "whsec_…"}. Several secrets of one are
+ * separated by a space. Standard Webhooks wants 24 to 64 bytes in base64.
+ */
+const webhookSecrets = z
+  .string()
+  .transform((text, context) => {
+    const parsed = z.record(z.string(), z.string()).safeParse(jsonIn(text));
+    if (parsed.success) return parsed.data;
+    context.issues.push({
+      code: "custom",
+      message: 'is not JSON such as {"ops": "whsec_…"}',
+      input: "", // the value is a secret
+    });
+    return z.NEVER;
+  })
+  .transform((secrets, context) => {
+    const entries = Object.entries(secrets).map(([name, text]) => {
+      const keys = text.split(" ").map((each) => {
+        return Buffer.from(each.startsWith("whsec_") ? each.slice(6) : "", "base64");
+      });
+      if (keys.some(({ length }) => length < 24 || length > 64)) {
+        const message = `: "${name}" is not whsec_ and 24 to 64 bytes in base64`;
+        context.issues.push({ code: "custom", message, input: "" });
+      }
+      return [name, keys] as const;
+    });
+    return Object.fromEntries(entries);
+  });
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 const CONNECTIONS = {
   gitea: z
     .object({ GITEA_URL: httpUrl, GITEA_TOKEN: credential })
@@ -220,6 +258,18 @@ const CONNECTIONS = {
       file: v.RDEV_INFRA_IDENTITY_FILE,
       clientSecret: v.RDEV_INFRA_CLIENT_SECRET,
       sessionKey: v.RDEV_INFRA_SESSION_KEY,
+    })),
+  /** Receivers of notifications. */
+  notifications: z
+    .object({
+      RDEV_INFRA_NOTIFICATIONS_FILE: z.string().min(1, "is empty").optional(),
+      RDEV_INFRA_WEBHOOK_SECRETS: webhookSecrets.optional(),
+      SMTP_URL: url("smtp:", "smtps:").optional(),
+    })
+    .transform((v) => ({
+      file: v.RDEV_INFRA_NOTIFICATIONS_FILE,
+      secrets: v.RDEV_INFRA_WEBHOOK_SECRETS ?? {},
+      smtp: v.SMTP_URL,
     })),
   /** The HTTP service, for its clients. */
   api: z
@@ -380,6 +430,7 @@ export function connectionSecrets(environment: Environment = process.env): strin
     if (!value) return [];
     if (/_(TOKEN|KEY|SECRET|PASSWORD|PASSPHRASE)$/.test(name)) return [value];
     if (CLOUD_CREDENTIALS.includes(name)) return [value];
+    if (/_SECRETS$/.test(name)) return [value, ...(value.match(/whsec_[^"\s]+/g) ?? [])];
     if (/_URL$/.test(name) && URL.canParse(value)) {
       const password = new URL(value).password;
       return password ? [password, decodeURIComponent(password)] : [];

@@ -1,20 +1,10 @@
 import { z } from "zod";
-import { isLoopback } from "./address.ts";
+import { secureUrl } from "./setting-values.ts";
 import { slugProblems } from "./slug.ts";
 
 /** In ascending order of rights: each role includes the roles before it. */
 export const ROLES = ["viewer", "operator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
-
-/** Tokens and cookies must not travel in plain text, except on this machine. */
-const secureUrl = z.string().refine(
-  (text) => {
-    if (!URL.canParse(text)) return false;
-    const { protocol, hostname } = new URL(text);
-    return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
-  },
-  { error: "is not a URL that begins with https://" },
-);
 
 const role = z.enum(ROLES);
 const project = z

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { OPERATION_KINDS } from "./operation.ts";
 
 // The events that receivers are told of: docs/fleet.md#notifications. Receivers parse these shapes, so
 // a released field stays. No event holds a secret.
@@ -12,7 +11,7 @@ const operationFailed = z.object({
   kind: z.literal("operation.failed"),
   slug,
   operation: z.uuid(),
-  what: z.enum(OPERATION_KINDS),
+  what: z.enum(["up", "refresh", "destroy"]),
   actor: z.string().meta({ description: "The caller who asked for the operation." }),
   errors: z.array(z.object({ code: z.string().optional(), message })),
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { identitySettings } from "./identity.ts";
+import { notificationSettings } from "./receivers.ts";
 import { domain, image, namespace, objectName } from "./setting-values.ts";
 import { quantity } from "./units.ts";
 
@@ -31,6 +32,15 @@ const backup = z.strictObject({
   storageClass: objectName.optional(),
 });
 
+/** The content of a file that the service reads. The value stays as it was given. */
+function fileOf(schema: z.ZodType) {
+  return z.record(z.string(), z.unknown()).check((context) => {
+    for (const { path, message } of schema.safeParse(context.value).error?.issues ?? []) {
+      context.issues.push({ code: "custom", path, message, input: context.value });
+    }
+  });
+}
+
 /** The setting for the service in the cluster. */
 export const serviceSettings = z
   .strictObject({
@@ -54,16 +64,9 @@ export const serviceSettings = z
     /** Labels that a Prometheus Operator selects its objects by, such as `release` of its chart. */
     monitoringLabels: z.record(z.string(), z.string()).default({}),
     /** The settings of people and service accounts, as in the file of RDEV_INFRA_IDENTITY_FILE. */
-    identity: z
-      .record(z.string(), z.unknown())
-      .check((context) => {
-        // The value stays as it was given: the service reads it again.
-        for (const { path, message } of identitySettings.safeParse(context.value).error?.issues ??
-          []) {
-          context.issues.push({ code: "custom", path, message, input: context.value });
-        }
-      })
-      .optional(),
+    identity: fileOf(identitySettings).optional(),
+    /** The receivers of notifications, as in the file of RDEV_INFRA_NOTIFICATIONS_FILE. */
+    notifications: fileOf(notificationSettings).optional(),
   })
   // Browsers send the session's cookie, and writes, only to the origin of the sign-in.
   .refine(

@@ -26,6 +26,8 @@ const SERVICE_VARIABLES: readonly string[] = [
     .filter((name) => !NOT_FOR_PODS.includes(name)),
   "DATABASE_URL",
   "RDEV_INFRA_CLIENT_SECRET",
+  "RDEV_INFRA_WEBHOOK_SECRETS",
+  "SMTP_URL",
   "RDEV_INFRA_SESSION_KEY",
   "RDEV_INFRA_RATE_LIMIT",
   // Pulumi's backend, and the credentials of one in a bucket or of a key that encrypts secrets.
@@ -103,7 +105,16 @@ function forPods(environment: Environment): Environment {
 
 function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[] {
   const names: ConnectionName[] = [
-    ...(["gitea", "woodpecker", "dns", "postgres", "redis", "database", "identity"] as const),
+    ...([
+      "gitea",
+      "woodpecker",
+      "dns",
+      "postgres",
+      "redis",
+      "database",
+      "identity",
+      "notifications",
+    ] as const),
     issuesRegistryTokens(given) ? "registryTokens" : "registry",
     "citadelEnabled",
     ...(isCitadelEnabled(given) ? (["citadel"] as const) : []),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLoopback } from "./address.ts";
 
 /** A DNS name of at least two labels, without a trailing dot. */
 export const domain = z
@@ -22,3 +23,13 @@ export const objectName = z
     /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
     "is not a name of a Kubernetes object",
   );
+
+/** Secrets and what they protect must not travel in plain text, except on this machine. */
+export const secureUrl = z.string().refine(
+  (text) => {
+    if (!URL.canParse(text)) return false;
+    const { protocol, hostname } = new URL(text);
+    return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
+  },
+  { error: "is not a URL that begins with https://" },
+);

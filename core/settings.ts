@@ -13,6 +13,7 @@ import {
   type SizeSettings,
 } from "./sizes.ts";
 import { domain, image, namespace, objectName } from "./setting-values.ts";
+import { notificationSettings } from "./receivers.ts";
 import { serviceSettings } from "./service-settings.ts";
 import { quantity } from "./units.ts";
 
@@ -253,7 +254,10 @@ export type ProjectChanges = z.output<typeof projectChanges>;
 export function parsePlatformSettings(values: Values): PlatformSettings {
   const what = "The platform's settings";
   const settings = parse(platformSettings, values, what);
-  refuse([...excessLines(settings.sizes, settings), ...hostLines(settings)], what);
+  refuse(
+    [...excessLines(settings.sizes, settings), ...hostLines(settings), ...receiverLines(settings)],
+    what,
+  );
   return settings;
 }
 
@@ -287,6 +291,16 @@ function hostLines({ service, domain: zone }: PlatformSettings): string[] {
     `rdev:service.host: could be a project's host name; use a label that no project can have, such as ` +
       `rdev-infra.${zone}, instead got ${JSON.stringify(service?.host)}`,
   ];
+}
+
+/** A project whose slug is the first label of a receiver's host would get the notifications. */
+function receiverLines({ service, domain: zone }: PlatformSettings): string[] {
+  const { webhooks = [] } = notificationSettings.safeParse(service?.notifications ?? {}).data ?? {};
+  return webhooks.flatMap(({ name, url }) => {
+    const label = labelIn(new URL(url).hostname, zone);
+    if (label === undefined || slugProblems(label).length > 0) return [];
+    return [`rdev:service.notifications: the host of "${name}" could be a project's host name`];
+  });
 }
 
 function shortageLines(all: Sizes): string[] {

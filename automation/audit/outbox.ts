@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import { Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { registerGauges } from "../store/gauges.ts";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { cleanText } from "./details.ts";
@@ -154,7 +155,7 @@ export async function backlog(store: Store): Promise<Backlog> {
   return rows[0]!;
 }
 
-const GAUGES: readonly { name: string; help: string; field: keyof Backlog }[] = [
+const GAUGES = [
   {
     name: "rdev_audit_outbox_backlog",
     help: "Audit events that wait to be shipped to Citadel.",
@@ -170,19 +171,9 @@ const GAUGES: readonly { name: string; help: string; field: keyof Backlog }[] = 
     help: "Audit events that Citadel refused for good. They stay in the outbox.",
     field: "refused",
   },
-];
+] as const;
 
 /** Registers gauges of the outbox. Each scrape counts the rows; a gauge is NaN if PostgreSQL is down. */
 export function registerAuditMetrics(registry: Registry, store: Store): void {
-  for (const { name, help, field } of GAUGES) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        const counts = await backlog(store).catch(() => undefined);
-        this.set(counts?.[field] ?? Number.NaN);
-      },
-    });
-  }
+  registerGauges<Backlog>(registry, GAUGES, () => backlog(store));
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { asInfraError, type InfraError, userMessage } from "../../core/errors.ts";
 import type { Citadel } from "../../providers/citadel/port.ts";
+import { backoff, repeat } from "../retry.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { deliver, type Delivery, PoisonDetector } from "./delivery.ts";
 import {
@@ -22,6 +22,7 @@ const DEADLINE = 10_000;
 /** In ms. */
 const FIRST_BACKOFF = 500;
 const LONGEST_BACKOFF = 60_000;
+const BACKOFF = { first: FIRST_BACKOFF, longest: LONGEST_BACKOFF, max: MAX_WAIT };
 
 export interface ShipperOptions {
   readonly store: Store;
@@ -67,10 +68,7 @@ export class CitadelShipper {
 
   /** Ships until the signal aborts, and finishes the current batch. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const { wait } = await this.ship();
-      await sleep(wait, undefined, { signal }).catch(() => undefined);
-    }
+    await repeat(signal, async () => (await this.ship()).wait);
   }
 
   /** Ships until no event is due, or a batch fails. Never rejects. */
@@ -127,7 +125,7 @@ export class CitadelShipper {
     await markShipped(transaction, delivery.shipped, to);
     for (const { row, reason } of delivery.refused) await markRefused(transaction, row.id, reason);
     for (const { row, error } of delivery.failed) {
-      const wait = backoff(row.attempts + 1, error.retryAfter);
+      const wait = backoff(BACKOFF, row.attempts + 1, error.retryAfter);
       this.#options.onFailure?.(error, wait);
       await postpone(transaction, row.id, wait, userMessage(error));
     }
@@ -135,7 +133,7 @@ export class CitadelShipper {
 
   #failed(error: InfraError): number {
     this.#consecutiveFailures += 1;
-    const wait = backoff(this.#consecutiveFailures, error.retryAfter);
+    const wait = backoff(BACKOFF, this.#consecutiveFailures, error.retryAfter);
     this.#options.onFailure?.(error, wait);
     return wait;
   }
@@ -143,14 +141,4 @@ export class CitadelShipper {
 
 function isSettled({ shipped, refused }: Delivery, id: number): boolean {
   return shipped.some((row) => row.id === id) || refused.some(({ row }) => row.id === id);
-}
-
-/**
- * Exponential backoff in ms with jitter, at least what the server asked for. p-retry does not fit: it
- * retries within one call, but the next attempt is stored in the outbox, for any process.
- */
-function backoff(attempts: number, retryAfter = 0): number {
-  const longest = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** Math.max(0, attempts - 1));
-  const jittered = longest * (0.5 + Math.random() / 2);
-  return Math.round(Math.min(MAX_WAIT, Math.max(retryAfter, jittered)));
 }

@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import type { Connection } from "../../core/connections.ts";
-import { InfraError, problems } from "../../core/errors.ts";
+import { problems } from "../../core/errors.ts";
 import { type IdentitySettings, identitySettings } from "../../core/identity.ts";
+import { parseSettings, readSettingsFile } from "../settings-file.ts";
 
 /**
  * Reads the file of RDEV_INFRA_IDENTITY_FILE, in YAML or JSON. Rejects with one RDEV_IDENTITY that names
@@ -14,17 +13,14 @@ export async function readIdentitySettings(
 ): Promise<IdentitySettings> {
   const { file } = variables;
   if (file === undefined) return {};
-  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw new InfraError("RDEV_IDENTITY", `${file} cannot be read: ${cause.code}`, { cause });
-  });
-  return parseIdentitySettings(text, variables);
+  return parseIdentitySettings(await readSettingsFile(file, "RDEV_IDENTITY"), variables);
 }
 
 export function parseIdentitySettings(
   text: string,
   { file, sessionKey }: Pick<Connection<"identity">, "file" | "sessionKey">,
 ): IdentitySettings {
-  const content = parseYaml(text, file);
+  const content = parseSettings(text, file, "RDEV_IDENTITY");
   const parsed = identitySettings.safeParse(content ?? {});
   const lines = (parsed.error?.issues ?? []).map(
     ({ path, message }) => `${path.join(".") || "the file"}: ${message}`,
@@ -41,13 +37,3 @@ export function parseIdentitySettings(
 }
 
 const withSignIn = z.object({ people: z.object({ signIn: z.looseObject({}) }) });
-
-function parseYaml(text: string, file: string | undefined): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    const line = error.linePos?.[0].line;
-    throw new InfraError("RDEV_IDENTITY", `${file}, line ${line}, is neither YAML nor JSON.`);
-  }
-}

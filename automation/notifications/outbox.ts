@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from "node:crypto";
 import { sql } from "kysely";
+import type { Registry } from "prom-client";
 import {
   type Notification,
   notification,
@@ -7,6 +8,7 @@ import {
   subjectOf,
 } from "../../core/notification.ts";
 import { cleanText } from "../audit/details.ts";
+import { registerGauges } from "../store/gauges.ts";
 import { jsonText } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 
@@ -150,4 +152,49 @@ export async function giveUp(
       .where("at", "<", sql<Date>`now() - ${RETENTION}::interval`)
       .execute();
   });
+}
+
+interface Backlog {
+  /** Events that a receiver has not taken yet. An event counts once for each receiver. */
+  readonly waiting: number;
+  /** Age of the oldest one; 0 if none waits. */
+  readonly oldestSeconds: number;
+  /** Events that are not sent again. */
+  readonly givenUp: number;
+}
+
+async function backlog(store: Store): Promise<Backlog> {
+  const { rows } = await store.run((db) =>
+    sql<Backlog>`
+      SELECT count(*) FILTER (WHERE given_up_at IS NULL) AS waiting,
+             count(*) FILTER (WHERE given_up_at IS NOT NULL) AS "givenUp",
+             greatest(0, coalesce(
+               extract(epoch FROM now() - min(at) FILTER (WHERE given_up_at IS NULL)), 0
+             ))::float AS "oldestSeconds"
+      FROM notification_deliveries`.execute(db),
+  );
+  return rows[0]!;
+}
+
+const GAUGES = [
+  {
+    name: "rdev_notifications_backlog",
+    help: "Notifications that a receiver has not taken yet.",
+    field: "waiting",
+  },
+  {
+    name: "rdev_notifications_oldest_seconds",
+    help: "Age of the oldest notification that a receiver has not taken yet; 0 if there is none.",
+    field: "oldestSeconds",
+  },
+  {
+    name: "rdev_notifications_given_up",
+    help: "Notifications that are not sent again. They are kept for 30 days.",
+    field: "givenUp",
+  },
+] as const;
+
+/** Registers gauges of the outbox. Each scrape counts the rows. */
+export function registerNotificationMetrics(registry: Registry, store: Store): void {
+  registerGauges<Backlog>(registry, GAUGES, () => backlog(store));
 }

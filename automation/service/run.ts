@@ -15,6 +15,9 @@ import { Authenticator, clusterDocuments } from "../identity/authenticator.ts";
 import { readIdentitySettings } from "../identity/settings.ts";
 import { Keys } from "../keys/keys.ts";
 import { ProjectLogs } from "../logs/project-logs.ts";
+import { Deliverer } from "../notifications/deliverer.ts";
+import { registerNotificationMetrics } from "../notifications/outbox.ts";
+import { readReceivers, type Receiver } from "../notifications/receivers.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
@@ -61,8 +64,9 @@ interface RunningService {
 
 /**
  * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE if the database's
- * schema does not fit this version, or its role has more rights than the service needs, and with
- * RDEV_IDENTITY if the settings of people and service accounts are malformed.
+ * schema does not fit this version, or its role has more rights than the service needs, with
+ * RDEV_IDENTITY if the settings of people and service accounts are malformed, and with
+ * RDEV_NOTIFICATIONS if those of receivers are.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, keepsPlugins, logger } = options;
@@ -71,6 +75,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     : undefined;
   const identity = connection("identity");
   const settings = await readIdentitySettings(identity);
+  const receivers = await readReceivers(connection("notifications"));
   const cluster = settings.serviceAccounts && clusterDocuments(await Kubernetes.connect());
   const store = new Store({ url: database.url });
   await requireDatabase(store, logger).catch(async (error: unknown) => {
@@ -105,12 +110,13 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   });
   const shutdown = new AbortController();
   const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
+  const notifying = notify(store, platform, receivers, logger, shutdown.signal);
   const stop = async (deadline: number) => {
     shutdown.abort();
     await app.close();
     await runner.stop({ deadline });
     await operations.close();
-    await shipping;
+    await Promise.all([shipping, notifying]);
     await store.close();
   };
   try {
@@ -145,6 +151,7 @@ function metricsOf(store: Store): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   registerAuditMetrics(registry, store);
+  registerNotificationMetrics(registry, store);
   registerOperationMetrics(registry, store);
   return registry;
 }
@@ -160,4 +167,22 @@ function ship(store: Store, platform: string, log: Logger, signal: AbortSignal):
       log.warn({ component: "audit", code: error.code, wait_ms: wait }, userMessage(error)),
   });
   return shipper.run(signal);
+}
+
+/** Runs without receivers as well, so that no events pile up. */
+function notify(
+  store: Store,
+  platform: string,
+  receivers: readonly Receiver[],
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const deliverer = new Deliverer({
+    store,
+    platform,
+    receivers,
+    onFailure: (error, wait) =>
+      log.warn({ component: "notifications", code: error.code, wait_ms: wait }, userMessage(error)),
+  });
+  return deliverer.run(signal);
 }

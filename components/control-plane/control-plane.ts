@@ -1,6 +1,5 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { stringify } from "yaml";
 import { type Egress, serviceEgressRules } from "../../core/egress.ts";
 import { ownershipLabels, workloadLabels } from "../../core/labels.ts";
 import type { Owner } from "../../core/ownership.ts";
@@ -13,7 +12,8 @@ import { ServiceAccount } from "./account.ts";
 import { Backups } from "./backups.ts";
 import { migrationName, migrationSpec } from "./jobs.ts";
 import { Monitoring } from "./monitoring.ts";
-import { deploymentSpec, IDENTITY_FILE, NAME, PORT, SERVICE_LABELS } from "./pods.ts";
+import { deploymentSpec, NAME, PORT, SERVICE_LABELS } from "./pods.ts";
+import { settingsFiles } from "./settings-files.ts";
 
 /** With "true", Pulumi's Kubernetes plugin replaces a Job that is not complete. */
 const REPLACE_UNREADY = "pulumi.com/replaceUnready";
@@ -70,15 +70,16 @@ export class ControlPlane extends pulumi.ComponentResource {
     const account = new ServiceAccount(name, { platform, owner, metadata }, child);
     const secret = variablesSecret(`${name}-variables`, { metadata, ...args }, child);
     const migration = migrationOf(`${name}-migration`, { metadata, ...args }, child);
-    const identity =
-      settings.identity &&
+    const data = settingsFiles(settings);
+    const files =
+      Object.keys(data).length > 0 &&
       new k8s.core.v1.ConfigMap(
-        `${name}-identity`,
+        `${name}-settings`,
         // No fixed name: other settings make a new ConfigMap, and so new pods that read them.
         {
           metadata: { namespace: settings.namespace, labels },
           immutable: true,
-          data: { [IDENTITY_FILE]: stringify(settings.identity) },
+          data,
         },
         child,
       );
@@ -96,7 +97,7 @@ export class ControlPlane extends pulumi.ComponentResource {
           settings,
           account: account.name,
           secret: secret.metadata.name,
-          identity: identity?.metadata.name,
+          files: files ? files.metadata.name : undefined,
         }),
       },
       // No deletedWith: the pods have to end before their account loses its rights.

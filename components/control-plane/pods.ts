@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { citadelLabels, type Labels, workloadLabels } from "../../core/labels.ts";
 import type { ServiceSettings } from "../../core/service-settings.ts";
 import { RESTRICTED_CONTAINER, RESTRICTED_POD } from "../restricted.ts";
+import { FILES, fileVariables } from "./settings-files.ts";
 
 /** The name of each of the service's objects in its namespace. */
 export const NAME = "rdev-infra";
@@ -36,17 +37,14 @@ const FOLDERS = {
   tmp: "/tmp",
 } as const;
 
-const IDENTITY = "/etc/rdev-infra";
-export const IDENTITY_FILE = "identity.yaml";
-
 export interface PodsArgs {
   readonly platform: string;
   readonly settings: ServiceSettings;
   readonly account: pulumi.Input<string>;
   /** The Secret with the service's variables. */
   readonly secret: pulumi.Input<string>;
-  /** The ConfigMap with the identity file. */
-  readonly identity: pulumi.Input<string> | undefined;
+  /** The ConfigMap with the files of the settings. */
+  readonly files: pulumi.Input<string> | undefined;
 }
 
 /** The spec of the service's Deployment. */
@@ -83,9 +81,9 @@ export function deploymentSpec(args: PodsArgs): k8s.types.input.apps.v1.Deployme
         containers: [serviceContainer(args)],
         volumes: [
           ...folders().volumes,
-          ...(args.identity === undefined
+          ...(args.files === undefined
             ? []
-            : [{ name: "identity", configMap: { name: args.identity } }]),
+            : [{ name: "settings", configMap: { name: args.files } }]),
         ],
       },
     },
@@ -96,13 +94,13 @@ function serviceContainer({
   platform,
   settings,
   secret,
-  identity,
+  files,
 }: PodsArgs): k8s.types.input.core.v1.Container {
   const env = {
     RDEV_INFRA_PLATFORM: platform,
     RDEV_INFRA_CONCURRENCY: String(settings.concurrency),
     RDEV_INFRA_TRUSTED_PROXIES: settings.trustedProxies.join(","),
-    ...(identity !== undefined && { RDEV_INFRA_IDENTITY_FILE: `${IDENTITY}/${IDENTITY_FILE}` }),
+    ...fileVariables(settings),
   };
   const { cpuRequest, cpuLimit, memoryRequest, memoryLimit } = settings;
   return {
@@ -127,9 +125,7 @@ function serviceContainer({
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [
       ...folders().volumeMounts,
-      ...(identity === undefined
-        ? []
-        : [{ name: "identity", mountPath: IDENTITY, readOnly: true }]),
+      ...(files === undefined ? [] : [{ name: "settings", mountPath: FILES, readOnly: true }]),
     ],
   };
 }

@@ -25,6 +25,9 @@ const SERVICE = {
   image: "registry.example.test/rdev-infra:1.2.3",
   host: "rdev-infra.staging.example.test",
 };
+const RECEIVERS = {
+  webhooks: [{ name: "ops", url: "https://hooks.example.com/rdev", events: ["rollout.ended"] }],
+};
 const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const VARIABLES = {
   GITEA_URL: "http://gitea.test",
@@ -180,7 +183,7 @@ describe("the service in the platform's stack", () => {
 
   it("reads the settings of people from a ConfigMap, as they were written", async () => {
     const { one } = await run({ ...SERVICE, identity: IDENTITY });
-    const { data, immutable } = one("kubernetes:core/v1:ConfigMap", "control-plane-identity")
+    const { data, immutable } = one("kubernetes:core/v1:ConfigMap", "control-plane-settings")
       .inputs as { data: Record<string, string>; immutable: boolean };
     assert.equal(immutable, true);
     const text = data["identity.yaml"] ?? "";
@@ -190,6 +193,22 @@ describe("the service in the platform's stack", () => {
     const env = podOf(one("kubernetes:apps/v1:Deployment")).containers[0].env ?? [];
     const file = env.find(({ name }) => name === "RDEV_INFRA_IDENTITY_FILE");
     assert.equal(file?.value, "/etc/rdev-infra/identity.yaml");
+  });
+
+  it("reads the receivers of notifications from a file, and their secrets from the Secret", async () => {
+    const secret = `whsec_${Buffer.from("planted-secret-of-a-receiver").toString("base64")}`;
+    const variables = { RDEV_INFRA_WEBHOOK_SECRETS: JSON.stringify({ ops: secret }) };
+    const { one, all } = await run({ ...SERVICE, notifications: RECEIVERS }, variables);
+    const { data } = one("kubernetes:core/v1:ConfigMap", "control-plane-settings").inputs as {
+      data: Record<string, string>;
+    };
+    assert.deepEqual(Object.keys(data), ["notifications.yaml"]);
+    assert.deepEqual(parse(data["notifications.yaml"] ?? ""), RECEIVERS);
+    const env = podOf(one("kubernetes:apps/v1:Deployment")).containers[0].env ?? [];
+    const file = env.find(({ name }) => name === "RDEV_INFRA_NOTIFICATIONS_FILE");
+    assert.equal(file?.value, "/etc/rdev-infra/notifications.yaml");
+    const others = all.filter(({ type }) => !type.endsWith(":Secret"));
+    assert.ok(!JSON.stringify(others).includes(secret));
   });
 
   it("migrates the database before each version, with a password that the service does not get", async () => {
@@ -467,6 +486,16 @@ describe("the setting service", () => {
     assert.match(
       problemsOf({ ...SERVICE, identity: { people: { ...people, signIn } } }),
       /rdev:service\.identity\.people\.signIn\.publicUrl: is not https:\/\/ with the service's host/,
+    );
+  });
+
+  it("refuses a receiver of notifications at a host that could be a project's", () => {
+    const notifications = {
+      webhooks: [{ name: "ops", url: "https://hooks.staging.example.test/" }],
+    };
+    assert.match(
+      problemsOf({ ...SERVICE, notifications }),
+      /rdev:service.notifications: the host of "ops" could be a project's host name/,
     );
   });
 

@@ -7,11 +7,9 @@ import {
   markDelivered,
   postpone,
 } from "../../../automation/notifications/outbox.ts";
-import { migrate } from "../../../automation/store/migrate.ts";
-import { Store } from "../../../automation/store/store.ts";
 import type { Notification } from "../../../core/notification.ts";
-import { embeddedStore } from "../../support/embedded-store.ts";
 import { rejected } from "../../support/errors.ts";
+import { migratedStore } from "../../support/migrated-store.ts";
 import { withVariables } from "../../support/variables.ts";
 
 const FAILED: Notification = {
@@ -28,27 +26,15 @@ const LEASE = 60_000;
 
 describe("the outbox of notifications", function () {
   this.timeout(60_000);
-  let test: Awaited<ReturnType<typeof embeddedStore>>;
-  let store: Store;
-
-  before(async () => {
-    test = await embeddedStore();
-    await migrate(test);
-    store = new Store({ url: test.url });
-  });
-  after(async () => {
-    await store.close();
-    await test.close();
-  });
-  afterEach(() => test.admin("TRUNCATE notifications, notification_deliveries"));
+  const test = migratedStore("notifications", "notification_deliveries");
 
   const queued = () => test.admin("SELECT id, subject, event FROM notifications ORDER BY id");
   const send = (event: Notification) =>
-    store.transaction((transaction) => announce(transaction, event));
+    test.store().transaction((transaction) => announce(transaction, event));
 
   it("takes an event with the transaction that announces it, or not at all", async () => {
     await send(FAILED);
-    const undone = store.transaction(async (transaction) => {
+    const undone = test.store().transaction(async (transaction) => {
       await announce(transaction, FAILED);
       throw new Error("undone");
     });
@@ -83,7 +69,7 @@ describe("the outbox of notifications", function () {
       { name: "ops", events: ["operation.failed", "drift.found"] },
       { name: "drift", events: ["drift.found"] },
     ] as const;
-    await Promise.all(Array.from({ length: 5 }, () => assign(store, receivers)));
+    await Promise.all(Array.from({ length: 5 }, () => assign(test.store(), receivers)));
     const rows = await test.admin(`
       SELECT receiver || ' ' || subject AS row FROM notification_deliveries ORDER BY 1`);
     assert.deepEqual(
@@ -95,33 +81,35 @@ describe("the outbox of notifications", function () {
 
   it("lets one process at a time deliver an event, until its lease is over", async () => {
     await send(DRIFT);
-    await assign(store, [{ name: "ops", events: ["drift.found"] }]);
-    const claims = await Promise.all(Array.from({ length: 5 }, () => claim(store, "ops", LEASE)));
+    await assign(test.store(), [{ name: "ops", events: ["drift.found"] }]);
+    const claims = await Promise.all(
+      Array.from({ length: 5 }, () => claim(test.store(), "ops", LEASE)),
+    );
     const [first, ...others] = claims.filter((each) => each !== undefined);
     assert.deepEqual(others, []);
     await test.admin("UPDATE notification_deliveries SET next_at = now()");
-    const second = await claim(store, "ops", LEASE);
+    const second = await claim(test.store(), "ops", LEASE);
     assert.equal(second?.id, first?.id);
     assert.equal(second?.attempts, 2);
     // The process that was too slow cannot shorten the second one's lease.
-    await postpone(store, first!, 0, "too slow");
-    assert.equal(await claim(store, "ops", LEASE), undefined);
-    await markDelivered(store, second);
+    await postpone(test.store(), first!, 0, "too slow");
+    assert.equal(await claim(test.store(), "ops", LEASE), undefined);
+    await markDelivered(test.store(), second);
     await test.admin("UPDATE notification_deliveries SET next_at = now()");
-    assert.equal(await claim(store, "ops", LEASE), undefined);
+    assert.equal(await claim(test.store(), "ops", LEASE), undefined);
   });
 
   it("keeps the order of a subject's events, while other subjects go on", async () => {
     const blog = { ...FAILED, slug: "blog" };
     for (const event of [FAILED, DRIFT, FAILED, blog]) await send(event);
-    await assign(store, [{ name: "ops", events: ["operation.failed", "drift.found"] }]);
-    const shop = await claim(store, "ops", LEASE);
-    await postpone(store, shop!, LEASE, "answered 503");
-    const drift = await claim(store, "ops", LEASE);
-    const second = await claim(store, "ops", LEASE);
+    await assign(test.store(), [{ name: "ops", events: ["operation.failed", "drift.found"] }]);
+    const shop = await claim(test.store(), "ops", LEASE);
+    await postpone(test.store(), shop!, LEASE, "answered 503");
+    const drift = await claim(test.store(), "ops", LEASE);
+    const second = await claim(test.store(), "ops", LEASE);
     assert.deepEqual([drift?.subject, second?.subject], ["drift", "projects/blog"]);
-    assert.equal(await claim(store, "ops", LEASE), undefined);
-    await giveUp(store, shop!, "answered 410");
-    assert.equal((await claim(store, "ops", LEASE))?.subject, "projects/shop");
+    assert.equal(await claim(test.store(), "ops", LEASE), undefined);
+    await giveUp(test.store(), shop!, "answered 410");
+    assert.equal((await claim(test.store(), "ops", LEASE))?.subject, "projects/shop");
   });
 });
