@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   RDEV_REFUSED: "A system understood a request and refused it.",
   RDEV_GONE: "An object in the state no longer exists on its server.",
   RDEV_TEMPLATE: "A template uses an unknown variable or cannot be read.",
+  RDEV_TEMPLATE_MERGE:
+    "A template's update cannot be proposed to a project; the error says what to change.",
   RDEV_TENANT: "A tenant id is not a UUID, or Citadel has no tenant or group with that name.",
   RDEV_QUERY: "Citadel refused a query, its time range or its limit.",
   RDEV_CONFLICT: "An object with that name already exists in Citadel.",
@@ -78,6 +80,7 @@ export const HTTP_STATUS = {
   RDEV_REFUSED: 502,
   RDEV_GONE: 409,
   RDEV_TEMPLATE: 400,
+  RDEV_TEMPLATE_MERGE: 409,
   RDEV_TENANT: 502,
   RDEV_QUERY: 400,
   RDEV_CONFLICT: 409,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { problems } from "./errors.ts";
 
 /** The variables that a template may use, as `{{NAME}}`. docs/templates.md is made from this. */
@@ -51,6 +52,15 @@ export function renderText(text: string, values: TemplateValues): string {
   return text.replace(VARIABLE, (whole, name: string) =>
     Object.hasOwn(values, name) ? values[name as TemplateVariable] : whole,
   );
+}
+
+/** The version of a template before its variables are filled in: a hash of all its files. */
+export function templateVersion(files: readonly TemplateFile[]): string {
+  const hash = createHash("sha256");
+  for (const { path, content, executable } of files) {
+    hash.update(`${path}\0${executable}\0${content.length}\0`).update(content);
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 function unknownVariables(path: string, text: string): string[] {

@@ -1,6 +1,6 @@
 /**
- * Pushes a rendered template as the first commit of an empty repository. Leaves a repository that has
- * commits unchanged. The component TemplateSeed runs this file as a program, with @pulumi/command. Its
+ * Pushes a rendered template as the first commit of an empty repository, and the same commit as the base
+ * for the template's updates. Leaves a repository that has commits unchanged. The component TemplateSeed runs this file as a program, with @pulumi/command. Its
  * input is in environment variables: those of SeedVariables, and Gitea's connection.
  */
 import { realpathSync } from "node:fs";
@@ -16,7 +16,9 @@ import {
   TEMPLATE_VARIABLES,
   type TemplateValues,
   type TemplateVariable,
+  templateVersion,
 } from "../../core/template.ts";
+import { baseRef, recordFile, SEED_SUBJECT, seededText } from "../../core/template-update.ts";
 import { Gitea } from "../gitea/client.ts";
 import { runGit } from "./git.ts";
 import { readTemplate, writeFiles } from "./template.ts";
@@ -58,15 +60,17 @@ export async function seed(environment: Environment): Promise<string> {
     if ((await git("ls-remote", url)).trim() !== "")
       return "The repository has commits: not seeded.";
     await git("init", "--quiet", "--initial-branch", branch);
-    await writeFiles(
-      folder,
-      files.map((file) => renderFile(file, values satisfies TemplateValues)),
-    );
+    const version = templateVersion(files);
+    await writeFiles(folder, [
+      ...files.map((file) => renderFile(file, values satisfies TemplateValues)),
+      recordFile({ template, version }),
+    ]);
     await git("add", "--all", "--force");
-    await git("commit", "--quiet", "--no-verify", "-m", `Start from the template ${template}`);
-    await git("push", "--quiet", url, `HEAD:refs/heads/${branch}`);
+    await git("commit", "--quiet", "--no-verify", "-m", `${SEED_SUBJECT}${template}`);
+    const refs = [`HEAD:refs/heads/${branch}`, `HEAD:${baseRef(version)}`];
+    await git("push", "--quiet", "--atomic", url, ...refs);
     await untilCommitIsKnown(repository);
-    return `Seeded ${files.length} files from the template ${template}.`;
+    return seededText(files.length, { template, version });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -3,7 +3,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InfraError } from "../../core/errors.ts";
-import { refuseUnknownVariables, type TemplateFile } from "../../core/template.ts";
+import { refuseUnknownVariables, type TemplateFile, templateVersion } from "../../core/template.ts";
 
 const TEMPLATES = fileURLToPath(new URL("../../templates/", import.meta.url));
 
@@ -21,6 +21,29 @@ export function readTemplate(template: string, root = TEMPLATES): TemplateFile[]
     }));
   refuseUnknownVariables(template, files);
   return files;
+}
+
+const versions = new Map<string, Readonly<Record<string, string>>>();
+
+/**
+ * The newest version of every template by its name. Leaves out a template that is not valid. Reads the
+ * folder once, because templates do not change while a process runs.
+ */
+export function newestVersions(root = TEMPLATES): Readonly<Record<string, string>> {
+  const known = versions.get(root);
+  if (known) return known;
+  const folders = readdirSync(root, { withFileTypes: true }).filter((each) => each.isDirectory());
+  const found = Object.fromEntries(
+    folders.flatMap(({ name }) => {
+      try {
+        return [[name, templateVersion(readTemplate(name, root))] as const];
+      } catch {
+        return []; // an update or an up of its projects says why
+      }
+    }),
+  );
+  versions.set(root, found);
+  return found;
 }
 
 /** Writes a template's files into a folder. */
