@@ -1,6 +1,7 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { TemplateValues } from "../core/template.ts";
+import { seededVersion, TEMPLATE_SEED, type TemplateSeedRecord } from "../core/template-update.ts";
 import type { SeedVariables } from "../providers/git/seed.ts";
 import { readTemplate } from "../providers/git/template.ts";
 
@@ -26,15 +27,15 @@ export function requireTemplate(template: string): void {
 
 /**
  * Pushes one commit with the rendered template into an empty repository, once per repository. A later
- * change of name or template changes nothing, because the code then belongs to the project. Delete
- * does nothing.
+ * change of name or template changes nothing there, because the code then belongs to the project: an
+ * update of the template opens a pull request. Delete does nothing.
  */
 export class TemplateSeed extends pulumi.ComponentResource {
   /** Resolves once the repository has its first commit. */
   readonly seeded: pulumi.Output<string>;
 
   constructor(name: string, args: TemplateSeedArgs, options?: pulumi.ComponentResourceOptions) {
-    super("rdev:components:TemplateSeed", name, {}, options);
+    super(TEMPLATE_SEED, name, {}, options);
 
     requireTemplate(args.template); // here, so that a preview fails as well
 
@@ -55,7 +56,17 @@ export class TemplateSeed extends pulumi.ComponentResource {
     );
 
     this.seeded = seed.stdout;
-    this.registerOutputs({ seeded: this.seeded });
+    // An operation reads the record from here, for updates of the template.
+    this.registerOutputs({
+      seeded: this.seeded,
+      record: {
+        template: args.template,
+        repository: args.repository,
+        repositoryId: args.repositoryId,
+        version: seed.stdout.apply(seededVersion),
+        values: args.values,
+      } satisfies { [K in keyof TemplateSeedRecord]: pulumi.Input<unknown> },
+    });
   }
 }
 

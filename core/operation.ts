@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { InfraError } from "./errors.ts";
 import { projectChanges } from "./settings.ts";
+import { templateSeed } from "./template-update.ts";
 
 // The one vocabulary of operations. The engine, the worker's messages, the database's rows and the
 // API use these shapes. They ignore properties that they do not know: a command must be able to read
@@ -130,6 +131,8 @@ export const outcome = z.object({
   }),
   /** The settings that the stack records; absent if the operation ended before it recorded any. */
   settings: projectChanges.optional(),
+  /** What the stack records of the project's template. */
+  template: templateSeed.optional(),
   durationMs: z.number(),
   errors: z.array(operationError).meta({ description: "Empty if the operation succeeded." }),
   timings: z

@@ -9,6 +9,11 @@ import type { Changes, OperationEvent, ResourceStep } from "../../core/operation
 import type { State, Step } from "../../core/previews/step.ts";
 import { SETTINGS_RECORD } from "../../core/recorded-settings.ts";
 import { projectChanges, type ProjectChanges } from "../../core/settings.ts";
+import {
+  TEMPLATE_SEED,
+  templateSeed,
+  type TemplateSeedRecord,
+} from "../../core/template-update.ts";
 import { toError } from "./messages.ts";
 import { cleanMessage } from "./quirks/cli-text.ts";
 
@@ -22,10 +27,12 @@ export interface Status {
   readonly message: string;
 }
 
-/** Translates the engine's events of one operation, and keeps the stack's outputs and settings. */
+/** Translates the engine's events of one operation, and keeps the stack's outputs and records. */
 export class EventReader {
   /** The settings that a project's stack records, as soon as the state has them. */
   settings: ProjectChanges | undefined;
+  /** What a project's stack records of its template, once the repository has its first commit. */
+  template: TemplateSeedRecord | undefined;
   /** The stack's outputs, with secrets masked. */
   outputs: Readonly<Record<string, unknown>> = {};
 
@@ -72,6 +79,10 @@ export class EventReader {
     if (metadata.type === SETTINGS_RECORD && event === "resourceDone") {
       const outputs = metadata.new?.outputs as Record<string, unknown> | undefined;
       this.settings = projectChanges.safeParse(outputs?.["settings"]).data ?? this.settings;
+    }
+    if (metadata.type === TEMPLATE_SEED && event === "resourceDone") {
+      const outputs = metadata.new?.outputs as Record<string, unknown> | undefined;
+      this.template = templateSeed.safeParse(outputs?.["record"]).data ?? this.template;
     }
     const state = metadata.new ?? metadata.old;
     const changed = changedProperties(metadata);

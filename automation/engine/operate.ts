@@ -138,6 +138,7 @@ async function run(
     events,
     outputs: reader.outputs,
     settings: reader.settings,
+    template: reader.template,
     durationMs: Date.now() - start,
     failure,
     cancelled: signal?.aborted === true,

@@ -1,6 +1,7 @@
 import { connectionSecrets } from "../../core/connections.ts";
 import { InfraError, redact, userMessage } from "../../core/errors.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
+import type { TemplateSeedRecord } from "../../core/template-update.ts";
 import {
   NO_CHANGES,
   type OperationError,
@@ -15,6 +16,7 @@ interface EngineRun {
   readonly events: readonly OperationEvent[];
   readonly outputs: Readonly<Record<string, unknown>>;
   readonly settings?: ProjectChanges | undefined;
+  readonly template?: TemplateSeedRecord | undefined;
   readonly durationMs: number;
   /** Why the process failed; undefined if it succeeded. */
   readonly failure: unknown;
@@ -23,7 +25,7 @@ interface EngineRun {
 }
 
 export function outcomeOf(run: EngineRun): Outcome {
-  const { events, outputs, settings, durationMs, failure, cancelled, timings } = run;
+  const { events, outputs, settings, template, durationMs, failure, cancelled, timings } = run;
   const summary = events.findLast((event) => event.event === "summary");
   const result = failure === undefined ? "succeeded" : cancelled ? "cancelled" : "failed";
   return {
@@ -31,6 +33,7 @@ export function outcomeOf(run: EngineRun): Outcome {
     changes: summary?.changes ?? NO_CHANGES,
     outputs,
     ...(settings && { settings }),
+    ...(template && { template }),
     durationMs,
     errors: result === "succeeded" ? [] : errorsOf(events, failure, cancelled),
     ...(timings && { timings: [...timings] }),

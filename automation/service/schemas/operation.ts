@@ -13,7 +13,7 @@ export const operationSchema = operation
     startedAt: z.iso.datetime().optional(),
     endedAt: z.iso.datetime().optional(),
     outcome: outcome
-      .omit({ settings: true })
+      .omit({ settings: true, template: true })
       .meta({ id: "Outcome", description: "How an operation ended." })
       .optional()
       .meta({ description: "Absent until the operation has ended." }),

@@ -20,6 +20,7 @@ function reader(secrets: readonly string[] = []) {
     status: (raw: Raw) => events.status({ sequence: 0, timestamp: 0, ...raw } as EngineEvent),
     pass: (ms: number) => (now += ms),
     outputs: () => events.outputs,
+    template: () => events.template,
   };
 }
 
@@ -64,6 +65,25 @@ describe("EventReader", () => {
       op: "update",
       changed: ["spec.size"],
     });
+  });
+
+  it("keeps what a project's stack records of its template, and ignores another form", () => {
+    const { read, template } = reader();
+    const type = "rdev:components:TemplateSeed";
+    const done = (outputs: object) =>
+      read({ resOutputsEvent: { metadata: metadata({ type, new: { outputs } }) } });
+    done({ seeded: "The repository has commits: not seeded." }); // of an older version
+    assert.equal(template(), undefined);
+    const known = {
+      template: "skeleton",
+      repository: "rdev/my-app",
+      repositoryId: 7,
+      version: "0123456789abcdef",
+      values: { PROJECT_SLUG: "my-app" },
+    };
+    done({ record: known });
+    done({ record: { ...known, version: "unknown" } });
+    assert.deepEqual(template(), known);
   });
 
   it("recognises a component, because it has no object", () => {
