@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { TEMPLATE_VARIABLES } from "../../core/template.ts";
+import { baseRef, seededVersion, TEMPLATE_RECORD } from "../../core/template-update.ts";
 import { seed } from "../../providers/git/seed.ts";
 import { Gitea, type GiteaRepository } from "../../providers/gitea/client.ts";
 import { sandboxPlatform } from "../../sandbox/platform.ts";
@@ -30,14 +31,13 @@ describe("seeding a repository", () => {
     ...changes,
   });
   const clone = async () => {
-    await execa("git", ["clone", "--quiet", repository.clone_url, folder], {
-      env: {
-        GIT_CONFIG_COUNT: "1",
-        GIT_CONFIG_KEY_0: "http.extraHeader",
-        GIT_CONFIG_VALUE_0: `Authorization: token ${variable("GITEA_TOKEN")}`,
-      },
-    });
-    const git = (...args: string[]) => execa("git", args, { cwd: folder });
+    const env = {
+      GIT_CONFIG_COUNT: "1",
+      GIT_CONFIG_KEY_0: "http.extraHeader",
+      GIT_CONFIG_VALUE_0: `Authorization: token ${variable("GITEA_TOKEN")}`,
+    };
+    await execa("git", ["clone", "--quiet", repository.clone_url, folder], { env });
+    const git = (...args: string[]) => execa("git", args, { cwd: folder, env });
     return { git, files: (await git("ls-files")).stdout.split("\n") };
   };
 
@@ -69,6 +69,16 @@ describe("seeding a repository", () => {
       (await git("show", "HEAD:k8s/deployment.yaml")).stdout,
       new RegExp(`name: ${slug}`),
     );
+  });
+
+  it("records the template's version, and keeps the commit as the base of updates", async () => {
+    const version = seededVersion(await seed(environment()));
+    const { git } = await clone();
+    const { stdout: record } = await git("show", `HEAD:${TEMPLATE_RECORD}`);
+    assert.deepEqual(JSON.parse(record), { template: "skeleton", version });
+    const { stdout: refs } = await git("ls-remote", "origin", "refs/rdev/*");
+    const { stdout: head } = await git("rev-parse", "HEAD");
+    assert.equal(refs, `${head}\t${baseRef(version ?? "")}`);
   });
 
   it("returns only after Gitea has processed the push", async () => {
