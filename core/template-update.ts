@@ -53,6 +53,36 @@ const pullRequest = z
   .object({ number: z.int(), url: z.string() })
   .meta({ id: "TemplatePullRequest" });
 
+/** What the last update found in a project's repository. */
+export const templateState = z.object({
+  /** The repository that it is about: a new one has a new number. */
+  repositoryId: z.int(),
+  /** The version in the default branch; undefined if the repository does not say. */
+  version: version.optional(),
+  /** The open pull request. */
+  pullRequest: pullRequest.optional(),
+});
+
+export type TemplateState = z.output<typeof templateState>;
+
+/** A project's template as its record shows it. */
+export const projectTemplate = z
+  .object({
+    name: z.string().meta({ examples: ["skeleton"] }),
+    version: version.optional().meta({
+      description: "The version in the repository, as the last update found it. Absent if unknown.",
+    }),
+    outdated: z.boolean().meta({
+      description: "Whether the service has another version. An update opens a pull request.",
+    }),
+    pullRequest: pullRequest.optional().meta({
+      description: "The pull request that the last update opened or changed.",
+    }),
+  })
+  .meta({ id: "ProjectTemplate" });
+
+export type ProjectTemplate = z.output<typeof projectTemplate>;
+
 /** A file that git could not merge. */
 const templateConflict = z
   .object({

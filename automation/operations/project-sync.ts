@@ -49,7 +49,7 @@ export class ProjectSync {
 
   /** `requested` settings are kept even if the `up` created nothing. */
   async afterUp(outcome: Outcome, requested?: ProjectChanges): Promise<void> {
-    const { result, changes, outputs } = outcome;
+    const { result, changes, outputs, template } = outcome;
     const tenantId = z.uuid().safeParse(outputs["citadelTenantId"]).data;
     const createdNothing = result === "failed" && changes.create === 0;
     if (!this.#stored && !requested && createdNothing) return this.#projects.remove(this.#slug);
@@ -60,7 +60,7 @@ export class ProjectSync {
     });
     await this.#projects.update(this.#slug, {
       settings: outcome.settings ?? this.#unrecordedSettings(requested),
-      ...(result === "succeeded" && { outputs }),
+      ...(result === "succeeded" && { outputs, templateSeed: template }),
     });
   }
 
@@ -74,7 +74,13 @@ export class ProjectSync {
   async afterDestroy({ result }: Outcome, removed: boolean): Promise<void> {
     if (result !== "succeeded") return;
     if (removed) return this.#projects.remove(this.#slug);
-    await this.#projects.update(this.#slug, { citadelTenantId: null, settings: {}, outputs: {} });
+    await this.#projects.update(this.#slug, {
+      citadelTenantId: null,
+      settings: {},
+      outputs: {},
+      templateSeed: null,
+      template: null,
+    });
   }
 
   /** After a failed `up` the engine reports no outputs if one of them is unknown, so Citadel is asked. */

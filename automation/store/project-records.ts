@@ -2,6 +2,12 @@ import { type RawBuilder, sql } from "kysely";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { Operation, OperationRequest } from "../../core/operation.ts";
+import type {
+  ProjectTemplate,
+  TemplateSeedRecord,
+  TemplateState,
+} from "../../core/template-update.ts";
+import { newestVersions } from "../../providers/git/template.ts";
 import { OPEN_STATES, operationOf } from "../operations/tables.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -27,6 +33,8 @@ export interface ProjectRecord {
   /** The settings of its last `up`, with the changes of operations that wait or run. */
   readonly settings: ProjectChanges;
   readonly outputs: Readonly<Record<string, unknown>>;
+  /** Undefined until an `up` of this version has recorded it. */
+  readonly template: ProjectTemplate | undefined;
   readonly status: ProjectStatus;
   readonly lastOperation: Operation | undefined;
   readonly createdAt: Date;
@@ -42,6 +50,8 @@ interface ProjectsQuery {
   readonly status?: ProjectStatus | undefined;
   /** Part of the slug or the name, case-insensitive. */
   readonly search?: string | undefined;
+  /** Only projects whose template has a newer version, or only those with the newest. */
+  readonly template?: "outdated" | "current" | undefined;
 }
 
 /** The actions that an `up` or a destroy has in the audit log. */
@@ -53,7 +63,10 @@ type OperationJson = Omit<OperationRow, keyof OperationDates> & {
   readonly [Name in keyof OperationDates]: string | Extract<OperationDates[Name], null>;
 };
 
-interface Row extends Omit<ProjectRecord, "lastOperation"> {
+interface Row extends Omit<ProjectRecord, "lastOperation" | "template"> {
+  readonly templateSeed: TemplateSeedRecord | null;
+  readonly templateVersion: string | null;
+  readonly templatePullRequest: TemplateState["pullRequest"] | null;
   readonly operation: OperationJson | null;
   readonly requests: readonly OperationRequest[];
 }
@@ -73,12 +86,20 @@ export class ProjectRecords {
   }
 
   /** Ordered by slug. */
-  async list({ limit, after, slugs, status, search }: ProjectsQuery): Promise<ProjectRecord[]> {
+  async list({
+    limit,
+    after,
+    slugs,
+    status,
+    search,
+    template,
+  }: ProjectsQuery): Promise<ProjectRecord[]> {
     const text = sql`lower(${search})`;
     const conditions = [
       ...(slugs ? [sql`slug = ANY (${slugs})`] : []),
       ...(after === undefined ? [] : [sql`slug > ${after} COLLATE "C"`]),
       ...(status ? [sql`status = ${status}`] : []),
+      ...(template ? [isOutdated(template === "outdated")] : []),
       ...(search === undefined
         ? []
         : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),
@@ -95,6 +116,10 @@ function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuild
     SELECT page.*, newest.operation, open.requests FROM (
       SELECT * FROM (
         SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
+               p.template_seed AS "templateSeed",
+               CASE WHEN about_it THEN p.template->>'version'
+                    ELSE p.template_seed->>'version' END AS "templateVersion",
+               CASE WHEN about_it THEN p.template->'pullRequest' END AS "templatePullRequest",
                p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
                CASE
                  WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
@@ -107,7 +132,10 @@ function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuild
                  WHEN last.kind = 'destroy' THEN 'deleting'
                  ELSE 'unknown'
                END AS status
-        FROM projects p LEFT JOIN LATERAL (
+        FROM projects p CROSS JOIN LATERAL (
+          -- Otherwise the repository was replaced after the last update of the template.
+          SELECT p.template->'repositoryId' = p.template_seed->'repositoryId' AS about_it
+        ) t LEFT JOIN LATERAL (
           SELECT id, kind, state, ended_at FROM operations
           WHERE slug = p.slug AND kind IN ('up', 'destroy')
             AND (state <> 'cancelled' OR started_at IS NOT NULL)
@@ -142,10 +170,34 @@ function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuild
     ORDER BY slug COLLATE "C"`;
 }
 
-function recordOf({ operation, requests, ...row }: Row): ProjectRecord {
+/** A template that this version of the program does not have counts as outdated. */
+function isOutdated(isWanted: boolean): RawBuilder<unknown> {
+  const newest = sql`${JSON.stringify(newestVersions())}::jsonb ->> ("templateSeed"->>'template')`;
+  return sql`("templateSeed" IS NOT NULL
+    AND ("templateVersion" IS DISTINCT FROM (${newest})) = ${isWanted})`;
+}
+
+function recordOf({
+  operation,
+  requests,
+  templateSeed,
+  templateVersion,
+  templatePullRequest,
+  ...row
+}: Row): ProjectRecord {
+  const name = templateSeed?.template;
   return {
     ...row,
     ...withPending(row, requests),
+    template:
+      name === undefined
+        ? undefined
+        : {
+            name,
+            outdated: templateVersion !== newestVersions()[name],
+            ...(templateVersion !== null && { version: templateVersion }),
+            ...(templatePullRequest !== null && { pullRequest: templatePullRequest }),
+          },
     lastOperation: operation ? operationOf(datesOf(operation)) : undefined,
   };
 }

@@ -1,5 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProjectChanges } from "../../core/settings.ts";
+import type { TemplateSeedRecord, TemplateState } from "../../core/template-update.ts";
 import { jsonText, type Schema } from "./schema.ts";
 import type { Store, StoreTransaction } from "./store.ts";
 
@@ -17,6 +18,8 @@ export interface StoredProject extends Project {
   readonly settings: ProjectChanges;
   /** Whether an `up` of the project has succeeded since it was created. */
   readonly wasUp: boolean;
+  /** What its last successful `up` recorded of its template; null if it recorded nothing. */
+  readonly templateSeed: TemplateSeedRecord | null;
 }
 
 /** The columns to change. A field that is undefined keeps its column. */
@@ -24,6 +27,8 @@ interface ProjectUpdate {
   readonly citadelTenantId?: string | null | undefined;
   readonly settings?: ProjectChanges | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
+  readonly templateSeed?: TemplateSeedRecord | null | undefined;
+  readonly template?: TemplateState | null | undefined;
 }
 
 /** The table `projects`. No other module writes to it. */
@@ -65,11 +70,13 @@ export class Projects {
 
   /** Does nothing if the project does not exist. */
   async update(slug: string, update: ProjectUpdate): Promise<void> {
-    const { citadelTenantId, settings, outputs } = update;
+    const { citadelTenantId, settings, outputs, templateSeed, template } = update;
     const values = {
       ...(citadelTenantId !== undefined && { citadel_tenant_id: citadelTenantId }),
       ...(settings && { settings: jsonText(settings) }),
       ...(outputs && { outputs: jsonText(outputs) }),
+      ...(templateSeed !== undefined && { template_seed: templateSeed && jsonText(templateSeed) }),
+      ...(template !== undefined && { template: template && jsonText(template) }),
     };
     if (Object.keys(values).length === 0) return;
     await this.#store.run((db) =>
@@ -105,5 +112,6 @@ export async function removeProject(db: Kysely<Schema>, slug: string): Promise<v
 function storedProject(row: Selectable<Schema["projects"]>): StoredProject {
   const { slug, platform, name, settings, outputs, citadel_tenant_id: citadelTenantId } = row;
   const wasUp = Object.keys(outputs).length > 0;
-  return { slug, platform, name, citadelTenantId, settings, wasUp };
+  const { template_seed: templateSeed } = row;
+  return { slug, platform, name, citadelTenantId, settings, wasUp, templateSeed };
 }

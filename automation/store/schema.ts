@@ -9,6 +9,7 @@ import type {
   Outcome,
   Remaining,
 } from "../../core/operation.ts";
+import type { TemplateSeedRecord, TemplateState } from "../../core/template-update.ts";
 import type { RunnerIdentity } from "../operations/runner-identity.ts";
 import type { Role } from "../../core/identity.ts";
 
@@ -40,6 +41,10 @@ interface ProjectsTable {
   settings: ColumnType<Partial<ProjectSettings>, JsonText | undefined, JsonText>;
   /** The outputs of the last successful `up`. Secrets are replaced by "[secret]". */
   outputs: ColumnType<Readonly<Record<string, unknown>>, JsonText | undefined, JsonText>;
+  /** What its last successful `up` recorded of its template; null if it recorded nothing. */
+  template_seed: ColumnType<TemplateSeedRecord | null, JsonText | undefined, JsonText | null>;
+  /** What the last update of its template found; null if there was none. */
+  template: ColumnType<TemplateState | null, JsonText | undefined, JsonText | null>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }

@@ -49,6 +49,7 @@ export const PROJECT: ProjectRecord = {
   citadelTenantId: null,
   settings: {},
   outputs: { url: "https://my-app.example.test" },
+  template: undefined,
   status: "ready",
   lastOperation: OPERATION,
   createdAt: new Date(0),

@@ -40,6 +40,10 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
               .enum(PROJECT_STATUSES)
               .optional()
               .meta({ description: "Only projects with this status." }),
+            template: z.enum(["outdated", "current"]).optional().meta({
+              description:
+                "Only projects whose template has a newer version, or only those that have the newest.",
+            }),
             search: z.string().min(1).max(100).optional().meta({
               description: "Only projects with this text in the slug or the name, in any case.",
             }),
@@ -51,9 +55,9 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async (request) => {
-        const { limit, cursor: after, status, search } = request.query;
+        const { limit, cursor: after, status, search, template } = request.query;
         const slugs = visibleProjects(request, undefined);
-        const query = { limit: limit + 1, after, status, search, slugs };
+        const query = { limit: limit + 1, after, status, search, template, slugs };
         const found = await options.projects.list(query);
         return toPage("project", limit, found, projectView, (record) => record.slug);
       },

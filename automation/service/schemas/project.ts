@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { projectTemplate } from "../../../core/template-update.ts";
 import { settingsSchema } from "../../../core/operation.ts";
 import { projectChanges } from "../../../core/settings.ts";
 import { slugProblems } from "../../../core/slug.ts";
@@ -79,6 +80,9 @@ export const projectSchema = z
     urls: z
       .object({ site: z.string().optional(), repository: z.string().optional() })
       .meta({ id: "ProjectUrls" }),
+    template: projectTemplate.optional().meta({
+      description: "Absent until an `up` of this version of rdev-infra has recorded it.",
+    }),
     tenantId: z.uuid().optional().meta({ description: "The id of its environment in Citadel." }),
     lastOperation: operationSchema.optional(),
     createdAt: z.iso.datetime(),
@@ -88,6 +92,7 @@ export const projectSchema = z
 
 export function projectView(record: ProjectRecord): z.output<typeof projectSchema> {
   const { slug, name, platform, status, settings, outputs, citadelTenantId } = record;
+  const { template } = record;
   const { url: site, repository } = outputs;
   return {
     slug,
@@ -100,6 +105,7 @@ export function projectView(record: ProjectRecord): z.output<typeof projectSchem
       ...(typeof site === "string" && { site }),
       ...(typeof repository === "string" && { repository }),
     },
+    ...(template && { template }),
     ...(citadelTenantId !== null && { tenantId: citadelTenantId }),
     ...(record.lastOperation && { lastOperation: operationView(record.lastOperation) }),
     createdAt: record.createdAt.toISOString(),

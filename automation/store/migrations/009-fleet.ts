@@ -3,6 +3,10 @@ import { type Kysely, sql } from "kysely";
 export async function up(db: Kysely<unknown>): Promise<void> {
   await createNotifications(db);
   await indexForStatistics(db);
+  // What the last `up` and the last update of the template say: see core/template-update.ts.
+  await sql`ALTER TABLE projects ADD COLUMN template_seed jsonb, ADD COLUMN template jsonb`.execute(
+    db,
+  );
 }
 
 /** What receivers are told of: see automation/notifications/outbox.ts. */
