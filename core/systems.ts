@@ -135,6 +135,7 @@ export const OWN_CONNECTIONS = [
   "database",
   "service",
   "identity",
+  "notifications",
   "api",
 ] as const satisfies ConnectionName[];
 
