@@ -1,14 +1,15 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { fromKysely, type PgBoss } from "pg-boss";
 import pLimit, { type LimitFunction } from "p-limit";
 import { InfraError } from "../../core/errors.ts";
 import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { type AuditLog, auditLog } from "../audit/log.ts";
+import { followEvents } from "../store/follow-events.ts";
+import { Notifier } from "../store/notifier.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { OperationNotifier } from "./notifier.ts";
+import { OPERATION_CHANGES } from "./notifier.ts";
 import {
   addSubmission,
   checkProject,
@@ -18,10 +19,6 @@ import {
   type Submission,
 } from "./submission.ts";
 import { changeState, isOpen, lockedRow, operationOf } from "./tables.ts";
-
-/** In ms: how often `follow` reads the events without a notification, because one can get lost. */
-const POLL_MS = 2_000;
-const PAGE_SIZE = 500;
 
 export interface ListOptions {
   /** Only operations of these projects. */
@@ -45,7 +42,7 @@ interface OperationsOptions {
 export class Operations {
   readonly #store: Store;
   readonly #boss: PgBoss;
-  readonly #notifier: OperationNotifier;
+  readonly #notifier;
   readonly #submissions = new Map<string, LimitFunction>();
   readonly #audit: AuditLog;
   readonly #maxOpen: number;
@@ -54,7 +51,7 @@ export class Operations {
     this.#store = store;
     this.#audit = audit;
     this.#maxOpen = maxOpen;
-    this.#notifier = new OperationNotifier(store);
+    this.#notifier = new Notifier(store, OPERATION_CHANGES);
     this.#boss = openQueue(store);
   }
 
@@ -124,34 +121,21 @@ export class Operations {
    * Yields events as they are written, up to the operation's last one. Ends early if the signal is
    * aborted. Rejects with RDEV_NOT_FOUND.
    */
-  async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
-    let last = after;
-    let hasChange = true;
-    let wake: () => void = () => undefined;
-    const unsubscribe = this.#notifier.subscribe((change) => {
-      if (change.id !== id) return;
-      hasChange = true;
-      wake();
-    });
-    try {
-      while (!signal.aborted) {
-        hasChange = false;
-        // The state is read before the events: if the operation has ended, all its events are there.
+  follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
+    return followEvents({
+      after,
+      signal,
+      subscribe: (onChange) =>
+        this.#notifier.subscribe((change) => {
+          if (change.id === id) onChange();
+        }),
+      hasEnded: async () => {
         const operation = await this.find(id);
         if (!operation) throw notFound(id);
-        const page = await this.events(id, last, PAGE_SIZE);
-        for (const event of page) {
-          if (signal.aborted) return;
-          yield event;
-          last = event.number;
-        }
-        if (page.length === PAGE_SIZE) continue;
-        if (!isOpen(operation.state)) return;
-        if (!hasChange) await nextChange(signal, (resolve) => (wake = resolve));
-      }
-    } finally {
-      unsubscribe();
-    }
+        return !isOpen(operation.state);
+      },
+      events: (last, limit) => this.events(id, last, limit),
+    });
   }
 
   /**
@@ -214,12 +198,4 @@ export class Operations {
 
 function notFound(id: string): InfraError {
   return new InfraError("RDEV_NOT_FOUND", `There is no operation ${id}.`);
-}
-
-/** Resolves on a wake-up, on abort, or after POLL_MS. */
-async function nextChange(signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
-  const woken = new AbortController();
-  onWake(() => woken.abort());
-  const either = AbortSignal.any([signal, woken.signal]);
-  await sleep(POLL_MS, undefined, { signal: either }).catch(() => undefined);
 }

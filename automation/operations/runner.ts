@@ -4,13 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
 import { userMessage } from "../../core/errors.ts";
 import { type Reaper, startReaper } from "../processes/reaper.ts";
+import { Notifier } from "../store/notifier.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { Store } from "../store/store.ts";
 import { killWorkerProcesses, WORKER_MARK } from "../worker/environment.ts";
 import { Pool } from "../worker/pool.ts";
 import { type AttemptContext, type FetchedJob, requeue } from "./attempt.ts";
 import { Execution, type RunnerLog } from "./execution.ts";
-import { OperationNotifier } from "./notifier.ts";
+import { OPERATION_CHANGES } from "./notifier.ts";
 import { isProvedDead, thisRunner } from "./runner-identity.ts";
 import { deleteOldOperations, lockRunning } from "./tables.ts";
 
@@ -47,7 +48,7 @@ export interface RunnerOptions {
 export class Runner {
   readonly #options: Required<Omit<RunnerOptions, "program">> & Pick<RunnerOptions, "program">;
   readonly #context: AttemptContext;
-  readonly #notifier: OperationNotifier;
+  readonly #notifier;
   readonly #running = new Set<Execution>();
   readonly #stopping = new AbortController();
   #wake: () => void = () => undefined;
@@ -68,7 +69,7 @@ export class Runner {
     };
     const { store } = options;
     this.#context = { store, boss: openQueue(store, { watch: true }), runner: thisRunner() };
-    this.#notifier = new OperationNotifier(store);
+    this.#notifier = new Notifier(store, OPERATION_CHANGES);
   }
 
   /** Rejects with RDEV_STORE, or like `Store.run` if the database does not answer. */
