@@ -1,6 +1,6 @@
 import type { Change } from "./model.ts";
 import { runningImages, withoutRunningImage } from "./noise.ts";
-import { propertyChanges } from "./property-changes.ts";
+import { type Limits, propertyChanges } from "./property-changes.ts";
 import { safeText } from "./sensitive.ts";
 import { nameOf, type Step } from "./step.ts";
 
@@ -25,15 +25,22 @@ const CHANGE_OP: Readonly<Partial<Record<string, Change["op"]>>> = {
 /** The order in a report: replacements and deletions first. */
 const ORDER: readonly Change["op"][] = ["replace", "delete", "create", "import", "update"];
 
-/** Derives the changes of one stack from its preview's steps, without secrets and noise. */
-export function stackChanges(steps: readonly Step[], secrets: readonly string[]): StackChanges {
+/**
+ * Derives the changes of one stack from its preview's steps, without secrets and noise. With `limits`,
+ * also the properties of what is created.
+ */
+export function stackChanges(
+  steps: readonly Step[],
+  secrets: readonly string[],
+  limits?: Limits,
+): StackChanges {
   const objects = realSteps(steps);
   const images = runningImages(objects);
   const changes: Change[] = [];
   for (const step of objects) {
     const op = CHANGE_OP[step.op];
     if (!op) continue;
-    const change = withoutRunningImage(changeOf(step, op, secrets), images);
+    const change = withoutRunningImage(changeOf(step, op, secrets, limits), images);
     if (change) changes.push(change);
   }
   changes.sort((a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op) || compareText(a.urn, b.urn));
@@ -52,10 +59,15 @@ export function realSteps(steps: readonly Step[]): Step[] {
   return [...byUrn.values()];
 }
 
-function changeOf(step: Step, op: Change["op"], secrets: readonly string[]): Change {
-  const differs = op === "update" || op === "replace";
+function changeOf(
+  step: Step,
+  op: Change["op"],
+  secrets: readonly string[],
+  limits: Limits | undefined,
+): Change {
+  const differs = op === "update" || op === "replace" || (limits && op === "create");
   const { properties, moreProperties } = differs
-    ? propertyChanges(step, secrets)
+    ? propertyChanges(step, secrets, limits)
     : { properties: [], moreProperties: 0 };
   const urn = safeText(step.urn, secrets);
   const type = safeText(step.type, secrets);

@@ -1,25 +1,17 @@
 import { databaseName } from "../slug.ts";
-import type { Change, Finding, PreviewError, Report, StackPreview } from "./model.ts";
+import type { Change, Group, Report, StackPreview } from "./model.ts";
 import { compareText } from "./changes.ts";
 
-/** Stacks with the same changes. */
-export interface Group {
-  /** Sorted. */
-  readonly stacks: readonly string[];
-  /** The changes of each stack. `<slug>` replaces the slug if the stacks differ only by it. */
-  readonly changes: readonly Change[];
-  readonly findings: readonly Finding[];
-  readonly errors: readonly PreviewError[];
-}
+export type { Group };
 
 export interface Groups {
   /** Groups with a replacement, a deletion or a blocking finding; blocking ones first. */
-  readonly severe: readonly Group[];
+  readonly severe: Group[];
   /** Stacks that failed or were cancelled. */
-  readonly failed: readonly Group[];
+  readonly failed: Group[];
   /** All other changes, largest group first. */
-  readonly changed: readonly Group[];
-  readonly unchanged: readonly string[];
+  readonly changed: Group[];
+  readonly unchanged: string[];
 }
 
 /** Groups the stacks so that each change is shown once. Every stack is in one group, or unchanged. */

@@ -39,6 +39,34 @@ const finding = z.object({
   blocks: z.boolean().meta({ description: "fails the command and the commit's status" }),
 });
 
+/** What an operation would change in its stack. */
+export const stackPlan = z
+  .object({
+    fingerprint: z.string().meta({
+      description: "identifies the plan: a plan that differs in any way has another one",
+    }),
+    unchanged: z.int().min(0).meta({ description: "the number of unchanged resources" }),
+    changes: z.array(change),
+    findings: z.array(finding),
+  })
+  .meta({ id: "StackPlan" });
+
+export type StackPlan = z.output<typeof stackPlan>;
+
+/** Stacks with the same changes. */
+export const group = z
+  .object({
+    stacks: z.array(z.string()),
+    changes: z.array(change).meta({
+      description: "of each stack; `<slug>` replaces the slug if the stacks differ only by it",
+    }),
+    findings: z.array(finding),
+    errors: z.array(error),
+  })
+  .meta({ id: "PreviewGroup" });
+
+export type Group = z.output<typeof group>;
+
 const stack = z.object({
   stack: z.string(),
   result: z.enum(["succeeded", "failed", "cancelled"]),
@@ -49,7 +77,7 @@ const stack = z.object({
   errors: z.array(error).meta({ description: "why it failed; the changes may then be incomplete" }),
 });
 
-const totals = z.object({
+export const reportTotals = z.object({
   stacks: z.int(),
   changed: z.int(),
   unchanged: z.int(),
@@ -64,14 +92,22 @@ const totals = z.object({
   blocking: z.int(),
 });
 
+export const REPORT_VERDICTS = [
+  "unchanged",
+  "changed",
+  "destructive",
+  "blocked",
+  "failed",
+] as const;
+
 /** The report of many previews, as `--json` writes it. docs/previews.md describes it. */
 export const reportSchema = z.object({
   version: z.literal(1),
-  verdict: z.enum(["unchanged", "changed", "destructive", "blocked", "failed"]),
+  verdict: z.enum(REPORT_VERDICTS),
   commit: z.string().optional(),
   selection: z.string().meta({ description: "which stacks were previewed, and why" }),
   durationMs: z.number(),
-  totals,
+  totals: reportTotals,
   stacks: z.array(stack),
 });
 

@@ -13,9 +13,15 @@ import { safeText, safeValue } from "./sensitive.ts";
 import type { Properties, Step } from "./step.ts";
 import { cutMiddle, cutPair, MAX_VALUE } from "./text.ts";
 
-/** The maximum number of listed properties per resource. */
-const MAX_PROPERTIES = 200;
-const MAX_PATH = 300;
+/** How much is kept: properties of a resource, and characters of a path and of a value. */
+export interface Limits {
+  readonly properties: number;
+  readonly path: number;
+  readonly value: number;
+}
+
+/** The limits for what people read. */
+const SHOWN: Limits = { properties: 200, path: 300, value: MAX_VALUE };
 
 interface PropertyChanges {
   readonly properties: PropertyChange[];
@@ -31,13 +37,17 @@ interface Difference extends Pick<PropertyChange, "kind"> {
 }
 
 /** The properties that differ in a resource, with values that are safe to show. */
-export function propertyChanges(step: Step, secrets: readonly string[]): PropertyChanges {
+export function propertyChanges(
+  step: Step,
+  secrets: readonly string[],
+  limits = SHOWN,
+): PropertyChanges {
   const all = differences(step).filter(({ path }) => !isNoise(step.type, path));
   return {
     properties: all
-      .slice(0, MAX_PROPERTIES)
-      .map((difference) => propertyChange(step.type, difference, secrets)),
-    moreProperties: Math.max(0, all.length - MAX_PROPERTIES),
+      .slice(0, limits.properties)
+      .map((difference) => propertyChange(step.type, difference, secrets, limits)),
+    moreProperties: Math.max(0, all.length - limits.properties),
   };
 }
 
@@ -103,11 +113,12 @@ function propertyChange(
   type: string,
   { path, kind, replaces, old: before, new: after }: Difference,
   secrets: readonly string[],
+  limits: Limits,
 ): PropertyChange {
   const [a, b] = [before, after].map((value) => safeValue(type, path, value, secrets));
-  const shown = texts(a, b);
+  const shown = texts(a, b, limits.value);
   return {
-    path: cutMiddle(safeText(formatPath(path), secrets), MAX_PATH),
+    path: cutMiddle(safeText(formatPath(path), secrets), limits.path),
     kind,
     replaces,
     ...(kind !== "add" && before !== undefined && { old: shown[0] }),
@@ -116,11 +127,11 @@ function propertyChange(
 }
 
 /** Strings have no quotes, unless they would then look the same as the other value. */
-function texts(a: unknown, b: unknown): readonly [string, string] {
+function texts(a: unknown, b: unknown, limit: number): readonly [string, string] {
   const bare = [a, b].map((value) => (typeof value === "string" ? value : json(value)));
   const [first = "", second = ""] = bare;
   const alike = first === second && first !== SECRET_TEXT && typeof a !== typeof b;
-  return alike ? cutPair(json(a), json(b), MAX_VALUE) : cutPair(first, second, MAX_VALUE);
+  return alike ? cutPair(json(a), json(b), limit) : cutPair(first, second, limit);
 }
 
 function json(value: unknown): string {
