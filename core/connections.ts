@@ -238,6 +238,7 @@ const CONNECTIONS = {
       RDEV_INFRA_KEEP_PLUGINS: flag(true),
       RDEV_INFRA_RATE_LIMIT: count(1, 10_000_000).default(6_000),
       RDEV_INFRA_TRUSTED_PROXIES: z.string().min(1, "is empty").optional(),
+      RDEV_INFRA_OWN_APPROVAL: flag(true),
     })
     .transform((v) => ({
       platform: v.RDEV_INFRA_PLATFORM,
@@ -246,6 +247,7 @@ const CONNECTIONS = {
       keepsPlugins: v.RDEV_INFRA_KEEP_PLUGINS,
       rateLimit: v.RDEV_INFRA_RATE_LIMIT,
       trustedProxies: v.RDEV_INFRA_TRUSTED_PROXIES,
+      ownApproval: v.RDEV_INFRA_OWN_APPROVAL,
     })),
   /** People and service accounts as callers of the HTTP service. */
   identity: z

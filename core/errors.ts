@@ -42,6 +42,8 @@ export const ERROR_CODES = {
   RDEV_BUSY: "Another operation of the project is queued or running.",
   RDEV_ROLLBACK:
     "The rollback would delete objects that the operation did not make, so nothing was done.",
+  RDEV_PLAN: "What would be done is not what was approved, so nothing was done.",
+  RDEV_ROLLOUT: "The rollout's state does not permit this, or it selects no project.",
   RDEV_IDEMPOTENCY: "The Idempotency-Key was already used for another request.",
   RDEV_REMAINS: "A destroy left something behind; the next destroy continues from there.",
   RDEV_STORE: "The service's database does not match this version; migrate it.",
@@ -103,6 +105,8 @@ export const HTTP_STATUS = {
   RDEV_IN_USE: 409,
   RDEV_BUSY: 409,
   RDEV_ROLLBACK: 409,
+  RDEV_PLAN: 409,
+  RDEV_ROLLOUT: 409,
   RDEV_IDEMPOTENCY: 422,
   RDEV_REMAINS: 409,
   RDEV_STORE: 503,

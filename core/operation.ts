@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { InfraError } from "./errors.ts";
+import { stackPlan } from "./previews/model.ts";
 import { projectChanges } from "./settings.ts";
 import { templateSeed } from "./template-update.ts";
 
@@ -38,6 +39,18 @@ const adopt = z.literal(true).optional().meta({
   description: "Adopt what exists under the project's name; a preview only shows it.",
 });
 
+/** The plan that a person approved. An operation with another plan changes nothing. */
+const approvedPlan = z
+  .object({
+    rollout: z.uuid().meta({ description: "The rollout that the operation is part of." }),
+    version: z.string().meta({ description: "The version of the program that was approved." }),
+    fingerprint: z.string().meta({ description: "The fingerprint of the approved plan." }),
+    dataLoss: z.boolean().meta({ description: "Whether losing data was approved." }),
+  })
+  .meta({ id: "ApprovedPlan" });
+
+export type ApprovedPlan = z.output<typeof approvedPlan>;
+
 /** What a caller asks for. Settings that it does not name stay as they are. */
 const operationRequest = z
   .discriminatedUnion("kind", [
@@ -48,6 +61,9 @@ const operationRequest = z
         description: "If the first `up` fails: keep what it created, or destroy it again.",
       }),
       adopt,
+      approved: approvedPlan.optional().meta({
+        description: "In a rollout: nothing is done if the plan is not the approved one.",
+      }),
     }),
     z.object({
       kind: z.literal("preview"),
@@ -56,6 +72,7 @@ const operationRequest = z
         description: "What an `up` would change, or what a destroy would delete.",
       }),
       adopt,
+      rollout: z.uuid().optional().meta({ description: "The rollout that it plans." }),
     }),
     z.object({ kind: z.literal("refresh") }),
     z.object({
@@ -135,6 +152,11 @@ export const outcome = z.object({
   template: templateSeed.optional(),
   durationMs: z.number(),
   errors: z.array(operationError).meta({ description: "Empty if the operation succeeded." }),
+  plan: stackPlan.optional().meta({
+    description:
+      "What would change, after a preview of an `up`, and after an `up` of a rollout whose plan was not " +
+      "the approved one. Lists of operations leave it out.",
+  }),
   timings: z
     .array(timing)
     .optional()

@@ -53,6 +53,8 @@ export const serviceSettings = z
     namespace: namespace.default("rdev-infra-service"),
     /** Operations at once in one replica. Each needs about 700 MiB. */
     concurrency: z.int().min(1).max(64).default(2),
+    /** Whether the one who started a rollout may approve it. */
+    ownApproval: z.boolean().default(true),
     cpuRequest: quantity.default("500m"),
     cpuLimit: quantity.default("2"),
     memoryRequest: quantity.default("1Gi"),

@@ -17,6 +17,9 @@ const TABLES = Object.keys({
   operation_events: true,
   notifications: true,
   notification_deliveries: true,
+  rollouts: true,
+  rollout_projects: true,
+  rollout_events: true,
 } satisfies Record<keyof Schema, true>);
 
 /** Bytes of rows in an entry, before the row that exceeds it. */

@@ -32,7 +32,7 @@ export async function stacksChangedSince(
 }
 
 /** The files of each kind of stack's program. The entry chooses between them, so it is part of both. */
-async function programs(root: string) {
+export async function programs(root: string) {
   const [PLATFORM, PROJECT] = ["stacks/platform.ts", "stacks/project.ts"];
   const [platform, project, entry] = await Promise.all([
     importsOf(root, PLATFORM),

@@ -14,6 +14,8 @@ export type Access = "open" | "known" | Role;
 declare module "fastify" {
   interface FastifyContextConfig {
     access?: Access;
+    /** Refuses callers that are bound to projects. */
+    allProjects?: boolean;
   }
   interface FastifyRequest {
     /** Null on open routes. */
@@ -41,7 +43,7 @@ export function requireAccess(
     if (!config?.access) throw new Error(`the route ${url} has no "access" in its config`);
   });
   app.addHook("onRequest", async (request, reply) => {
-    const { access = "open" } = request.routeOptions.config;
+    const { access = "open", allProjects = false } = request.routeOptions.config;
     if (access === "open") return;
     try {
       const credential = credentialOf(request, authenticator);
@@ -53,6 +55,7 @@ export function requireAccess(
       await requireQuota(request, reply, requests);
       requireRole(request.identity, access);
       requireProject(request, (request.params as { slug?: string }).slug);
+      if (allProjects) requireAllProjects(request);
     } catch (error) {
       if (error instanceof InfraError) await refusals.record(error.code, request);
       throw error;
@@ -73,8 +76,8 @@ export function requireProject(request: FastifyRequest, slug: string | undefined
   throw boundTo(request, projects);
 }
 
-/** Throws RDEV_ROLE if the caller is bound to projects, for routes that show all projects. */
-export function requireAllProjects(request: FastifyRequest): void {
+/** Throws RDEV_ROLE if the caller is bound to projects. */
+function requireAllProjects(request: FastifyRequest): void {
   const projects = allowedProjects(request);
   if (projects !== undefined) throw boundTo(request, projects);
 }

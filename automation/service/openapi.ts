@@ -25,6 +25,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: "projects", description: "Projects: their settings, status and outputs." },
         { name: "operations", description: "Operations: their progress and outcome." },
+        { name: "rollouts", description: "Rollouts: many projects brought up in waves." },
         { name: "registry", description: "Tokens for the image registry, by Docker's scheme." },
         { name: "audit", description: "The audit trail." },
         { name: "sign-in", description: "Sign-in of people, and the caller." },

@@ -7,6 +7,7 @@ import type { ProjectLogs } from "../logs/project-logs.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { Period, StatisticsQuery } from "../statistics.ts";
+import type { Rollouts } from "../rollouts/rollouts.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
 import type { AuditRow } from "../store/schema.ts";
 
@@ -18,6 +19,22 @@ export interface ServiceOptions {
     "submit" | "find" | "list" | "events" | "follow" | "cancel"
   >;
   readonly projects: Pick<ProjectRecords, "find" | "list">;
+  readonly rollouts: Pick<
+    Rollouts,
+    | "start"
+    | "find"
+    | "list"
+    | "projects"
+    | "report"
+    | "events"
+    | "follow"
+    | "approve"
+    | "pause"
+    | "resume"
+    | "cancel"
+  >;
+  /** The version of the program that the service runs. */
+  readonly programVersion: string;
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;

@@ -20,6 +20,8 @@ import { registerNotificationMetrics } from "../notifications/outbox.ts";
 import { readReceivers, type Receiver } from "../notifications/receivers.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
+import { programVersion } from "../rollouts/program-version.ts";
+import { Rollouts } from "../rollouts/rollouts.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
 import { statistics } from "../statistics.ts";
 import { ProjectRecords } from "../store/project-records.ts";
@@ -48,6 +50,8 @@ export interface RunOptions {
   /** Requests per minute and caller. */
   readonly rateLimit: number;
   readonly trustedProxies?: string | undefined;
+  /** Whether the one who started a rollout may approve it. */
+  readonly ownApproval: boolean;
   readonly logger: Logger;
 }
 
@@ -70,6 +74,7 @@ interface RunningService {
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, keepsPlugins, logger } = options;
+  const version = await programVersion();
   const tokenIssuer = issuesRegistryTokens()
     ? await openIssuer(connection("registryTokens"))
     : undefined;
@@ -84,6 +89,8 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   });
   const audit = auditLog(store);
   const operations = new Operations(store, { audit });
+  const { ownApproval } = options;
+  const rollouts = new Rollouts(store, { platform, version, audit, ownApproval });
   const keys = new Keys(store);
   const { enabled } = connection("citadelEnabled");
   const runner = new Runner({
@@ -95,6 +102,8 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const app = await createService({
     platform,
     operations,
+    rollouts,
+    programVersion: version,
     authenticator: new Authenticator({ keys, settings, secrets: identity, cluster }),
     logger,
     tokenIssuer,
@@ -115,6 +124,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     shutdown.abort();
     await app.close();
     await runner.stop({ deadline });
+    await rollouts.close();
     await operations.close();
     await Promise.all([shipping, notifying]);
     await store.close();

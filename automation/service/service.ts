@@ -27,6 +27,7 @@ import { operationRoutes } from "./routes/operations.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
+import { rolloutRoutes } from "./routes/rollouts.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
 import { refuseWrongMethods } from "./wrong-methods.ts";
 
@@ -95,6 +96,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(projectRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
   await app.register(logRoutes(options, limits, shutdown.signal));
+  await app.register(rolloutRoutes(options, limits, shutdown.signal));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
   await app.register(statisticsRoutes(options));

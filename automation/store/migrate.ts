@@ -111,6 +111,7 @@ export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<vo
     [
       "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
       "notifications, notification_deliveries",
+      "rollouts, rollout_projects, rollout_events",
     ].join(", "),
   );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${writable} TO ${role}`.execute(db);

@@ -35,6 +35,8 @@ export interface ProjectRecord {
   readonly outputs: Readonly<Record<string, unknown>>;
   /** Undefined until an `up` of this version has recorded it. */
   readonly template: ProjectTemplate | undefined;
+  /** The version of the program that its last successful `up` ran; null if it is not known. */
+  readonly programVersion: string | null;
   readonly status: ProjectStatus;
   readonly lastOperation: Operation | undefined;
   readonly createdAt: Date;
@@ -52,6 +54,8 @@ interface ProjectsQuery {
   readonly search?: string | undefined;
   /** Only projects whose template has a newer version, or only those with the newest. */
   readonly template?: "outdated" | "current" | undefined;
+  /** Only projects at another version than this one, or only those at it. */
+  readonly version?: { readonly is: boolean; readonly current: string } | undefined;
 }
 
 /** The actions that an `up` or a destroy has in the audit log. */
@@ -93,6 +97,7 @@ export class ProjectRecords {
     status,
     search,
     template,
+    version,
   }: ProjectsQuery): Promise<ProjectRecord[]> {
     const text = sql`lower(${search})`;
     const conditions = [
@@ -100,6 +105,9 @@ export class ProjectRecords {
       ...(after === undefined ? [] : [sql`slug > ${after} COLLATE "C"`]),
       ...(status ? [sql`status = ${status}`] : []),
       ...(template ? [isOutdated(template === "outdated")] : []),
+      ...(version
+        ? [sql`("programVersion" IS NOT DISTINCT FROM ${version.current}) = ${version.is}`]
+        : []),
       ...(search === undefined
         ? []
         : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),
@@ -120,6 +128,7 @@ function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuild
                CASE WHEN about_it THEN p.template->>'version'
                     ELSE p.template_seed->>'version' END AS "templateVersion",
                CASE WHEN about_it THEN p.template->'pullRequest' END AS "templatePullRequest",
+               p.program_version AS "programVersion",
                p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
                CASE
                  WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'

@@ -10,6 +10,14 @@ import type {
   Remaining,
 } from "../../core/operation.ts";
 import type { TemplateSeedRecord, TemplateState } from "../../core/template-update.ts";
+import type { StackPlan, StackPreview } from "../../core/previews/model.ts";
+import type {
+  RolloutEvent,
+  RolloutReason,
+  RolloutRequest,
+  RolloutStackState,
+  RolloutState,
+} from "../../core/rollout.ts";
 import type { RunnerIdentity } from "../operations/runner-identity.ts";
 import type { Role } from "../../core/identity.ts";
 
@@ -25,6 +33,9 @@ export interface Schema {
   operation_events: OperationEventsTable;
   notifications: NotificationsTable;
   notification_deliveries: NotificationDeliveriesTable;
+  rollouts: RolloutsTable;
+  rollout_projects: RolloutProjectsTable;
+  rollout_events: RolloutEventsTable;
 }
 
 /** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
@@ -45,6 +56,8 @@ interface ProjectsTable {
   template_seed: ColumnType<TemplateSeedRecord | null, JsonText | undefined, JsonText | null>;
   /** What the last update of its template found; null if there was none. */
   template: ColumnType<TemplateState | null, JsonText | undefined, JsonText | null>;
+  /** The version of the program that its last successful `up` ran; null if it is not known. */
+  program_version: ColumnType<string | null, string | undefined, string>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }
@@ -128,6 +141,8 @@ interface OperationsTable {
   turn: Generated<number>;
   /** The project had nothing anywhere before it, so it made everything that is there now. */
   found_empty: Generated<boolean>;
+  /** Its plan was the approved one when it began, so a later attempt continues what the first began. */
+  plan_matched: Generated<boolean>;
   outcome: ColumnType<Outcome | null, JsonText | undefined, JsonText | null>;
   remaining: ColumnType<Remaining[], JsonText | undefined, JsonText>;
   /** The number of its last event. */
@@ -183,6 +198,62 @@ interface NotificationDeliveriesTable {
   reason: string | null;
 }
 
+interface RolloutsTable {
+  id: string;
+  platform: string;
+  /** The version of the program that it brings. */
+  version: string;
+  request: Json<RolloutRequest>;
+  state: RolloutState;
+  reason: string | null;
+  actor: string;
+  /** The caller's unique id: two callers can have one name. */
+  actor_id: string;
+  created_at: Generated<Date>;
+  ended_at: Date | null;
+  /** The fingerprint of the plan of all projects. */
+  plan: string | null;
+  approved_by: string | null;
+  approved_at: Date | null;
+  data_loss_approved: Generated<boolean>;
+  /** The wave under way, from 1. */
+  wave: Generated<number>;
+  /** When the last operation of the wave ended. */
+  wave_ended_at: Date | null;
+  /** The replica that conducts it, and until when. */
+  conductor: string | null;
+  conducted_until: Date | null;
+  /** The number of its last event. */
+  last_event: Generated<number>;
+}
+
+interface RolloutProjectsTable {
+  rollout_id: string;
+  slug: string;
+  wave: number;
+  state: RolloutStackState;
+  reason: ColumnType<RolloutReason | null, JsonText | undefined, JsonText | null>;
+  fingerprint: string | null;
+  loses_data: Generated<boolean>;
+  /** The operation that previews it. */
+  preview: string | null;
+  /** The operation that brings it up. */
+  operation: string | null;
+  plan: ColumnType<StackPlan | null, JsonText | undefined, JsonText | null>;
+  /** How it ended, for the report. */
+  result: ColumnType<StackPreview | null, JsonText | undefined, JsonText | null>;
+}
+
+interface RolloutEventsTable {
+  rollout_id: string;
+  /** From 1, without gaps. */
+  number: number;
+  at: Date;
+  event: Json<RolloutEvent>;
+}
+
+export type RolloutRow = Selectable<RolloutsTable>;
+export type RolloutProjectRow = Selectable<RolloutProjectsTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type AuditRow = Selectable<AuditLogTable>;
 

@@ -101,6 +101,7 @@ function serviceContainer({
     RDEV_INFRA_CONCURRENCY: String(settings.concurrency),
     RDEV_INFRA_TRUSTED_PROXIES: settings.trustedProxies.join(","),
     ...fileVariables(settings),
+    ...(!settings.ownApproval && { RDEV_INFRA_OWN_APPROVAL: "false" }),
   };
   const { cpuRequest, cpuLimit, memoryRequest, memoryLimit } = settings;
   return {

@@ -12,6 +12,7 @@ import { Keys } from "../../automation/keys/keys.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import type { Problem } from "../../automation/service/schemas/problem.ts";
 import { createService } from "../../automation/service/service.ts";
+import { Rollouts } from "../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../automation/store/project-records.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 
@@ -31,6 +32,12 @@ describe("an attack on the service over HTTP", function () {
     app = await createService({
       platform: "staging",
       operations,
+      rollouts: new Rollouts(store, {
+        platform: "staging",
+        version: "0.1.0+test",
+        audit: auditLog(store),
+      }),
+      programVersion: "0.1.0+test",
       authenticator: new Authenticator({ keys }),
       metrics: new Registry(),
       projects: new ProjectRecords(store),

@@ -10,6 +10,8 @@ import {
 import { type Key, newKeyText, parseKeyText } from "../../automation/keys/key.ts";
 import type { Role } from "../../core/identity.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
+import { type NumberedRolloutEvent, type Rollout, rolloutRequest } from "../../core/rollout.ts";
+import { reportOf } from "../../automation/rollouts/report.ts";
 import type { Submission } from "../../automation/operations/submission.ts";
 import type { ServiceOptions } from "../../automation/service/options.ts";
 import { createService } from "../../automation/service/service.ts";
@@ -50,10 +52,35 @@ export const PROJECT: ProjectRecord = {
   settings: {},
   outputs: { url: "https://my-app.example.test" },
   template: undefined,
+  programVersion: null,
   status: "ready",
   lastOperation: OPERATION,
   createdAt: new Date(0),
   updatedAt: new Date(0),
+};
+
+/** A rollout that waits for an approval. It has the id of the operation. */
+export const ROLLOUT: Rollout = {
+  id: OPERATION.id,
+  platform: "staging",
+  version: "0.1.0+new",
+  request: rolloutRequest.parse({}),
+  state: "planned",
+  actor: "rdev",
+  createdAt: new Date(0),
+  plan: "the-plan",
+  wave: 0,
+  waves: 1,
+  totals: {
+    waiting: 0,
+    planning: 0,
+    planned: 1,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    held: 0,
+    skipped: 0,
+  },
 };
 
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
@@ -90,6 +117,8 @@ export async function fakeService(
       find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
       list: async () => [PROJECT],
     },
+    rollouts: fakeRollouts(),
+    programVersion: "0.1.0+new",
     authenticator: new Authenticator({
       ...identity,
       keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },
@@ -114,6 +143,24 @@ export async function fakeService(
       keys.set(id, { id, name: `a-${role}`, role, createdAt: new Date(), ...none, ...more });
       return text;
     },
+  };
+}
+
+function fakeRollouts(): ServiceOptions["rollouts"] {
+  const find = async (id: string) => (id === ROLLOUT.id ? ROLLOUT : undefined);
+  const change = async () => ROLLOUT;
+  return {
+    start: change,
+    find,
+    list: async () => [ROLLOUT],
+    projects: async () => [{ slug: "my-app", wave: 1, state: "planned", losesData: false }],
+    report: async () => reportOf([], "staging", "plan"),
+    events: async () => [],
+    async *follow(): AsyncGenerator<NumberedRolloutEvent> {},
+    approve: change,
+    pause: change,
+    resume: change,
+    cancel: change,
   };
 }
 

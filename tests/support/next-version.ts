@@ -17,6 +17,9 @@ Object.assign(MIGRATIONS, {
         "operation_events",
         "notifications",
         "notification_deliveries",
+        "rollouts",
+        "rollout_projects",
+        "rollout_events",
       ]) {
         await sql`
           ALTER TABLE ${sql.table(table)}

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { requireAllProjects, refuseExcess } from "../access.ts";
+import { refuseExcess } from "../access.ts";
 import { addressOf, limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import { problemResponse, problemResponses } from "../schemas/problem.ts";
@@ -58,7 +58,7 @@ export function healthRoutes(
     app.get(
       "/metrics",
       {
-        config: { access: "viewer" },
+        config: { access: "viewer", allProjects: true },
         schema: {
           tags,
           operationId: "getMetrics",
@@ -69,8 +69,7 @@ export function healthRoutes(
           },
         },
       },
-      async (request, reply) => {
-        requireAllProjects(request);
+      async (_request, reply) => {
         const text = await metrics.metrics();
         return reply.header("content-type", metrics.contentType).serializer(String).send(text);
       },

@@ -2,9 +2,10 @@ import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
-import { type NumberedEvent, type Operation, OPERATION_STATES } from "../../../core/operation.ts";
+import { OPERATION_STATES } from "../../../core/operation.ts";
 import { identityOf, requireProject, visibleProjects } from "../access.ts";
-import { EVENT_STREAM, frame, sendEvents, StreamSlots } from "../event-stream.ts";
+import { EVENT_STREAM, sendEvents, StreamSlots } from "../event-stream.ts";
+import { eventFrames, eventParameters, eventsResponse } from "../numbered-events.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
   eventView,
@@ -21,7 +22,6 @@ const tags = ["operations"];
 const params = z.object({
   id: z.uuid().meta({ examples: ["0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11"] }),
 });
-const eventNumber = z.coerce.number().int().min(0).max(2_147_483_647);
 
 export function operationRoutes(
   { operations }: ServiceOptions,
@@ -105,30 +105,11 @@ export function operationRoutes(
             "each is a NumberedEvent, and the id is its number. The last one is `event: end`, with the " +
             "Operation as its data. A new request with `Last-Event-ID` continues after that event. " +
             "Otherwise the answer is JSON, with the events that exist already.",
-          headers: z.looseObject({
-            accept: z.string().max(200).optional(),
-            "last-event-id": eventNumber.optional().meta({
-              description: "Only events after this number. Takes precedence over `after`.",
-            }),
-          }),
-          querystring: z.strictObject({
-            after: eventNumber.default(0).meta({ description: "Only events after this number." }),
-            limit: z.coerce.number().int().min(1).max(1000).default(500).meta({
-              description: "The maximum number of events in a JSON answer.",
-            }),
-          }),
+          ...eventParameters,
           response: {
-            200: {
-              description: "The events in order.",
-              content: {
-                [EVENT_STREAM]: { schema: z.string() },
-                "application/json": {
-                  schema: z
-                    .object({ items: z.array(numberedEventSchema) })
-                    .meta({ id: "OperationEvents" }),
-                },
-              },
-            },
+            200: eventsResponse(
+              z.object({ items: z.array(numberedEventSchema) }).meta({ id: "OperationEvents" }),
+            ),
             ...problemResponses(400, 404),
           },
         },
@@ -141,8 +122,12 @@ export function operationRoutes(
           const events = await operations.events(operation.id, after, request.query.limit);
           return { items: events.map(eventView) };
         }
+        const ended = async () => {
+          const found = await operations.find(id);
+          return found && operationView(found);
+        };
         const frames = (signal: AbortSignal) =>
-          operationFrames(operations.follow(id, after, signal), () => operations.find(id));
+          eventFrames(operations.follow(id, after, signal), eventView, ended);
         return sendEvents(request, reply, { frames, slots: streams, limits, shutdown });
       },
     );
@@ -170,14 +155,4 @@ export function operationRoutes(
       },
     );
   };
-}
-
-/** Each event with its number as id; the last one is `event: end` with the operation. */
-async function* operationFrames(
-  events: AsyncIterable<NumberedEvent>,
-  operation: () => Promise<Operation | undefined>,
-): AsyncGenerator<string> {
-  for await (const event of events) yield frame(event.event.event, eventView(event), event.number);
-  const ended = await operation();
-  if (ended) yield frame("end", operationView(ended));
 }

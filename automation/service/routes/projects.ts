@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
 import { slugFromName } from "../../../core/slug.ts";
-import { PROJECT_STATUSES } from "../../store/project-records.ts";
+import { PROJECT_STATUSES, type ProjectRecord } from "../../store/project-records.ts";
 import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
@@ -25,6 +25,7 @@ const querystring = z.strictObject(submitQuery);
 const submitSchema = { tags, params, headers: submitHeaders, querystring };
 
 export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
+  const { programVersion: current } = options;
   return async (app) => {
     app.get(
       "/v1/projects",
@@ -47,6 +48,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
             search: z.string().min(1).max(100).optional().meta({
               description: "Only projects with this text in the slug or the name, in any case.",
             }),
+            outdated: flag("Only projects at another version of the program, or only the others."),
           }),
           response: {
             200: pageOf(projectSchema).meta({ id: "ProjectPage" }),
@@ -55,11 +57,13 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async (request) => {
-        const { limit, cursor: after, status, search, template } = request.query;
+        const { limit, cursor: after, status, search, template, outdated } = request.query;
         const slugs = visibleProjects(request, undefined);
-        const query = { limit: limit + 1, after, status, search, template, slugs };
+        const version = outdated === undefined ? undefined : { is: !outdated, current };
+        const query = { limit: limit + 1, after, status, search, template, slugs, version };
         const found = await options.projects.list(query);
-        return toPage("project", limit, found, projectView, (record) => record.slug);
+        const view = (record: ProjectRecord) => projectView(record, current);
+        return toPage("project", limit, found, view, (record) => record.slug);
       },
     );
 
@@ -102,7 +106,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
           response: { 200: projectSchema, ...problemResponses(400, 404) },
         },
       },
-      async ({ params: { slug } }) => projectView(await findProject(options, slug)),
+      async ({ params: { slug } }) => projectView(await findProject(options, slug), current),
     );
 
     app.put(

@@ -35,7 +35,10 @@ export function operationView(from: Operation): OperationView {
 
 /** An operation in a list, which has many of them. */
 export function listedOperationView({ outcome: ended, ...same }: Operation): OperationView {
-  return operationView({ ...same, outcome: ended && { ...ended, timings: undefined } });
+  return operationView({
+    ...same,
+    outcome: ended && { ...ended, timings: undefined, plan: undefined },
+  });
 }
 
 export const numberedEventSchema = numberedEvent

@@ -1,11 +1,14 @@
 import { z } from "zod";
 import { slugProblems } from "../../../core/slug.ts";
 
-export type ListName = "project" | "operation" | "audit" | "log";
+export type ListName = "project" | "operation" | "rollout" | "audit" | "log";
+
+const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
 const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
   project: (slug) => slugProblems(slug).length === 0,
-  operation: (id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id),
+  operation: isUuid,
+  rollout: isUuid,
   log: (last) =>
     /^\S{20,40} \S{1,120}$/.test(last) && !Number.isNaN(Date.parse(last.split(" ")[0]!)),
   audit: (id) => /^[1-9]\d{0,14}$/.test(id),

@@ -83,6 +83,17 @@ export const projectSchema = z
     template: projectTemplate.optional().meta({
       description: "Absent until an `up` of this version of rdev-infra has recorded it.",
     }),
+    version: z
+      .string()
+      .optional()
+      .meta({
+        description:
+          "The version of the program that its last successful `up` ran, if it is known.",
+        examples: ["0.1.0+3f2a9c1b0d4e"],
+      }),
+    outdated: z.boolean().meta({
+      description: "Whether the service runs another version of the program. A rollout brings it.",
+    }),
     tenantId: z.uuid().optional().meta({ description: "The id of its environment in Citadel." }),
     lastOperation: operationSchema.optional(),
     createdAt: z.iso.datetime(),
@@ -90,9 +101,14 @@ export const projectSchema = z
   })
   .meta({ id: "Project" });
 
-export function projectView(record: ProjectRecord): z.output<typeof projectSchema> {
+/** `current` is the version of the program that the service runs. */
+export function projectView(
+  record: ProjectRecord,
+  current: string,
+): z.output<typeof projectSchema> {
   const { slug, name, platform, status, settings, outputs, citadelTenantId } = record;
   const { template } = record;
+  const { programVersion: version } = record;
   const { url: site, repository } = outputs;
   return {
     slug,
@@ -106,6 +122,8 @@ export function projectView(record: ProjectRecord): z.output<typeof projectSchem
       ...(typeof repository === "string" && { repository }),
     },
     ...(template && { template }),
+    ...(version !== null && { version }),
+    outdated: version !== current,
     ...(citadelTenantId !== null && { tenantId: citadelTenantId }),
     ...(record.lastOperation && { lastOperation: operationView(record.lastOperation) }),
     createdAt: record.createdAt.toISOString(),

@@ -1,12 +1,16 @@
 import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`ALTER TABLE projects ADD COLUMN program_version text`.execute(db);
+  await sql`
+    ALTER TABLE operations ADD COLUMN plan_matched boolean NOT NULL DEFAULT false`.execute(db);
   await createNotifications(db);
   await indexForStatistics(db);
   // What the last `up` and the last update of the template say: see core/template-update.ts.
   await sql`ALTER TABLE projects ADD COLUMN template_seed jsonb, ADD COLUMN template jsonb`.execute(
     db,
   );
+  await createRollouts(db);
 }
 
 /** What receivers are told of: see automation/notifications/outbox.ts. */
@@ -43,4 +47,59 @@ async function indexForStatistics(db: Kysely<unknown>): Promise<void> {
   await sql`
     CREATE INDEX audit_log_lives ON audit_log (project_id, id) INCLUDE (at, action)
     WHERE result = 'success' AND action IN ('project.create', 'project.destroy')`.execute(db);
+}
+
+async function createRollouts(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    CREATE TABLE rollouts (
+      id uuid PRIMARY KEY,
+      platform text NOT NULL,
+      version text NOT NULL,
+      request jsonb NOT NULL,
+      state text NOT NULL CHECK (state IN ('planning', 'planned', 'running', 'paused', 'cancelling',
+        'succeeded', 'incomplete', 'stopped', 'cancelled')),
+      reason text,
+      actor text NOT NULL,
+      actor_id text NOT NULL,
+      created_at timestamptz NOT NULL DEFAULT now(),
+      ended_at timestamptz,
+      plan text,
+      approved_by text,
+      approved_at timestamptz,
+      data_loss_approved boolean NOT NULL DEFAULT false,
+      wave integer NOT NULL DEFAULT 0,
+      wave_ended_at timestamptz,
+      conductor uuid,
+      conducted_until timestamptz,
+      last_event integer NOT NULL DEFAULT 0
+    )`.execute(db);
+  await sql`CREATE INDEX rollouts_open ON rollouts (id) WHERE ended_at IS NULL`.execute(db);
+
+  await sql`
+    CREATE TABLE rollout_projects (
+      rollout_id uuid NOT NULL REFERENCES rollouts ON DELETE CASCADE,
+      -- No foreign key: a rollout outlives its projects.
+      slug text NOT NULL,
+      wave integer NOT NULL,
+      state text NOT NULL CHECK (state IN ('waiting', 'planning', 'planned', 'running', 'succeeded',
+        'failed', 'held', 'skipped')),
+      reason jsonb,
+      fingerprint text,
+      loses_data boolean NOT NULL DEFAULT false,
+      -- The ids of its operations, which are deleted earlier.
+      preview uuid,
+      operation uuid,
+      plan jsonb,
+      result jsonb,
+      PRIMARY KEY (rollout_id, slug)
+    )`.execute(db);
+
+  await sql`
+    CREATE TABLE rollout_events (
+      rollout_id uuid NOT NULL REFERENCES rollouts ON DELETE CASCADE,
+      number integer NOT NULL,
+      at timestamptz NOT NULL,
+      event jsonb NOT NULL,
+      PRIMARY KEY (rollout_id, number)
+    )`.execute(db);
 }

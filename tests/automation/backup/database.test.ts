@@ -277,4 +277,11 @@ async function fill(
   await store.transaction((transaction) => announce(transaction, ENDING));
   await admin(`INSERT INTO notification_deliveries (id, receiver, at, subject, event, given_up_at)
     SELECT id, 'ops', at, subject, event, now() FROM notifications`);
+  const rollout = idOf("0199-9");
+  await admin(`INSERT INTO rollouts (id, platform, version, request, state, actor, actor_id, wave_ended_at)
+    VALUES ('${rollout}', 'staging', '1.0.0+a', '{}', 'running', 'ada', 'x', now())`);
+  await admin(`INSERT INTO rollout_projects (rollout_id, slug, wave, state, plan)
+    VALUES ('${rollout}', 'shop', 1, 'planned', '{"fingerprint": "x"}')`);
+  await admin(`INSERT INTO rollout_events (rollout_id, number, at, event)
+    VALUES ('${rollout}', 1, now(), '{"event": "rollout", "state": "planning"}')`);
 }

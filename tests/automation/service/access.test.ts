@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { InjectOptions } from "fastify";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
-import { bearer, fakeService, OPERATION } from "../../support/fake-service.ts";
+import { bearer, fakeService, OPERATION, ROLLOUT } from "../../support/fake-service.ts";
 
 const ROUTES: [needed: string, method: string, url: string][] = [
   ["viewer", "GET", "/v1/projects"],
@@ -14,6 +14,8 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["viewer", "GET", "/v1/projects/my-app/logs/download"],
   ["viewer", "GET", "/v1/projects/my-app/logs/histogram"],
   ["viewer", "GET", "/v1/statistics"],
+  ["viewer", "GET", "/v1/rollouts"],
+  ["viewer", "GET", `/v1/rollouts/${ROLLOUT.id}/report`],
   ["viewer", "GET", "/metrics"],
   ["operator", "POST", "/v1/projects"],
   ["operator", "PUT", "/v1/projects/my-app"],
@@ -24,6 +26,9 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["operator", "POST", `/v1/operations/${OPERATION.id}/cancel`],
   ["admin", "DELETE", "/v1/projects/my-app"],
   ["admin", "POST", "/v1/projects/my-app/adopt"],
+  ["operator", "POST", "/v1/rollouts"],
+  ["operator", "POST", `/v1/rollouts/${ROLLOUT.id}/cancel`],
+  ["admin", "POST", `/v1/rollouts/${ROLLOUT.id}/approve`],
   ["admin", "GET", "/v1/audit"],
 ];
 
@@ -43,7 +48,7 @@ describe("access control", () => {
       }
     }
     const refused = audit.filter(({ action }) => action === "api.refuse");
-    assert.equal(refused.length, 10 + 3, "each refusal is in the audit trail");
+    assert.equal(refused.length, 13 + 4, "each refusal is in the audit trail");
     const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
     assert.deepEqual(
       [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],

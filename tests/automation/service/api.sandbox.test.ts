@@ -19,6 +19,7 @@ import type { ServiceLimits } from "../../../automation/service/options.ts";
 import type { OperationView } from "../../../automation/service/schemas/operation.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import { createService } from "../../../automation/service/service.ts";
+import { Rollouts } from "../../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { Store } from "../../../automation/store/store.ts";
 import { type ServerSentEvent, serverSentEvents } from "../../../providers/sse.ts";
@@ -48,6 +49,12 @@ describe("the API with its database", function () {
     app = await createService({
       platform: "staging",
       operations,
+      rollouts: new Rollouts(store, {
+        platform: "staging",
+        version: "0.1.0+test",
+        audit: new MultiWriter(store),
+      }),
+      programVersion: "0.1.0+test",
       authenticator: new Authenticator({ keys }),
       metrics,
       projects: new ProjectRecords(store),

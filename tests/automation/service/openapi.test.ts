@@ -72,6 +72,7 @@ describe("a cursor", () => {
       (text) => decodeCursor("project", encodeCursor("project", text)) !== undefined,
     ),
     operation: fc.uuid(),
+    rollout: fc.uuid(),
     audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
     log: fc
       .tuple(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }), fc.uuid())

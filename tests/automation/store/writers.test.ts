@@ -16,6 +16,9 @@ const WRITERS: Readonly<Record<string, string>> = {
   operation_events: "automation/operations/tables.ts",
   operations: "automation/operations/tables.ts",
   projects: "automation/store/projects.ts",
+  rollout_events: "automation/rollouts/tables.ts",
+  rollout_projects: "automation/rollouts/tables.ts",
+  rollouts: "automation/rollouts/tables.ts",
 };
 
 /** Writes through kysely's builders, and in SQL text. */

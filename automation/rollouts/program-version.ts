@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { z } from "zod";
+import { PACKAGE } from "../engine/folders.ts";
+import { importsOf, programs } from "../previews/changed.ts";
+
+/** In characters of the hash: enough to tell the versions of one program apart. */
+const HASH_LENGTH = 12;
+
+const manifest = z.object({
+  version: z.string(),
+  dependencies: z.record(z.string(), z.string()),
+});
+
+/**
+ * The version of the program of projects: the package's version, and a hash of the files that the
+ * program imports and of the packages' pinned versions, such as `0.1.0+3f2a9c1b0d4e`. A change of anything else,
+ * such as a template or the platform's program, does not change it. `program` is a module in place
+ * of this package's program.
+ */
+export async function programVersion(program?: string): Promise<string> {
+  const text = await readFile(join(PACKAGE, "package.json"), "utf8");
+  const { version, dependencies } = manifest.parse(JSON.parse(text));
+  const files = program
+    ? await importsOf(PACKAGE, relative(PACKAGE, program))
+    : (await programs(PACKAGE)).project;
+  const hash = createHash("sha256").update(JSON.stringify(dependencies));
+  const sorted = [...files].toSorted();
+  const contents = await Promise.all(sorted.map((file) => readFile(join(PACKAGE, file))));
+  for (const [index, content] of contents.entries()) {
+    hash.update(`\0${sorted[index]}\0${content.length}\0`).update(content);
+  }
+  return `${version}+${hash.digest("hex").slice(0, HASH_LENGTH)}`;
+}

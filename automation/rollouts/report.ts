@@ -1,0 +1,28 @@
+import { groupStacks } from "../../core/previews/group.ts";
+import type { StackPreview } from "../../core/previews/model.ts";
+import { makeReport } from "../../core/previews/report.ts";
+import type { RolloutReport } from "../../core/rollout.ts";
+import { projectStackName } from "../../core/stack-name.ts";
+import type { RolloutProjectRow } from "../store/schema.ts";
+
+/** Groups the projects of a rollout by their plans, or by how they ended. */
+export function reportOf(
+  rows: readonly RolloutProjectRow[],
+  platform: string,
+  of: RolloutReport["of"],
+): RolloutReport {
+  const stacks = rows.flatMap((row) => previewOf(row, projectStackName(platform, row.slug)) ?? []);
+  const { verdict, totals } = makeReport({ stacks, selection: "rollout", durationMs: 0 });
+  return { of, verdict, totals, ...groupStacks({ stacks }) };
+}
+
+/** Undefined for a project without a plan, and for one that the rollout did not reach. */
+function previewOf(
+  { state, plan, result }: RolloutProjectRow,
+  stack: string,
+): StackPreview | undefined {
+  if (result) return result;
+  if (!plan || state === "skipped") return undefined;
+  const { fingerprint: _, ...content } = plan;
+  return { stack, result: "succeeded", durationMs: 0, errors: [], ...content };
+}
