@@ -18,7 +18,7 @@ export interface ServiceOptions {
     Operations,
     "submit" | "find" | "list" | "events" | "follow" | "cancel"
   >;
-  readonly projects: Pick<ProjectRecords, "find" | "list">;
+  readonly projects: Pick<ProjectRecords, "find" | "list" | "counts" | "resources">;
   readonly rollouts: Pick<
     Rollouts,
     | "start"

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import type { ProjectResource } from "../../core/resources.ts";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import type { Operation, OperationRequest } from "../../core/operation.ts";
@@ -8,6 +9,7 @@ import type {
   TemplateState,
 } from "../../core/template-update.ts";
 import { newestVersions } from "../../providers/git/template.ts";
+import { projectResources } from "../operations/resources.ts";
 import { OPEN_STATES, operationOf } from "../operations/tables.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -23,6 +25,12 @@ export const PROJECT_STATUSES = [
   "unknown",
 ] as const;
 export type ProjectStatus = (typeof PROJECT_STATUSES)[number];
+
+/** The orders of a list. `status` puts what needs attention first, `changed` what changed last. */
+export const PROJECT_ORDERS = ["slug", "name", "status", "changed"] as const;
+export type ProjectOrder = (typeof PROJECT_ORDERS)[number];
+
+export type ProjectCounts = Readonly<Record<ProjectStatus, number>>;
 
 /** A project as the API shows it, with its status and last operation. */
 export interface ProjectRecord {
@@ -43,13 +51,9 @@ export interface ProjectRecord {
   readonly updatedAt: Date;
 }
 
-interface ProjectsQuery {
-  readonly limit: number;
-  /** Only projects with a greater slug. */
-  readonly after?: string | undefined;
+interface ProjectsFilter {
   /** Only these projects. */
   readonly slugs?: readonly string[] | undefined;
-  readonly status?: ProjectStatus | undefined;
   /** Part of the slug or the name, case-insensitive. */
   readonly search?: string | undefined;
   /** Only projects whose template has a newer version, or only those with the newest. */
@@ -57,6 +61,36 @@ interface ProjectsQuery {
   /** Only projects at another version than this one, or only those at it. */
   readonly version?: { readonly is: boolean; readonly current: string } | undefined;
 }
+
+interface ProjectsQuery extends ProjectsFilter {
+  readonly limit: number;
+  /** Default: `slug`. */
+  readonly sort?: ProjectOrder | undefined;
+  /** The other way round. */
+  readonly descending?: boolean | undefined;
+  /** Only projects after this one in the order. */
+  readonly after?: Position | undefined;
+  readonly status?: ProjectStatus | undefined;
+}
+
+/** A place in an order: the slug decides among projects with the same key. */
+export interface Position {
+  readonly key: string;
+  readonly slug: string;
+}
+
+/** A project of a list, with its key in the list's order. */
+export type ListedProject = ProjectRecord & Pick<Position, "key">;
+
+/** The key in each order, as a text that is compared byte by byte. */
+const KEYS: Readonly<Record<ProjectOrder, RawBuilder<string>>> = {
+  slug: sql`slug`,
+  name: sql`left(lower(name), 60)`,
+  status: sql`CASE status WHEN 'incomplete' THEN '0' WHEN 'half-deleted' THEN '1'
+    WHEN 'changing' THEN '2' WHEN 'deleting' THEN '3' WHEN 'unknown' THEN '4'
+    WHEN 'ready' THEN '5' ELSE '6' END`,
+  changed: sql`to_char("changedAt" AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')`,
+};
 
 /** The actions that an `up` or a destroy has in the audit log. */
 const RECORDED_ACTIONS = ["project.create", "project.update", "project.destroy"];
@@ -67,7 +101,7 @@ type OperationJson = Omit<OperationRow, keyof OperationDates> & {
   readonly [Name in keyof OperationDates]: string | Extract<OperationDates[Name], null>;
 };
 
-interface Row extends Omit<ProjectRecord, "lastOperation" | "template"> {
+interface Row extends Omit<ListedProject, "lastOperation" | "template"> {
   readonly templateSeed: TemplateSeedRecord | null;
   readonly templateVersion: string | null;
   readonly templatePullRequest: TemplateState["pullRequest"] | null;
@@ -85,89 +119,125 @@ export class ProjectRecords {
 
   /** Prepared, because PostgreSQL takes ten times longer to plan the statement than to run it. */
   async find(slug: string): Promise<ProjectRecord | undefined> {
-    const statement = selectProjects(sql`slug = ${slug}`, 1);
+    const statement = selectProjects(sql`slug = ${slug}`, { limit: 1 });
     return (await this.#store.prepared("project-record", statement)).map(recordOf)[0];
   }
 
-  /** Ordered by slug. */
-  async list({
-    limit,
-    after,
-    slugs,
-    status,
-    search,
-    template,
-    version,
-  }: ProjectsQuery): Promise<ProjectRecord[]> {
-    const text = sql`lower(${search})`;
+  async list({ after, status, ...query }: ProjectsQuery): Promise<ListedProject[]> {
+    const { sort = "slug", descending = false } = query;
     const conditions = [
-      ...(slugs ? [sql`slug = ANY (${slugs})`] : []),
-      ...(after === undefined ? [] : [sql`slug > ${after} COLLATE "C"`]),
+      filtered(query),
       ...(status ? [sql`status = ${status}`] : []),
-      ...(template ? [isOutdated(template === "outdated")] : []),
-      ...(version
-        ? [sql`("programVersion" IS NOT DISTINCT FROM ${version.current}) = ${version.is}`]
+      ...(after
+        ? [
+            sql`(${KEYS[sort]} COLLATE "C", slug COLLATE "C") ${descending ? sql`<` : sql`>`}
+                (${after.key}, ${after.slug})`,
+          ]
         : []),
-      ...(search === undefined
-        ? []
-        : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),
     ];
-    const all = conditions.length === 0 ? sql`true` : sql.join(conditions, sql` AND `);
-    const { rows } = await this.#store.run((db) => selectProjects(all, limit).execute(db));
+    const statement = selectProjects(sql.join(conditions, sql` AND `), query);
+    const { rows } = await this.#store.run((db) => statement.execute(db));
     return rows.map(recordOf);
+  }
+
+  /** How many projects have each status. */
+  async counts(filter: ProjectsFilter): Promise<ProjectCounts> {
+    const { rows } = await this.#store.run((db) =>
+      sql<{ status: ProjectStatus; count: number }>`
+        SELECT status, count(*)::int FROM (${KNOWN}) known
+        WHERE ${filtered(filter)} GROUP BY status`.execute(db),
+    );
+    const found = new Map(rows.map(({ status, count }) => [status, count]));
+    const all = PROJECT_STATUSES.map((status) => [status, found.get(status) ?? 0] as const);
+    return Object.fromEntries(all) as ProjectCounts;
+  }
+
+  /** The project's resources, those with a problem first, from the events of its newest operations. */
+  resources(slug: string): Promise<ProjectResource[]> {
+    return projectResources(this.#store, slug);
   }
 }
 
+function filtered({ slugs, search, template, version }: ProjectsFilter): RawBuilder<unknown> {
+  const text = sql`lower(${search})`;
+  const conditions = [
+    sql`true`,
+    ...(slugs ? [sql`slug = ANY (${slugs})`] : []),
+    ...(template ? [isOutdated(template === "outdated")] : []),
+    ...(version
+      ? [sql`("programVersion" IS NOT DISTINCT FROM ${version.current}) = ${version.is}`]
+      : []),
+    ...(search === undefined
+      ? []
+      : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),
+  ];
+  return sql.join(conditions, sql` AND `);
+}
+
+/** Every project with its status. */
+const KNOWN = sql`
+    SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
+           p.template_seed AS "templateSeed",
+           CASE WHEN about_it THEN p.template->>'version'
+                ELSE p.template_seed->>'version' END AS "templateVersion",
+           CASE WHEN about_it THEN p.template->'pullRequest' END AS "templatePullRequest",
+           p.program_version AS "programVersion",
+           p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
+           coalesce(last.at, p.updated_at) AS "changedAt",
+           CASE
+             WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
+             WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
+               THEN 'incomplete'
+             WHEN last.kind = 'up' THEN 'changing'
+             WHEN last.kind = 'destroy' AND last.state = 'succeeded' THEN 'deleted'
+             WHEN last.kind = 'destroy' AND last.state IN ('failed', 'cancelled')
+               THEN 'half-deleted'
+             WHEN last.kind = 'destroy' THEN 'deleting'
+             ELSE 'unknown'
+           END AS status
+    FROM projects p CROSS JOIN LATERAL (
+      -- Otherwise the repository was replaced after the last update of the template.
+      SELECT p.template->'repositoryId' = p.template_seed->'repositoryId' AS about_it
+    ) t LEFT JOIN LATERAL (
+      SELECT id, kind, state, created_at, ended_at FROM operations
+      WHERE slug = p.slug AND kind IN ('up', 'destroy')
+        AND (state <> 'cancelled' OR started_at IS NOT NULL)
+      ORDER BY id DESC LIMIT 1
+    ) o ON true LEFT JOIN LATERAL (
+      SELECT action, result, at, details->>'operation' AS operation FROM audit_log
+      WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
+      ORDER BY id DESC LIMIT 1
+    ) a ON true CROSS JOIN LATERAL (
+      -- Operations that a person runs with the CLI are only in the audit log.
+      SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
+        AS by_command
+    ) later CROSS JOIN LATERAL (
+      SELECT CASE WHEN NOT coalesce(by_command, false) THEN o.kind
+                  WHEN a.action = 'project.destroy' THEN 'destroy'
+                  WHEN a.action IS NOT NULL THEN 'up' END AS kind,
+             CASE WHEN NOT coalesce(by_command, false) THEN o.state
+                  WHEN a.result = 'started' THEN 'running'
+                  WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state,
+             CASE WHEN NOT coalesce(by_command, false) THEN coalesce(o.ended_at, o.created_at)
+                  ELSE a.at END AS at
+    ) last`;
+
 /** One statement, because each round trip costs more than its work. */
-function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuilder<Row> {
+function selectProjects(
+  condition: RawBuilder<unknown>,
+  {
+    limit,
+    sort = "slug",
+    descending = false,
+  }: Pick<ProjectsQuery, "limit" | "sort" | "descending">,
+): RawBuilder<Row> {
+  const way = descending ? sql`DESC` : sql`ASC`;
+  const order = sql`key ${way}, slug COLLATE "C" ${way}`;
   return sql<Row>`
     SELECT page.*, newest.operation, open.requests FROM (
-      SELECT * FROM (
-        SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
-               p.template_seed AS "templateSeed",
-               CASE WHEN about_it THEN p.template->>'version'
-                    ELSE p.template_seed->>'version' END AS "templateVersion",
-               CASE WHEN about_it THEN p.template->'pullRequest' END AS "templatePullRequest",
-               p.program_version AS "programVersion",
-               p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
-               CASE
-                 WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
-                 WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
-                   THEN 'incomplete'
-                 WHEN last.kind = 'up' THEN 'changing'
-                 WHEN last.kind = 'destroy' AND last.state = 'succeeded' THEN 'deleted'
-                 WHEN last.kind = 'destroy' AND last.state IN ('failed', 'cancelled')
-                   THEN 'half-deleted'
-                 WHEN last.kind = 'destroy' THEN 'deleting'
-                 ELSE 'unknown'
-               END AS status
-        FROM projects p CROSS JOIN LATERAL (
-          -- Otherwise the repository was replaced after the last update of the template.
-          SELECT p.template->'repositoryId' = p.template_seed->'repositoryId' AS about_it
-        ) t LEFT JOIN LATERAL (
-          SELECT id, kind, state, ended_at FROM operations
-          WHERE slug = p.slug AND kind IN ('up', 'destroy')
-            AND (state <> 'cancelled' OR started_at IS NOT NULL)
-          ORDER BY id DESC LIMIT 1
-        ) o ON true LEFT JOIN LATERAL (
-          SELECT action, result, at, details->>'operation' AS operation FROM audit_log
-          WHERE project_id = p.slug AND action = ANY (${RECORDED_ACTIONS})
-          ORDER BY id DESC LIMIT 1
-        ) a ON true CROSS JOIN LATERAL (
-          -- Operations that a person runs with the CLI are only in the audit log.
-          SELECT o.id IS NULL OR (a.at > o.ended_at AND a.operation IS DISTINCT FROM o.id::text)
-            AS by_command
-        ) later CROSS JOIN LATERAL (
-          SELECT CASE WHEN NOT coalesce(by_command, false) THEN o.kind
-                      WHEN a.action = 'project.destroy' THEN 'destroy'
-                      WHEN a.action IS NOT NULL THEN 'up' END AS kind,
-                 CASE WHEN NOT coalesce(by_command, false) THEN o.state
-                      WHEN a.result = 'started' THEN 'running'
-                      WHEN a.result = 'success' THEN 'succeeded' ELSE 'failed' END AS state
-        ) last
-      ) known
+      SELECT known.*, ${KEYS[sort]} COLLATE "C" AS key FROM (${KNOWN}) known
       WHERE ${condition}
-      ORDER BY slug COLLATE "C" LIMIT ${limit}
+      ORDER BY ${order} LIMIT ${limit}
     ) page LEFT JOIN LATERAL (
       SELECT to_jsonb(o) AS operation FROM operations o
       WHERE slug = page.slug ORDER BY id DESC LIMIT 1
@@ -176,7 +246,7 @@ function selectProjects(condition: RawBuilder<unknown>, limit: number): RawBuild
       SELECT coalesce(jsonb_agg(request ORDER BY id), '[]') AS requests FROM operations
       WHERE slug = page.slug AND state = ANY (${OPEN_STATES}) AND kind IN ('up', 'destroy')
     ) open
-    ORDER BY slug COLLATE "C"`;
+    ORDER BY ${order}`;
 }
 
 /** A template that this version of the program does not have counts as outdated. */
@@ -193,7 +263,7 @@ function recordOf({
   templateVersion,
   templatePullRequest,
   ...row
-}: Row): ProjectRecord {
+}: Row): ListedProject {
   const name = templateSeed?.template;
   return {
     ...row,

@@ -15,7 +15,11 @@ import { reportOf } from "../../automation/rollouts/report.ts";
 import type { Submission } from "../../automation/operations/submission.ts";
 import type { ServiceOptions } from "../../automation/service/options.ts";
 import { createService } from "../../automation/service/service.ts";
-import type { ProjectRecord } from "../../automation/store/project-records.ts";
+import {
+  PROJECT_STATUSES,
+  type ProjectCounts,
+  type ProjectRecord,
+} from "../../automation/store/project-records.ts";
 import { logOptions } from "../../automation/service/log.ts";
 
 export interface FakeService {
@@ -83,6 +87,18 @@ export const ROLLOUT: Rollout = {
   },
 };
 
+const NO_PROJECTS = Object.fromEntries(
+  PROJECT_STATUSES.map((status) => [status, 0] as const),
+) as ProjectCounts;
+
+/** One project, `my-app`. */
+export const PROJECTS: ServiceOptions["projects"] = {
+  find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
+  list: async () => [{ ...PROJECT, key: PROJECT.slug }],
+  counts: async () => ({ ...NO_PROJECTS, ready: 1 }),
+  resources: async () => [],
+};
+
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
 export async function fakeService(
   parts: Partial<ServiceOptions> = {},
@@ -113,10 +129,7 @@ export async function fakeService(
       async *follow(): AsyncGenerator<NumberedEvent> {},
       cancel: async () => ({ ...OPERATION, state: "cancelled" }),
     },
-    projects: {
-      find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
-      list: async () => [PROJECT],
-    },
+    projects: PROJECTS,
     rollouts: fakeRollouts(),
     programVersion: "0.1.0+new",
     authenticator: new Authenticator({

@@ -2,15 +2,21 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { InfraError } from "../../../core/errors.ts";
 import { slugFromName } from "../../../core/slug.ts";
-import { PROJECT_STATUSES, type ProjectRecord } from "../../store/project-records.ts";
+import {
+  PROJECT_ORDERS,
+  PROJECT_STATUSES,
+  type ListedProject,
+} from "../../store/project-records.ts";
 import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
-import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
+import { pageOf, pageQuery, positionOf, positionText, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import {
   adoptSchema,
   createProjectSchema,
   previewSchema,
+  projectCounts,
+  projectResource,
   projectSchema,
   projectView,
   putProjectSchema,
@@ -34,7 +40,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         schema: {
           tags,
           operationId: "listProjects",
-          summary: "List the projects, ordered by slug",
+          summary: "List the projects",
           querystring: z.strictObject({
             ...pageQuery("project"),
             status: z
@@ -45,25 +51,40 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
               description:
                 "Only projects whose template has a newer version, or only those that have the newest.",
             }),
+            sort: z.enum(PROJECT_ORDERS).default("slug").meta({
+              description:
+                "The order. `status`: what needs attention first. `changed`: by the last change.",
+            }),
+            descending: flag("The other way round."),
+            counts: flag("Also count the projects by status."),
             search: z.string().min(1).max(100).optional().meta({
               description: "Only projects with this text in the slug or the name, in any case.",
             }),
             outdated: flag("Only projects at another version of the program, or only the others."),
           }),
           response: {
-            200: pageOf(projectSchema).meta({ id: "ProjectPage" }),
+            200: pageOf(projectSchema)
+              .extend({ counts: projectCounts.optional() })
+              .meta({ id: "ProjectPage" }),
             ...problemResponses(400),
           },
         },
       },
       async (request) => {
-        const { limit, cursor: after, status, search, template, outdated } = request.query;
+        const { limit, cursor, counts, search, template, outdated, ...query } = request.query;
         const slugs = visibleProjects(request, undefined);
         const version = outdated === undefined ? undefined : { is: !outdated, current };
-        const query = { limit: limit + 1, after, status, search, template, slugs, version };
-        const found = await options.projects.list(query);
-        const view = (record: ProjectRecord) => projectView(record, current);
-        return toPage("project", limit, found, view, (record) => record.slug);
+        const filter = { search, template, version, slugs };
+        const after = cursor === undefined ? undefined : positionOf(cursor);
+        const [found, counted] = await Promise.all([
+          options.projects.list({ ...query, ...filter, limit: limit + 1, after }),
+          counts === true ? options.projects.counts(filter) : undefined,
+        ]);
+        const view = (record: ListedProject) => projectView(record, current);
+        const page = toPage("project", limit, found, view, ({ slug, key }) =>
+          positionText(slug, key),
+        );
+        return { ...page, ...(counted && { counts: counted }) };
       },
     );
 
@@ -107,6 +128,30 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async ({ params: { slug } }) => projectView(await findProject(options, slug), current),
+    );
+
+    app.get(
+      "/v1/projects/:slug/resources",
+      {
+        config: { access: "viewer" },
+        schema: {
+          tags,
+          params,
+          operationId: "listProjectResources",
+          summary: "List a project's resources, those with a problem first",
+          description:
+            "From the events of its newest operations. What a person did with the command, without the " +
+            "service, is not in them.",
+          response: {
+            200: z.object({ items: z.array(projectResource) }).meta({ id: "ProjectResources" }),
+            ...problemResponses(400, 404),
+          },
+        },
+      },
+      async ({ params: { slug } }) => {
+        await findProject(options, slug);
+        return { items: await options.projects.resources(slug) };
+      },
     );
 
     app.put(

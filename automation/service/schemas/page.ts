@@ -6,13 +6,24 @@ export type ListName = "project" | "operation" | "rollout" | "audit" | "log";
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
 const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
-  project: (slug) => slugProblems(slug).length === 0,
+  project: (last) => slugProblems(positionOf(last).slug).length === 0,
   operation: isUuid,
   rollout: isUuid,
   log: (last) =>
     /^\S{20,40} \S{1,120}$/.test(last) && !Number.isNaN(Date.parse(last.split(" ")[0]!)),
   audit: (id) => /^[1-9]\d{0,14}$/.test(id),
 };
+
+/** In a list of projects, the last one is known by its slug, and by its key in an order of their own. */
+export function positionText(slug: string, key: string): string {
+  return key === slug ? slug : `${slug} ${key}`;
+}
+
+export function positionOf(text: string): { readonly slug: string; readonly key: string } {
+  const space = text.indexOf(" ");
+  if (space < 0) return { slug: text, key: text };
+  return { slug: text.slice(0, space), key: text.slice(space + 1) };
+}
 
 /** The position after `last`. Opaque, so that the order can change without breaking clients. */
 export function encodeCursor(list: ListName, last: string): string {
@@ -33,7 +44,7 @@ export function pageQuery(list: ListName) {
     }),
     cursor: z
       .string()
-      .max(200)
+      .max(500)
       .transform((text, context) => {
         const after = decodeCursor(list, text);
         if (after !== undefined) return after;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { projectTemplate } from "../../../core/template-update.ts";
 import { settingsSchema } from "../../../core/operation.ts";
+import { projectResource as projectResourceShape } from "../../../core/resources.ts";
 import { projectChanges } from "../../../core/settings.ts";
 import { slugProblems } from "../../../core/slug.ts";
 import { PROJECT_STATUSES, type ProjectRecord } from "../../store/project-records.ts";
@@ -100,6 +101,19 @@ export const projectSchema = z
     updatedAt: z.iso.datetime(),
   })
   .meta({ id: "Project" });
+
+type CountShape = Readonly<Record<(typeof PROJECT_STATUSES)[number], z.ZodInt>>;
+
+export const projectCounts = z
+  .object(Object.fromEntries(PROJECT_STATUSES.map((status) => [status, z.int()])) as CountShape)
+  .meta({
+    id: "ProjectCounts",
+    description: "How many projects have each status, whatever the list's `status` is.",
+  });
+
+export const projectResource = projectResourceShape.extend({ at: z.iso.datetime() }).meta({
+  id: "ProjectResource",
+});
 
 /** `current` is the version of the program that the service runs. */
 export function projectView(

@@ -10,6 +10,7 @@ import {
   fakeService,
   OPERATION,
   PROJECT,
+  PROJECTS,
 } from "../../support/fake-service.ts";
 import { Identities, ORIGIN } from "../../support/identities.ts";
 
@@ -47,8 +48,8 @@ describe("every route", () => {
     service = await fakeService(
       {
         projects: {
-          find: async (slug) => (slug === PROJECT.slug ? PROJECT : undefined),
-          list: async ({ slugs }) => (visible(slugs) ? [PROJECT] : []),
+          ...PROJECTS,
+          list: async (query) => (visible(query.slugs) ? PROJECTS.list(query) : []),
         },
         operations: {
           submit: async (input) => {
@@ -172,6 +173,7 @@ function routesOf({ method, url, config }: RouteOptions): Route[] {
     slug: PROJECT.slug,
     id: OPERATION.id,
     code: "RDEV_KEY",
+    version: "0123456789abcdef",
   };
   const filled = url.replace(/:(\w+)/g, (_, name: string) => values[name] ?? assert.fail(url));
   const access = config?.access ?? assert.fail(`${url} has no access`);

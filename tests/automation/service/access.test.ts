@@ -6,6 +6,7 @@ import { bearer, fakeService, OPERATION, ROLLOUT } from "../../support/fake-serv
 const ROUTES: [needed: string, method: string, url: string][] = [
   ["viewer", "GET", "/v1/projects"],
   ["viewer", "GET", "/v1/projects/my-app"],
+  ["viewer", "GET", "/v1/projects/my-app/resources"],
   ["viewer", "GET", "/v1/operations"],
   ["viewer", "GET", `/v1/operations/${OPERATION.id}`],
   ["viewer", "GET", `/v1/operations/${OPERATION.id}/events`],

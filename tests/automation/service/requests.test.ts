@@ -10,6 +10,7 @@ import {
   fakeService,
   OPERATION,
   PROJECT,
+  PROJECTS,
 } from "../../support/fake-service.ts";
 
 describe("the HTTP service", () => {
@@ -139,7 +140,7 @@ describe("the HTTP service", () => {
     const expiring = { ...PROJECT, settings: { expiresAt: "2099-03-01T00:00:00Z" } };
     const find = async (slug: string) =>
       slug === "ending" ? expiring : slug === PROJECT.slug ? PROJECT : undefined;
-    const { app, key, submitted } = await fakeService({ projects: { find, list: async () => [] } });
+    const { app, key, submitted } = await fakeService({ projects: { ...PROJECTS, find } });
     const put = async (headers: Record<string, string>, slug: string, expiresAt: string) => {
       const url = `/v1/projects/${slug}`;
       const answer = await app.inject({ method: "PUT", url, headers, payload: { expiresAt } });
