@@ -150,6 +150,22 @@ const CONNECTIONS = {
       error: "is missing, and so is GITEA_TOKEN",
     })
     .transform((v) => ({ token: v.GITEA_COMMENT_TOKEN ?? v.GITEA_TOKEN ?? "" })),
+  /** The token for pull requests with updates of templates. It needs to write projects' repositories only. */
+  giteaTemplates: z
+    .object({
+      GITEA_URL: httpUrl,
+      GITEA_TEMPLATE_TOKEN: credential.optional(),
+      GITEA_TOKEN: credential.optional(),
+    })
+    .refine((v) => v.GITEA_TEMPLATE_TOKEN ?? v.GITEA_TOKEN, {
+      path: ["GITEA_TEMPLATE_TOKEN"],
+      error: "is missing, and so is GITEA_TOKEN",
+    })
+    .transform((v) => ({
+      url: v.GITEA_URL,
+      token: v.GITEA_TEMPLATE_TOKEN ?? v.GITEA_TOKEN ?? "",
+      variable: v.GITEA_TEMPLATE_TOKEN === undefined ? "GITEA_TOKEN" : "GITEA_TEMPLATE_TOKEN",
+    })),
   githubComments: z
     .object({ GITHUB_TOKEN: credential })
     .transform((v) => ({ token: v.GITHUB_TOKEN })),

@@ -29,11 +29,12 @@ interface System {
  */
 export const SYSTEMS = {
   gitea: {
-    connections: ["gitea", "giteaComments"],
+    connections: ["gitea", "giteaComments", "giteaTemplates"],
     variables: {
       GITEA_URL: {},
       GITEA_TOKEN: { isSecret: true },
       GITEA_COMMENT_TOKEN: { isSecret: true },
+      GITEA_TEMPLATE_TOKEN: { isSecret: true, isServiceOnly: true },
     },
     resources: { "gitea/repository": "gitea:Repository" },
     holdsProjects: true,

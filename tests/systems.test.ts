@@ -27,6 +27,7 @@ const SHARED_FOLDERS = ["dynamic", "git"];
 /** Connections that only some uses need. */
 const RARE_CONNECTIONS: readonly ConnectionName[] = [
   "giteaComments",
+  "giteaTemplates",
   "githubComments",
   "registryTokens",
   "citadelWebhook",

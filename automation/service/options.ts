@@ -10,6 +10,7 @@ import type { Period, StatisticsQuery } from "../statistics.ts";
 import type { Rollouts } from "../rollouts/rollouts.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
 import type { AuditRow } from "../store/schema.ts";
+import type { TemplateUpdates } from "../templates/updates.ts";
 
 export interface ServiceOptions {
   /** The platform of the service's projects: `staging`. */
@@ -35,6 +36,7 @@ export interface ServiceOptions {
   >;
   /** The version of the program that the service runs. */
   readonly programVersion: string;
+  readonly templates: Pick<TemplateUpdates, "update">;
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;

@@ -32,6 +32,7 @@ import {
   requireSchema,
 } from "../store/require-schema.ts";
 import { Store } from "../store/store.ts";
+import { TemplateUpdates } from "../templates/updates.ts";
 import { registerOperationMetrics } from "./metrics.ts";
 import { createService } from "./service.ts";
 
@@ -108,6 +109,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     logger,
     tokenIssuer,
     projects: new ProjectRecords(store),
+    templates: new TemplateUpdates(store, { audit }),
     audit,
     auditPage: (query) => auditPage(store, query),
     statistics: (query) => statistics(store, query),

@@ -28,6 +28,7 @@ import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
+import { templateRoutes } from "./routes/templates.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
 import { refuseWrongMethods } from "./wrong-methods.ts";
 
@@ -94,6 +95,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
 
   await serveOpenApi(app);
   await app.register(projectRoutes(options));
+  await app.register(templateRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
   await app.register(logRoutes(options, limits, shutdown.signal));
   await app.register(rolloutRoutes(options, limits, shutdown.signal));

@@ -70,6 +70,25 @@ export class Store {
     );
   }
 
+  /**
+   * Runs the work unless work of the same name runs already, in any process. Then it returns undefined at
+   * once. The work may take long: no transaction is open meanwhile.
+   */
+  unlessRunning<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+    return this.run((db) =>
+      db.connection().execute(async (session) => {
+        const { rows } = await sql<{ isFree: boolean }>`
+          SELECT pg_try_advisory_lock(hashtextextended(${name}, 0)) AS "isFree"`.execute(session);
+        if (!rows[0]!.isFree) return undefined;
+        try {
+          return await work();
+        } finally {
+          await sql`SELECT pg_advisory_unlock(hashtextextended(${name}, 0))`.execute(session);
+        }
+      }),
+    );
+  }
+
   /** Listens for `pg_notify` on a channel, with a dedicated connection. */
   listen(channel: string, onNotification: (payload: string) => void): Listener {
     return new Listener(this.#url, channel, onNotification);

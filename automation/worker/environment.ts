@@ -4,7 +4,9 @@ import { killProcessesWithVariable, processesWithVariable } from "../processes/p
 /** The variables that the program, the engine and its backends read. A worker gets no others. */
 const NEEDED = [
   // The connections in core/connections.ts, except the service's own database.
-  /^(GITEA|WOODPECKER|POWERDNS|CLOUDFLARE|CITADEL)_/,
+  /^(WOODPECKER|POWERDNS|CLOUDFLARE|CITADEL)_/,
+  // Only the service updates templates.
+  /^GITEA_(?!TEMPLATE_)/,
   // Only the service may sign registry tokens.
   /^REGISTRY_(?!TOKEN_KEY)/,
   /^(DNS_PROVIDER|POSTGRES_ADMIN_URL|REDIS_ADMIN_URL|KUBECONFIG)$/,

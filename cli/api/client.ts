@@ -11,6 +11,8 @@ export interface CallOptions {
   readonly json?: object;
   /** A repeated call with the same key starts nothing twice. */
   readonly idempotencyKey?: string;
+  /** In ms. Default: 30 s. */
+  readonly deadline?: number;
 }
 
 /** The fields of a problem that are used here; a newer service may send more. */
@@ -41,12 +43,13 @@ export class ApiClient {
     method: Method,
     path: string,
     schema: S,
-    { query = {}, json, idempotencyKey }: CallOptions = {},
+    { query = {}, json, idempotencyKey, deadline }: CallOptions = {},
   ): Promise<z.output<S>> {
     const filled = Object.entries(query).filter((entry) => entry[1] !== undefined);
     const { status, text } = await this.#http.raw(method, path, {
       query: Object.fromEntries(filled) as Record<string, string | number | boolean>,
       ...(json && { json }),
+      ...(deadline !== undefined && { deadline }),
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
     });
     const body = parsed(text);

@@ -29,6 +29,16 @@ const activity = z.object({ op_type: z.string(), act_user: user });
 
 type GiteaActivity = z.output<typeof activity>;
 
+const pull = z
+  .object({ number: z.int(), html_url: z.string(), state: z.string() })
+  .transform(({ number, html_url: url, state }) => ({ number, url, isOpen: state === "open" }));
+
+interface PullRequestText {
+  readonly title: string;
+  /** Markdown. */
+  readonly body: string;
+}
+
 const teams = z.array(z.object({ id: z.int(), permission: z.string() }));
 const variable = z.object({ data: z.string() });
 
@@ -48,6 +58,13 @@ const IMPOSSIBLE_NAME = "-";
 /** Gitea's redirect from the old name of a repository that was renamed or transferred. */
 const MOVED = 301;
 
+interface Account {
+  readonly url: string;
+  readonly token: string;
+  /** The environment variable of the token, for errors. */
+  readonly variable?: string;
+}
+
 /**
  * The calls of Gitea's API that are used here: https://docs.gitea.com/api. The token needs the scopes
  * write:organization and write:repository.
@@ -55,13 +72,13 @@ const MOVED = 301;
 export class Gitea {
   readonly #http: Http;
 
-  constructor({ url, token } = connection("gitea")) {
+  constructor({ url, token, variable: credential = "GITEA_TOKEN" }: Account = connection("gitea")) {
     this.#http = new Http({
       system: "Gitea",
       url,
       headers: { authorization: `token ${token}` },
       secrets: [token],
-      credential: "GITEA_TOKEN",
+      credential,
     });
   }
 
@@ -110,6 +127,26 @@ export class Gitea {
   async hasBranch(owner: string, name: string, branch: string): Promise<boolean> {
     const path = `${repositoryPath(owner, name)}/branches/${segment(branch)}`;
     return (await this.#http.find(path, z.object({ name: z.string() }))) !== undefined;
+  }
+
+  /** The newest pull request from the branch `head` into the branch `base`, open or not. */
+  pullRequest(owner: string, name: string, base: string, head: string) {
+    const path = `${repositoryPath(owner, name)}/pulls/${segment(base)}/${segment(head)}`;
+    return this.#http.find(path, pull);
+  }
+
+  openPullRequest(
+    owner: string,
+    name: string,
+    json: PullRequestText & { readonly base: string; readonly head: string },
+  ) {
+    return this.#http.call("POST", `${repositoryPath(owner, name)}/pulls`, pull, { json });
+  }
+
+  editPullRequest(owner: string, name: string, number: number, json: PullRequestText) {
+    return this.#http.call("PATCH", `${repositoryPath(owner, name)}/pulls/${number}`, pull, {
+      json,
+    });
   }
 
   deleteRepository(owner: string, name: string): Promise<void> {

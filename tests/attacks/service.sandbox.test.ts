@@ -14,6 +14,7 @@ import type { Problem } from "../../automation/service/schemas/problem.ts";
 import { createService } from "../../automation/service/service.ts";
 import { Rollouts } from "../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../automation/store/project-records.ts";
+import { TemplateUpdates } from "../../automation/templates/updates.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 
 describe("an attack on the service over HTTP", function () {
@@ -41,6 +42,7 @@ describe("an attack on the service over HTTP", function () {
       authenticator: new Authenticator({ keys }),
       metrics: new Registry(),
       projects: new ProjectRecords(store),
+      templates: new TemplateUpdates(store),
       audit: auditLog(store),
       auditPage: (query) => auditPage(store, query),
       statistics: (query) => statistics(store, query),

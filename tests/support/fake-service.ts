@@ -20,6 +20,7 @@ import {
   type ProjectCounts,
   type ProjectRecord,
 } from "../../automation/store/project-records.ts";
+import type { TemplateUpdate } from "../../core/template-update.ts";
 import { logOptions } from "../../automation/service/log.ts";
 
 export interface FakeService {
@@ -99,6 +100,17 @@ export const PROJECTS: ServiceOptions["projects"] = {
   resources: async () => [],
 };
 
+const TEMPLATE_UPDATE: TemplateUpdate = {
+  slug: "my-app",
+  template: "skeleton",
+  result: "current",
+  dryRun: false,
+  version: "0123456789abcdef",
+  newest: "0123456789abcdef",
+  files: [],
+  conflicts: [],
+};
+
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
 export async function fakeService(
   parts: Partial<ServiceOptions> = {},
@@ -132,6 +144,9 @@ export async function fakeService(
     projects: PROJECTS,
     rollouts: fakeRollouts(),
     programVersion: "0.1.0+new",
+    templates: {
+      update: async (slug, { dryRun }) => ({ ...TEMPLATE_UPDATE, slug, dryRun }),
+    },
     authenticator: new Authenticator({
       ...identity,
       keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },

@@ -9,6 +9,7 @@ import {
 } from "../../store/project-records.ts";
 import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
+import { flag } from "../schemas/flag.ts";
 import { pageOf, pageQuery, positionOf, positionText, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import {
@@ -311,14 +312,6 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
       },
     );
   };
-}
-
-/** An optional `true` or `false` in a query. */
-function flag(description: string) {
-  return z
-    .preprocess((text) => (text === "true" ? true : text === "false" ? false : text), z.boolean())
-    .optional()
-    .meta({ description });
 }
 
 /** Throws RDEV_NOT_FOUND. */

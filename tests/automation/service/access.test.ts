@@ -22,6 +22,7 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["operator", "PUT", "/v1/projects/my-app"],
   ["operator", "POST", "/v1/projects/my-app/preview"],
   ["operator", "POST", "/v1/projects/my-app/refresh"],
+  ["operator", "POST", "/v1/projects/my-app/template/update"],
   ["operator", "POST", "/v1/projects/my-app/stop"],
   ["operator", "POST", "/v1/projects/my-app/start"],
   ["operator", "POST", `/v1/operations/${OPERATION.id}/cancel`],
@@ -49,7 +50,7 @@ describe("access control", () => {
       }
     }
     const refused = audit.filter(({ action }) => action === "api.refuse");
-    assert.equal(refused.length, 13 + 4, "each refusal is in the audit trail");
+    assert.equal(refused.length, 14 + 4, "each refusal is in the audit trail");
     const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
     assert.deepEqual(
       [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],

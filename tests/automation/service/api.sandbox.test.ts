@@ -22,6 +22,7 @@ import { createService } from "../../../automation/service/service.ts";
 import { Rollouts } from "../../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { Store } from "../../../automation/store/store.ts";
+import { TemplateUpdates } from "../../../automation/templates/updates.ts";
 import { type ServerSentEvent, serverSentEvents } from "../../../providers/sse.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
 
@@ -58,6 +59,7 @@ describe("the API with its database", function () {
       authenticator: new Authenticator({ keys }),
       metrics,
       projects: new ProjectRecords(store),
+      templates: new TemplateUpdates(store),
       audit: new MultiWriter(store),
       auditPage: (query) => auditPage(store, query),
       statistics: (query) => statistics(store, query),

@@ -1,0 +1,42 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { templateUpdate } from "../../../core/template-update.ts";
+import { identityOf } from "../access.ts";
+import type { ServiceOptions } from "../options.ts";
+import { flag } from "../schemas/flag.ts";
+import { problemResponses } from "../schemas/problem.ts";
+import { slugSchema } from "../schemas/project.ts";
+
+export function templateRoutes({ templates }: ServiceOptions): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.post(
+      "/v1/projects/:slug/template/update",
+      {
+        config: { access: "operator" },
+        schema: {
+          tags: ["projects"],
+          operationId: "updateTemplate",
+          summary: "Open a pull request with the newest version of a project's template",
+          description:
+            "A three-way merge against the version that the project has, on the branch " +
+            "`rdev-infra-template` of its repository. An open pull request of an earlier update is changed. " +
+            "Nothing is opened if the project has the newest version. The answer comes after the push; the " +
+            "same request again continues what was interrupted.",
+          params: z.object({ slug: slugSchema }),
+          querystring: z.strictObject({
+            dryRun: flag("Merge, and only show what the pull request would change."),
+          }),
+          response: {
+            200: templateUpdate.meta({ id: "TemplateUpdate" }),
+            ...problemResponses(400, 404, 409),
+          },
+        },
+      },
+      async (request) => {
+        const { actor } = identityOf(request);
+        const { dryRun = false } = request.query;
+        return templates.update(request.params.slug, { actor, dryRun });
+      },
+    );
+  };
+}
