@@ -19,6 +19,7 @@ import { addRefresh } from "./commands/refresh.ts";
 import { addRegistry } from "./commands/registry.ts";
 import { addSecrets } from "./commands/secrets.ts";
 import { addService, addStore } from "./commands/service.ts";
+import { addTemplate } from "./commands/templates.ts";
 import { addUp } from "./commands/up.ts";
 import { EXIT, EXIT_HELP, exitCode } from "./exit-codes.ts";
 
@@ -34,7 +35,15 @@ const program = new Command("rdev-infra")
   .exitOverride();
 
 const operations = [addUp, addPreview, addApproval, addReport, addAdopt, addDestroy, addRefresh];
-const service = [addService, addKeys, addProjects, addOperations, addBackup, addRestore];
+const service = [
+  addService,
+  addKeys,
+  addProjects,
+  addTemplate,
+  addOperations,
+  addBackup,
+  addRestore,
+];
 const systems = [
   addDoctor,
   addInstall,
