@@ -123,6 +123,11 @@ const DATA: Readonly<Partial<Record<string, Judgement>>> = {
   "pulumi-nodejs:dynamic/gitea:Repository": ["repository-lost", "its history is lost."],
 };
 
+/** Whether the type holds data, which is lost with the object. */
+export function holdsData(type: string): boolean {
+  return type in DATA;
+}
+
 function lost(step: Step, op: string, what: string): Judgement[] {
   const data = DATA[step.type];
   // A retained resource keeps its data. The report still lists the deletion.

@@ -42,13 +42,32 @@ export function propertyChanges(
   secrets: readonly string[],
   limits = SHOWN,
 ): PropertyChanges {
-  const all = differences(step).filter(({ path }) => !isNoise(step.type, path));
+  return listed(step.type, differences(step), secrets, limits);
+}
+
+function listed(
+  type: string,
+  found: readonly Difference[],
+  secrets: readonly string[],
+  limits = SHOWN,
+): PropertyChanges {
+  const all = found.filter(({ path }) => !isNoise(type, path));
   return {
     properties: all
       .slice(0, limits.properties)
-      .map((difference) => propertyChange(step.type, difference, secrets, limits)),
+      .map((difference) => propertyChange(type, difference, secrets, limits)),
     moreProperties: Math.max(0, all.length - limits.properties),
   };
+}
+
+/** The properties of a resource that differ on its server from what the state records. */
+export function serverChanges(step: Step, secrets: readonly string[]): PropertyChanges {
+  const found = compare([], step.old?.outputs ?? {}, step.new?.outputs ?? {});
+  return listed(
+    step.type,
+    found.map((difference) => ({ ...difference, replaces: false })),
+    secrets,
+  );
 }
 
 function differences(step: Step): Difference[] {
