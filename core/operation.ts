@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FIX_POLICIES } from "./drift.ts";
 import type { InfraError } from "./errors.ts";
 import { stackPlan } from "./previews/model.ts";
 import { projectChanges } from "./settings.ts";
@@ -64,6 +65,15 @@ const operationRequest = z
       approved: approvedPlan.optional().meta({
         description: "In a rollout: nothing is done if the plan is not the approved one.",
       }),
+      fix: z
+        .enum(["all", ...FIX_POLICIES])
+        .exclude(["nothing"])
+        .optional()
+        .meta({
+          description:
+            "Read the servers first, and take back what others changed there. With a policy, do nothing " +
+            "if more would change than the policy permits.",
+        }),
     }),
     z.object({
       kind: z.literal("preview"),
@@ -73,10 +83,21 @@ const operationRequest = z
       }),
       adopt,
       rollout: z.uuid().optional().meta({ description: "The rollout that it plans." }),
+      drift: z
+        .object({ run: z.uuid().optional() })
+        .optional()
+        .meta({
+          description:
+            "Read the servers first, and record what others changed there. `run` is the look at all " +
+            "projects that it is part of.",
+        }),
     }),
     z.object({ kind: z.literal("refresh") }),
     z.object({
       kind: z.literal("destroy"),
+      expired: z.iso.datetime({ offset: true }).optional().meta({
+        description: "The end of its time to live. If that was prolonged, nothing is done.",
+      }),
       retainData: z.boolean().optional().meta({
         description: "Keep the database. Default: the project's setting.",
       }),
@@ -88,6 +109,11 @@ const operationRequest = z
   .meta({ id: "OperationRequest", description: "What the caller asked for." });
 
 export type OperationRequest = z.output<typeof operationRequest>;
+
+/** Whether nobody waits for it: a look at one of all projects. Everything else is done before it. */
+export function isBackground(request: OperationRequest): boolean {
+  return request.kind === "preview" && request.drift?.run !== undefined;
+}
 
 /** An error of an operation, for a user. It holds no secret and no stack trace. */
 const operationError = z

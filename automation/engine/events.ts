@@ -145,8 +145,10 @@ function changedProperties({ op, detailedDiff, diffs }: StepEventMetadata): stri
  */
 export function toStep(event: EngineEvent, isRefresh: boolean): Step | undefined {
   const source = isRefresh ? event.resOutputsEvent : event.resourcePreEvent;
-  if (!source) return undefined;
-  const { op, urn, type, old, new: next, keys, detailedDiff } = source.metadata;
+  return source && stepOf(source.metadata);
+}
+
+function stepOf({ op, urn, type, old, new: next, keys, detailedDiff }: StepEventMetadata): Step {
   return {
     op,
     urn,
@@ -157,6 +159,15 @@ export function toStep(event: EngineEvent, isRefresh: boolean): Step | undefined
     replaceKeys: keys ?? [],
     ...(detailedDiff && { detailedDiff }),
   };
+}
+
+/**
+ * What a resource's server says, in an operation that reads the servers before it runs the program.
+ * `new` is missing if the object is gone. Undefined for every other event.
+ */
+export function toRefreshed({ resOutputsEvent }: EngineEvent): Step | undefined {
+  if (resOutputsEvent?.metadata.op !== "refresh") return undefined;
+  return stepOf(resOutputsEvent.metadata);
 }
 
 function stateOf({ inputs, outputs }: StepEventStateMetadata): State {

@@ -14,7 +14,7 @@ import {
   type CommandControl,
 } from "./command.ts";
 import { checkConfig, storeConfig } from "./config.ts";
-import { EventReader, toStep } from "./events.ts";
+import { EventReader, toRefreshed, toStep } from "./events.ts";
 import { PACKAGE } from "./folders.ts";
 import { commandFailure } from "./messages.ts";
 import type { DestroyOptions, PreviewOptions, StackProgram } from "./options.ts";
@@ -148,8 +148,10 @@ async function run(
 
 function reportProgress(
   raw: EngineEvent,
-  { onStep, onStatus, runsProgram, refreshes = false }: OperateOptions,
+  { onStep, onRefreshed, onStatus, runsProgram, refreshes = false }: OperateOptions,
 ): void {
+  const refreshed = onRefreshed && toRefreshed(raw);
+  if (refreshed) onRefreshed(refreshed);
   const step = onStep && toStep(raw, refreshes);
   if (step) onStep(step);
   if (raw.preludeEvent) {

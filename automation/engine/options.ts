@@ -28,6 +28,8 @@ export interface OperationOptions extends Omit<CommandControl, "force"> {
    * for users: the engine marks secrets, but the values may contain what a connection's variable holds.
    */
   readonly onStep?: (step: Step) => void;
+  /** Called with what each resource's server says, if the operation reads the servers first. Like `onStep`. */
+  readonly onRefreshed?: (step: Step) => void;
   /** Holds `Pulumi.yaml`, the stacks' files and node_modules. Default: this package. */
   readonly workDir?: string;
   /** What the stack runs. Default: the program of this package. */
@@ -55,6 +57,8 @@ export interface UpOptions extends OperationOptions {
   readonly config?: StackConfig;
   /** The settings of a project whose stack has no record of them yet. */
   readonly formerly?: ProjectChanges | undefined;
+  /** Read the servers first, and take back what others changed there. Default: false. */
+  readonly refresh?: boolean;
 }
 
 export interface PreviewOptions extends UpOptions {

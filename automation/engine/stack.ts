@@ -12,8 +12,12 @@ const CONTINUE = { continueOnError: true } as const;
 /** Makes a stack what its program says. Creates the stack if there is none. Never throws. */
 export function up(stack: string, options: UpOptions = {}): Promise<Outcome> {
   return operate(stack, { ...options, create: true, runsProgram: true }, ({ handle, common }) =>
-    handle.up({ ...common, ...CONTINUE }),
+    handle.up({ ...common, ...CONTINUE, ...refreshing(options) }),
   );
+}
+
+function refreshing({ refresh: isFirst = false }: UpOptions): { refresh?: true } {
+  return isFirst ? { refresh: true } : {};
 }
 
 /** What `up` would change. Writes nothing into the folder. Never throws. */
@@ -22,7 +26,7 @@ export function preview(stack: string, options: PreviewOptions = {}): Promise<Ou
     operate(
       stack,
       { ...options, workDir, runsProgram: true, changesNothing: true },
-      ({ handle, common }) => handle.preview(common),
+      ({ handle, common }) => handle.preview({ ...common, ...refreshing(options) }),
     ),
   );
 }

@@ -258,13 +258,14 @@ function jobOf(
   switch (request.kind) {
     case "up": {
       const needsEmpty = request.onFailure === "rollback" && !foundEmpty;
-      const { settings, adopt } = request;
-      return { ...common, settings, task: { kind: "up", needsEmpty, adopt } };
+      const { settings, adopt, fix } = request;
+      return { ...common, settings, task: { kind: "up", needsEmpty, adopt, fix } };
     }
     case "preview": {
       const { settings, of, adopt } = request;
       const isNewProject = projectSettings === undefined;
-      return { ...common, settings, task: { kind: "preview", of, isNewProject, adopt } };
+      const drift = request.drift && true;
+      return { ...common, settings, task: { kind: "preview", of, isNewProject, adopt, drift } };
     }
     case "refresh":
       return { ...common, settings: {}, task: { kind: "refresh" } };

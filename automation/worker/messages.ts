@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { driftFinding } from "../../core/drift.ts";
 import { InfraError } from "../../core/errors.ts";
 import {
   diagnostic,
@@ -28,6 +29,8 @@ const job = z.strictObject({
       needsEmpty: z.boolean(),
       /** Adopt what exists under the project's name. */
       adopt: z.literal(true).optional(),
+      /** Read the servers first. With a policy, do nothing if more would change than it permits. */
+      fix: z.enum(["all", "updates", "repairs"]).optional(),
     }),
     /** Deletes what a failed `up` made. */
     z.strictObject({ kind: z.literal("rollback") }),
@@ -38,6 +41,8 @@ const job = z.strictObject({
       isNewProject: z.boolean(),
       /** Only show what an adoption would find. */
       adopt: z.literal(true).optional(),
+      /** Look for what others changed on the servers. */
+      drift: z.literal(true).optional(),
     }),
     z.strictObject({ kind: z.literal("refresh") }),
     z.strictObject({ kind: z.literal("destroy") }),
@@ -104,6 +109,8 @@ const report = z.discriminatedUnion("type", [
     gone: z.boolean(),
     /** A failed `up` made everything that exists now, so a rollback may delete it. */
     mayRollBack: z.boolean(),
+    /** What others changed on the servers, after a look for that. */
+    drift: driftFinding.optional(),
     /** Something else ended the engine: the operation can be retried. */
     killed: z.boolean(),
     /** Another operation may use the plugins that the service lent. */

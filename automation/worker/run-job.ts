@@ -20,6 +20,7 @@ import { platformSettingsOf } from "../engine/requirements.ts";
 import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
 import { ownerIn, ownerOfStack, StackState } from "../engine/state.ts";
 import { withTimeline } from "../engine/timeline.ts";
+import { lookForDrift, refusalOfFix } from "../drift/check.ts";
 import { findLeftovers } from "../leftovers.ts";
 import { adopt, previewAdoption } from "../adopt/adopt.ts";
 import type { Job, JobResult } from "./messages.ts";
@@ -94,8 +95,18 @@ class JobRun {
     return this.#result(await refresh(this.#stack, this.#options));
   }
 
-  async #up({ needsEmpty, adopt: adopts }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+  async #up({
+    needsEmpty,
+    adopt: adopts,
+    fix,
+  }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
     const { formerly } = this.#job;
+    if (fix !== undefined && fix !== "all") {
+      const { outcome, drift } = await this.#lookForDrift();
+      const refusal = drift && refusalOfFix(this.#job.slug, fix, drift);
+      if (refusal) return this.#result(notBegun(refusal));
+      if (!drift) return this.#result(outcome);
+    }
     const before = await this.#readState();
     if (needsEmpty) {
       const refusal = await this.#refusalUnlessEmpty(before).catch(asInfraError);
@@ -103,7 +114,8 @@ class JobRun {
       await this.#onFoundEmpty();
     }
     const { settings: changes } = this.#job;
-    const options = { ...this.#options, config: stackConfig(changes), formerly };
+    const config = stackConfig(changes);
+    const options = { ...this.#options, config, formerly, refresh: fix !== undefined };
     const outcome = adopts
       ? await adopt(this.#stack, { ...options, changes, onFound: this.#onFound })
       : await up(this.#stack, options);
@@ -161,6 +173,10 @@ class JobRun {
 
   async #preview(task: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
     const { of, isNewProject, adopt: adopts } = task;
+    if (task.drift) {
+      const { outcome, drift } = await this.#lookForDrift();
+      return this.#result(outcome, { drift });
+    }
     if (adopts) {
       const { formerly, settings: changes } = this.#job;
       return this.#result(
@@ -182,6 +198,16 @@ class JobRun {
     if (isNewProject) await removeRecord(this.#stack, this.#options);
     return this.#result(outcome);
   }
+
+  /** Its events are not those of the operation: a fix would otherwise report everything twice. */
+  #lookForDrift() {
+    const { formerly } = this.#job;
+    return lookForDrift(this.#stack, { ...this.#options, onEvent: this.#onWarning, formerly });
+  }
+
+  readonly #onWarning = (event: OperationEvent): void => {
+    if (event.event === "diagnostic") this.#options.onEvent?.(event);
+  };
 
   /** Removes the stack's record only if the servers say that nothing is left. */
   async #destroy(): Promise<Result> {

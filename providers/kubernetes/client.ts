@@ -8,7 +8,7 @@ import { MANAGED_BY } from "../../core/ownership.ts";
 import { type PolicyActions, policyActions } from "../../core/settings.ts";
 import { unless404 } from "../answers.ts";
 import { kubernetesError, waitBeforeRetry } from "./errors.ts";
-import { managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
+import { claims, foreignFields, managedFieldsOf, type ManagedFields } from "./managed-fields.ts";
 import { isRolledOut, problemOf } from "./rollout.ts";
 
 /** In ms, for one request. */
@@ -64,6 +64,13 @@ export interface ObjectName {
   readonly kind: string;
   readonly namespace?: string;
   readonly name: string;
+}
+
+/** A program that manages fields of an object. */
+interface Manager {
+  readonly manager: string;
+  /** The time of its last change, in ISO 8601. Missing after a change through the subresource `scale`. */
+  readonly at?: string;
 }
 
 /** Fields to merge into an object. */
@@ -316,6 +323,22 @@ export class Kubernetes {
         }),
       ),
     );
+  }
+
+  /** Who else manages the fields of an object for which `isChanged` is true. Empty if there is none. */
+  async managersOf(object: ObjectName, isChanged: (path: string) => boolean): Promise<Manager[]> {
+    const found = await this.find(object);
+    const records = managedFieldsOf(asJson(found?.metadata?.managedFields));
+    return foreignFields(records, isChanged).map(({ entry: { manager, time } }) => ({
+      manager,
+      ...(time !== undefined && { at: new Date(time).toISOString() }),
+    }));
+  }
+
+  /** Who manages fields of a Deployment that the program decides. */
+  managersOfDeployment(namespace: string, name: string, container: string): Promise<Manager[]> {
+    const deployment = { apiVersion: "apps/v1", kind: "Deployment", namespace, name };
+    return this.managersOf(deployment, claims(container, false));
   }
 
   /** The actions of a policy's binding, which has its name. Undefined if there is none. */

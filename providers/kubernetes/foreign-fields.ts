@@ -5,7 +5,13 @@ import { define } from "../dynamic/definition.ts";
 import { dynamicProvider } from "../dynamic/provider.ts";
 import { dynamicResource } from "../dynamic/resource.ts";
 import { Kubernetes } from "./client.ts";
-import { type Foreign, foreignFields, type ManagedFields, takenOver } from "./managed-fields.ts";
+import {
+  claims,
+  type Foreign,
+  foreignFields,
+  type ManagedFields,
+  takenOver,
+} from "./managed-fields.ts";
 
 /** The annotation of a Deployment that says what its last correction took back. */
 export const TAKEN_BACK = "rdev.io/taken-back";
@@ -70,24 +76,6 @@ const definition = define({
   read: () => Promise.resolve({}),
   delete: () => Promise.resolve(),
 });
-
-/**
- * The fields of a Deployment that the program decides: its finalizers, which could block its deletion,
- * and its whole spec except the image, which CI sets, the time of a restart, and the replicas if there
- * is an autoscaler.
- */
-function claims(container: string, isAutoscaled: boolean): (path: string) => boolean {
-  const app = `spec.template.spec.containers[${container}]`;
-  const free = new Set([
-    `${app}.image`,
-    `${app}.name`,
-    app,
-    "spec.template.metadata.annotations.kubectl.kubernetes.io/restartedAt",
-    ...(isAutoscaled ? ["spec.replicas"] : []),
-  ]);
-  return (path) =>
-    (path.startsWith("spec.") && !free.has(path)) || path.startsWith("metadata.finalizers");
-}
 
 /** Without the right to list autoscalers, the managed fields show one that has scaled already. */
 async function isAutoscaled(

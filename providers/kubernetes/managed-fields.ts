@@ -66,6 +66,24 @@ export function foreignFields(
     .filter(({ paths }) => paths.length > 0);
 }
 
+/**
+ * The fields of a Deployment that the program decides: its finalizers, which could block its deletion,
+ * and its whole spec except the image, which CI sets, the time of a restart, and the replicas if there
+ * is an autoscaler.
+ */
+export function claims(container: string, isAutoscaled: boolean): (path: string) => boolean {
+  const app = `spec.template.spec.containers[${container}]`;
+  const free = new Set([
+    `${app}.image`,
+    `${app}.name`,
+    app,
+    "spec.template.metadata.annotations.kubectl.kubernetes.io/restartedAt",
+    ...(isAutoscaled ? ["spec.replicas"] : []),
+  ]);
+  return (path) =>
+    (path.startsWith("spec.") && !free.has(path)) || path.startsWith("metadata.finalizers");
+}
+
 /** The records after Pulumi has become the manager of the foreign fields. */
 export function takenOver(
   all: readonly ManagedFields[],
