@@ -1,7 +1,9 @@
 import { z } from "zod";
-import { NEVER, type ProjectChanges } from "./settings.ts";
 
 // The time to live of a project. Times are in ms since 1970.
+
+/** The setting `expiresAt` of a project without a time to live. */
+export const NEVER = "never";
 
 const HOUR = 3_600_000;
 
@@ -26,7 +28,11 @@ export interface LifetimeProgress {
 }
 
 /** The end of a project's time to live; Infinity if it has none. */
-export function expiryOf({ expiresAt = NEVER }: Pick<ProjectChanges, "expiresAt">): number {
+export function expiryOf({
+  expiresAt = NEVER,
+}: {
+  readonly expiresAt?: string | undefined;
+}): number {
   return expiresAt === NEVER ? Infinity : Date.parse(expiresAt);
 }
 
@@ -62,6 +68,38 @@ export function deletionTime(
   graceHours: number,
 ): number {
   return Math.max(expiresAt, stoppedAt ?? expiresAt) + graceHours * HOUR;
+}
+
+/** The last operation that was begun for a project's end. */
+export interface LastTry {
+  readonly step: Exclude<LifetimeStep, "notice">;
+  readonly state: "open" | "succeeded" | "failed";
+  /** How often the step was begun, and when last. */
+  readonly attempts: number;
+  readonly triedAt: number;
+}
+
+export interface LifetimeState {
+  readonly expiresAt: number;
+  readonly progress: LifetimeProgress;
+  /** Whether it runs no pods. A person may start it in the grace. */
+  readonly isStopped: boolean;
+  readonly last: LastTry | undefined;
+}
+
+/** The step to begin now: the one that is due, or one again whose operation failed a while ago. */
+export function nextStep(
+  { expiresAt, progress, isStopped, last }: LifetimeState,
+  settings: LifetimeSettings,
+  now: number,
+): LifetimeStep | undefined {
+  if (last?.state === "open") return undefined;
+  const stopFailed = last?.step === "stop" && last.state === "failed" && !isStopped;
+  const step =
+    dueStep(expiresAt, progress, settings, now) ??
+    (stopFailed && now >= expiresAt ? "stop" : undefined);
+  const isAgain = last !== undefined && last.step === step;
+  return isAgain && now < last.triedAt + retryDelay(last.attempts) ? undefined : step;
 }
 
 /** In ms: the wait before a step whose operation failed is tried again, for the nth time from 1. */

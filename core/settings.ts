@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { labelIn, SSL_MODES } from "./address.ts";
+import { driftSettings } from "./drift.ts";
 import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
+import { lifetimeSettings, NEVER } from "./lifetime.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry.ts";
 import { slugProblems } from "./slug.ts";
 import {
@@ -182,6 +184,10 @@ const platformSettings = z.strictObject({
     .optional(),
   /** The service in the cluster. Default: the platform's stack does not install it. */
   service: serviceSettings.optional(),
+  /** The look at every project for what others changed. */
+  drift: driftSettings.prefault({}),
+  /** The end of projects that have a time to live. */
+  lifetime: lifetimeSettings.prefault({}),
   /** Raise it after rotating the registry account. The next `up` of each project renews CI's secrets. */
   credentialsVersion: z.int().min(1).default(1),
 });
@@ -194,9 +200,6 @@ export type DatabaseAddress = z.output<typeof databaseAddress>;
 export type CacheAddress = z.output<typeof cacheAddress>;
 export type CacheSettings = z.output<typeof cache>;
 export type ExistingWorkload = z.output<typeof workload>;
-
-/** The setting `expiresAt` of a project without a time to live. */
-export const NEVER = "never";
 
 const NO_TIME = 'is neither a time such as 2026-12-24T18:00:00Z nor "never"';
 

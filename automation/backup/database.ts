@@ -20,6 +20,9 @@ const TABLES = Object.keys({
   rollouts: true,
   rollout_projects: true,
   rollout_events: true,
+  drift_runs: true,
+  drift: true,
+  lifetimes: true,
 } satisfies Record<keyof Schema, true>);
 
 /** Bytes of rows in an entry, before the row that exceeds it. */

@@ -1,8 +1,11 @@
 import { fromKysely, type PgBoss } from "pg-boss";
 import { z } from "zod";
-import type { NumberedEvent, Outcome } from "../../core/operation.ts";
+import { InfraError } from "../../core/errors.ts";
+import { notBegun, type NumberedEvent, type Outcome } from "../../core/operation.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
+import { recordFixed, recordLook } from "../drift/table.ts";
+import { isStillExpired } from "../lifetime/table.ts";
 import { announce } from "../notifications/outbox.ts";
 import { Projects, removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
@@ -62,7 +65,14 @@ export class Attempt {
     const { store, boss, runner } = context;
     return store.transaction(async (transaction) => {
       const found = await lockedRow(transaction, job.id);
-      if (found?.state === "queued" || found?.state === "running") {
+      const isOpenYet = found?.state === "queued" || found?.state === "running";
+      if (isOpenYet && !(await isStillWanted(transaction, found))) {
+        await changeState(transaction, found.id, {
+          state: "cancelled",
+          ended_at: new Date(),
+          outcome: jsonText(PROLONGED),
+        });
+      } else if (isOpenYet) {
         const attempts = found.attempts + 1;
         const startedAt = found.started_at ?? new Date();
         const row = await changeState(transaction, found.id, {
@@ -129,7 +139,12 @@ export class Attempt {
     return this.#context.store.run((db) => pastAttempts(db, this.row));
   }
 
-  async end({ outcome, remaining, gone }: Omit<JobResult, "type" | "killed">): Promise<void> {
+  async end({
+    outcome,
+    remaining,
+    gone,
+    drift,
+  }: Omit<JobResult, "type" | "killed">): Promise<void> {
     const { id, slug } = this.row;
     await this.#whileOwned(async (transaction) => {
       if (gone) await removeProject(transaction, slug);
@@ -139,6 +154,8 @@ export class Attempt {
         outcome: jsonText(outcome),
         remaining: jsonText(remaining),
       });
+      await recordLook(transaction, this.row, outcome, drift);
+      await recordFixed(transaction, this.row, outcome);
       if (outcome.result === "failed") await announceFailure(transaction, this.row, outcome);
       const { boss } = this.#context;
       await boss.complete(QUEUE, this.#job, null, { db: fromKysely(transaction) });
@@ -160,6 +177,26 @@ export class Attempt {
       await work(transaction);
     });
   }
+}
+
+const PROLONGED: Outcome = {
+  ...notBegun(
+    new InfraError(
+      "RDEV_CONFLICT",
+      "The project's time to live was prolonged, so it is not deleted.",
+    ),
+  ),
+  result: "cancelled",
+};
+
+/** False for the deletion of an expired project whose time to live was prolonged meanwhile. */
+async function isStillWanted(
+  transaction: StoreTransaction,
+  { slug, request, attempts }: OperationRow,
+): Promise<boolean> {
+  if (request.kind !== "destroy" || request.expired === undefined) return true;
+  // What a first attempt began to delete is deleted to the end.
+  return attempts > 0 || isStillExpired(transaction, slug, Date.parse(request.expired));
 }
 
 /** Tells receivers of a failed operation. The caller of a preview, which changes nothing, looks at it. */

@@ -1,4 +1,4 @@
-import { fromKysely, type PgBoss } from "pg-boss";
+import type { PgBoss } from "pg-boss";
 import pLimit, { type LimitFunction } from "p-limit";
 import { InfraError } from "../../core/errors.ts";
 import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
@@ -6,19 +6,21 @@ import { projectStackName } from "../../core/stack-name.ts";
 import { type AuditLog, auditLog } from "../audit/log.ts";
 import { followEvents } from "../store/follow-events.ts";
 import { Notifier } from "../store/notifier.ts";
-import { openQueue, QUEUE } from "../store/queue.ts";
+import { openQueue } from "../store/queue.ts";
 import type { OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { OPERATION_CHANGES } from "./notifier.ts";
 import {
   addSubmission,
+  cancelQueued,
   checkProject,
   findReplayed,
   refuseIfBusy,
   sendJob,
   type Submission,
+  supersedeLooks,
 } from "./submission.ts";
-import { changeState, isOpen, lockedRow, operationOf } from "./tables.ts";
+import { changeState, isNoLook, isOpen, lockedRow, operationOf } from "./tables.ts";
 
 export interface ListOptions {
   /** Only operations of these projects. */
@@ -71,10 +73,12 @@ export class Operations {
       this.#store.exclusively(`operations of ${stack}`, async (transaction) => {
         const replayed = await findReplayed(transaction, submission);
         if (replayed) return { operation: operationOf(replayed), replayed: true };
+        await supersedeLooks(transaction, this.#boss, submission);
         await refuseIfBusy(transaction, submission, this.#maxOpen);
         await checkProject(transaction, submission);
         const row = await addSubmission(transaction, submission);
         await sendJob(transaction, this.#boss, row);
+        await submission.alongside?.(transaction, row.id);
         if (row.kind !== "preview") {
           await this.#record(transaction, "operation.submit", row, row.actor, { ...row.request });
         }
@@ -90,10 +94,15 @@ export class Operations {
     return row && operationOf(row);
   }
 
-  /** Newest first. */
+  /** Newest first, without the looks at projects that are part of a look at all projects. */
   async list({ slugs, platform, state, limit, before }: ListOptions): Promise<Operation[]> {
     const rows = await this.#store.run((db) => {
-      let query = db.selectFrom("operations").selectAll().orderBy("id", "desc").limit(limit);
+      let query = db
+        .selectFrom("operations")
+        .selectAll()
+        .where(isNoLook)
+        .orderBy("id", "desc")
+        .limit(limit);
       if (slugs) query = query.where("slug", "in", slugs);
       if (platform !== undefined) query = query.where("platform", "=", platform);
       if (state !== undefined) query = query.where("state", "=", state);
@@ -148,12 +157,7 @@ export class Operations {
       let row = await lockedRow(transaction, id);
       if (!row) throw notFound(id);
       if (row.state === "queued") {
-        row = await changeState(transaction, id, {
-          state: "cancelled",
-          cancelled_by: actor,
-          ended_at: new Date(),
-        });
-        await this.#boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
+        row = await cancelQueued(transaction, this.#boss, id, actor);
       } else if (row.state === "running") {
         row = await changeState(transaction, id, { state: "cancelling", cancelled_by: actor });
       }

@@ -2,13 +2,16 @@ import { randomUUIDv7 } from "node:crypto";
 import { sql } from "kysely";
 import { fromKysely, type PgBoss } from "pg-boss";
 import { InfraError } from "../../core/errors.ts";
-import type { OperationRequest } from "../../core/operation.ts";
+import { isBackground, type OperationRequest } from "../../core/operation.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { addProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
 import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { StoreTransaction } from "../store/store.ts";
-import { insertOperation, OPEN_STATES } from "./tables.ts";
+import { changeState, insertOperation, isNoLook, OPEN_STATES } from "./tables.ts";
+
+/** Behind everything that a person may wait for, whose priorities are minus their turns. */
+const BACKGROUND_PRIORITY = -2_000_000_000;
 
 export interface Submission {
   readonly platform: string;
@@ -22,6 +25,11 @@ export interface Submission {
   readonly mustBeNew?: boolean;
   /** The actor's Idempotency-Key, and a hash of the request. A repetition returns the first operation. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+  /**
+   * Called with the operation's id in the transaction that adds it. If it rejects, nothing is submitted. Not
+   * called for a repetition.
+   */
+  readonly alongside?: (transaction: StoreTransaction, id: string) => Promise<void>;
 }
 
 /** The operation that the Idempotency-Key started before. */
@@ -43,7 +51,7 @@ export async function findReplayed(
 /** Throws RDEV_BUSY if the caller does not want to wait, or if `maxOpen` operations wait already. */
 export async function refuseIfBusy(
   transaction: StoreTransaction,
-  { slug, platform, ifBusy }: Submission,
+  { slug, platform, ifBusy, request }: Submission,
   maxOpen: number,
 ): Promise<void> {
   const open = await transaction
@@ -52,6 +60,7 @@ export async function refuseIfBusy(
     .where("slug", "=", slug)
     .where("platform", "=", platform)
     .where("state", "in", OPEN_STATES)
+    .$if(!isBackground(request), (query) => query.where(isNoLook))
     .orderBy("id")
     .limit(maxOpen)
     .execute();
@@ -70,6 +79,47 @@ export async function refuseIfBusy(
     `${maxOpen} operations of "${slug}" run or wait already, which is the limit. Wait until operation ` +
       `${first?.id} has ended, or cancel some.`,
   );
+}
+
+/**
+ * Cancels the looks at a project that are part of a look at all projects, unless the submission is one. The
+ * look at all projects will look again.
+ */
+export async function supersedeLooks(
+  transaction: StoreTransaction,
+  boss: PgBoss,
+  { slug, platform, request }: Submission,
+): Promise<void> {
+  if (isBackground(request)) return;
+  const looks = await transaction
+    .selectFrom("operations")
+    .select(["id", "state"])
+    .where("slug", "=", slug)
+    .where("platform", "=", platform)
+    .where("state", "in", ["queued", "running"])
+    .where((where) => where.not(isNoLook))
+    .forUpdate()
+    .execute();
+  for (const { id, state } of looks) {
+    if (state === "queued") await cancelQueued(transaction, boss, id, null);
+    else await changeState(transaction, id, { state: "cancelling" });
+  }
+}
+
+/** Ends an operation that waits. */
+export async function cancelQueued(
+  transaction: StoreTransaction,
+  boss: PgBoss,
+  id: string,
+  cancelledBy: string | null,
+): Promise<OperationRow> {
+  const row = await changeState(transaction, id, {
+    state: "cancelled",
+    cancelled_by: cancelledBy,
+    ended_at: new Date(),
+  });
+  await boss.cancel(QUEUE, id, { db: fromKysely(transaction) });
+  return row;
 }
 
 /** Throws RDEV_CONFLICT or RDEV_NOT_FOUND if the project's existence contradicts the request. */
@@ -117,7 +167,7 @@ export async function addSubmission(
     state: "queued",
     request: jsonText(request),
     settings: jsonText("settings" in request ? request.settings : {}),
-    turn: await nextTurn(transaction, actor),
+    turn: isBackground(request) ? 0 : await nextTurn(transaction, actor),
     idempotency_key: idempotency?.key ?? null,
     fingerprint: idempotency?.fingerprint ?? null,
   });
@@ -130,10 +180,11 @@ export async function addSubmission(
 export async function sendJob(
   transaction: StoreTransaction,
   boss: PgBoss,
-  { id, platform, slug, turn }: OperationRow,
+  { id, platform, slug, turn, request }: OperationRow,
 ): Promise<void> {
   const singletonKey = projectStackName(platform, slug);
-  await boss.send(QUEUE, {}, { id, singletonKey, priority: -turn, db: fromKysely(transaction) });
+  const priority = isBackground(request) ? BACKGROUND_PRIORITY : -turn;
+  await boss.send(QUEUE, {}, { id, singletonKey, priority, db: fromKysely(transaction) });
 }
 
 /**

@@ -9,10 +9,15 @@ import type { RunnerIdentity } from "./runner-identity.ts";
 
 /** How long ended operations are kept, with their events and Idempotency-Keys. */
 const RETENTION = "90 days";
+/** The same for the operations of a look at all projects. The project's record has their result. */
+const RETENTION_OF_LOOKS = "2 days";
 /** Only the newest attempts at operations of a stack can have left a lock. */
 const MAX_PAST_ATTEMPTS = 50;
 
 export const OPEN_STATES: readonly OperationState[] = ["queued", "running", "cancelling"];
+
+/** Leaves out the operations of a look at all projects, which are many, and which nobody waits for. */
+export const isNoLook = sql<boolean>`request -> 'drift' ->> 'run' IS NULL`;
 
 export function isOpen(state: OperationState): boolean {
   return OPEN_STATES.includes(state);
@@ -216,7 +221,9 @@ export async function deleteOldOperations(store: Store): Promise<void> {
   await store.run((db) =>
     sql`
       DELETE FROM operations AS old
-      WHERE old.ended_at < now() - ${RETENTION}::interval
+      WHERE old.ended_at < now() - CASE
+          WHEN old.request -> 'drift' ->> 'run' IS NULL THEN ${RETENTION}::interval
+          ELSE ${RETENTION_OF_LOOKS}::interval END
         AND EXISTS (
           SELECT FROM operations AS later
           WHERE later.slug = old.slug AND later.kind = old.kind AND later.id > old.id

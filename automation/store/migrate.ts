@@ -112,6 +112,7 @@ export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<vo
       "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
       "notifications, notification_deliveries",
       "rollouts, rollout_projects, rollout_events",
+      "drift_runs, drift, lifetimes",
     ].join(", "),
   );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${writable} TO ${role}`.execute(db);

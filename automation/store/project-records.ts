@@ -10,7 +10,7 @@ import type {
 } from "../../core/template-update.ts";
 import { newestVersions } from "../../providers/git/template.ts";
 import { projectResources } from "../operations/resources.ts";
-import { OPEN_STATES, operationOf } from "../operations/tables.ts";
+import { isNoLook, OPEN_STATES, operationOf } from "../operations/tables.ts";
 import type { OperationRow } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -240,7 +240,7 @@ function selectProjects(
       ORDER BY ${order} LIMIT ${limit}
     ) page LEFT JOIN LATERAL (
       SELECT to_jsonb(o) AS operation FROM operations o
-      WHERE slug = page.slug ORDER BY id DESC LIMIT 1
+      WHERE slug = page.slug AND ${isNoLook} ORDER BY id DESC LIMIT 1
     ) newest ON true CROSS JOIN LATERAL (
       -- The ups and destroys that wait or run, in order.
       SELECT coalesce(jsonb_agg(request ORDER BY id), '[]') AS requests FROM operations

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, Selectable } from "kysely";
 import type { Notification } from "../../core/notification.ts";
+import type { DriftError, FixPolicy, KnownChange } from "../../core/drift.ts";
 import type { ProjectSettings } from "../../core/settings.ts";
 import type {
   NumberedEvent,
@@ -36,6 +37,9 @@ export interface Schema {
   rollouts: RolloutsTable;
   rollout_projects: RolloutProjectsTable;
   rollout_events: RolloutEventsTable;
+  drift_runs: DriftRunsTable;
+  drift: DriftTable;
+  lifetimes: LifetimesTable;
 }
 
 /** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
@@ -254,6 +258,49 @@ interface RolloutEventsTable {
 
 export type RolloutRow = Selectable<RolloutsTable>;
 export type RolloutProjectRow = Selectable<RolloutProjectsTable>;
+/** Looks at all projects for drift. At most one of a platform has not ended. */
+interface DriftRunsTable {
+  id: string;
+  platform: string;
+  /** The time of the schedule; null if a person started it. */
+  scheduled_at: Date | null;
+  actor: string;
+  started_at: Generated<Date>;
+  ended_at: Date | null;
+}
+
+/** The drift of each project that was looked at. */
+interface DriftTable {
+  slug: string;
+  /** The last look at all projects that looked at this one. */
+  run: string | null;
+  /** The last look that succeeded. */
+  checked_at: Date | null;
+  changes: ColumnType<KnownChange[], JsonText | undefined, JsonText>;
+  fixable_by: Generated<FixPolicy>;
+  /** Why the last look failed. */
+  error: ColumnType<DriftError | null, JsonText | null | undefined, JsonText | null>;
+  /** The last look. */
+  operation: string | null;
+  /** The last operation that was to fix it, and the look that it was for. */
+  fix: string | null;
+  fixed_look: string | null;
+}
+
+/** Projects whose time to live ends. */
+interface LifetimesTable {
+  slug: string;
+  /** The other columns are about this end. */
+  expires_at: Date;
+  noticed_at: Date | null;
+  stopped_at: Date | null;
+  /** The operation of the last step. */
+  operation: string | null;
+  /** How often the step was begun, and when last. */
+  attempts: Generated<number>;
+  tried_at: Date | null;
+}
+
 export type OperationRow = Selectable<OperationsTable>;
 export type AuditRow = Selectable<AuditLogTable>;
 

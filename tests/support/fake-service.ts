@@ -8,6 +8,7 @@ import {
   type AuthenticatorOptions,
 } from "../../automation/identity/authenticator.ts";
 import { type Key, newKeyText, parseKeyText } from "../../automation/keys/key.ts";
+import type { Drift, DriftRun } from "../../core/drift.ts";
 import type { Role } from "../../core/identity.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import { type NumberedRolloutEvent, type Rollout, rolloutRequest } from "../../core/rollout.ts";
@@ -111,6 +112,37 @@ const TEMPLATE_UPDATE: TemplateUpdate = {
   conflicts: [],
 };
 
+export const DRIFT: Drift = {
+  slug: PROJECT.slug,
+  state: "drifted",
+  checkedAt: "2026-01-02T03:04:05.678Z",
+  since: "2026-01-01T03:04:05.678Z",
+  changes: [
+    {
+      op: "update",
+      urn: "urn:pulumi:staging.my-app::rdev::kubernetes:apps/v1:Deployment::my-app",
+      type: "kubernetes:apps/v1:Deployment",
+      name: "my-app",
+      properties: [{ path: "spec.replicas", kind: "update", replaces: false, old: "1", new: "3" }],
+      moreProperties: 0,
+      by: [{ manager: "kubectl-edit", at: "2026-01-01T02:00:00.000Z" }],
+      since: "2026-01-01T03:04:05.678Z",
+    },
+  ],
+  fixableBy: "updates",
+};
+
+const RUN: DriftRun = {
+  id: OPERATION.id,
+  reason: "request",
+  actor: "rdev",
+  startedAt: "2026-01-02T03:04:05.678Z",
+  total: 2,
+  done: 1,
+  drifted: 1,
+  failed: 0,
+};
+
 /** The HTTP service with everything behind it in memory. It has one project, `my-app`. */
 export async function fakeService(
   parts: Partial<ServiceOptions> = {},
@@ -147,6 +179,12 @@ export async function fakeService(
     templates: {
       update: async (slug, { dryRun }) => ({ ...TEMPLATE_UPDATE, slug, dryRun }),
     },
+    drift: {
+      find: async (slug) => (slug === PROJECT.slug ? DRIFT : undefined),
+      list: async () => [DRIFT],
+      runs: async () => [RUN],
+    },
+    lookAtAll: async (actor) => ({ ...RUN, actor }),
     authenticator: new Authenticator({
       ...identity,
       keys: { authenticate: async (text) => keys.get(parseKeyText(text)?.id ?? "") },

@@ -20,6 +20,9 @@ Object.assign(MIGRATIONS, {
         "rollouts",
         "rollout_projects",
         "rollout_events",
+        "drift_runs",
+        "drift",
+        "lifetimes",
       ]) {
         await sql`
           ALTER TABLE ${sql.table(table)}

@@ -6,6 +6,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     ALTER TABLE operations ADD COLUMN plan_matched boolean NOT NULL DEFAULT false`.execute(db);
   await createNotifications(db);
   await indexForStatistics(db);
+  await createDrift(db);
+  await createLifetimes(db);
   // What the last `up` and the last update of the template say: see core/template-update.ts.
   await sql`ALTER TABLE projects ADD COLUMN template_seed jsonb, ADD COLUMN template jsonb`.execute(
     db,
@@ -101,5 +103,54 @@ async function createRollouts(db: Kysely<unknown>): Promise<void> {
       at timestamptz NOT NULL,
       event jsonb NOT NULL,
       PRIMARY KEY (rollout_id, number)
+    )`.execute(db);
+}
+
+/** What others changed on the servers: see automation/drift/table.ts. */
+async function createDrift(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    CREATE TABLE drift_runs (
+      id uuid PRIMARY KEY,
+      platform text NOT NULL,
+      -- The time of the schedule. Null if a person started it.
+      scheduled_at timestamptz,
+      actor text NOT NULL,
+      started_at timestamptz NOT NULL DEFAULT now(),
+      ended_at timestamptz,
+      UNIQUE (platform, scheduled_at)
+    )`.execute(db);
+  await sql`
+    CREATE UNIQUE INDEX drift_runs_open ON drift_runs (platform) WHERE ended_at IS NULL`.execute(
+    db,
+  );
+  await sql`
+    CREATE TABLE drift (
+      slug text PRIMARY KEY REFERENCES projects ON DELETE CASCADE,
+      -- The last look at all projects that looked at this one.
+      run uuid,
+      checked_at timestamptz,
+      changes jsonb NOT NULL DEFAULT '[]',
+      fixable_by text NOT NULL DEFAULT 'nothing',
+      error jsonb,
+      -- The last look, the last fix, and the look that the fix was for.
+      operation uuid,
+      fix uuid,
+      fixed_look uuid
+    )`.execute(db);
+}
+
+/** How far the end of a project's time to live has come: see automation/lifetime/table.ts. */
+async function createLifetimes(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    CREATE TABLE lifetimes (
+      slug text PRIMARY KEY REFERENCES projects ON DELETE CASCADE,
+      -- The other columns are about this end. They are emptied if it changes.
+      expires_at timestamptz NOT NULL,
+      noticed_at timestamptz,
+      stopped_at timestamptz,
+      -- The operation of the last step, and how often the step was begun.
+      operation uuid,
+      attempts integer NOT NULL DEFAULT 0,
+      tried_at timestamptz
     )`.execute(db);
 }

@@ -284,4 +284,11 @@ async function fill(
     VALUES ('${rollout}', 'shop', 1, 'planned', '{"fingerprint": "x"}')`);
   await admin(`INSERT INTO rollout_events (rollout_id, number, at, event)
     VALUES ('${rollout}', 1, now(), '{"event": "rollout", "state": "planning"}')`);
+  await admin(
+    `INSERT INTO drift_runs (id, platform, actor) VALUES ('${idOf("0199-1")}', 'staging', 'ada')`,
+  );
+  await admin(
+    `INSERT INTO drift (slug, changes, error) VALUES ('shop', '[{"urn": "x"}]', '{"message": "no"}')`,
+  );
+  await admin(`INSERT INTO lifetimes (slug, expires_at) VALUES ('shop', 'infinity')`);
 }

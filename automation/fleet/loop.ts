@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
+import { userMessage } from "../../core/errors.ts";
+import type { Store } from "../store/store.ts";
+
+/** In ms: how often the loop looks for what is due. */
+const TICK_MS = 10_000;
+
+/** Something that is done when it is due. Each call does a part of it and ends soon. */
+export interface FleetTask {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+interface LoopOptions {
+  readonly store: Store;
+  readonly tasks: readonly FleetTask[];
+  readonly log: { warn(fields: object, text: string): void };
+  /** In ms. Default: TICK_MS. */
+  readonly tickMs?: number;
+}
+
+/**
+ * Calls the tasks again and again until the signal is aborted. Of all replicas, one at a time does. A task
+ * that fails is called again at the next tick, and stops no other.
+ */
+export async function runFleet(
+  { store, tasks, log, tickMs = TICK_MS }: LoopOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await tick(store, tasks, (name, error) =>
+      log.warn(
+        { component: "fleet", task: name, error: userMessage(error) },
+        "not done; tried again",
+      ),
+    );
+    await sleep(tickMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Calls each task once, unless another replica is calling them. */
+export async function tick(
+  store: Store,
+  tasks: readonly FleetTask[],
+  onError: (name: string, error: unknown) => void,
+): Promise<void> {
+  try {
+    await store.transaction(async (transaction) => {
+      const { rows } = await sql<{ locked: boolean }>`
+        SELECT pg_try_advisory_xact_lock(hashtextextended('fleet', 0)) AS locked`.execute(
+        transaction,
+      );
+      if (!rows[0]!.locked) return;
+      for (const { name, run } of tasks.map((task) => ({
+        name: task.name,
+        run: () => task.run(),
+      }))) {
+        await run().catch((error: unknown) => onError(name, error));
+      }
+    });
+  } catch (error) {
+    onError("lock", error);
+  }
+}
