@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { Registry } from "prom-client";
+import type { DriftRun } from "../../core/drift.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
+import type { DriftRecords } from "../drift/table.ts";
 import type { Authenticator } from "../identity/authenticator.ts";
 import type { ProjectLogs } from "../logs/project-logs.ts";
 import type { Operations } from "../operations/operations.ts";
@@ -37,6 +39,9 @@ export interface ServiceOptions {
   /** The version of the program that the service runs. */
   readonly programVersion: string;
   readonly templates: Pick<TemplateUpdates, "update">;
+  readonly drift: Pick<DriftRecords, "find" | "list" | "runs">;
+  /** Begins a look at all projects for drift. Rejects with RDEV_BUSY if one is under way. */
+  readonly lookAtAll: (actor: string) => Promise<DriftRun>;
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;

@@ -13,7 +13,13 @@ import { platformTenant } from "../citadel/tenants.ts";
 import { CitadelShipper } from "../audit/shipper.ts";
 import { Authenticator, clusterDocuments } from "../identity/authenticator.ts";
 import { readIdentitySettings } from "../identity/settings.ts";
+import { registerDriftMetrics } from "../drift/metrics.ts";
+import { DriftRuns } from "../drift/runs.ts";
+import { DriftRecords } from "../drift/table.ts";
+import { runFleet } from "../fleet/loop.ts";
+import { fleetSettings } from "../fleet/settings.ts";
 import { Keys } from "../keys/keys.ts";
+import { Lifetimes } from "../lifetime/lifetimes.ts";
 import { ProjectLogs } from "../logs/project-logs.ts";
 import { Deliverer } from "../notifications/deliverer.ts";
 import { registerNotificationMetrics } from "../notifications/outbox.ts";
@@ -100,11 +106,27 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     keepsPlugins,
     ...(concurrency && { concurrency }),
   });
+  const fleet = fleetSettings(platform);
+  const drift = new DriftRuns({
+    store,
+    platform,
+    operations,
+    settings: async () => (await fleet()).drift,
+  });
+  const lifetimes = new Lifetimes({
+    store,
+    platform,
+    operations,
+    audit,
+    settings: async () => (await fleet()).lifetime,
+  });
   const app = await createService({
     platform,
     operations,
     rollouts,
     programVersion: version,
+    drift: new DriftRecords(store),
+    lookAtAll: (actor) => drift.start(actor),
     authenticator: new Authenticator({ keys, settings, secrets: identity, cluster }),
     logger,
     tokenIssuer,
@@ -120,11 +142,13 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     trustedProxies: options.trustedProxies,
   });
   const shutdown = new AbortController();
+  const loop = runFleet({ store, tasks: [lifetimes, drift], log: logger }, shutdown.signal);
   const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
   const notifying = notify(store, platform, receivers, logger, shutdown.signal);
   const stop = async (deadline: number) => {
     shutdown.abort();
     await app.close();
+    await loop;
     await runner.stop({ deadline });
     await rollouts.close();
     await operations.close();
@@ -165,6 +189,7 @@ function metricsOf(store: Store): Registry {
   registerAuditMetrics(registry, store);
   registerNotificationMetrics(registry, store);
   registerOperationMetrics(registry, store);
+  registerDriftMetrics(registry, store);
   return registry;
 }
 

@@ -21,6 +21,7 @@ import { DEFAULT_LIMITS, type ServiceOptions } from "./options.ts";
 import { problemOf, problemOfStatus, problemRoutes } from "./problem.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { driftRoutes } from "./routes/drift.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { operationRoutes } from "./routes/operations.ts";
@@ -96,6 +97,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await serveOpenApi(app);
   await app.register(projectRoutes(options));
   await app.register(templateRoutes(options));
+  await app.register(driftRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
   await app.register(logRoutes(options, limits, shutdown.signal));
   await app.register(rolloutRoutes(options, limits, shutdown.signal));

@@ -9,6 +9,7 @@ import { statistics } from "../../automation/statistics.ts";
 import type { Role } from "../../core/identity.ts";
 import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { Keys } from "../../automation/keys/keys.ts";
+import { DriftRecords } from "../../automation/drift/table.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import type { Problem } from "../../automation/service/schemas/problem.ts";
 import { createService } from "../../automation/service/service.ts";
@@ -43,6 +44,8 @@ describe("an attack on the service over HTTP", function () {
       metrics: new Registry(),
       projects: new ProjectRecords(store),
       templates: new TemplateUpdates(store),
+      drift: new DriftRecords(store),
+      lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: auditLog(store),
       auditPage: (query) => auditPage(store, query),
       statistics: (query) => statistics(store, query),

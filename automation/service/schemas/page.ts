@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { slugProblems } from "../../../core/slug.ts";
 
-export type ListName = "project" | "operation" | "rollout" | "audit" | "log";
+export type ListName = "project" | "operation" | "rollout" | "audit" | "log" | "drift";
 
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
 const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
   project: (last) => slugProblems(positionOf(last).slug).length === 0,
+  drift: (slug) => slugProblems(slug).length === 0,
   operation: isUuid,
   rollout: isUuid,
   log: (last) =>

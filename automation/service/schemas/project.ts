@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type Drift, drift } from "../../../core/drift.ts";
 import { projectTemplate } from "../../../core/template-update.ts";
 import { settingsSchema } from "../../../core/operation.ts";
 import { projectResource as projectResourceShape } from "../../../core/resources.ts";
@@ -96,6 +97,14 @@ export const projectSchema = z
       description: "Whether the service runs another version of the program. A rollout brings it.",
     }),
     tenantId: z.uuid().optional().meta({ description: "The id of its environment in Citadel." }),
+    drift: drift
+      .omit({ slug: true })
+      .partial({ changes: true })
+      .meta({
+        id: "ProjectDrift",
+        description: "What others changed on the servers. Lists leave out the `changes`.",
+      })
+      .optional(),
     lastOperation: operationSchema.optional(),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
@@ -119,6 +128,7 @@ export const projectResource = projectResourceShape.extend({ at: z.iso.datetime(
 export function projectView(
   record: ProjectRecord,
   current: string,
+  drifts?: Omit<Drift, "slug" | "changes"> & Partial<Pick<Drift, "changes">>,
 ): z.output<typeof projectSchema> {
   const { slug, name, platform, status, settings, outputs, citadelTenantId } = record;
   const { template } = record;
@@ -139,6 +149,7 @@ export function projectView(
     ...(version !== null && { version }),
     outdated: version !== current,
     ...(citadelTenantId !== null && { tenantId: citadelTenantId }),
+    ...(drifts && { drift: drifts }),
     ...(record.lastOperation && { lastOperation: operationView(record.lastOperation) }),
     createdAt: record.createdAt.toISOString(),
     updatedAt: record.updatedAt.toISOString(),

@@ -23,6 +23,12 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["operator", "POST", "/v1/projects/my-app/preview"],
   ["operator", "POST", "/v1/projects/my-app/refresh"],
   ["operator", "POST", "/v1/projects/my-app/template/update"],
+  ["viewer", "GET", "/v1/drift"],
+  ["viewer", "GET", "/v1/drift/runs"],
+  ["operator", "POST", "/v1/drift/runs"],
+  ["viewer", "GET", "/v1/projects/my-app/drift"],
+  ["operator", "POST", "/v1/projects/my-app/drift/check"],
+  ["operator", "POST", "/v1/projects/my-app/drift/fix"],
   ["operator", "POST", "/v1/projects/my-app/stop"],
   ["operator", "POST", "/v1/projects/my-app/start"],
   ["operator", "POST", `/v1/operations/${OPERATION.id}/cancel`],
@@ -50,7 +56,10 @@ describe("access control", () => {
       }
     }
     const refused = audit.filter(({ action }) => action === "api.refuse");
-    assert.equal(refused.length, 14 + 4, "each refusal is in the audit trail");
+    const above = (role: string) => ROUTES.filter(([needed]) => needed === role).length;
+    // A viewer is refused on both, and an operator on the second.
+    const expected = above("operator") + 2 * above("admin");
+    assert.equal(refused.length, expected, "each refusal is in the audit trail");
     const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
     assert.deepEqual(
       [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],
@@ -91,6 +100,10 @@ describe("access control", () => {
     assert.equal(await on(other, "GET", "/v1/audit?project=my-app"), 403);
     assert.equal(await on(other, "POST", "/v1/projects", { name: "My App" }), 403);
     assert.equal(await on(other, "GET", "/metrics"), 403);
+    assert.equal(await on(other, "GET", "/v1/projects/my-app/drift"), 403);
+    assert.equal(await on(other, "POST", "/v1/projects/my-app/drift/fix"), 403);
+    assert.equal(await on(other, "GET", "/v1/drift/runs"), 403);
+    assert.equal(await on(other, "POST", "/v1/drift/runs"), 403);
     assert.equal(await on(mine, "POST", "/v1/projects", { name: "My App" }), 202);
     assert.deepEqual(
       submitted.map(({ slug }) => slug),
@@ -108,11 +121,18 @@ describe("access control", () => {
     const { app, key } = await fakeService({
       projects: { list } as never,
       operations: { list } as never,
+      drift: { list } as never,
       auditPage: list,
       statistics: list,
     });
     const headers = bearer(key("admin", { project: "my-app" }));
-    for (const url of ["/v1/projects", "/v1/operations", "/v1/audit", "/v1/statistics"]) {
+    for (const url of [
+      "/v1/projects",
+      "/v1/operations",
+      "/v1/audit",
+      "/v1/statistics",
+      "/v1/drift",
+    ]) {
       assert.equal((await app.inject({ url, headers })).statusCode, 200);
     }
     assert.deepEqual(
@@ -120,7 +140,7 @@ describe("access control", () => {
         const { slugs, projects } = query as { slugs?: string[]; projects?: string[] };
         return slugs ?? projects;
       }),
-      [["my-app"], ["my-app"], ["my-app"], ["my-app"]],
+      [["my-app"], ["my-app"], ["my-app"], ["my-app"], ["my-app"]],
     );
     await app.close();
   });

@@ -12,6 +12,7 @@ import { statistics } from "../../../automation/statistics.ts";
 import { Authenticator } from "../../../automation/identity/authenticator.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import type { Operation } from "../../../core/operation.ts";
+import { DriftRecords } from "../../../automation/drift/table.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
 import { addEvents, addStateEvent } from "../../../automation/operations/tables.ts";
 import { registerOperationMetrics } from "../../../automation/service/metrics.ts";
@@ -60,6 +61,8 @@ describe("the API with its database", function () {
       metrics,
       projects: new ProjectRecords(store),
       templates: new TemplateUpdates(store),
+      drift: new DriftRecords(store),
+      lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: new MultiWriter(store),
       auditPage: (query) => auditPage(store, query),
       statistics: (query) => statistics(store, query),
