@@ -8,6 +8,7 @@ import { addAudit } from "./commands/audit.ts";
 import { addAgent, addCitadel } from "./commands/citadel.ts";
 import { addBackup, addRestore } from "./commands/backup.ts";
 import { addDoctor, addInstall } from "./commands/doctor.ts";
+import { addDrift } from "./commands/drift.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
@@ -40,6 +41,7 @@ const service = [
   addKeys,
   addProjects,
   addTemplate,
+  addDrift,
   addOperations,
   addBackup,
   addRestore,

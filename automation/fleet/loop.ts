@@ -28,13 +28,16 @@ export async function runFleet(
   { store, tasks, log, tickMs = TICK_MS }: LoopOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const reported = new Map<string, string>();
   while (!signal.aborted) {
-    await tick(store, tasks, (name, error) =>
-      log.warn(
-        { component: "fleet", task: name, error: userMessage(error) },
-        "not done; tried again",
-      ),
-    );
+    const failures = new Map<string, string>();
+    await tick(store, tasks, (name, error) => failures.set(name, userMessage(error)));
+    for (const [task, error] of failures) {
+      // A cause that lasts, such as a platform that is not up yet, is logged once.
+      if (reported.get(task) === error) continue;
+      log.warn({ component: "fleet", task, error }, "not done; tried again");
+    }
+    for (const { name } of tasks) reported.set(name, failures.get(name) ?? "");
     await sleep(tickMs, undefined, { signal }).catch(() => undefined);
   }
 }

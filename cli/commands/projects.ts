@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Command, Option } from "commander";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
-import { NEVER } from "../../core/settings.ts";
+import { NEVER } from "../../core/lifetime.ts";
 import { slugFromName } from "../../core/slug.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
 import { confirmed } from "../operation.ts";

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { drift, driftRun, driftState } from "../../../core/drift.ts";
 import { InfraError } from "../../../core/errors.ts";
-import { identityOf, requireAllProjects, visibleProjects } from "../access.ts";
+import { identityOf, visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { pageOf, pageQuery, toPage } from "../schemas/page.ts";
 import { problemResponses } from "../schemas/problem.ts";
@@ -64,7 +64,7 @@ export function driftRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
     app.get(
       "/v1/drift/runs",
       {
-        config: { access: "viewer" },
+        config: { access: "viewer", allProjects: true },
         schema: {
           tags,
           operationId: "listDriftRuns",
@@ -75,16 +75,13 @@ export function driftRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
           },
         },
       },
-      async (request) => {
-        requireAllProjects(request);
-        return { items: await options.drift.runs(platform, RUNS) };
-      },
+      async () => ({ items: await options.drift.runs(platform, RUNS) }),
     );
 
     app.post(
       "/v1/drift/runs",
       {
-        config: { access: "operator" },
+        config: { access: "operator", allProjects: true },
         schema: {
           tags,
           operationId: "startDriftRun",
@@ -97,7 +94,6 @@ export function driftRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        requireAllProjects(request);
         reply.code(202);
         return options.lookAtAll(identityOf(request).actor);
       },

@@ -71,6 +71,7 @@ describe("a cursor", () => {
     project: slug.filter(
       (text) => decodeCursor("project", encodeCursor("project", text)) !== undefined,
     ),
+    drift: slug.filter((text) => decodeCursor("drift", encodeCursor("drift", text)) !== undefined),
     operation: fc.uuid(),
     rollout: fc.uuid(),
     audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
