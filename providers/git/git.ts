@@ -62,7 +62,10 @@ export async function runLocalGit(
   } catch (error) {
     const { code, stdout } = error as Failure;
     if (code === accept && stdout !== undefined) return { stdout, isAccepted: true };
-    throw new InfraError("RDEV_REFUSED", `git ${args[0]}: ${failureOf(error)}`);
+    throw new InfraError(
+      "RDEV_REFUSED",
+      `git ${args.find((word) => !word.startsWith("-"))}: ${failureOf(error)}`,
+    );
   }
 }
 

@@ -77,12 +77,14 @@ interface Base {
 class TemplateMerge {
   readonly #folder: string;
   readonly #repository: string;
+  readonly #empty: string;
   readonly #remote: Remote;
   readonly #proposal: Proposal;
 
   constructor(folder: string, remote: Remote, proposal: Proposal) {
     this.#folder = folder;
     this.#repository = join(folder, "repository");
+    this.#empty = join(folder, "empty");
     this.#remote = remote;
     this.#proposal = proposal;
   }
@@ -102,7 +104,7 @@ class TemplateMerge {
     const base = await this.#baseOf(onto, refs);
     if (base.version === record.version) return { ...result, state: "unchanged" };
     const rendered = await this.#tree(this.#proposal.files);
-    if (base.version === undefined && rendered === (await this.#treeOf(base.commit))) {
+    if (base.version === undefined && rendered === (await this.#withRecord(base.commit))) {
       return { ...result, version: record.version, state: "current" };
     }
     const next =
@@ -125,6 +127,7 @@ class TemplateMerge {
     const { url } = this.#remote;
     const { branch } = this.#proposal;
     await mkdir(this.#repository);
+    await mkdir(this.#empty);
     await this.#git("init", "--quiet", "--bare");
     const lines = (await this.#remoteGit("ls-remote", url)).trimEnd().split("\n");
     const refs = new Map(
@@ -198,28 +201,41 @@ class TemplateMerge {
     return (await git("write-tree")).stdout.trim();
   }
 
-  async #treeOf(commit: string): Promise<string> {
-    return (await this.#git("rev-parse", `${commit}^{tree}`)).trim();
-  }
-
   async #commit(tree: string, message: string, ...parents: string[]): Promise<string> {
     const options = parents.flatMap((parent) => ["-p", parent]);
     return (await this.#git("commit-tree", tree, ...options, "-m", message)).trim();
   }
 
-  /** Git before 2.40 takes no base for a merge. So both sides become children of the base. */
+  /**
+   * Git before 2.40 takes no base for a merge. So both sides become children of the base. The record of the
+   * version is left out of the merge, so that it never conflicts, and comes back if it was deleted.
+   */
   async #merge(base: string, project: string, template: string): Promise<Merged> {
-    const root = await this.#commit(await this.#treeOf(base), "base");
+    const root = await this.#commit(await this.#withRecord(base), "base");
     for (const [name, commit] of [
       [OURS, project],
       [THEIRS, template],
     ] as const) {
-      const side = await this.#commit(await this.#treeOf(commit), name, root);
+      const side = await this.#commit(await this.#withRecord(commit), name, root);
       await this.#git("update-ref", `refs/heads/${name}`, side);
     }
     const args = ["merge-tree", "--write-tree", "-z", OURS, THEIRS];
     const { stdout, isAccepted } = await runLocalGit(this.#repository, args, { accept: 1 });
-    return parseMerge(stdout, isAccepted);
+    const { tree, conflicts } = parseMerge(stdout, isAccepted);
+    const found = await this.#git("ls-tree", "--object-only", template, "--", TEMPLATE_RECORD);
+    return { tree: await this.#withRecord(tree, found.trim()), conflicts };
+  }
+
+  /** The tree of a commit or tree with this file as its record, or without a record. */
+  async #withRecord(from: string, file?: string): Promise<string> {
+    const env = { GIT_INDEX_FILE: join(this.#folder, `${from}.index`) };
+    const place = `--work-tree=${this.#empty}`; // git refuses to remove a path without one
+    const git = (...args: string[]) => runLocalGit(this.#repository, [place, ...args], { env });
+    await git("read-tree", from);
+    await (file === undefined
+      ? git("update-index", "--force-remove", "--", TEMPLATE_RECORD)
+      : git("update-index", "--add", "--cacheinfo", `100644,${file},${TEMPLATE_RECORD}`));
+    return (await git("write-tree")).stdout.trim();
   }
 
   async #changedFiles(commit: string, tree: string): Promise<string[]> {

@@ -301,6 +301,29 @@ describe("merging a template's newest version into a project's repository", func
     assert.equal(await (await proposed()).read("main.go"), lines({ 5: "second", 20: "ours" }));
   });
 
+  it("writes the version again if it was deleted or changed, and never conflicts over it", async () => {
+    await seed(filesOf({ "main.go": lines() }), V1);
+    await git("rm", "--quiet", TEMPLATE_RECORD);
+    await push({ "main.go": lines({ 20: "ours" }) });
+    const unchanged = await propose(filesOf({ "main.go": lines() }));
+    assert.deepEqual([unchanged.state, unchanged.version], ["current", V2]);
+    const second = await propose(filesOf({ "main.go": lines({ 5: "second" }) }));
+    assert.deepEqual(second.files, [TEMPLATE_RECORD, "main.go"]);
+    await git("push", "--quiet", url, `:${UPDATE_BRANCH}`);
+
+    await push({ [TEMPLATE_RECORD]: `{ "template": "mine", "version": "${V1}" }` });
+    const third = await propose(filesOf({ "main.go": lines({ 5: "third" }) }), {
+      record: { template: "skeleton", version: V3 },
+    });
+    assert.deepEqual([third.conflicts, third.version], [[], V1]);
+    const { read } = await proposed();
+    assert.equal(await read("main.go"), lines({ 5: "third", 20: "ours" }));
+    assert.deepEqual(JSON.parse(await read(TEMPLATE_RECORD)), {
+      template: "skeleton",
+      version: V3,
+    });
+  });
+
   it("changes nothing in a dry run", async () => {
     await seed(filesOf({ "main.go": "seed\n" }), V1);
     await push({ "main.go": "ours\n" });
