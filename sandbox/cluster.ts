@@ -11,6 +11,11 @@ export type ClusterTools =
   | { readonly kwok: BuiltFamily }
   | { readonly node: Record<keyof typeof NODE_FAMILIES, BuiltFamily> };
 
+export interface ClusterOptions {
+  /** The domain whose names lead pods to the ingress on the real node. @default there is no ingress */
+  readonly domain?: string | undefined;
+}
+
 /** The node on which the sandbox's pods run. */
 export interface SandboxNode
   extends
@@ -35,6 +40,7 @@ export interface PreparedCluster {
 export async function prepareCluster(
   context: Context,
   tools: ClusterTools,
+  { domain }: ClusterOptions = {},
 ): Promise<PreparedCluster> {
   if ("kwok" in tools) {
     return {
@@ -50,7 +56,7 @@ export async function prepareCluster(
   return {
     forPods,
     start: async (complete, serverTools) => {
-      const started = await startRealNode(complete, box, { ...serverTools, ...tools.node });
+      const started = await startRealNode(complete, box, { ...serverTools, ...tools.node }, domain);
       const { importImages, useRegistry, containersOf, servers } = started;
       const programs = tools.node.pods;
       const images = { importImages, useRegistry, containersOf };

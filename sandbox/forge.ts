@@ -24,6 +24,8 @@ export interface ForgeOptions {
   /** The organization of the projects' repositories. */
   readonly organization: string;
   readonly gitea: BuiltFamily;
+  /** Gitea's URL for browsers. @default its own address */
+  readonly giteaUrl?: string | undefined;
   /** Undefined: pipelines stay `pending`. */
   readonly pipelines: (() => Promise<Omit<PipelineOptions, "atEnd">>) | undefined;
   /** Used instead of servers of its own. */
@@ -44,7 +46,7 @@ export function givenForge(env: NodeJS.ProcessEnv = process.env): GivenForge | u
 export async function startForge(context: Context, options: ForgeOptions): Promise<Forge> {
   const { given, atEnd } = options;
   if (given) return { ...given, parts: givenParts(given) };
-  const gitea = await startGitea(context, options.gitea, options.organization);
+  const gitea = await startGitea(context, { ...options, publicUrl: options.giteaUrl });
   context.report("gitea", "ready");
   const pipelines = await options.pipelines?.();
   const backend = pipelines && (await startLocalBackend(context, { ...pipelines, atEnd }));

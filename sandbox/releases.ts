@@ -126,7 +126,20 @@ export const kubeRouterRelease: ReleaseLayout = (release) => {
   ];
 };
 
+/** .goreleaser.yml.tmpl of Traefik */
+export const traefikRelease: ReleaseLayout = (release) => {
+  const { version, arch } = release;
+  return [
+    {
+      url: asset(release, TRAEFIK, `traefik_${version}_linux_${arch}.tar.gz`),
+      checksum: asset(release, TRAEFIK, `traefik_${version}_checksums.txt`),
+      contains: { traefik: "traefik" },
+    },
+  ];
+};
+
 const KUBE_ROUTER = "cloudnativelabs/kube-router";
+const TRAEFIK = "traefik/traefik";
 
 function asset({ sites, version }: Release, repository: string, name: string): string {
   return `${sites.github}/${repository}/releases/download/${version}/${name}`;

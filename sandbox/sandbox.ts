@@ -1,6 +1,7 @@
 import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
 import { migrate } from "../automation/store/migrate.ts";
 import { problems } from "../core/errors.ts";
 import { connection } from "../core/connections.ts";
@@ -24,9 +25,10 @@ import { startPowerDns } from "./servers/powerdns.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startRegistry } from "./servers/registry.ts";
 import { createStoreDatabase } from "./store-database.ts";
+import { giteaUrl, type Ingress, startIngress } from "./node/ingress.ts";
 import { providePlatformImages } from "./node/platform-images.ts";
 import { missingForNode } from "./node/preflight.ts";
-import { FAMILIES, NODE_FAMILIES, type ToolFamily } from "./tool-families.ts";
+import { FAMILIES, INGRESS_FAMILIES, NODE_FAMILIES, type ToolFamily } from "./tool-families.ts";
 import { downloadable, downloadTools } from "./tool-downloads.ts";
 import {
   type BuildOptions,
@@ -56,6 +58,11 @@ export interface SandboxOptions {
    * Whether pods run, on a real node, which needs Linux and root. @default false: pods are simulated
    */
   readonly realNode?: boolean;
+  /**
+   * Whether an ingress controller runs on the real node. It serves Gitea at `https://git.<domain>`, too,
+   * which is then the address in Gitea's links and tokens. @default false
+   */
+  readonly ingress?: boolean;
   /** The Kubernetes API's address as seen from a pipeline. */
   readonly kubernetesApi: string;
   /**
@@ -86,6 +93,8 @@ export interface Sandbox {
   readonly engine: Engine;
   /** Only with a real node. */
   readonly node?: SandboxNode;
+  /** Only with `ingress`. */
+  readonly ingress?: Ingress;
   /** Whether the log agent sends lines. False without a real node, and with a stand-in for Fluent Bit. */
   readonly sendsLogs: boolean;
   /** `host:port` of the DNS server. */
@@ -141,7 +150,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       ...{ folder, reaper, ports, secrets: createSecrets(), report },
       forPods: (url) => Promise.resolve(url),
     };
-    const cluster = await prepareCluster(base, programs.clusterTools);
+    const domain = programs.traefik && options.domain;
+    const cluster = await prepareCluster(base, programs.clusterTools, { domain });
     atEnd(() => cluster.close());
     const context: Context = { ...base, forPods: cluster.forPods };
     const workFolder = await makeWorkFolder(join(folder, "work"));
@@ -161,6 +171,8 @@ type Closer = () => Promise<void> | void;
 interface Programs {
   readonly tools: Record<keyof typeof SERVERS, BuiltFamily>;
   readonly clusterTools: ClusterTools;
+  /** Only if there is an ingress. */
+  readonly traefik: BuiltFamily | undefined;
   /** The path of `kubectl`, if pipelines run. */
   readonly kubectl: string | undefined;
 }
@@ -171,7 +183,7 @@ async function prepare(
   report: Report,
   reaper: Reaper,
 ): Promise<Programs & { cli: Cli }> {
-  const { realNode = false } = options;
+  const { realNode = false, ingress = false } = options;
   const cli = (await findCli()) ?? (await cachedCli());
   const pipelines = options.runPipelines === true && options.forge === undefined;
   const plannedKubectl = (await plannedFamily(KUBECTL)).built.program("kubectl");
@@ -184,6 +196,7 @@ async function prepare(
   const families = [
     ...Object.values(servers),
     ...(realNode ? Object.values(NODE_FAMILIES) : [KWOK]),
+    ...(ingress ? Object.values(INGRESS_FAMILIES) : []),
   ];
   const toDownload = await downloadable(families, { report });
   const toBuild = families.filter((family) => !toDownload.includes(family));
@@ -201,7 +214,8 @@ async function prepare(
   const tools = await buildTools(servers, buildOptions);
   const found = cli ?? (await cachedCli());
   if (!found) throw new Error("Pulumi's CLI was built but cannot be found");
-  return { cli: found, clusterTools, tools, kubectl };
+  const traefik = ingress ? (await buildTools(INGRESS_FAMILIES, buildOptions)).traefik : undefined;
+  return { cli: found, clusterTools, tools, kubectl, traefik };
 }
 
 /**
@@ -247,8 +261,8 @@ interface Given extends Omit<Programs, "clusterTools"> {
 async function startParts(
   context: Context,
   options: SandboxOptions,
-  { cli, tools, kubectl, cluster, atEnd }: Given,
-): Promise<Pick<Sandbox, "env" | "parts" | "engine" | "node" | "sendsLogs" | "dns">> {
+  { cli, tools, kubectl, traefik, cluster, atEnd }: Given,
+): Promise<Omit<Sandbox, "folder" | "workFolder" | "envFile" | "stop">> {
   const ready = async <T>(name: string, part: Promise<T>): Promise<T> => {
     const server = await part;
     context.report(name, "ready");
@@ -281,24 +295,45 @@ async function startParts(
     const server = { url, ...connection("registryTokens", variables).admin };
     return providePlatformImages(context, node, { registry, server, agentImage });
   };
-  const [kubernetes, forge, { postgres, own }, redis, dns, registry, citadel, engine, agent] =
-    await Promise.all([
-      started,
-      startForge(context, {
-        organization: options.gitOrganization,
-        gitea: tools.gitea,
-        pipelines: kubectl === undefined ? undefined : () => pipelines(kubectl),
-        given: options.forge,
-        atEnd,
-      }),
-      databases(),
-      ready("redis", startRedis(context)),
-      ready("powerdns", startPowerDns(context, options.domain)),
-      images,
-      logs(),
-      equip(cli, context),
-      agentOnNode(),
-    ]);
+  const forges = startForge(context, {
+    organization: options.gitOrganization,
+    gitea: tools.gitea,
+    giteaUrl: traefik && giteaUrl(options.domain),
+    pipelines: kubectl === undefined ? undefined : () => pipelines(kubectl),
+    given: options.forge,
+    atEnd,
+  });
+  const ingressOnNode = async () => {
+    const [{ node, kubeconfig }, { gitea }] = await Promise.all([started, forges]);
+    if (!node || !traefik) return undefined;
+    const { domain } = options;
+    const admin = new KubeConfig();
+    admin.loadFromFile(kubeconfig);
+    const address = await context.forPods(gitea.url);
+    return startIngress(context, node, { domain, traefik, admin, gitea: address });
+  };
+  const onNode = Promise.all([agentOnNode(), ingressOnNode()]);
+  const [
+    kubernetes,
+    forge,
+    { postgres, own },
+    redis,
+    dns,
+    registry,
+    citadel,
+    engine,
+    [agent, ingress],
+  ] = await Promise.all([
+    started,
+    forges,
+    databases(),
+    ready("redis", startRedis(context)),
+    ready("powerdns", startPowerDns(context, options.domain)),
+    images,
+    logs(),
+    equip(cli, context),
+    onNode,
+  ]);
   const { node } = kubernetes;
   for (const secret of [citadel.apiKey, citadel.agentKey]) context.secrets.add(secret);
   const env = {
@@ -337,5 +372,6 @@ async function startParts(
     },
   ];
   const sendsLogs = agent?.real ?? false;
-  return { env, parts, engine, ...(node && { node }), sendsLogs, dns: dns.address };
+  const given = { ...(node && { node }), ...(ingress && { ingress }) };
+  return { env, parts, engine, ...given, sendsLogs, dns: dns.address };
 }

@@ -9,6 +9,7 @@ import {
   pulumiRelease,
   registryRelease,
   type ReleaseLayout,
+  traefikRelease,
 } from "./releases.ts";
 
 /** Programs that are built from one Go module in `tools/`, which pins their version. */
@@ -107,6 +108,7 @@ export const FAMILIES = {
 const CNI_PLUGINS = "github.com/containernetworking/plugins/plugins";
 const CONTAINERD = "github.com/containerd/containerd/v2";
 const KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2";
+const TRAEFIK = "github.com/traefik/traefik/v3";
 
 /** What a real node needs in addition. */
 export const NODE_FAMILIES = {
@@ -166,6 +168,19 @@ export const NODE_FAMILIES = {
     },
     versionOf: "github.com/coredns/coredns",
     isStatic: true,
+  },
+} as const satisfies Record<string, ToolFamily>;
+
+/** What a real node with an ingress needs in addition. */
+export const INGRESS_FAMILIES = {
+  // k3s brings this controller, too.
+  traefik: {
+    name: "traefik",
+    buildSeconds: 300,
+    programs: { traefik: `${TRAEFIK}/cmd/traefik` },
+    isStatic: true,
+    variables: (version) => ({ [`${TRAEFIK}/pkg/version.Version`]: version }),
+    release: traefikRelease,
   },
 } as const satisfies Record<string, ToolFamily>;
 

@@ -10,7 +10,7 @@ const NAME = "coredns";
 const LABELS = { "k8s-app": "kube-dns" };
 
 /** No pod reaches a server outside, so no other name exists. Without an answer, clients would retry. */
-const COREFILE = `cluster.local in-addr.arpa ip6.arpa {
+const CLUSTER_NAMES = `cluster.local in-addr.arpa ip6.arpa {
   errors
   health
   ready
@@ -25,10 +25,30 @@ const COREFILE = `cluster.local in-addr.arpa ip6.arpa {
 }
 `;
 
+/** A domain whose names all have one address, as with a wildcard record. */
+export interface Zone {
+  readonly domain: string;
+  readonly address: string;
+}
+
+function zoneNames({ domain, address }: Zone): string {
+  return `${domain} {
+  errors
+  template IN A {
+    answer "{{ .Name }} 60 IN A ${address}"
+  }
+  template ANY ANY {
+    rcode NOERROR
+  }
+}
+`;
+}
+
 /** Creates CoreDNS in the cluster. */
-export async function applyDns(admin: KubeConfig): Promise<void> {
+export async function applyDns(admin: KubeConfig, zone?: Zone): Promise<void> {
   const objects = KubernetesObjectApi.makeApiClient(admin);
-  for (const object of manifests()) await objects.create(object);
+  const corefile = CLUSTER_NAMES + (zone ? zoneNames(zone) : "");
+  for (const object of manifests(corefile)) await objects.create(object);
 }
 
 /** Resolves when the cluster's DNS answers. */
@@ -40,7 +60,7 @@ export async function dnsRuns(admin: KubeConfig): Promise<void> {
   });
 }
 
-function manifests() {
+function manifests(corefile: string) {
   const metadata = { name: NAME, namespace: NAMESPACE, labels: LABELS };
   const subject = { kind: "ServiceAccount", name: NAME, namespace: NAMESPACE };
   return [
@@ -73,7 +93,7 @@ function manifests() {
       },
       subjects: [subject],
     },
-    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: COREFILE } },
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: corefile } },
     {
       apiVersion: "v1",
       kind: "Service",

@@ -25,12 +25,13 @@ export interface RealNode extends KubernetesServer, Omit<Containerd, "containerd
 
 /**
  * Starts a control plane and one node in the box, on which pods run. Then creates the workloads that a
- * platform has before rdev-infra.
+ * platform has before rdev-infra. Pods find all names of `domain` at the node's address.
  */
 export async function startRealNode(
   context: Context,
   box: Box,
   tools: NodeTools,
+  domain?: string,
 ): Promise<RealNode> {
   const url = `https://${box.link.node}:6443`;
   const runtime = async () => {
@@ -83,7 +84,7 @@ export async function startRealNode(
     kubeletAndPolicies(),
     startControllers(box.context, tools.kubernetes, plane),
     startKubeProxy(box, tools.kubelet, plane.kubeconfig("kube-proxy")),
-    applyDns(admin),
+    applyDns(admin, domain === undefined ? undefined : { domain, address: box.link.node }),
     applyWorkloads(admin),
   ]);
   await podsRun(admin);

@@ -15,17 +15,24 @@ export interface GiteaServer {
   readonly part: Part;
 }
 
+export interface GiteaOptions {
+  readonly gitea: BuiltFamily;
+  readonly organization: string;
+  /** The URL in its links and in the tokens that it signs. @default its own address */
+  readonly publicUrl?: string | undefined;
+}
+
 /** Starts Gitea on SQLite with an administrator and one empty organization. */
 export async function startGitea(
   context: Context,
-  gitea: BuiltFamily,
-  organization: string,
+  { gitea, organization, publicUrl }: GiteaOptions,
 ): Promise<GiteaServer> {
   const folder = await partFolder(context, "gitea");
   const port = context.ports.take();
   const url = `http://127.0.0.1:${port}`;
   const config = join(folder, "app.ini");
-  await writeFile(config, settings(folder, gitea.assets, port, context), { mode: 0o600 });
+  const own = { folder, assets: gitea.assets, port, publicUrl: publicUrl ?? url };
+  await writeFile(config, settings(own, context), { mode: 0o600 });
   const command = gitea.program("gitea");
   const common = ["--config", config, "--work-path", folder];
   const env = { USER: "rdev", GITEA_I_AM_BEING_UNSAFE_RUNNING_AS_ROOT: "true" };
@@ -84,14 +91,21 @@ async function createOrganization(url: string, token: string, name: string): Pro
   }
 }
 
+interface Own {
+  readonly folder: string;
+  readonly assets: string;
+  readonly port: number;
+  readonly publicUrl: string;
+}
+
 /** https://docs.gitea.com/administration/config-cheat-sheet */
-function settings(folder: string, assets: string, port: number, { secrets }: Context): string {
+function settings({ folder, assets, port, publicUrl }: Own, { secrets }: Context): string {
   const sections: Record<string, Record<string, string | number | boolean>> = {
     "": { APP_NAME: "Sandbox", RUN_MODE: "prod", WORK_PATH: folder },
     server: {
       HTTP_ADDR: "127.0.0.1",
       HTTP_PORT: port,
-      ROOT_URL: `http://127.0.0.1:${port}/`,
+      ROOT_URL: `${publicUrl}/`,
       DISABLE_SSH: true,
       OFFLINE_MODE: true,
       STATIC_ROOT_PATH: assets,

@@ -11,7 +11,12 @@ import { buffer } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { createGzip } from "node:zlib";
 import { pack } from "tar-stream";
-import { FAMILIES, NODE_FAMILIES, type ToolFamily } from "../../sandbox/tool-families.ts";
+import {
+  FAMILIES,
+  INGRESS_FAMILIES,
+  NODE_FAMILIES,
+  type ToolFamily,
+} from "../../sandbox/tool-families.ts";
 import { downloadable, downloadTools } from "../../sandbox/tool-downloads.ts";
 import { buildTools, plannedFamily } from "../../sandbox/tools.ts";
 
@@ -151,7 +156,7 @@ describe("downloads of tools", () => {
   it("decides at once to build everything without a network", async () => {
     // A port of this machine that nobody listens on.
     server.close();
-    const families = Object.values({ ...FAMILIES, ...NODE_FAMILIES });
+    const families = Object.values({ ...FAMILIES, ...NODE_FAMILIES, ...INGRESS_FAMILIES });
     assert.deepEqual(await downloadable(families, { ...options(), tools: TOOLS }), []);
     assert.deepEqual(reports, [`downloads: ${origin} cannot be reached: building instead`]);
   });
@@ -184,11 +189,12 @@ describe("downloads of tools", () => {
     assert.deepEqual(reports, []);
   });
 
-  for (const [name, family] of Object.entries({ ...FAMILIES, ...NODE_FAMILIES })) {
+  const published = { ...FAMILIES, ...NODE_FAMILIES, ...INGRESS_FAMILIES };
+  for (const [name, family] of Object.entries(published)) {
     if (name === "pods") continue;
     it(`finds ${name} where its project publishes it`, async () => {
       const { version } = (await plannedFamily(family)).built;
-      for (const [path, content] of await published(name, version)) files.set(path, content);
+      for (const [path, content] of await filesOfRelease(name, version)) files.set(path, content);
       const pinned = { ...options(), tools: TOOLS };
       assert.deepEqual(await downloadable([family], pinned), [family]);
       await downloadTools([family], pinned);
@@ -223,7 +229,7 @@ function official(program: string): string {
 }
 
 /** What a project's download site serves for a version, by path. */
-async function published(
+async function filesOfRelease(
   name: string,
   version: string,
 ): Promise<readonly (readonly [path: string, content: string | Buffer])[]> {
@@ -326,6 +332,14 @@ async function published(
       return github("cloudnativelabs/kube-router", asset, members, (sum) => [
         `kube-router_${number}_checksums.txt`,
         `${digest("arm")}  kube-router_${number}_linux_armv6.tar.gz\n${sum}  ${asset}\n`,
+      ]);
+    }
+    case "traefik": {
+      const asset = `traefik_${version}_linux_${ARCH}.tar.gz`;
+      const members = ["CHANGELOG.md", "LICENSE.md", "traefik"];
+      return github("traefik/traefik", asset, members, (sum) => [
+        `traefik_${version}_checksums.txt`,
+        `${digest("arm")}  traefik_${version}_linux_arm64.tar.gz\n${sum}  ${asset}\n`,
       ]);
     }
     default:
