@@ -59,3 +59,11 @@ export function secretsOfFile(content: unknown): StackSecrets | undefined {
   if (provider === undefined) return undefined;
   return { provider, opener: (provider === PASSPHRASE ? encryptionsalt : encryptedkey) ?? "" };
 }
+
+/** The fields of a `Pulumi.<stack>.yaml` that `secretsOfFile` reads as these secrets. */
+export function fieldsOfSecrets(secrets: StackSecrets): Readonly<Record<string, string>> {
+  const { provider, opener } = secrets;
+  return needsPassphrase(secrets)
+    ? { encryptionsalt: opener }
+    : { secretsprovider: provider, encryptedkey: opener };
+}

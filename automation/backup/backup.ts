@@ -40,14 +40,15 @@ export async function backUp(options: BackupOptions): Promise<Backup> {
   const createdAt = new Date().toISOString();
   const name = `${PREFIX}${createdAt.replaceAll(/[:.]/g, "-")}.tar.gz`;
   const file = join(folder, recipients === "unencrypted" ? name : `${name}.age`);
-  let stacks: string[] = [];
+  let stacks: readonly string[] = [];
   let rows: Manifest["rows"] = {};
   const bytes = await writeArchive(file, { recipients, signal }, async (add) => {
     rows = await dumpDatabase(store, add, (migrations) =>
       add(HEADER, JSON.stringify(newHeader({ version: ownVersion(), createdAt, migrations }))),
     );
-    stacks = await exportStacks(workDir, add, signal);
-    await addSettingsFiles(workDir, add);
+    const exported = await exportStacks(workDir, add, signal);
+    stacks = [...exported.keys()];
+    await addSettingsFiles(workDir, add, exported);
     return rows;
   });
   return { file, bytes, stacks, rows };

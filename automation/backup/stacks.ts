@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { connectionSecrets } from "../../core/connections.ts";
-import { secretsOfState } from "../../core/secrets-provider.ts";
+import { secretsOfState, type StackSecrets } from "../../core/secrets-provider.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import { backendStacks } from "../engine/backend-stacks.ts";
 import { CommandFailure, runPulumi } from "../engine/command.ts";
@@ -38,15 +38,15 @@ export interface StoredStack {
 /**
  * Adds the state of every stack in the backend that has objects. Each state is one that the engine
  * wrote, between two steps if an operation runs: its lock is not waited for, because an operation can
- * take an hour. Returns the names. Throws an InfraError.
+ * take an hour. Returns the stacks, and with what the secrets of each are encrypted. Throws an InfraError.
  */
 export async function exportStacks(
   workDir: string,
   add: Add,
   signal?: AbortSignal,
-): Promise<string[]> {
+): Promise<Map<string, StackSecrets | undefined>> {
   const stacks = (await backendStacks(workDir, signal)).filter((each) => !each.isEmpty);
-  const added: string[] = [];
+  const added = new Map<string, StackSecrets | undefined>();
   for (let index = 0; index < stacks.length; index += CONCURRENCY) {
     const group = stacks.slice(index, index + CONCURRENCY);
     const states = await Promise.all(group.map(({ stack }) => find(stack, workDir, signal)));
@@ -54,7 +54,7 @@ export async function exportStacks(
       const found = states[at];
       if (found === undefined || describe(stack, found).isEmpty) continue;
       await add(`stacks/${stack}.json`, JSON.stringify(found));
-      added.push(stack);
+      added.set(stack, secretsIn(found));
     }
   }
   return added;
@@ -126,9 +126,12 @@ export async function importState(
 
 /** Without it, `stack init` would ask for a passphrase that a state with a key does not need. */
 function providerOf(content: Buffer): string[] {
-  const { deployment } = state.parse(JSON.parse(content.toString()));
-  const secrets = secretsOfState(deployment.secrets_providers);
+  const secrets = secretsIn(JSON.parse(content.toString()));
   return secrets ? ["--secrets-provider", secrets.provider] : [];
+}
+
+function secretsIn(exported: unknown): StackSecrets | undefined {
+  return secretsOfState(state.parse(exported).deployment.secrets_providers);
 }
 
 function describe(stack: string, exported: unknown): StoredStack {

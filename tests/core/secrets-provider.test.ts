@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { InfraError } from "../../core/errors.ts";
 import {
+  fieldsOfSecrets,
   parseSecretsProvider,
   secretsOfFile,
   secretsOfState,
@@ -42,6 +43,9 @@ describe("a secrets provider", () => {
     assert.deepEqual(secretsOfState({ type: "cloud", state }), key);
     const file = { secretsprovider: "hashivault://rdev", encryptedkey: "a2V5" };
     assert.deepEqual(secretsOfFile(file), key);
+    for (const secrets of [salt, key]) {
+      assert.deepEqual(secretsOfFile(fieldsOfSecrets(secrets)), secrets);
+    }
     assert.deepEqual(secretsOfFile({ secretsprovider: "hashivault://rdev" }), {
       provider: "hashivault://rdev",
       opener: "",
