@@ -1,14 +1,17 @@
 import type { Command } from "commander";
 import type { MovedStack } from "../../automation/secrets/move.ts";
 import { PACKAGE } from "../../automation/engine/folders.ts";
+import { hasDatabase } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { parseSecretsProvider } from "../../core/secrets-provider.ts";
 import { parseStackName } from "../../core/stack-name.ts";
+import { actorOption, withStore } from "../database.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible, workFolder } from "../operation.ts";
 
 interface Options {
   readonly to: string;
+  readonly actor: string;
   readonly dryRun?: true;
   readonly json?: true;
   readonly workDir?: string;
@@ -25,6 +28,7 @@ export function addSecrets(program: Command): void {
     )
     .requiredOption("--to <provider>", "passphrase, or the URL of a key: hashivault://my-key")
     .option("--dry-run", "only list the stacks and their providers")
+    .addOption(actorOption())
     .option("--work-dir <folder>", "the folder of Pulumi.yaml and the stacks' files")
     .option("--json", "print each stack as JSON")
     .addHelpText("after", "\ndocs/operations.md says what to set before, and to change after it.")
@@ -50,16 +54,41 @@ async function move(platform: string, options: Options): Promise<void> {
   const moved = await interruptible(
     (text) => console.error(text),
     (signals) =>
-      moveSecrets({
-        ...target,
-        ...signals,
-        onDone: (each) => print(each, lineOf(each, provider)),
-      }).then((all) => ({ all, isInterrupted: signals.signal.aborted })),
+      recorded(options.actor, { platform, provider }, () =>
+        moveSecrets({
+          ...target,
+          ...signals,
+          onDone: (each) => print(each, lineOf(each, provider)),
+        }),
+      ).then((all) => ({ all, isInterrupted: signals.signal.aborted })),
   );
   const left = moved.all.filter(({ result }) => result === "locked" || result === "failed");
   if (left.length > 0) console.error(`${left.length} left. Run the same command again.`);
   if (left.length > 0) process.exitCode = EXIT.failed;
   if (moved.isInterrupted) process.exitCode = EXIT.interrupted;
+}
+
+/** Records the move in the audit log of DATABASE_URL: its intent before it, and each stack's result. */
+async function recorded(
+  actor: string,
+  details: Readonly<Record<string, string>>,
+  run: () => Promise<MovedStack[]>,
+): Promise<MovedStack[]> {
+  if (!hasDatabase()) return run();
+  const { audited, auditLog } = await import("../../automation/audit/log.ts");
+  return withStore((store) =>
+    audited(
+      auditLog(store),
+      { action: "platform.secrets.move", actor, component: "infra", details },
+      run,
+      (stacks) => ({
+        result: stacks.some(({ result }) => result === "locked" || result === "failed")
+          ? "failure"
+          : "success",
+        details: { stacks: stacks.map(({ stack, from, result }) => ({ stack, from, result })) },
+      }),
+    ),
+  );
 }
 
 function lineOf({ stack, from, result, problem }: MovedStack, provider: string): string {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 import { rehearseImport } from "../../../automation/backup/stacks.ts";
 import { runPulumi } from "../../../automation/engine/command.ts";
 import { StackState } from "../../../automation/engine/state.ts";
@@ -10,8 +11,15 @@ import { killProcessesWithVariable } from "../../../automation/processes/process
 import { NO_CHANGES } from "../../../core/operation.ts";
 import { runCli, type RunOptions } from "../../cli/run-cli.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";
+import { createTestStore } from "../../support/test-store.ts";
 import { startTransit, type Transit } from "../../support/transit.ts";
 import { withVariables } from "../../support/variables.ts";
+
+/** In the audit trail. */
+const moveDetails = z.object({
+  provider: z.string(),
+  stacks: z.array(z.object({ stack: z.string(), result: z.string() })),
+});
 
 const PLANTED = "planted-in-a-state";
 const IN_FILE = "planted-in-a-file";
@@ -172,14 +180,33 @@ describe("moving the secrets of a platform's stacks", function () {
     const holder = { pid: 17, username: "alice", hostname: "build-1", timestamp: "2026-11-23" };
     const lock = join(locks, "4a7e0a47-1e52-445a-af02-4b89b79ca875.json");
     await writeFile(lock, JSON.stringify({ ...holder, timestamp: "2026-11-23T21:02:23Z" }));
-    const first = await move(["--to", transit.key]);
+    const audit = await createTestStore();
+    const recorded = { DATABASE_URL: audit.url, CITADEL_ENABLED: "false" };
+    const first = await move(["--to", transit.key, "--actor", "ada"], { variables: recorded });
     assert.equal(first.code, 1);
     assert.match(first.stdout, /^east\.blog: locked, left\. .*alice@build-1/m);
     assert.deepEqual(await providers(), { ...all("cloud"), "east.blog": "passphrase" });
     await rm(lock);
-    const second = await move(["--to", transit.key]);
+    const second = await move(["--to", transit.key, "--actor", "ada"], { variables: recorded });
     assert.equal(second.code, 0);
     assert.match(second.stdout, /^east\.blog: moved/m);
+    const trail = await audit.admin(
+      "SELECT action, actor, result, details FROM audit_log ORDER BY id",
+    );
+    await audit.drop();
+    assert.deepEqual(
+      trail.map(
+        ({ action, actor, result }) => `${String(actor)} ${String(action)} ${String(result)}`,
+      ),
+      ["started", "failure", "started", "success"].map((end) => `ada platform.secrets.move ${end}`),
+    );
+    const { provider, stacks: results } = moveDetails.parse(trail[1]?.["details"]);
+    assert.equal(provider, transit.key);
+    assert.deepEqual(results.map(({ stack, result }) => `${stack} ${result}`).toSorted(), [
+      "east moved",
+      "east.blog locked",
+      "east.shop moved",
+    ]);
     assert.deepEqual(await providers(), all("cloud"));
     await assertUnchanged(withKeyOnly);
   });
