@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DataService, Egress } from "../core/egress.ts";
 import { citadelLabels, CONTAINER, ownershipLabels, workloadLabels } from "../core/labels.ts";
 import type { Owner } from "../core/ownership.ts";
-import type { Account } from "../core/registry.ts";
+import type { PullAccount } from "../core/registry.ts";
 import type { TlsSettings } from "../core/settings.ts";
 import type { Sizes } from "../core/sizes.ts";
 import { ForeignFields, TAKEN_BACK } from "../providers/kubernetes/foreign-fields.ts";
@@ -11,6 +11,7 @@ import { RunningImage } from "../providers/kubernetes/running-image.ts";
 import { type DeployAccess, DeployAccount } from "./deploy-account.ts";
 import { ingressOf, SKIP_AWAIT } from "./ingress.ts";
 import { ProjectNamespace } from "./project-namespace.ts";
+import { pullSecretOf } from "./pull-secret.ts";
 import { RESTRICTED_CONTAINER, RESTRICTED_POD } from "./restricted.ts";
 
 /** The port that the project's process and the placeholder listen on. */
@@ -45,7 +46,7 @@ export interface DeploymentArgs {
   /** The project's environment in Citadel, for the pods' label. Undefined without Citadel. */
   readonly environment?: pulumi.Input<string>;
   /** The account for pulling the project's images. Without one, the nodes must be able to pull. */
-  readonly pull: { readonly host: string; readonly account: Account } | undefined;
+  readonly pull: PullAccount | undefined;
   /** Secret environment variables. Each is the URL of a data service: DATABASE_URL, REDIS_URL. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
@@ -182,27 +183,6 @@ function rolloutOfCi(slug: string, running: RunningImage): pulumi.Output<boolean
     }
     return found !== "" || isUnderWay;
   });
-}
-
-/** The name is fixed, so that running pods use a renewed account for their next pull. */
-function pullSecretOf(
-  name: string,
-  metadata: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
-  { host, account }: NonNullable<DeploymentArgs["pull"]>,
-  options: pulumi.CustomResourceOptions,
-): k8s.core.v1.Secret {
-  const { username, password } = account;
-  const auth = Buffer.from(`${username}:${password}`).toString("base64");
-  const config = JSON.stringify({ auths: { [host]: { username, password, auth } } });
-  return new k8s.core.v1.Secret(
-    `${name}-registry`,
-    {
-      metadata: { ...metadata, name: "registry-pull" },
-      type: "kubernetes.io/dockerconfigjson",
-      stringData: { ".dockerconfigjson": pulumi.secret(config) },
-    },
-    options,
-  );
 }
 
 /** Host and port of a secret URL. They are not secret themselves. */

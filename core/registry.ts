@@ -58,6 +58,21 @@ export interface Account {
 /** Used in place of a version if the platform's setting gives projects no accounts of their own. */
 export const SHARED_BY_SETTING = 0;
 
+/** The account for the images of a registry. */
+export interface PullAccount {
+  /** As in the images' names. */
+  readonly host: string;
+  readonly account: Account;
+}
+
+const DOCKER_HUB = "https://index.docker.io/v1/";
+
+/** The registry of an image, in the form of Docker's config. A name without a host is Docker Hub's. */
+export function registryOfImage(image: string): string {
+  const [first = "", ...path] = image.split("/");
+  return path.length > 0 && /[.:]|^localhost$/.test(first) ? first : DOCKER_HUB;
+}
+
 const USERNAME = /^([a-z][a-z0-9-]*)\.([a-z][a-z0-9-]*)\.(push|pull)\.([1-9]\d{0,8})$/;
 
 /** A project's account. It is derived from the secret and the name, so nothing is stored. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { identitySettings } from "./identity.ts";
 import { notificationSettings } from "./receivers.ts";
-import { domain, image, namespace, objectName } from "./setting-values.ts";
+import { certificates, domain, image, namespace, objectName } from "./setting-values.ts";
 import { quantity } from "./units.ts";
 
 const network = z.union(
@@ -61,6 +61,8 @@ export const serviceSettings = z
     memoryLimit: quantity.default("4Gi"),
     /** The networks of the ingress controller's pods, whose X-Forwarded-For is believed. Default: k3s'. */
     trustedProxies: z.array(network).min(1, "names no network").default(["10.42.0.0/16"]),
+    /** Private authorities whose certificates the service accepts, besides the public ones, in PEM. */
+    certificateAuthorities: certificates.optional(),
     /** Default: no backups. */
     backup: backup.optional(),
     /** Labels that a Prometheus Operator selects its objects by, such as `release` of its chart. */

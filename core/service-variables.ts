@@ -8,6 +8,7 @@ import {
   processEnvironment,
   variablesError,
 } from "./connections.ts";
+import type { Account } from "./registry.ts";
 import { SYSTEMS } from "./systems.ts";
 
 /** Variables of systems that the service does not need, or that name a file or an address of this machine. */
@@ -53,10 +54,15 @@ const FOR_PODS = "RDEV_INFRA_SERVICE_";
 /** Only for the migration. */
 const OWNER = "DATABASE_OWNER_URL";
 
+/** Only for the nodes, which pull the service's image with it. */
+const PULL = ["RDEV_INFRA_PULL_USERNAME", "RDEV_INFRA_PULL_PASSWORD"] as const;
+
 export interface ServiceVariables {
   readonly variables: Readonly<Record<string, string>>;
   /** The database as the owner of its tables. Without it, the stack does not migrate the database. */
   readonly ownerUrl: string | undefined;
+  /** The registry account that pulls the service's image. Without it, the nodes use their own. */
+  readonly pullAccount: Account | undefined;
 }
 
 interface ServiceNeeds {
@@ -79,7 +85,12 @@ export function serviceVariables(
     const value = given[name];
     return value === undefined || value === "" ? [] : [[name, value] as const];
   });
-  return { variables: Object.fromEntries(variables), ownerUrl: given[OWNER] || undefined };
+  const [username, password] = PULL.map((name) => given[name]);
+  return {
+    variables: Object.fromEntries(variables),
+    ownerUrl: given[OWNER] || undefined,
+    pullAccount: username && password ? { username, password } : undefined,
+  };
 }
 
 /** Addresses among these variables that a pod would take for itself: `GITEA_URL (127.0.0.1)`. */
@@ -137,6 +148,9 @@ function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[
       : ["PULUMI_CONFIG_PASSPHRASE is missing; a file's name does not help a pod"]),
     ...(signIn && given["RDEV_INFRA_SESSION_KEY"] === undefined
       ? ["RDEV_INFRA_SESSION_KEY is missing, which service.identity.people.signIn needs"]
+      : []),
+    ...(PULL.filter((name) => given[name]).length === 1
+      ? [`${PULL.join(" and ")} belong to one account: set both, or none`]
       : []),
     ...(owner !== undefined && owner === given["DATABASE_URL"]
       ? [`${OWNER} is the same as DATABASE_URL: the service does not start as the tables' owner`]

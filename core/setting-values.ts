@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { isLoopback } from "./address.ts";
 
@@ -14,6 +15,28 @@ export const image = z.string().regex(/^[a-z0-9][\w.:/@-]*$/i, "is not an image 
 export const namespace = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "is not a namespace");
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** One or more certificates in PEM. Text between them, such as comments, is allowed. */
+export const certificates = z.string().check((context) => {
+  const found = context.value.match(CERTIFICATE) ?? [];
+  const problem = (message: string) =>
+    context.issues.push({ code: "custom", message, input: context.value });
+  if (context.value.includes("PRIVATE KEY-----")) problem("holds a private key, which it must not");
+  if (found.length === 0) problem("has no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+  found.forEach((pem, at) => {
+    if (!isCertificate(pem)) problem(`has a malformed certificate, number ${at + 1}`);
+  });
+});
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
 
 /** The name of an object, such as a Secret. Kubernetes permits DNS names of one or more labels. */
 export const objectName = z

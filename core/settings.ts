@@ -383,5 +383,8 @@ function describe(values: unknown, issue: z.core.$ZodIssue): string {
       .join("\n  - ");
   }
   if (value === undefined) return `rdev:${path} is missing`;
-  return `rdev:${path}: ${issue.message}, instead got ${JSON.stringify(value)}`;
+  const text = JSON.stringify(value);
+  // Errors are logged, and a key must not be.
+  const shown = text.includes("PRIVATE KEY-----") ? "a text with a private key" : text;
+  return `rdev:${path}: ${issue.message}, instead got ${shown}`;
 }

@@ -15,6 +15,7 @@ import { InfraError } from "../core/errors.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { ServiceSettings } from "../core/service-settings.ts";
 import { serviceVariables, type ServiceVariables } from "../core/service-variables.ts";
+import { settingsFileName, settingsFileText } from "../core/settings-file.ts";
 import type { AgentSettings, PlatformSettings } from "../core/settings.ts";
 import { platformConfig, stackOwner } from "./settings.ts";
 
@@ -210,6 +211,10 @@ function serviceInCluster({
       platform,
       owner,
       settings: service,
+      settingsFile: {
+        name: settingsFileName(platform),
+        text: settingsFileText(pulumi.runtime.allConfig()),
+      },
       ingressClass: settings.ingressClass,
       ingressNamespace: settings.ingressNamespace,
       tls: settings.tls,

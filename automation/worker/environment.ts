@@ -15,7 +15,8 @@ const NEEDED = [
   // Credentials of Pulumi's backends in buckets, and of the keys that encrypt secrets.
   /^(AWS|AZURE|GOOGLE|VAULT)_/,
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SystemRoot|APPDATA|USERPROFILE)$/,
-  /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|NODE_COMPILE_CACHE|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
+  /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|GIT_SSL_CAPATH)$/,
+  /^(NODE_COMPILE_CACHE|(HTTPS?|NO)_PROXY|(https?|no)_proxy)$/,
 ];
 
 /** The variable that marks workers, plugins and every process that they start, directly or not. */

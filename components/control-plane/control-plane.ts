@@ -3,16 +3,25 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Egress, serviceEgressRules } from "../../core/egress.ts";
 import { ownershipLabels, workloadLabels } from "../../core/labels.ts";
 import type { Owner } from "../../core/ownership.ts";
+import { registryOfImage } from "../../core/registry.ts";
 import type { ServiceSettings } from "../../core/service-settings.ts";
 import type { ServiceVariables } from "../../core/service-variables.ts";
 import type { TlsSettings } from "../../core/settings.ts";
 import { Namespace } from "../../providers/kubernetes/namespace.ts";
 import { ingressOf, SKIP_AWAIT } from "../ingress.ts";
+import { pullSecretOf } from "../pull-secret.ts";
 import { ServiceAccount } from "./account.ts";
 import { Backups } from "./backups.ts";
 import { migrationName, migrationSpec } from "./jobs.ts";
 import { Monitoring } from "./monitoring.ts";
-import { deploymentSpec, NAME, PORT, SERVICE_LABELS } from "./pods.ts";
+import {
+  AUTHORITIES_FILE,
+  deploymentSpec,
+  NAME,
+  type PodArgs,
+  PORT,
+  SERVICE_LABELS,
+} from "./pods.ts";
 import { settingsFiles } from "./settings-files.ts";
 
 /** With "true", Pulumi's Kubernetes plugin replaces a Job that is not complete. */
@@ -22,6 +31,8 @@ export interface ControlPlaneArgs extends ServiceVariables {
   readonly platform: string;
   readonly owner: pulumi.Input<Owner>;
   readonly settings: ServiceSettings;
+  /** The platform's settings file, which backups hold. */
+  readonly settingsFile: { readonly name: string; readonly text: string };
   readonly ingressClass: string;
   /** The namespace of the ingress controller. */
   readonly ingressNamespace: string;
@@ -68,21 +79,13 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     const child = { parent: this, dependsOn: namespace, deletedWith: namespace };
     const account = new ServiceAccount(name, { platform, owner, metadata }, child);
-    const secret = variablesSecret(`${name}-variables`, { metadata, ...args }, child);
-    const migration = migrationOf(`${name}-migration`, { metadata, ...args }, child);
+    const pod = podArgs(name, { metadata, ...args }, child);
+    const migration = migrationOf(`${name}-migration`, { metadata, pod, ...args }, child);
     const data = settingsFiles(settings);
     const files =
-      Object.keys(data).length > 0 &&
-      new k8s.core.v1.ConfigMap(
-        `${name}-settings`,
-        // No fixed name: other settings make a new ConfigMap, and so new pods that read them.
-        {
-          metadata: { namespace: settings.namespace, labels },
-          immutable: true,
-          data,
-        },
-        child,
-      );
+      Object.keys(data).length > 0
+        ? filesInConfigMap(`${name}-settings`, metadata, child, data)
+        : undefined;
     const network = new k8s.networking.v1.NetworkPolicy(
       name,
       { metadata, spec: networkSpec(args) },
@@ -96,8 +99,8 @@ export class ControlPlane extends pulumi.ComponentResource {
           platform,
           settings,
           account: account.name,
-          secret: secret.metadata.name,
-          files: files ? files.metadata.name : undefined,
+          ...pod,
+          files,
         }),
       },
       // No deletedWith: the pods have to end before their account loses its rights.
@@ -120,9 +123,9 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     const { host } = settings;
     ingressOf(name, { metadata, ...args, host, service: service.metadata.name }, child);
-    const { backup, image } = settings;
+    const { backup } = settings;
     if (backup) {
-      new Backups(name, { backup, image, metadata, secret: secret.metadata.name }, child);
+      new Backups(name, { backup, metadata, pod, settings: args.settingsFile }, child);
     }
     new Monitoring(name, { metadata, ...args }, child);
 
@@ -136,6 +139,39 @@ interface InNamespace {
     readonly namespace: string;
     readonly labels: Readonly<Record<string, string>>;
   };
+}
+
+/** The objects that all pods of the service use. */
+function podArgs(
+  name: string,
+  { metadata, settings, pullAccount, ...args }: InNamespace & ControlPlaneArgs,
+  options: pulumi.CustomResourceOptions,
+): PodArgs {
+  const { image, certificateAuthorities: pem } = settings;
+  const pull = pullAccount && { host: registryOfImage(image), account: pullAccount };
+  return {
+    image,
+    secret: variablesSecret(`${name}-variables`, { metadata, ...args }, options).metadata.name,
+    pullSecret: pull && pullSecretOf(name, metadata, pull, options).metadata.name,
+    authorities:
+      pem &&
+      filesInConfigMap(`${name}-authorities`, metadata, options, { [AUTHORITIES_FILE]: pem }),
+  };
+}
+
+/** Returns its name, which is not fixed: other content makes a new ConfigMap, and so new pods that read it. */
+function filesInConfigMap(
+  name: string,
+  { namespace, labels }: InNamespace["metadata"],
+  options: pulumi.CustomResourceOptions,
+  data: Readonly<Record<string, string>>,
+): pulumi.Output<string> {
+  const map = new k8s.core.v1.ConfigMap(
+    name,
+    { metadata: { namespace, labels }, immutable: true, data },
+    options,
+  );
+  return map.metadata.name;
 }
 
 /** No fixed name: a changed value makes a new Secret, and so new pods with the new value. */
@@ -152,10 +188,14 @@ function variablesSecret(
   );
 }
 
+interface Migration extends InNamespace, ControlPlaneArgs {
+  readonly pod: PodArgs;
+}
+
 /** The migration's Job. It has the database owner's password, which the service must not have. */
 function migrationOf(
   name: string,
-  { metadata, variables, ownerUrl, settings }: InNamespace & ControlPlaneArgs,
+  { metadata, variables, ownerUrl, settings, pod }: Migration,
   options: pulumi.CustomResourceOptions,
 ): k8s.batch.v1.Job | undefined {
   if (ownerUrl === undefined) {
@@ -182,7 +222,7 @@ function migrationOf(
         // Otherwise the next up would wait for the Job that failed.
         annotations: { [REPLACE_UNREADY]: "true" },
       },
-      spec: migrationSpec({ image: settings.image, secret: secret.metadata.name }),
+      spec: migrationSpec({ ...pod, secret: secret.metadata.name }),
     },
     options,
   );

@@ -37,12 +37,24 @@ const FOLDERS = {
   tmp: "/tmp",
 } as const;
 
-export interface PodsArgs {
+const AUTHORITIES = "/etc/rdev-infra-authorities";
+export const AUTHORITIES_FILE = "ca.crt";
+
+/** What every pod of the service needs, also the ones of its Jobs. */
+export interface PodArgs {
+  readonly image: string;
+  /** The Secret with the pod's variables. */
+  readonly secret: pulumi.Input<string>;
+  /** The Secret with the account that pulls the image. */
+  readonly pullSecret: pulumi.Input<string> | undefined;
+  /** The ConfigMap with the private authorities that it trusts. */
+  readonly authorities: pulumi.Input<string> | undefined;
+}
+
+export interface PodsArgs extends Omit<PodArgs, "image"> {
   readonly platform: string;
   readonly settings: ServiceSettings;
   readonly account: pulumi.Input<string>;
-  /** The Secret with the service's variables. */
-  readonly secret: pulumi.Input<string>;
   /** The ConfigMap with the files of the settings. */
   readonly files: pulumi.Input<string> | undefined;
 }
@@ -60,6 +72,7 @@ export function deploymentSpec(args: PodsArgs): k8s.types.input.apps.v1.Deployme
       metadata: { labels: podLabels(SERVICE_LABELS) },
       spec: {
         serviceAccountName: args.account,
+        ...pulledWith(args),
         automountServiceAccountToken: true,
         enableServiceLinks: false,
         terminationGracePeriodSeconds: TERMINATION_GRACE_S,
@@ -81,6 +94,7 @@ export function deploymentSpec(args: PodsArgs): k8s.types.input.apps.v1.Deployme
         containers: [serviceContainer(args)],
         volumes: [
           ...folders().volumes,
+          ...trust(args).volumes,
           ...(args.files === undefined
             ? []
             : [{ name: "settings", configMap: { name: args.files } }]),
@@ -95,6 +109,7 @@ function serviceContainer({
   settings,
   secret,
   files,
+  authorities,
 }: PodsArgs): k8s.types.input.core.v1.Container {
   const env = {
     RDEV_INFRA_PLATFORM: platform,
@@ -108,7 +123,10 @@ function serviceContainer({
     name: "service",
     image: settings.image,
     ports: [{ name: "http", containerPort: PORT }],
-    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    env: [
+      ...Object.entries(env).map(([name, value]) => ({ name, value })),
+      ...trust({ authorities }).env,
+    ],
     envFrom: [{ secretRef: { name: secret } }],
     lifecycle: { preStop: { sleep: { seconds: PRE_STOP_S } } },
     startupProbe: { httpGet: { path: "/healthz", port: "http" }, failureThreshold: 60 },
@@ -126,6 +144,7 @@ function serviceContainer({
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [
       ...folders().volumeMounts,
+      ...trust({ authorities }).volumeMounts,
       ...(files === undefined ? [] : [{ name: "settings", mountPath: FILES, readOnly: true }]),
     ],
   };
@@ -134,6 +153,30 @@ function serviceContainer({
 /** The log agent sends the output to the platform's environment, because the label names no other. */
 export function podLabels(labels: Labels): Labels {
   return { ...labels, ...citadelLabels(NAME) };
+}
+
+/** The account that pulls the image. */
+export function pulledWith({ pullSecret }: Pick<PodArgs, "pullSecret">) {
+  return pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] };
+}
+
+/**
+ * Makes a pod trust private authorities, besides the public ones in its image: Node.js, Go (Pulumi and
+ * its plugins) and git.
+ */
+export function trust({ authorities }: Pick<PodArgs, "authorities">) {
+  if (authorities === undefined) return { env: [], volumes: [], volumeMounts: [] };
+  const name = "authorities";
+  return {
+    env: [
+      { name: "NODE_EXTRA_CA_CERTS", value: `${AUTHORITIES}/${AUTHORITIES_FILE}` },
+      // The public ones are in a file, which both read all the same.
+      { name: "SSL_CERT_DIR", value: AUTHORITIES },
+      { name: "GIT_SSL_CAPATH", value: AUTHORITIES },
+    ],
+    volumes: [{ name, configMap: { name: authorities } }],
+    volumeMounts: [{ name, mountPath: AUTHORITIES, readOnly: true }],
+  };
 }
 
 /** The folders that the image writes to, which are empty when a pod starts. */

@@ -132,6 +132,8 @@ const make = {
       prometheusNamespace: "monitoring",
       monitoring: pulumi.output([SERVICE_MONITOR, PROMETHEUS_RULE]),
       collectsLogs: true,
+      settingsFile: { name: "Pulumi.staging.yaml", text: "config: {}\n" },
+      pullAccount: { username: "puller", password: "planted" },
       variables: { DATABASE_URL: "postgres://service:planted@db/rdev" },
       ownerUrl: "postgres://owner:planted@db/rdev",
     }),

@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { parse } from "yaml";
 import program from "../../index.ts";
 import { parseIdentitySettings } from "../../automation/identity/settings.ts";
+import { workerEnvironment } from "../../automation/worker/environment.ts";
 import { AGENT_ALERTS, serviceAlerts } from "../../components/control-plane/alerts.ts";
 import { PROMETHEUS_RULE, SERVICE_MONITOR } from "../../components/control-plane/monitoring.ts";
 import { parsePlatformConfig } from "../../core/settings.ts";
@@ -66,6 +67,20 @@ function run(service: object | undefined, more: Variables = {}, options: RecordO
   );
 }
 
+/** The certificate of a private authority. It expires in 2126. */
+const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBgjCCASigAwIBAgIUBS+LT9hBYJUed5SscygGR3TFpmQwCgYIKoZIzj0EAwIw
+HjEcMBoGA1UEAwwTQSBwcml2YXRlIGF1dGhvcml0eTAgFw0yNjExMjcwNTU2MTha
+GA8yMTI2MTEwMzA1NTYxOFowHjEcMBoGA1UEAwwTQSBwcml2YXRlIGF1dGhvcml0
+eTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABC2S3GEBNyNnbHlfTIzjUKJBnhkx
+EzslFpW5gvXickuoJ18sbX4e6KAAr26rU433CxiKueApTotIVANCDe2yGaajQjBA
+MA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMB0GA1UdDgQWBBR9XSTT
+5hxS9lPhzBSsGoAy2pba0DAKBggqhkjOPQQDAgNIADBFAiEAnTTZL1XexvDEhfE4
+Zz8UQQCMCo+CkNLGSc6ukdtJIP4CIEvMWxLFn38HaXuH5HuEQrxHWV584HWgaffD
+tZWYHZa2
+-----END CERTIFICATE-----
+`;
+
 interface Container {
   readonly image: string;
   readonly args?: readonly string[];
@@ -75,6 +90,7 @@ interface Container {
   readonly volumeMounts: readonly { name: string; mountPath: string }[];
 }
 interface PodSpec {
+  readonly imagePullSecrets?: readonly { name: string }[];
   readonly automountServiceAccountToken: boolean;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly [Container];
@@ -272,6 +288,105 @@ describe("the service in the platform's stack", () => {
     });
   });
 
+  it("backs up the settings that a restored platform needs", async () => {
+    const service = { ...SERVICE, backup: { recipients: [RECIPIENT] } };
+    const { one, all } = await run(service);
+    const secret = one("kubernetes:core/v1:Secret", "control-plane-platform-settings");
+    assert.deepEqual(secret.secrets, ["stringData"]);
+    const [[name, text] = ["", ""], ...others] = Object.entries(
+      secret.inputs["stringData"] as Record<string, string>,
+    );
+    assert.deepEqual([name, others], ["Pulumi.staging.yaml", []]);
+    const { config } = parse(text) as { config: Record<string, unknown> };
+    assert.deepEqual(config["rdev:service"], service);
+    const settings = (values: Record<string, unknown>) =>
+      parsePlatformConfig(
+        Object.fromEntries(
+          Object.entries(values).map(([key, value]) => [
+            key.replace(/^rdev:/, ""),
+            typeof value === "string" ? value : JSON.stringify(value),
+          ]),
+        ),
+      );
+    assert.deepEqual(settings(config), settings({ ...PLATFORM, service: JSON.stringify(service) }));
+    const { jobTemplate } = one("kubernetes:batch/v1:CronJob").inputs["spec"] as {
+      jobTemplate: { spec: { template: { spec: PodSpec } } };
+    };
+    const [container] = jobTemplate.spec.template.spec.containers;
+    const mount = container.volumeMounts.find(({ name: volume }) => volume === "settings");
+    assert.deepEqual(mount, {
+      name: "settings",
+      mountPath: "/app/Pulumi.staging.yaml",
+      subPath: "Pulumi.staging.yaml",
+      readOnly: true,
+    });
+    assert.ok(!all.some(({ inputs }) => "data" in inputs && JSON.stringify(inputs).includes(text)));
+  });
+
+  it("trusts private authorities besides the public ones, in every pod", async () => {
+    const backup = { recipients: [RECIPIENT] };
+    const { one } = await run({ ...SERVICE, certificateAuthorities: AUTHORITY, backup });
+    const { data } = one("kubernetes:core/v1:ConfigMap", "control-plane-authorities").inputs;
+    assert.deepEqual(data, { "ca.crt": AUTHORITY });
+    const job = one("kubernetes:batch/v1:CronJob").inputs["spec"] as {
+      jobTemplate: { spec: { template: { spec: PodSpec } } };
+    };
+    for (const { containers, volumes } of [
+      podOf(one("kubernetes:apps/v1:Deployment")),
+      podOf(one("kubernetes:batch/v1:Job")),
+      job.jobTemplate.spec.template.spec,
+    ]) {
+      const [{ env = [], volumeMounts }] = containers;
+      const { mountPath = "" } = volumeMounts.find(({ name }) => name === "authorities") ?? {};
+      const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+      assert.equal(variables["NODE_EXTRA_CA_CERTS"], `${mountPath}/ca.crt`);
+      const needed = workerEnvironment("mark", 100, variables);
+      for (const name of ["SSL_CERT_DIR", "GIT_SSL_CAPATH"]) {
+        assert.equal(variables[name], mountPath);
+        assert.equal(needed[name], mountPath, "a worker gets it, too");
+      }
+      assert.ok(volumes.some(({ name }) => name === "authorities"));
+    }
+  });
+
+  it("refuses authorities that are none, and private keys beside them", async () => {
+    const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const key = "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n";
+    for (const [text, problem] of [
+      ["", /has no certificate in PEM/],
+      [AUTHORITY + broken, /has a malformed certificate, number 2/],
+      [AUTHORITY + key, /holds a private key/],
+    ] as const) {
+      await assert.rejects(
+        run({ ...SERVICE, certificateAuthorities: text }),
+        (error: Error) => problem.test(error.message) && !error.message.includes("planted"),
+      );
+    }
+  });
+
+  it("is pulled with an account of its own, which no pod gets to know", async () => {
+    const account = {
+      RDEV_INFRA_PULL_USERNAME: "puller",
+      RDEV_INFRA_PULL_PASSWORD: "planted-pull",
+    };
+    const { one, byType } = await run(SERVICE, account);
+    const secret = one("kubernetes:core/v1:Secret", "control-plane-registry").inputs;
+    assert.equal(secret["type"], "kubernetes.io/dockerconfigjson");
+    const data = secret["stringData"] as Record<string, string>;
+    const { auths } = JSON.parse(data[".dockerconfigjson"] ?? "") as { auths: object };
+    assert.deepEqual(Object.keys(auths), ["registry.example.test"]);
+    for (const type of ["kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job"]) {
+      assert.deepEqual(podOf(one(type)).imagePullSecrets, [{ name: "registry-pull" }]);
+    }
+    const others = byType("kubernetes:core/v1:Secret").filter(
+      ({ name }) => name !== "control-plane-registry",
+    );
+    assert.ok(others.length >= 2);
+    assert.doesNotMatch(JSON.stringify(others), /planted-pull/);
+    const without = podOf((await run(SERVICE)).one("kubernetes:apps/v1:Deployment"));
+    assert.ok(!("imagePullSecrets" in without));
+  });
+
   it("leaves the database alone without the owner's password", async () => {
     const { byType } = await run(SERVICE, { DATABASE_OWNER_URL: undefined });
     assert.deepEqual(byType("kubernetes:batch/v1:Job"), []);
@@ -426,6 +541,7 @@ describe("the service in the platform's stack", () => {
       REGISTRY_TOKEN_KEY_FILE: "/home/me/token-key.pem",
       REGISTRY_TOKEN_SECRET: "s".repeat(32),
       RDEV_INFRA_SESSION_KEY: undefined,
+      RDEV_INFRA_PULL_USERNAME: "puller",
     };
     await assert.rejects(run({ ...SERVICE, identity: IDENTITY }, more), (error: Error) => {
       for (const name of [
@@ -436,6 +552,7 @@ describe("the service in the platform's stack", () => {
         "PULUMI_CONFIG_PASSPHRASE",
         "REGISTRY_TOKEN_KEY_FILE",
         "RDEV_INFRA_SESSION_KEY",
+        "RDEV_INFRA_PULL_USERNAME and RDEV_INFRA_PULL_PASSWORD belong to one account",
       ]) {
         assert.ok(error.message.includes(name), `${name}: ${error.message}`);
       }
