@@ -5,7 +5,8 @@ import { call, whenSignedOut } from "./lib/api.ts";
 import { announce } from "./lib/announce.ts";
 import { problem } from "./lib/parts.ts";
 import type { ApiError } from "./lib/api.ts";
-import { followLinks, matchPath, usePlace } from "./lib/router.ts";
+import { matchPath } from "./lib/paths.ts";
+import { followLinks, usePlace } from "./lib/router.ts";
 import { type Caller, mayActSomewhere, pastedKey } from "./lib/session.ts";
 import type { View } from "./lib/view.ts";
 import { Missing } from "./views/missing.ts";
@@ -16,6 +17,11 @@ import { SignIn } from "./views/sign-in.ts";
 const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<View>])[] = [
   ["/", () => Projects],
   ["/projects", () => Projects],
+  ["/projects/:slug", async () => (await import("./views/project.ts")).Project],
+  ["/create", async () => (await import("./views/create.ts")).Create],
+  ["/operations", async () => (await import("./views/operations.ts")).Operations],
+  ["/operations/:id", async () => (await import("./views/operation.ts")).Operation],
+  ["/audit", async () => (await import("./views/audit.ts")).Audit],
 ];
 
 /** The links in the header: path, text, and whether the caller may see the view. */
@@ -23,7 +29,11 @@ const LINKS: readonly (readonly [
   path: string,
   text: string,
   isShown: (caller: Caller) => boolean,
-])[] = [["/projects", "Projects", () => true]];
+])[] = [
+  ["/projects", "Projects", () => true],
+  ["/operations", "Operations", () => true],
+  ["/audit", "Audit", (caller) => mayActSomewhere(caller, "admin")],
+];
 
 type Session = Caller | "unknown" | "nobody";
 

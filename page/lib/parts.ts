@@ -6,9 +6,15 @@ import { agoText, linkTarget } from "./format.ts";
 // Small parts that several views use. They are called as functions, so that their arguments are checked.
 
 /** Tones of a state. Each has a sign, because a colour alone says nothing to some people. */
-export type Tone = "good" | "busy" | "bad" | "calm";
+export type Tone = "good" | "busy" | "bad" | "warn" | "calm";
 
-const SIGNS: Readonly<Record<Tone, string>> = { good: "✓", busy: "●", bad: "✕", calm: "–" };
+const SIGNS: Readonly<Record<Tone, string>> = {
+  good: "✓",
+  busy: "●",
+  bad: "✕",
+  warn: "!",
+  calm: "–",
+};
 
 export function badge(tone: Tone, text: string): VNode {
   return html`<span class="badge ${tone}"

@@ -1,8 +1,173 @@
 import { html } from "htm/preact";
-import type { VNode } from "preact";
-import { heading } from "../lib/parts.ts";
+import { h, type VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type {
+  ProjectCounts,
+  ProjectOrder,
+  ProjectStatus,
+  ProjectView,
+} from "../../automation/service/schemas/project.ts";
+import { call, queryText } from "../lib/api.ts";
+import { announce } from "../lib/announce.ts";
+import { countText } from "../lib/format.ts";
+import { useLoaded } from "../lib/load.ts";
+import { ago, badge, heading, problem } from "../lib/parts.ts";
+import { operationBadge, statusBadge } from "../lib/states.ts";
+import {
+  changeProjectsQuery,
+  nextOrder,
+  type ProjectsQuery,
+  readProjectsQuery,
+  STATUSES,
+} from "../lib/projects-query.ts";
+import { go } from "../lib/router.ts";
+import { mayActSomewhere } from "../lib/session.ts";
 import type { ViewProps } from "../lib/view.ts";
 
-export function Projects(_props: ViewProps): VNode {
-  return html`${heading("Projects")}`;
+interface ProjectPage {
+  readonly items: readonly ProjectView[];
+  readonly next?: string;
+  readonly counts?: ProjectCounts;
+}
+
+/** In ms, between two looks at the list while the tab is visible. */
+const REFRESH = 10_000;
+/** In ms, after the last key before a search begins. */
+const TYPING = 250;
+const LIMIT = 50;
+
+export function Projects({ query: address, caller }: ViewProps): VNode {
+  const query = readProjectsQuery(address);
+  const page = useLoaded(
+    JSON.stringify(query),
+    (signal) =>
+      call<ProjectPage>("GET", "/v1/projects", {
+        query: { ...query, descending: query.descending || undefined, counts: true, limit: LIMIT },
+        signal,
+      }),
+    { everyMs: REFRESH },
+  );
+  const change = (next: Partial<ProjectsQuery>) =>
+    `/projects${queryText(changeProjectsQuery(query, next))}`;
+  const { data } = page;
+  const total = data?.counts && shownCount(data.counts, query.status);
+  useEffect(() => {
+    if (total !== undefined) announce(countText(total, "project"));
+  }, [total, query.search, query.status]);
+  const create = html`<a class="button main" href="/create">Create a project</a>`;
+  return html` ${heading("Projects", html`<div class="actions">${mayActSomewhere(caller, "operator") && create}</div>`)}
+    ${data?.counts && countLinks(data.counts, query, change)} ${h(Search, { query, change })}
+    ${problem(page.error)} ${data && table(data.items, query, change)}
+    ${data?.items.length === 0 && html`<p class="note">No project fits. <a href="/projects">Show all</a></p>`}
+    <div class="pages">
+      ${query.cursor !== "" && html`<a class="button" href=${change({ cursor: "" })}>First page</a>`}
+      ${data?.next !== undefined && html`<a class="button" rel="next" href=${change({ cursor: data.next })}>Next page</a>`}
+      ${total !== undefined && html`<span class="soft">${countText(total, "project")}</span>`}
+    </div>`;
+}
+
+function shownCount(counts: ProjectCounts, status: ProjectStatus | ""): number {
+  if (status !== "") return counts[status];
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+function countLinks(
+  counts: ProjectCounts,
+  query: ProjectsQuery,
+  change: (next: Partial<ProjectsQuery>) => string,
+): VNode {
+  const entry = (status: ProjectStatus | "", text: string) =>
+    html`<li>
+      <a href=${change({ status })} aria-current=${query.status === status ? "true" : undefined}>
+        <b>${shownCount(counts, status).toLocaleString("en")}</b> ${text}
+      </a>
+    </li>`;
+  const used = STATUSES.filter((status) => counts[status] > 0 || status === query.status);
+  return html`<ul class="counts" aria-label="Projects by status">
+    ${entry("", "all")} ${used.map((status) => entry(status, status))}
+  </ul>`;
+}
+
+interface SearchProps {
+  readonly query: ProjectsQuery;
+  readonly change: (next: Partial<ProjectsQuery>) => string;
+}
+
+function Search({ query, change }: SearchProps): VNode {
+  const [text, setText] = useState(query.search);
+  useEffect(() => setText(query.search), [query.search]);
+  useEffect(() => {
+    if (text === query.search) return undefined;
+    const timer = setTimeout(() => go(change({ search: text }), { replace: true }), TYPING);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const onTemplate = (event: Event) => {
+    const { checked } = event.target as HTMLInputElement;
+    go(change({ template: checked ? "outdated" : "" }));
+  };
+  const onSubmit = (event: SubmitEvent) => event.preventDefault();
+  return html`<form class="filters" role="search" onSubmit=${onSubmit}>
+    <label>
+      Slug or name
+      <input
+        type="search"
+        name="search"
+        value=${text}
+        maxlength="100"
+        onInput=${(event: InputEvent) => setText((event.target as HTMLInputElement).value)}
+      />
+    </label>
+    <label class="check">
+      <input type="checkbox" checked=${query.template === "outdated"} onChange=${onTemplate} />
+      with a newer template
+    </label>
+  </form>`;
+}
+
+function table(
+  projects: readonly ProjectView[],
+  query: ProjectsQuery,
+  change: (next: Partial<ProjectsQuery>) => string,
+): VNode {
+  const column = (order: ProjectOrder, text: string) => {
+    const way = query.descending ? "descending" : "ascending";
+    const isSorted = query.sort === order;
+    const sign = isSorted ? (query.descending ? " ↓" : " ↑") : "";
+    return html`<th scope="col" aria-sort=${isSorted ? way : undefined}>
+      <a href=${change(nextOrder(query, order))}>${text}<span aria-hidden="true">${sign}</span></a>
+    </th>`;
+  };
+  return html`<div class="scroll" role="region" aria-label="Projects" tabindex="0">
+    <table>
+      <thead>
+        <tr>
+          ${column("slug", "Project")} ${column("name", "Name")} ${column("status", "Status")}
+          <th scope="col">Template</th>
+          <th scope="col">Version</th>
+          <th scope="col">Last operation</th>
+          ${column("changed", "When")}
+        </tr>
+      </thead>
+      <tbody>
+        ${projects.map(row)}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function row(project: ProjectView): VNode {
+  const { slug, name, status, template, version, outdated, lastOperation, updatedAt } = project;
+  return html`<tr key=${slug}>
+    <th scope="row"><a href=${`/projects/${slug}`}>${slug}</a></th>
+    <td>${name}</td>
+    <td>${statusBadge(status)}</td>
+    <td>${template && html`${template.name} ${template.outdated && badge("warn", "outdated")}`}</td>
+    <td>
+      ${version?.slice(0, 18)} ${version !== undefined && outdated && badge("warn", "outdated")}
+    </td>
+    <td>
+      ${lastOperation && html`<a href=${`/operations/${lastOperation.id}`}>${lastOperation.request.kind}</a> ${operationBadge(lastOperation.state)} <span class="soft">${lastOperation.actor}</span>`}
+    </td>
+    <td>${ago(lastOperation?.endedAt ?? lastOperation?.createdAt ?? updatedAt)}</td>
+  </tr>`;
 }

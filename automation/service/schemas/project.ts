@@ -111,6 +111,10 @@ export const projectSchema = z
   })
   .meta({ id: "Project" });
 
+export type ProjectView = z.output<typeof projectSchema>;
+
+export type { ProjectCounts, ProjectOrder, ProjectStatus } from "../../store/project-records.ts";
+
 type CountShape = Readonly<Record<(typeof PROJECT_STATUSES)[number], z.ZodInt>>;
 
 export const projectCounts = z

@@ -1,0 +1,69 @@
+import { html } from "htm/preact";
+import type { VNode } from "preact";
+import { useEffect } from "preact/hooks";
+import { announce } from "./announce.ts";
+import { countText } from "./format.ts";
+import { problem } from "./parts.ts";
+import { PLAN_GROUPS, type PlanGroup, planOf, shortType, type Step } from "./progress.ts";
+import { isOpen, operationBadge } from "./states.ts";
+import { useOperation } from "./use-operation.ts";
+
+const TITLES: Readonly<Record<PlanGroup, string>> = {
+  delete: "Deleted",
+  replace: "Replaced",
+  update: "Changed",
+  create: "Created",
+  same: "Unchanged",
+};
+
+export interface PlanProps {
+  /** The id of a preview. */
+  readonly id: string;
+  /** Steps for which this is true are left out. */
+  readonly isLeftOut?: (step: Step) => boolean;
+  /** Called when the preview has succeeded. */
+  readonly onReady: () => void;
+}
+
+/** What an operation would do, from a preview that may still run. */
+export function Plan({ id, isLeftOut = () => false, onReady }: PlanProps): VNode {
+  const { operation, progress, error } = useOperation(id);
+  const state = operation?.state ?? progress.state;
+  useEffect(() => {
+    if (state === "succeeded") onReady();
+    if (!isOpen(state)) announce(`The plan ${state}`);
+  }, [state]);
+  const plan = planOf(progress);
+  const groups = PLAN_GROUPS.filter((group) => group !== "same").flatMap((group) => {
+    const steps = (plan.get(group) ?? []).filter((step) => !isLeftOut(step));
+    if (steps.length === 0) return [];
+    return [
+      html`<h3>
+          ${TITLES[group]} <span class="soft">${countText(steps.length, "resource")}</span>
+        </h3>
+        <ul class="objects">
+          ${steps.map(line)}
+        </ul>`,
+    ];
+  });
+  const isEmpty = state === "succeeded" && groups.length === 0;
+  return html`<section class="plan" aria-label="Plan">
+    ${state !== "succeeded" && html`<p>The plan is being made: ${operationBadge(state)}</p>`}
+    ${problem(error)}
+    ${operation?.outcome?.errors.map(
+      ({ message, code }) =>
+        html`<div class="problem" role="alert">
+          <pre>${message}</pre>
+          ${code && html`<code>${code}</code>`}
+        </div>`,
+    )}
+    ${groups} ${isEmpty && html`<p>Nothing would change.</p>`}
+  </section>`;
+}
+
+function line({ urn, type, name, changed }: Step): VNode {
+  return html`<li key=${urn}>
+    <code>${shortType(type)}</code> ${name}
+    ${changed.length > 0 && html`<span class="soft"> ${changed.join(", ")}</span>`}
+  </li>`;
+}

@@ -1,0 +1,51 @@
+import type { VNode } from "preact";
+import type { OperationState } from "../../core/operation.ts";
+import type { ProjectResource } from "../../core/resources.ts";
+import type { ProjectStatus } from "../../automation/service/schemas/project.ts";
+import { badge, type Tone } from "./parts.ts";
+
+const STATUS_TONES: Readonly<Record<ProjectStatus, Tone>> = {
+  ready: "good",
+  changing: "busy",
+  deleting: "busy",
+  incomplete: "bad",
+  "half-deleted": "bad",
+  deleted: "calm",
+  unknown: "calm",
+};
+
+export function statusBadge(status: ProjectStatus): VNode {
+  return badge(STATUS_TONES[status], status);
+}
+
+const OPERATION_TONES: Readonly<Record<OperationState, Tone>> = {
+  queued: "calm",
+  running: "busy",
+  cancelling: "busy",
+  succeeded: "good",
+  failed: "bad",
+  cancelled: "warn",
+};
+
+export const OPERATION_STATES = Object.keys(OPERATION_TONES) as OperationState[];
+
+export function operationBadge(state: OperationState): VNode {
+  return badge(OPERATION_TONES[state], state);
+}
+
+const RESOURCE_TONES: Readonly<Record<ProjectResource["state"], Tone>> = {
+  failed: "bad",
+  unfinished: "bad",
+  missing: "bad",
+  differs: "warn",
+  working: "busy",
+  ok: "good",
+};
+
+export function resourceBadge(state: ProjectResource["state"]): VNode {
+  return badge(RESOURCE_TONES[state], state);
+}
+
+export function isOpen(state: OperationState): boolean {
+  return state === "queued" || state === "running" || state === "cancelling";
+}

@@ -1,0 +1,215 @@
+import { html } from "htm/preact";
+import { h, type VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { OperationView } from "../../automation/service/schemas/operation.ts";
+import type { ProjectView } from "../../automation/service/schemas/project.ts";
+import type { ProjectResource } from "../../core/resources.ts";
+import { type ApiError, call } from "../lib/api.ts";
+import { useLoaded } from "../lib/load.ts";
+import { operationTable } from "../lib/operation-table.ts";
+import { ago, badge, heading, outside, problem } from "../lib/parts.ts";
+import { shortType } from "../lib/progress.ts";
+import { go } from "../lib/router.ts";
+import { type Caller, mayAct } from "../lib/session.ts";
+import { resourceBadge, statusBadge } from "../lib/states.ts";
+import type { ViewProps } from "../lib/view.ts";
+import { AuditTable } from "./audit.ts";
+import { DeleteDialog } from "./delete-project.ts";
+
+const REFRESH = 5_000;
+
+/** The parts of the view: the value of `show` in the address, and the text. */
+const TABS = [
+  ["", "Overview"],
+  ["resources", "Resources"],
+  ["operations", "Operations"],
+  ["audit", "Audit trail"],
+] as const;
+
+export function Project({ params, query, caller }: ViewProps): VNode {
+  const slug = params["slug"] ?? "";
+  const { data, error } = useLoaded(
+    slug,
+    (signal) => call<ProjectView>("GET", `/v1/projects/${slug}`, { signal }),
+    { everyMs: REFRESH },
+  );
+  const shown = query.get("show") ?? "";
+  const tabs = TABS.filter(([name]) => name !== "audit" || mayAct(caller, "admin", slug)).map(
+    ([name, text]) =>
+      html`<li>
+        <a
+          href=${`/projects/${slug}${name && `?show=${name}`}`}
+          aria-current=${name === shown ? "page" : undefined}
+          >${text}</a
+        >
+      </li>`,
+  );
+  return html` ${heading(slug, data && html`${statusBadge(data.status)} <span class="soft">${data.name}</span> ${h(Actions, { project: data, caller })}`)}
+    ${problem(error)}
+    <nav aria-label="Project">
+      <ul class="tabs">
+        ${tabs}
+      </ul>
+    </nav>
+    ${shown === "resources" && h(Resources, { slug })}
+    ${shown === "operations" && h(History, { slug })}
+    ${shown === "audit" && h(AuditTable, { project: slug })}
+    ${shown === "" && data && overview(data)}`;
+}
+
+interface ActionsProps {
+  readonly project: ProjectView;
+  readonly caller: Caller;
+}
+
+function Actions({ project, caller }: ActionsProps): VNode {
+  const [isDeleting, setDeleting] = useState(false);
+  const [error, setError] = useState<ApiError>();
+  const { slug, status } = project;
+  const start = (path: string, body?: object) => async () => {
+    try {
+      const method = path === "" ? "PUT" : "POST";
+      const { id } = await call<OperationView>(method, `/v1/projects/${slug}${path}`, {
+        ...(body && { body }),
+      });
+      go(`/operations/${id}`);
+    } catch (reason) {
+      setError(reason as ApiError);
+    }
+  };
+  const operates = mayAct(caller, "operator", slug);
+  const exists = status !== "deleted";
+  return html`<div class="actions">
+      ${operates && exists && html`<button class="button" onClick=${start("/refresh")}>Check for drift</button>`}
+      ${operates && exists && html`<button class="button" onClick=${start("/preview", { of: "up" })}>Preview</button>`}
+      ${operates && html`<button class="button" onClick=${start("", {})}>${status === "incomplete" ? "Try again" : "Bring up"}</button>`}
+      ${mayAct(caller, "admin", slug) && exists && html`<button class="button danger" onClick=${() => setDeleting(true)}>Delete …</button>`}
+    </div>
+    ${problem(error)}
+    ${isDeleting && h(DeleteDialog, { project, onClose: () => setDeleting(false) })}`;
+}
+
+function overview(project: ProjectView): VNode {
+  const { slug, urls, settings, outputs, template, version, tenantId, createdAt } = project;
+  const image = outputs["image"];
+  const links = [
+    ["Site", outside(urls.site, urls.site ?? "")],
+    ["Repository", outside(urls.repository, urls.repository ?? "")],
+    ["Pipeline", outside(outputs["pipeline"], "pipelines")],
+    ["Image", typeof image === "string" ? html`<code>${image}</code>` : null],
+    ["Logs", html`<a href=${`/logs/${slug}`}>logs</a>`],
+  ] as const;
+  const about = [
+    ["Platform", project.platform],
+    [
+      "Template",
+      template && html`${template.name} ${template.outdated && badge("warn", "outdated")}`,
+    ],
+    ["Version", version],
+    ["Environment", tenantId],
+    ["Created", ago(createdAt)],
+  ] as const;
+  return html` <div class="columns">
+    <section>
+      <h2>Links</h2>
+      ${list(links)}
+    </section>
+    <section>
+      <h2>About</h2>
+      ${list(about)}
+    </section>
+    <section>
+      <h2>Settings</h2>
+      ${list(leaves(settings))}
+    </section>
+    <section>
+      <h2>Outputs</h2>
+      ${list(leaves(outputs))}
+    </section>
+  </div>`;
+}
+
+function list(entries: readonly (readonly [string, unknown])[]): VNode {
+  const filled = entries.filter(([, value]) => value !== undefined && value !== null);
+  if (filled.length === 0) return html`<p class="soft">The platform's values.</p>`;
+  return html`<dl>
+    ${filled.map(
+      ([name, value]) =>
+        html`<dt>${name}</dt>
+          <dd>${value}</dd>`,
+    )}
+  </dl>`;
+}
+
+/** The values in an object, each with its path: `sizes.replicas`. */
+function leaves(value: object, prefix = ""): (readonly [string, string])[] {
+  return Object.entries(value as Record<string, unknown>).flatMap(([name, inner]) =>
+    typeof inner === "object" && inner !== null
+      ? leaves(inner, `${prefix}${name}.`)
+      : [[prefix + name, String(inner)] as const],
+  );
+}
+
+interface SlugProps {
+  readonly slug: string;
+}
+
+function Resources({ slug }: SlugProps): VNode {
+  const { data, error } = useLoaded(
+    slug,
+    (signal) =>
+      call<{ items: readonly ProjectResource[] }>("GET", `/v1/projects/${slug}/resources`, {
+        signal,
+      }),
+    { everyMs: REFRESH },
+  );
+  const rows = data?.items.map(
+    ({ urn, name, type, state, op, changed, error: reason, operation, at }) =>
+      html`<tr key=${urn}>
+        <th scope="row">${name}</th>
+        <td><code>${shortType(type)}</code></td>
+        <td>${resourceBadge(state)}</td>
+        <td>
+          <a href=${`/operations/${operation}`}>${op}</a>
+          ${changed && html`<div class="soft">${changed.join(", ")}</div>`}
+          ${reason !== undefined && html`<pre>${reason}</pre>`}
+        </td>
+        <td>${ago(at)}</td>
+      </tr>`,
+  );
+  return html`${problem(error)}
+  ${rows?.length === 0 && html`<p class="note">No operation on record has made a resource.</p>`}
+  ${
+    rows &&
+    rows.length > 0 &&
+    html`<div class="scroll" role="region" aria-label="Resources" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Resource</th>
+            <th scope="col">Type</th>
+            <th scope="col">State</th>
+            <th scope="col">Last step</th>
+            <th scope="col">When</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>`
+  }`;
+}
+
+function History({ slug }: SlugProps): VNode {
+  const { data, error } = useLoaded(
+    slug,
+    (signal) =>
+      call<{ items: readonly OperationView[] }>("GET", "/v1/operations", {
+        query: { slug, limit: 100 },
+        signal,
+      }),
+    { everyMs: REFRESH },
+  );
+  return html`${problem(error)} ${data && operationTable(data.items, false)}`;
+}
