@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import type { InjectOptions } from "fastify";
+import type { Role } from "../../../core/identity.ts";
 import { InfraError } from "../../../core/errors.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import {
@@ -69,6 +70,36 @@ describe("the HTTP service", () => {
     const [one, same, other] = service.submitted.map(({ idempotency }) => idempotency?.fingerprint);
     assert.equal(one, same);
     assert.notEqual(one, other);
+  });
+
+  it("updates a template for the caller, or only shows with dryRun what it would change", async () => {
+    const asked: unknown[] = [];
+    const { app, key } = await fakeService({
+      templates: {
+        update: async (slug, options) => {
+          asked.push([slug, options]);
+          throw new InfraError("RDEV_TEMPLATE_MERGE", "the repository is archived");
+        },
+      },
+    });
+    const call = (query: string, role: Role) =>
+      app.inject({
+        method: "POST",
+        url: `/v1/projects/my-app/template/update${query}`,
+        headers: bearer(key(role)),
+      });
+    const answer = await call("", "operator");
+    assert.equal(answer.statusCode, 409);
+    const { code, detail } = answer.json<Problem>();
+    assert.deepEqual([code, detail], ["RDEV_TEMPLATE_MERGE", "the repository is archived"]);
+    await call("?dryRun=true", "admin");
+    assert.equal((await call("?dryRun=perhaps", "admin")).statusCode, 400);
+    assert.equal((await call("", "viewer")).statusCode, 403);
+    assert.deepEqual(asked, [
+      ["my-app", { actor: "a-operator", dryRun: false }],
+      ["my-app", { actor: "a-admin", dryRun: true }],
+    ]);
+    await app.close();
   });
 
   it("derives the slug from a name, and refuses a name without one", async () => {
