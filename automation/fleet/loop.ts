@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { sql } from "kysely";
 import { userMessage } from "../../core/errors.ts";
 import type { Store } from "../store/store.ts";
 
@@ -49,17 +48,9 @@ export async function tick(
   onError: (name: string, error: unknown) => void,
 ): Promise<void> {
   try {
-    await store.transaction(async (transaction) => {
-      const { rows } = await sql<{ locked: boolean }>`
-        SELECT pg_try_advisory_xact_lock(hashtextextended('fleet', 0)) AS locked`.execute(
-        transaction,
-      );
-      if (!rows[0]!.locked) return;
-      for (const { name, run } of tasks.map((task) => ({
-        name: task.name,
-        run: () => task.run(),
-      }))) {
-        await run().catch((error: unknown) => onError(name, error));
+    await store.unlessRunning("fleet", async () => {
+      for (const task of tasks) {
+        await task.run().catch((error: unknown) => onError(task.name, error));
       }
     });
   } catch (error) {
