@@ -2,7 +2,15 @@ import { asInfraError, type InfraError } from "../../core/errors.ts";
 import { backoff, repeat } from "../retry.ts";
 import type { Store } from "../store/store.ts";
 import { mailEvent } from "./mail.ts";
-import { assign, claim, type ClaimedEvent, giveUp, markDelivered, postpone } from "./outbox.ts";
+import {
+  assign,
+  claim,
+  type ClaimedEvent,
+  giveUp,
+  giveUpForgotten,
+  markDelivered,
+  postpone,
+} from "./outbox.ts";
 import { notTaken, type Receiver } from "./receivers.ts";
 import { postEvent } from "./webhook.ts";
 
@@ -59,7 +67,12 @@ export class Deliverer {
 
   async #assign(): Promise<number> {
     const { store, receivers, poll = POLL } = this.#options;
-    await assign(store, receivers).catch((error: unknown) => this.#failed(error, poll));
+    try {
+      await assign(store, receivers);
+      await giveUpForgotten(store, receivers, GIVE_UP);
+    } catch (error) {
+      this.#failed(error, poll);
+    }
     return poll;
   }
 

@@ -147,11 +147,34 @@ export async function giveUp(
       .where("receiver", "=", receiver)
       .where("id", "=", id)
       .execute();
-    await transaction
-      .deleteFrom("notification_deliveries")
-      .where("at", "<", sql<Date>`now() - ${RETENTION}::interval`)
-      .execute();
+    await removeOld(transaction);
   });
+}
+
+/**
+ * Gives up the events of receivers that the settings do not have any more,
+ * once they are `age` ms old. Until then another replica may still have the settings of before.
+ */
+export async function giveUpForgotten(
+  store: Store,
+  receivers: readonly Pick<Subscription, "name">[],
+  age: number,
+): Promise<void> {
+  await store.transaction(async (transaction) => {
+    await sql`
+      UPDATE notification_deliveries
+      SET given_up_at = now(), reason = 'The settings have no such receiver any more.'
+      WHERE given_up_at IS NULL AND at < now() - ${age} * interval '1 ms'
+        AND receiver <> ALL (${receivers.map(({ name }) => name)}::text[])`.execute(transaction);
+    await removeOld(transaction);
+  });
+}
+
+async function removeOld(transaction: StoreTransaction): Promise<void> {
+  await transaction
+    .deleteFrom("notification_deliveries")
+    .where("at", "<", sql<Date>`now() - ${RETENTION}::interval`)
+    .execute();
 }
 
 interface Backlog {

@@ -4,6 +4,7 @@ import {
   assign,
   claim,
   giveUp,
+  giveUpForgotten,
   markDelivered,
   postpone,
 } from "../../../automation/notifications/outbox.ts";
@@ -97,6 +98,22 @@ describe("the outbox of notifications", function () {
     await markDelivered(test.store(), second);
     await test.admin("UPDATE notification_deliveries SET next_at = now()");
     assert.equal(await claim(test.store(), "ops", LEASE), undefined);
+  });
+
+  it("gives up what waits for a receiver that the settings do not have any more", async () => {
+    await send(DRIFT);
+    const [ops, team] = ["ops", "team"].map((name) => ({ name, events: ["drift.found"] as const }));
+    await assign(test.store(), [ops!, team!]);
+    await giveUpForgotten(test.store(), [ops!], LEASE);
+    assert.ok(await claim(test.store(), "team", 0), "another replica may have older settings");
+    await test.admin("UPDATE notification_deliveries SET at = now() - interval '2 minutes'");
+    await giveUpForgotten(test.store(), [ops!], LEASE);
+    const given = await test.admin(`
+      SELECT receiver FROM notification_deliveries WHERE given_up_at IS NOT NULL`);
+    assert.deepEqual(given, [{ receiver: "team" }]);
+    await test.admin("UPDATE notification_deliveries SET at = now() - interval '31 days'");
+    await giveUpForgotten(test.store(), [], LEASE);
+    assert.deepEqual(await test.admin("SELECT FROM notification_deliveries"), []);
   });
 
   it("keeps the order of a subject's events, while other subjects go on", async () => {
