@@ -55,17 +55,18 @@ export interface Image {
 export const PLATFORM = { os: "linux", architecture: arch === "x64" ? "amd64" : arch };
 
 /**
- * Packs an image for this machine's platform, with one layer for each list of entries. The same
- * input gives the same digest, at any time and in any folder.
+ * Packs an image for this machine's platform, with one layer for each list of entries, above the layers
+ * of another image in the same store. The same input gives the same digest, at any time and in any folder.
  * Errors: RDEV_SANDBOX names everything that is wrong with the config or the entries.
  */
 export async function packImage(
   blobs: Blobs,
   layers: readonly (readonly Entry[])[],
   config: ImageConfig = {},
+  base: readonly Descriptor[] = [],
 ): Promise<Image> {
   const runtime = runtimeConfig(config);
-  const packed: Descriptor[] = [];
+  const packed = [...base];
   for (const entries of layers) {
     packed.push(await blobs.addTar(LAYER, await layerMembers(entries)));
   }

@@ -28,11 +28,19 @@ export function variable({ env }: Variables, name: string): string {
   return value;
 }
 
+export interface JsonRequest {
+  /** @default "GET" */
+  readonly method?: string;
+  /** The expected status. @default 200 */
+  readonly status?: number;
+  readonly body?: unknown;
+}
+
 /** The JSON answer of an API. Throws for any other status than the expected one. */
 export async function json<T>(
   url: string,
   headers: Record<string, string>,
-  { method = "GET", status = 200, body }: { method?: string; status?: number; body?: unknown } = {},
+  { method = "GET", status = 200, body }: JsonRequest = {},
 ): Promise<T> {
   const answer = await request(url, {
     method: method as "GET",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { request } from "undici";
-import { asAdmin } from "./forge-user.ts";
+import { json, type JsonRequest } from "../../sandbox/proofs/project.ts";
 import { variable } from "./variables.ts";
+import { WebBrowser } from "./web-browser.ts";
 
 /** The sandbox's Gitea as an OpenID Connect provider, with one client, one organization and one person. */
 export interface GiteaProvider {
@@ -13,11 +13,21 @@ export interface GiteaProvider {
   /** The organization's team that the person is in: `org:developers`. */
   readonly group: string;
   /** Signs the person in at a page of Gitea, and consents. Returns where Gitea sends the browser to. */
-  authorize(page: URL): Promise<URL>;
+  authorize(page: URL, browser?: WebBrowser): Promise<URL>;
   remove(): Promise<void>;
 }
 
-export async function giteaProvider(redirectUri: string): Promise<GiteaProvider> {
+interface GiteaAdmin {
+  readonly url: string;
+  readonly token: string;
+}
+
+export async function giteaProvider(
+  redirectUri: string,
+  gitea: GiteaAdmin = { url: variable("GITEA_URL"), token: variable("GITEA_TOKEN") },
+): Promise<GiteaProvider> {
+  const asAdmin = <T>(path: string, request: JsonRequest) =>
+    json<T>(`${gitea.url}/api/v1${path}`, { authorization: `token ${gitea.token}` }, request);
   const suffix = randomBytes(4).toString("hex");
   const [login, organization] = [`p${suffix}`, `org-${suffix}`];
   const password = randomBytes(12).toString("hex");
@@ -46,11 +56,8 @@ export async function giteaProvider(redirectUri: string): Promise<GiteaProvider>
     group: `${organization}:developers`,
     clientId: client.client_id,
     clientSecret: client.client_secret,
-    async authorize(page) {
-      const browser = new GiteaBrowser();
-      await browser.post("/user/login", { user_name: login, password });
-      return browser.consent(page);
-    },
+    authorize: (page, browser = new WebBrowser()) =>
+      authorized(browser, page, { user_name: login, password }),
     async remove() {
       const remove = (path: string) => asAdmin(path, { method: "DELETE", status: 204 });
       await remove(`/user/applications/oauth2/${client.id}`);
@@ -60,44 +67,20 @@ export async function giteaProvider(redirectUri: string): Promise<GiteaProvider>
   };
 }
 
-/** Keeps Gitea's cookies. */
-class GiteaBrowser {
-  readonly #cookies = new Map<string, string>();
-
-  /** Shows the page; posts the form of the consent, if there is one. */
-  async consent(page: URL): Promise<URL> {
-    const shown = await this.#send("GET", page.href);
-    if (shown.location) return shown.location;
-    const fields = [...shown.text.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)];
-    const form = Object.fromEntries(fields.map(([, name = "", value = ""]) => [name, value]));
-    assert.ok("client_id" in form, shown.text.slice(0, 2_000));
-    const granted = await this.post("/login/oauth/grant", { ...form, granted: "true" });
-    return granted ?? assert.fail("Gitea did not return to the service");
-  }
-
-  /** Returns where the answer leads to. */
-  async post(path: string, form: Record<string, string>): Promise<URL | undefined> {
-    const body = new URLSearchParams(form).toString();
-    return (await this.#send("POST", variable("GITEA_URL") + path, body)).location;
-  }
-
-  async #send(method: "GET" | "POST", url: string, form?: string) {
-    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const { statusCode, headers, body } = await request(url, {
-      method,
-      headers: {
-        cookie,
-        ...(form !== undefined && { "content-type": "application/x-www-form-urlencoded" }),
-      },
-      body: form ?? null,
-    });
-    for (const set of [headers["set-cookie"] ?? []].flat()) {
-      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
-      this.#cookies.set(name, value);
-    }
-    const text = await body.text();
-    assert.ok(statusCode < 400, `${method} ${url}: ${statusCode} ${text.slice(0, 500)}`);
-    const location = [headers.location ?? []].flat()[0];
-    return { text, location: location === undefined ? undefined : new URL(location, url) };
-  }
+/** Signs in at the page's origin. Then shows the page, and posts the form of the consent, if there is one. */
+async function authorized(
+  browser: WebBrowser,
+  page: URL,
+  account: Readonly<Record<"user_name" | "password", string>>,
+): Promise<URL> {
+  await browser.postForm(new URL("/user/login", page), account);
+  const shown = await browser.request(page);
+  assert.ok(shown.status < 400, `${page.href}: ${shown.status} ${shown.text.slice(0, 500)}`);
+  if (shown.location) return shown.location;
+  const fields = [...shown.text.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)];
+  const form = Object.fromEntries(fields.map(([, name = "", value = ""]) => [name, value]));
+  assert.ok("client_id" in form, shown.text.slice(0, 2_000));
+  const consent = new URL("/login/oauth/grant", page);
+  const granted = await browser.postForm(consent, { ...form, granted: "true" });
+  return granted.location ?? assert.fail("Gitea did not return to the service");
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -10,19 +11,19 @@ import {
   Exec,
   type V1Job,
   type V1PersistentVolume,
+  type V1Pod,
 } from "@kubernetes/client-node";
-import { execa } from "execa";
 import { parseDocument } from "yaml";
-import { writeArchive } from "../../sandbox/images/archive.ts";
+import { POD_RANGE } from "../../sandbox/node/box.ts";
+import { giteaUrl } from "../../sandbox/node/ingress.ts";
 import { PLATFORM } from "../../sandbox/platform.ts";
 import { until } from "../../sandbox/process.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { buildServiceImage } from "../../sandbox/service-image/build.ts";
 import { SERVICE_CONFIG } from "../../sandbox/service-image/layout.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
-import { COMMAND, NodePlatform } from "./node-projects.ts";
-
-const IMAGE = "rdev.local/rdev-infra:local";
+import { type GiteaProvider, giteaProvider } from "./gitea-provider.ts";
+import { NodePlatform } from "./node-projects.ts";
+import { pushServiceImages, type ServiceImages } from "./service-images.ts";
 
 /** The namespace of the service, and the name of its Deployment and Service. */
 const NAMESPACE = "rdev-infra-service";
@@ -34,23 +35,36 @@ const START_MS = 180_000;
 /** Systems that listen on 127.0.0.1 of this machine, where pods do not reach them. */
 const LOCAL_SYSTEMS = ["WOODPECKER_URL", "POWERDNS_URL", "REGISTRY_URL"] as const;
 
+/** The Secret with the ingress' certificate, as in the setting `tls`. */
+const TLS_SECRET = "wildcard";
+
+/** The database of the stacks' states. */
+const STATES = "rdev_states";
+
 interface Printed {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The service on a real node, installed by the platform's stack. */
+interface Prepared {
+  readonly images: ServiceImages;
+  /** The provider through which people sign in. */
+  readonly gitea: GiteaProvider;
+}
+
+/** The service on a real node behind its ingress, installed by the platform's stack. */
 export class InstalledService {
   readonly platform: NodePlatform;
-  /** Its address on the node. */
-  readonly url: string;
-  /** An administrator's API key. */
-  readonly key: string;
+  /** Its address behind the ingress. */
+  readonly origin: string;
+  readonly images: ServiceImages;
+  readonly gitea: GiteaProvider;
 
-  private constructor(platform: NodePlatform, url: string, key: string) {
+  private constructor(platform: NodePlatform, { images, gitea }: Prepared) {
     this.platform = platform;
-    this.url = url;
-    this.key = key;
+    this.origin = originOf(platform.settings);
+    this.images = images;
+    this.gitea = gitea;
   }
 
   /**
@@ -58,47 +72,108 @@ export class InstalledService {
    * its backups.
    */
   static async start(recipient: string): Promise<InstalledService> {
-    const platform = await NodePlatform.start(async (sandbox, { domain }) => {
-      await importImage(sandbox);
-      await writeSettings(sandbox, {
-        image: IMAGE,
-        host: `rdev-infra.${domain}`,
-        concurrency: 1,
-        cpuRequest: "100m",
-        memoryRequest: "256Mi",
-        backup: { recipients: [recipient] },
-      });
-      return variables(sandbox);
+    let prepared: Prepared | undefined;
+    const platform = await NodePlatform.start(
+      async (sandbox, settings) => {
+        const origin = originOf(settings);
+        const { GITEA_URL: url = "", GITEA_TOKEN: token = "" } = sandbox.env;
+        const gitea = await giteaProvider(`${origin}/auth/callback`, { url, token });
+        prepared = { images: await pushServiceImages(sandbox, settings.registry), gitea };
+        const { address, tls } = ingressOf(sandbox);
+        await changeSettings(sandbox, {
+          ingressAddress: address,
+          tls: { secret: TLS_SECRET },
+          service: {
+            image: prepared.images.current,
+            host: new URL(origin).host,
+            concurrency: 1,
+            cpuRequest: "100m",
+            memoryRequest: "256Mi",
+            trustedProxies: [POD_RANGE],
+            certificateAuthorities: tls.authority,
+            backup: { recipients: [recipient] },
+            identity: {
+              people: {
+                issuer: giteaUrl(settings.domain),
+                clientId: gitea.clientId,
+                roles: [{ group: gitea.group, role: "operator" }],
+                signIn: { publicUrl: origin },
+              },
+            },
+          },
+        });
+        return { ...(await variables(sandbox)), RDEV_INFRA_CLIENT_SECRET: gitea.clientSecret };
+      },
+      { ingress: true },
+    );
+    const service = new InstalledService(platform, prepared ?? assert.fail());
+    await service.giveCertificate();
+    await service.#core.createPersistentVolume({ body: await backupVolume(platform.sandbox) });
+    return service;
+  }
+
+  get #core(): CoreV1Api {
+    return this.platform.cluster.makeApiClient(CoreV1Api);
+  }
+
+  get ingress() {
+    return ingressOf(this.platform.sandbox);
+  }
+
+  /** Copies the certificate to the service's namespace, which the platform's stack makes. */
+  async giveCertificate(): Promise<void> {
+    const { certificate, key } = this.ingress.tls;
+    await this.#core.createNamespacedSecret({
+      namespace: NAMESPACE,
+      body: {
+        metadata: { name: TLS_SECRET },
+        type: "kubernetes.io/tls",
+        stringData: { "tls.crt": certificate, "tls.key": key },
+      },
     });
-    const core = platform.cluster.makeApiClient(CoreV1Api);
-    await core.createPersistentVolume({ body: await backupVolume(platform.sandbox) });
-    const { spec } = await core.readNamespacedService({ namespace: NAMESPACE, name: NAME });
-    const create = ["rdev-infra", "keys", "create", "--name", "test", "--role", "admin"];
-    const { stdout } = await inPod(platform, create);
-    return new InstalledService(platform, `http://${spec?.clusterIP}`, stdout.trim());
+  }
+
+  /** Changes the image in the settings, and brings the platform up. */
+  async upgrade(): Promise<void> {
+    await changeSettings(this.platform.sandbox, { "service.image": this.images.next });
+    await this.platform.run("up", PLATFORM);
+  }
+
+  /** The address of its Service, which pods use. */
+  async clusterUrl(): Promise<string> {
+    const where = { namespace: NAMESPACE, name: NAME };
+    const { spec } = await this.#core.readNamespacedService(where);
+    return `http://${spec?.clusterIP}`;
+  }
+
+  /** Its pods that run. */
+  async pods(): Promise<V1Pod[]> {
+    const { items } = await this.#core.listNamespacedPod({
+      namespace: NAMESPACE,
+      labelSelector: "app.kubernetes.io/component=service",
+      fieldSelector: "status.phase=Running",
+    });
+    return items;
   }
 
   /** Runs a program in one of the pods, like `kubectl exec`. Returns what it printed. */
-  inPod(command: string[]): Promise<Printed> {
-    return inPod(this.platform, command);
-  }
-
-  /** Runs the command on the node, against the service in the cluster. */
-  command(...args: readonly string[]) {
-    const [program, ...entered] = this.platform.node.enter(process.execPath, [COMMAND, ...args]);
-    return execa(program, entered, {
-      env: { RDEV_INFRA_URL: this.url, RDEV_INFRA_KEY: this.key },
-      all: true,
-      reject: false,
-    });
+  async inPod(command: string[]): Promise<Printed> {
+    const [pod] = await this.pods();
+    const name = pod?.metadata?.name ?? assert.fail("no pod runs");
+    const [output, errors] = [new PassThrough(), new PassThrough()];
+    const ended = () => [output, errors].forEach((each) => each.end());
+    await new Exec(this.platform.cluster).exec(
+      ...([NAMESPACE, name, "service", command, output, errors, null, false, ended] as const),
+    );
+    const [stdout, stderr] = await Promise.all([text(output), text(errors)]);
+    return { stdout, stderr };
   }
 
   /** The name of the pod that works on a project's operation, as soon as there is one. */
   async podThatWorksOn(slug: string): Promise<string> {
     let name: unknown;
     await until(async () => {
-      const [row] = await queryOnce(
-        this.platform.env("DATABASE_URL"),
+      const [row] = await this.query(
         `SELECT runner ->> 'host' AS host FROM operation_attempts
          JOIN operations ON id = operation_id WHERE slug = '${slug}'`,
       );
@@ -108,10 +183,14 @@ export class InstalledService {
     return String(name);
   }
 
+  /** Reads the service's database. */
+  query(statement: string) {
+    return queryOnce(this.platform.env("DATABASE_URL"), statement);
+  }
+
   /** Ends a pod at once, as if its node had lost power. */
   async kill(name: string): Promise<void> {
-    const core = this.platform.cluster.makeApiClient(CoreV1Api);
-    await core.deleteNamespacedPod({ namespace: NAMESPACE, name, gracePeriodSeconds: 0 });
+    await this.#core.deleteNamespacedPod({ namespace: NAMESPACE, name, gracePeriodSeconds: 0 });
   }
 
   async jobs(): Promise<V1Job[]> {
@@ -141,16 +220,37 @@ export class InstalledService {
     return (await readdir(folder)).map((file) => join(folder, file));
   }
 
-  /** Waits until this many replicas answer. */
+  /** Deletes the service, its database and all states. Leaves empty databases. */
+  async destroyAll(): Promise<void> {
+    await this.#core.deleteNamespace({ name: NAMESPACE });
+    await until(
+      async () => {
+        const { items } = await this.#core.listNamespace({
+          fieldSelector: `metadata.name=${NAMESPACE}`,
+        });
+        assert.equal(items.length, 0);
+      },
+      undefined,
+      START_MS,
+    );
+    const { pathname, username } = new URL(this.platform.env("DATABASE_OWNER_URL"));
+    const owners = { [pathname.slice(1)]: username, [STATES]: "DEFAULT" };
+    for (const [database, owner] of Object.entries(owners)) {
+      const server = this.platform.env("POSTGRES_ADMIN_URL");
+      await queryOnce(server, `DROP DATABASE ${database} WITH (FORCE)`);
+      await queryOnce(server, `CREATE DATABASE ${database} OWNER ${owner}`);
+    }
+  }
+
+  /** Waits until this many replicas answer, and no other one is left. */
   async isAvailable(replicas: number): Promise<void> {
     const apps = this.platform.cluster.makeApiClient(AppsV1Api);
     await until(
       async () => {
-        const { status } = await apps.readNamespacedDeployment({
-          namespace: NAMESPACE,
-          name: NAME,
-        });
+        const where = { namespace: NAMESPACE, name: NAME };
+        const { status } = await apps.readNamespacedDeployment(where);
         assert.equal(status?.availableReplicas, replicas);
+        assert.equal((await this.pods()).length, replicas);
       },
       undefined,
       START_MS,
@@ -158,19 +258,22 @@ export class InstalledService {
   }
 }
 
-async function importImage({ folder, node }: Sandbox): Promise<void> {
-  const { image } = await buildServiceImage(join(folder, "service-image"), {
-    report: () => undefined,
-  });
-  const archive = join(folder, "service-image.tar");
-  await writeArchive(archive, { [IMAGE]: image });
-  await node?.importImages(archive);
+function originOf({ domain }: { readonly domain: string }): string {
+  return `https://rdev-infra.${domain}`;
 }
 
-async function writeSettings({ workFolder }: Sandbox, service: object): Promise<void> {
+function ingressOf({ ingress }: Sandbox) {
+  return ingress ?? assert.fail("there is no ingress");
+}
+
+/** Changes settings in the platform's file. A name with a dot is a field: `service.image`. */
+async function changeSettings({ workFolder }: Sandbox, changes: object): Promise<void> {
   const file = join(workFolder, `Pulumi.${PLATFORM}.yaml`);
   const settings = parseDocument(await readFile(file, "utf8"));
-  settings.setIn(["config", "rdev:service"], service);
+  for (const [name, value] of Object.entries(changes)) {
+    const [first, ...fields] = name.split(".");
+    settings.setIn(["config", `rdev:${first}`, ...fields], value);
+  }
   await writeFile(file, settings.toString());
 }
 
@@ -198,9 +301,9 @@ function backupFolder({ folder }: Sandbox): string {
 /** What docs/install.md sets: a backend that the replicas share, and the addresses that pods use. */
 async function variables({ env, node }: Sandbox): Promise<Record<string, string | undefined>> {
   const server = env["POSTGRES_ADMIN_URL"] ?? "";
-  await queryOnce(server, "CREATE DATABASE rdev_states");
+  await queryOnce(server, `CREATE DATABASE ${STATES}`);
   const backend = new URL(server);
-  backend.pathname = "/rdev_states";
+  backend.pathname = `/${STATES}`;
   backend.search = "sslmode=disable";
   const forPods = (name: string) => node?.forPods(env[name] ?? "");
   const others = await Promise.all(
@@ -213,21 +316,8 @@ async function variables({ env, node }: Sandbox): Promise<Record<string, string 
     PULUMI_BACKEND_URL: backend.href,
     REGISTRY_TOKEN_KEY: await readFile(env["REGISTRY_TOKEN_KEY_FILE"] ?? "", "utf8"),
     REGISTRY_TOKEN_KEY_FILE: undefined,
+    RDEV_INFRA_PULL_USERNAME: env["REGISTRY_USERNAME"],
+    RDEV_INFRA_PULL_PASSWORD: env["REGISTRY_PASSWORD"],
+    RDEV_INFRA_SESSION_KEY: randomBytes(32).toString("base64url"),
   };
-}
-
-async function inPod({ cluster }: NodePlatform, command: string[]): Promise<Printed> {
-  const { items } = await cluster.makeApiClient(CoreV1Api).listNamespacedPod({
-    namespace: NAMESPACE,
-    labelSelector: "app.kubernetes.io/component=service",
-    fieldSelector: "status.phase=Running",
-  });
-  const name = items[0]?.metadata?.name ?? assert.fail("no pod runs");
-  const [output, errors] = [new PassThrough(), new PassThrough()];
-  const ended = () => [output, errors].forEach((each) => each.end());
-  await new Exec(cluster).exec(
-    ...([NAMESPACE, name, "service", command, output, errors, null, false, ended] as const),
-  );
-  const [stdout, stderr] = await Promise.all([text(output), text(errors)]);
-  return { stdout, stderr };
 }

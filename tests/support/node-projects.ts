@@ -16,7 +16,7 @@ import { pushImage } from "../../sandbox/images/push.ts";
 import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
 import { until } from "../../sandbox/process.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
-import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
+import { type Sandbox, type SandboxOptions, startSandbox } from "../../sandbox/sandbox.ts";
 
 export const COMMAND = join(import.meta.dirname, "../../cli/rdev-infra.js");
 const STRATEGIC = setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch);
@@ -30,19 +30,34 @@ export class NodePlatform {
   readonly settings: PlatformSettings;
   readonly #variables: Variables;
 
-  private constructor(sandbox: Sandbox, settings: PlatformSettings, variables: Variables) {
+  readonly #workFolder: string;
+
+  private constructor(
+    sandbox: Sandbox,
+    settings: PlatformSettings,
+    variables: Variables,
+    workFolder = sandbox.workFolder,
+  ) {
     this.sandbox = sandbox;
     this.settings = settings;
     this.#variables = variables;
+    this.#workFolder = workFolder;
     this.cluster = kubeConfig(sandbox);
+  }
+
+  /** The same platform, whose commands run in another folder and have further variables. */
+  from(workFolder: string, variables: Variables): NodePlatform {
+    const all = { ...this.#variables, ...variables };
+    return new NodePlatform(this.sandbox, this.settings, all, workFolder);
   }
 
   /** `prepare` runs before the platform comes up, and returns further variables for the commands. */
   static async start(
     prepare?: (sandbox: Sandbox, settings: PlatformSettings) => Promise<Variables>,
+    options?: Pick<SandboxOptions, "ingress">,
   ): Promise<NodePlatform> {
     const settings = await sandboxPlatform();
-    const sandbox = await startSandbox({ ...settings, realNode: true });
+    const sandbox = await startSandbox({ ...settings, ...options, realNode: true });
     const platform = new NodePlatform(
       sandbox,
       settings,
@@ -75,7 +90,7 @@ export class NodePlatform {
   async command(...args: readonly string[]) {
     return execa(process.execPath, [COMMAND, ...args], {
       env: { ...this.sandbox.env, ...this.#variables },
-      cwd: this.sandbox.workFolder,
+      cwd: this.#workFolder,
       all: true,
       reject: false,
     });
