@@ -16,9 +16,9 @@ export const SERVICE_LABELS = workloadLabels(NAME, "service");
 
 /**
  * Seconds in which a pod that ends still answers, because the ingress and the nodes learn of its end
- * later than it does.
+ * later than it does. Traefik takes up changes every 2 s, and later where its node is busy.
  */
-const PRE_STOP_S = 5;
+const PRE_STOP_S = 10;
 
 /**
  * Seconds. Longer than PRE_STOP_S, the 25 s in which the service completes its running operations, the 10 s
