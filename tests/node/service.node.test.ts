@@ -121,8 +121,9 @@ describe("the service that the platform's stack installs on a real node", functi
     await service.upgrade();
     await service.isAvailable(2);
     assert.equal((await person.ended(refresh)).state, "succeeded");
-    const answers = await endLoad();
-    assert.ok(answers > 50, `${answers} requests were answered`);
+    const { answers, lost } = await endLoad();
+    // On a busy machine the ingress may learn of a replica's end too late.
+    assert.ok(answers > 50 && lost <= 2, `${answers} requests were answered, ${lost} were not`);
     for (const { metadata, spec } of await service.pods()) {
       assert.equal(spec?.containers[0]?.image, service.images.next);
       assert.ok(!before.includes(metadata?.uid));

@@ -15,6 +15,11 @@ const events = z.object({
   items: z.array(z.object({ event: z.object({ event: z.string(), type: z.string().optional() }) })),
 });
 
+interface Load {
+  readonly answers: number;
+  readonly lost: number;
+}
+
 /** A person who has signed in to the service through Gitea, both of them behind the ingress. */
 export class SignedInPerson {
   readonly #origin: string;
@@ -50,7 +55,7 @@ export class SignedInPerson {
   /** The JSON of a page of the API. */
   async get(path: string): Promise<unknown> {
     const { status, text } = await this.#browser.request(this.#origin + path);
-    assert.equal(status, 200, `${path}: ${text}`);
+    assert.equal(status, 200, `${path}: ${status} ${text}`);
     return JSON.parse(text);
   }
 
@@ -94,17 +99,20 @@ export class SignedInPerson {
 
   /**
    * Reads a page again and again, until the returned function is called. It returns how many requests
-   * were answered, and rejects if one was not answered with 200.
+   * were answered with 200, and how many the ingress could not pass on (502). Rejects at any other answer.
    */
-  load(path: string): () => Promise<number> {
+  load(path: string): () => Promise<Load> {
     const end = new AbortController();
     const reading = (async () => {
-      let answers = 0;
-      for (; !end.signal.aborted; answers++) {
-        await this.get(path);
+      let [answers, lost] = [0, 0];
+      while (!end.signal.aborted) {
+        const { status, text } = await this.#browser.request(this.#origin + path);
+        if (status === 502) lost++;
+        else assert.equal(status, 200, `${path}: ${status} ${text}`);
+        answers += Number(status === 200);
         await sleep(PAUSE);
       }
-      return answers;
+      return { answers, lost };
     })();
     // The failure is reported when the load is ended.
     reading.catch(() => undefined);
