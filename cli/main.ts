@@ -1,5 +1,6 @@
 import "../automation/engine/quirks/lazy-modules.ts"; // before the SDK
 import { Command, CommanderError } from "commander";
+import { hasUnfinishedCalls } from "../automation/engine/quirks/lost-engine.ts";
 import { ownVersion } from "../automation/engine/versions.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
@@ -74,3 +75,6 @@ try {
     process.exitCode = exitCode({ result: "failed", errors });
   }
 }
+
+// Otherwise a killed operation would go on after its end was reported.
+if (hasUnfinishedCalls()) process.exit();

@@ -108,7 +108,7 @@ async function run(
   try {
     const name = parseStackName(stack);
     if (options.runsProgram) requireNoLostEngine();
-    if (options.servesDynamic) plugin = await serveDynamicProviders(options);
+    plugin = await serveDynamicProviders(options);
     const env = withPlugin(options.env, plugin);
     const { handle, platform } = await open(
       name,

@@ -43,11 +43,6 @@ export interface OperationOptions extends Omit<CommandControl, "force"> {
    * goes on. It must only do so for dead holders: a running engine would overwrite the state.
    */
   readonly mayBreakLocks?: (holders: readonly LockHolder[]) => Promise<boolean>;
-  /**
-   * Serve the dynamic resources from this process, which must end after the operation unless it is a
-   * preview: see quirks/dynamic-plugin.ts. Default: false, the engine starts Pulumi's plugin for them.
-   */
-  readonly servesDynamic?: boolean;
   /** Added to the environment of Pulumi's CLI and its plugins. */
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -24,7 +24,6 @@ export async function previewStack(
   const steps: Step[] = [];
   const { result, durationMs, errors } = await preview(stack, {
     ...options,
-    servesDynamic: true,
     onStep: (step) => steps.push(step),
   });
   const secrets = connectionSecrets();

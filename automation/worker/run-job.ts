@@ -64,7 +64,6 @@ class JobRun {
     this.#stack = projectStackName(job.platform, job.slug);
     this.#options = {
       ...context,
-      servesDynamic: true,
       onKilled: () => (this.#wasKilled = true),
       onEvent: (event) => {
         if (event.event === "diagnostic") {

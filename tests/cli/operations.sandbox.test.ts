@@ -81,4 +81,20 @@ describe("rdev-infra, on the real engine", function () {
     assert.match(stderr, /^Stopping after the resources in progress/);
     assert.equal((await run(["refresh", "stopped"])).code, 0); // no lock is left
   });
+
+  it("ends at once at a second interrupt, and leaves no call to a server running", async () => {
+    await createStack("killed", 10 * 60_000);
+    let interrupted = false;
+    const { code, stdout, stderr } = await run(["refresh", "killed", "--json"], {
+      onOutput: (text, child) => {
+        if (interrupted || !/resourceStarted.*"thing"/.test(text)) return;
+        interrupted = true;
+        child.kill("SIGINT");
+        setTimeout(() => child.kill("SIGINT"), 500); // sooner, it would count as the same press
+      },
+    });
+    assert.equal(code, 130);
+    assert.match(stdout, /"result":"cancelled"/);
+    assert.match(stderr, /Stopping at once/);
+  });
 });

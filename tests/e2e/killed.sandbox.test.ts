@@ -47,7 +47,7 @@ describe("an operation whose engine is killed", function () {
       ["woodpecker:Repository", "ci", /^woodpecker: repository/],
     ] as const) {
       const one = await killedWhileCreating(type);
-      // The plugin may or may not have sent its request, and the server may still be processing it. If
+      // The command may or may not have sent its request, and the server may still be processing it. If
       // making the object by hand fails for that reason, the object must appear soon.
       const isMade = async () => (await one.onServers()).some((what) => isThere.test(what));
       if (!(await isMade())) {

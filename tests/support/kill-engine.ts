@@ -8,8 +8,7 @@ import {
 /** An engine that was killed. */
 export interface Killed {
   /**
-   * Kills the plugins that the engine started. Pulumi's plugin for dynamic resources does not notice
-   * that its engine is gone, and completes its current request.
+   * Kills the plugins that the engine started, which may complete their current requests otherwise.
    */
   killPlugins(): void;
 }

@@ -5,7 +5,7 @@
  * process with the program has loaded already.
  * Workaround: this process serves the providers itself, one server for each engine, and tells the
  * engine its port by PULUMI_DEBUG_PROVIDERS. A killed engine does not end the calls that this process
- * is working on. So it must end right after such an operation, as a worker does, or change nothing.
+ * is working on, so the process must end then: see lost-engine.ts.
  * Upstream: https://github.com/pulumi/pulumi/pull/8979 added PULUMI_DEBUG_PROVIDERS;
  * https://github.com/pulumi/pulumi/issues/19534 asks for plugins that outlive an operation.
  * Seen in: @pulumi/pulumi 3.259.0. Each call is answered as in its cmd/dynamic-provider/index.ts.
@@ -29,6 +29,7 @@ import { receiveNotices } from "../../../providers/notice.ts";
 import { PACKAGE } from "../folders.ts";
 import { CHANNEL_LIMITS, type HalfDone, listenOnFreePort, unary } from "../plugin-server.ts";
 import { sdkVersion } from "../versions.ts";
+import { recordUnfinishedCalls } from "./lost-engine.ts";
 import { NO_CHANGES } from "./plugin-proxy.ts";
 
 type Struct = structProto.Struct | undefined;
@@ -45,6 +46,7 @@ interface DynamicPluginOptions {
 export interface DynamicPlugin {
   /** Its part of PULUMI_DEBUG_PROVIDERS. */
   readonly address: string;
+  /** To be called when the engine has ended. */
   close(): void;
 }
 
@@ -66,9 +68,8 @@ export async function serveDynamicProviders(options: DynamicPluginOptions): Prom
 /** Adds the plugin to the variables of an engine, which may already use other running plugins. */
 export function withPlugin(
   env: Readonly<Record<string, string>> = {},
-  plugin: DynamicPlugin | undefined,
+  plugin: DynamicPlugin,
 ): Readonly<Record<string, string>> {
-  if (!plugin) return env;
   const others = env[RUNNING_PLUGINS] ?? processEnvironment()[RUNNING_PLUGINS];
   const all = others ? `${others},${plugin.address}` : plugin.address;
   return { ...env, [RUNNING_PLUGINS]: all };
@@ -81,12 +82,15 @@ class DynamicProviders {
   readonly #options: DynamicPluginOptions;
   readonly #known = new Map<string, DynamicProvider>();
   #engine: engineRpc.EngineClient | undefined;
+  /** Calls without an answer yet. */
+  #running = 0;
 
   constructor(options: DynamicPluginOptions) {
     this.#options = options;
   }
 
   close(): void {
+    if (this.#running > 0) recordUnfinishedCalls();
     this.#engine?.close();
   }
 
@@ -193,14 +197,17 @@ class DynamicProviders {
   }
 
   #call<Request, Response>(work: (request: Request) => Promise<Response>) {
-    return unary(
-      (request: Request) =>
-        receiveNotices(
+    return unary(async (request: Request) => {
+      this.#running += 1;
+      try {
+        return await receiveNotices(
           (text) => this.#log(text),
           () => work(request),
-        ),
-      halfDoneIn,
-    );
+        );
+      } finally {
+        this.#running -= 1;
+      }
+    }, halfDoneIn);
   }
 
   /** What the SDK's plugin prints, the engine reports as information. */

@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { OperationEvent } from "../../../core/operation.ts";
 import { destroy, preview, previewDestroy, refresh, up } from "../../../automation/engine/stack.ts";
 import type { DestroyOptions, PreviewOptions } from "../../../automation/engine/options.ts";
+import {
+  EMPTY,
+  ProviderConnection,
+  serveProviderCalls,
+} from "../../../automation/engine/provider-proxy.ts";
 import { makeEngineFolder, Thing, type EngineFolder } from "../../support/engine-folder.ts";
 import { withVariables } from "../../support/variables.ts";
 
@@ -97,7 +105,7 @@ describe("a stack's operations, on the real engine", function () {
     assert.equal(unchanged.changes.same, 3);
   });
 
-  it("does the same, with the same state, if this process serves the dynamic resources", async () => {
+  it("does the same, with the same state, as with Pulumi's plugin for dynamic resources", async () => {
     const changed = () => {
       new Thing("a", { size: 2, place: "there" });
       return Promise.resolve({});
@@ -115,10 +123,34 @@ describe("a stack's operations, on the real engine", function () {
       const outcomes = all.map(({ result, changes, errors }) => ({ result, changes, errors }));
       return JSON.stringify({ outcomes, state }, null, 1).replaceAll(stack, "stack");
     };
-    const byPlugin = await story("by-plugin", {});
-    assert.match(byPlugin, /planted failure/);
-    assert.equal(await story("by-process", { servesDynamic: true }), byPlugin);
+    const plugin = await startPluginOfSdk();
+    try {
+      const byPlugin = await story("by-plugin", { env: plugin.env });
+      assert.match(byPlugin, /planted failure/);
+      assert.equal(await story("by-process", {}), byPlugin);
+    } finally {
+      plugin.close();
+    }
   });
+
+  /** The engine attaches only to a plugin that answers that, and the SDK's does not. */
+  async function startPluginOfSdk() {
+    const program = createRequire(import.meta.url).resolve("@pulumi/pulumi/cmd/dynamic-provider");
+    const plugin = spawn(process.execPath, [program, "127.0.0.1:1"], { cwd: folder.workDir });
+    const [port] = (await once(plugin.stdout, "data")) as [Buffer];
+    const connection = new ProviderConnection(`127.0.0.1:${String(port).trim()}`);
+    const proxy = await serveProviderCalls(async (call) =>
+      call.name === "attach" ? EMPTY : connection.call(call),
+    );
+    return {
+      env: { PULUMI_DEBUG_PROVIDERS: `pulumi-nodejs:${proxy.port}` },
+      close: () => {
+        proxy.close();
+        connection.close();
+        plugin.kill("SIGKILL");
+      },
+    };
+  }
 
   const failing = () => {
     new Thing("c", { failure: "planted failure" });
