@@ -1,4 +1,5 @@
 /** Serves a provider by the gRPC protocol of Pulumi's engine, and exits with the engine. */
+import { flushCompileCache } from "node:module";
 import grpc from "@grpc/grpc-js";
 import emptyProto from "google-protobuf/google/protobuf/empty_pb.js";
 import structProto from "google-protobuf/google/protobuf/struct_pb.js";
@@ -134,6 +135,8 @@ function handlersOf(
     }),
     cancel: unary(() => {
       engine.cancel();
+      // The engine cancels a plugin before it kills it, and Node writes its compile cache at a normal exit.
+      flushCompileCache();
       return new emptyProto.Empty();
     }),
     checkConfig: unary((request: providerProto.CheckRequest) =>
