@@ -78,7 +78,7 @@ export function projects(): () => Promise<Project> {
   after(async function () {
     this.timeout(300_000);
     const { workDir } = await platformStage();
-    for (const stack of left) await destroy(stack, { workDir, remove: true });
+    await Promise.all([...left].map((stack) => destroy(stack, { workDir, remove: true })));
   });
   return async () => {
     const { settings, workDir } = await platformStage();

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { preview, up } from "../../../automation/engine/stack.ts";
+import { destroy, preview, up } from "../../../automation/engine/stack.ts";
 import { recordOperation } from "../../../automation/operations/record-operation.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { SETTINGS_RECORD } from "../../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../../core/settings.ts";
 import { PLATFORM } from "../../../sandbox/platform.ts";
-import { runCli } from "../../cli/run-cli.ts";
 import { withoutResources } from "../../support/edit-state.ts";
 import { OperationsStage } from "../../support/operations-stage.ts";
 import program from "../../support/settings-program.ts";
@@ -28,7 +27,7 @@ describe("a project's settings", function () {
     slug = uniqueSlug();
   });
   afterEach(async () => {
-    await runCli(["destroy", `${PLATFORM}.${slug}`, "--yes", "--remove", "--work-dir", workDir]);
+    await destroy(`${PLATFORM}.${slug}`, { workDir, remove: true });
     await stage.close();
   });
 
