@@ -5,13 +5,13 @@
  * [--no-bounds]`.
  */
 import { parseArgs } from "node:util";
-import autocannon from "autocannon";
 import { execa } from "execa";
 import { destroy, up } from "../automation/engine/stack.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
 import { Bounds } from "./bounds.ts";
+import { steadyLoad } from "./load.ts";
 import { machine } from "./machine.ts";
 import { residentMemoryOf } from "../automation/processes/processes.ts";
 import { mebibytes, memoryOfWorkers, type Weight, weighWorkers } from "./memory.ts";
@@ -111,16 +111,16 @@ async function compare(
 async function reads(service: SandboxService, duration: number): Promise<void> {
   await service.operate("PUT", "/v1/projects/read", { body: {} });
   const load = async () => {
-    const { latency, requests, non2xx, errors } = await autocannon({
+    const { times, failed, rate } = await steadyLoad({
       url: `${service.url}/v1/projects/read`,
       headers: { authorization: `Bearer ${service.key}` },
-      connections: 20,
-      overallRate: READS_A_SECOND,
-      duration,
+      perSecond: READS_A_SECOND,
+      seconds: duration,
     });
+    const slowest = (part: number) => times[Math.floor(part * (times.length - 1))]?.toFixed(1);
     return (
-      `p50 ${latency.p50} ms, p99 ${latency.p99} ms, max ${latency.max} ms; ` +
-      `${requests.average.toFixed(0)} a second, ${non2xx + errors} failed`
+      `p50 ${slowest(0.5)} ms, p99 ${slowest(0.99)} ms, max ${slowest(1)} ms; ` +
+      `${rate.toFixed(0)} a second, ${failed} failed`
     );
   };
   console.log(`GET, no operation:       ${await load()}`);
