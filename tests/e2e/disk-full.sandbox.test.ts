@@ -11,6 +11,11 @@ import { variable } from "../support/variables.ts";
 
 /** The free space for an up: enough for the stack's file, a lock, and some steps. */
 const FREE_KIB = 60;
+/**
+ * In ms. Pulumi's file backend retries a write for 32 s. The write after that would replace the intact
+ * copy of the state by the file that was cut short.
+ */
+const STALL_MS = 20_000;
 const IMPATIENT_UP = join(import.meta.dirname, "../support/impatient-up.ts");
 
 describe("a full disk", function () {
@@ -42,7 +47,7 @@ describe("a full disk", function () {
     const full = { PULUMI_BACKEND_URL: `file://${disk}?metadata=skip` };
     const { blocks, bfree, bsize } = await statfs(disk);
     await resize(((blocks - bfree) * bsize) / 1024 + FREE_KIB);
-    const args = [IMPATIENT_UP, one.stack, one.workDir, one.name, "30000"];
+    const args = [IMPATIENT_UP, one.stack, one.workDir, one.name, String(STALL_MS)];
     const { stdout } = await execa("node", args, { env: full });
     const { result, errors } = JSON.parse(stdout) as Outcome;
     assert.equal(result, "failed");
