@@ -26,7 +26,11 @@ export class ProgramClients {
 
   /** Must be called after the engine has ended. Idempotent. */
   close(): void {
-    for (const client of this.#clients) client.close();
+    for (const client of this.#clients) {
+      client.close();
+      // The SDK prints a message that a closed client refuses, and drops one whose engine has ended.
+      if ("log" in client) client.log = (_request: unknown, done: () => void) => done();
+    }
     this.#clients.clear();
   }
 }

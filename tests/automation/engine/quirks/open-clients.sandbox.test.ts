@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { AsyncResource } from "node:async_hooks";
 import { queryObjects } from "node:v8";
+import * as pulumi from "@pulumi/pulumi";
+import type { StackProgram } from "../../../../automation/engine/options.ts";
 import { preview } from "../../../../automation/engine/stack.ts";
 import { ProgramClients } from "../../../../automation/engine/quirks/open-clients.ts";
 import { type EngineFolder, makeEngineFolder, Thing } from "../../../support/engine-folder.ts";
@@ -28,25 +31,41 @@ describe("the quirk of open clients", function () {
 
   after(() => folder.remove());
 
-  async function previewThings(): Promise<void> {
-    const { errors } = await withVariables(folder.variables, () =>
-      preview("open-clients", {
-        workDir: folder.workDir,
-        create: true,
-        transient: true,
-        program: async () => {
-          for (let number = 0; number < THINGS; number++) new CountedThing(`thing-${number}`);
-          return {};
-        },
-      }),
+  async function previewProgram(program: StackProgram): Promise<void> {
+    const { workDir, variables } = folder;
+    const { errors } = await withVariables(variables, () =>
+      preview("open-clients", { workDir, create: true, transient: true, program }),
     );
     assert.deepEqual(errors, []);
   }
+
+  const previewThings = () =>
+    previewProgram(async () => {
+      for (let number = 0; number < THINGS; number++) new CountedThing(`thing-${number}`);
+      return {};
+    });
 
   it("is avoided: resources of an ended operation do not stay in memory", async () => {
     await previewThings();
     await previewThings();
     assert.equal(reachable(), 2 * THINGS);
+  });
+
+  it("are not missed: a message after the operation is not printed", async () => {
+    let warn = () => Promise.resolve();
+    await previewProgram(async () => {
+      warn = AsyncResource.bind(() => pulumi.log.warn("too late"));
+      return {};
+    });
+    const { error } = console;
+    const printed: unknown[] = [];
+    console.error = (...texts: unknown[]) => void printed.push(texts);
+    try {
+      await warn();
+    } finally {
+      console.error = error;
+    }
+    assert.deepEqual(printed, []);
   });
 
   it("contract: without the workaround, they stay", async () => {
