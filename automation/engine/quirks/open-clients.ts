@@ -28,7 +28,7 @@ export class ProgramClients {
   close(): void {
     for (const client of this.#clients) {
       client.close();
-      // The SDK prints a message that a closed client refuses, and drops one whose engine has ended.
+      // If a closed client refuses a message, the SDK sends no later message of this process either.
       if ("log" in client) client.log = (_request: unknown, done: () => void) => done();
     }
     this.#clients.clear();
