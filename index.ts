@@ -17,7 +17,7 @@ export default async function program(
   try {
     const stack = parseStackName(pulumi.getStack());
     return stack.kind === "platform"
-      ? platformStack(stack.platform)
+      ? await platformStack(stack.platform)
       : await projectStack(stack.platform, stack.slug, formerly, settings);
   } catch (error) {
     // Pulumi prints only the message of a RunError, but the stack trace of any other error.

@@ -16,6 +16,7 @@ import type { Owner } from "../core/ownership.ts";
 import type { ServiceSettings } from "../core/service-settings.ts";
 import { serviceVariables, type ServiceVariables } from "../core/service-variables.ts";
 import { settingsFileName, settingsFileText } from "../core/settings-file.ts";
+import type { DriftSettings } from "../core/drift.ts";
 import type { AgentSettings, PlatformSettings } from "../core/settings.ts";
 import { platformConfig, stackOwner } from "./settings.ts";
 
@@ -23,8 +24,9 @@ import { platformConfig, stackOwner } from "./settings.ts";
  * The program of a platform's stack: the policies for projects in the cluster, log collection, and the
  * service if the settings ask for it. Project stacks read its outputs.
  */
-export function platformStack(platform: string) {
+export async function platformStack(platform: string) {
   const { service, ...settings } = platformConfig();
+  await requireSchedule(settings.drift);
   const { enabled } = connection("citadelEnabled");
   connections(["kubernetes", ...(enabled ? (["citadel"] as const) : [])]);
   // Read before anything is made, so that a missing variable fails an up that has changed nothing.
@@ -62,6 +64,13 @@ export function platformStack(platform: string) {
 
   // Projects need all settings but the service's.
   return { settings, citadelTenantId: environment.tenantId };
+}
+
+/** Throws RDEV_SETTINGS for a time or a time zone that does not exist. */
+async function requireSchedule({ schedule, timezone }: DriftSettings): Promise<void> {
+  if (schedule === undefined) return;
+  const { lastTime } = await import("../core/cron.ts"); // most ups need no calendar
+  lastTime({ schedule, timezone }, new Date());
 }
 
 type SharedSettings = Omit<PlatformSettings, "service">;

@@ -100,7 +100,7 @@ async function fix(slug: string, { json = false }: { json?: boolean }): Promise<
 function lineOf({ slug, state, since, changes, fixableBy, error }: Drift): string {
   const differs =
     changes.length > 0 && since !== undefined
-      ? `: ${count(changes.length, "object")} differ since ${since}` +
+      ? `: ${count(changes.length, "object differs", "objects differ")} since ${since}` +
         (fixableBy === "nothing" ? "" : ` (fixable by ${fixableBy})`)
       : "";
   const failed = error ? `: not looked at since ${error.since}: ${error.message}` : "";

@@ -87,6 +87,14 @@ describe("the platform stack", () => {
     }
   });
 
+  it("fails before anything is made if the schedule of drift does not exist", async () => {
+    const drift = JSON.stringify({ schedule: "0 25 * * *" });
+    await assert.rejects(
+      run("staging", CITADEL, { config: { ...config, drift } }),
+      /RDEV_SETTINGS: The schedule "0 25 \* \* \*" in .* cannot be used/,
+    );
+  });
+
   it("gives the agent the management key if the setting allows it", async () => {
     const { CITADEL_AGENT_KEY: _, ...without } = CITADEL;
     const agent = JSON.stringify({ useManagementKey: true });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { tick } from "../../../automation/fleet/loop.ts";
+import { runFleet, tick } from "../../../automation/fleet/loop.ts";
 import { migrate } from "../../../automation/store/migrate.ts";
 import { Store } from "../../../automation/store/store.ts";
+import { until } from "../../../sandbox/process.ts";
 import { embeddedStore } from "../../support/embedded-store.ts";
 
 describe("the fleet's loop", function () {
@@ -54,5 +55,23 @@ describe("the fleet's loop", function () {
     }
     assert.deepEqual(called, ["good", "good"]);
     assert.deepEqual(failures, Array(2).fill(["bad", "on purpose"]));
+  });
+
+  it("logs a cause that lasts once", async () => {
+    const lines: object[] = [];
+    const stop = new AbortController();
+    let calls = 0;
+    const tasks = [
+      { name: "bad", run: () => Promise.reject(new Error("no platform")) },
+      { name: "good", run: async () => void (calls += 1) },
+    ];
+    const log = { warn: (fields: object) => void lines.push(fields) };
+    const ended = runFleet({ store, tasks, log, tickMs: 5 }, stop.signal);
+    await until(() => assert.ok(calls >= 3));
+    stop.abort();
+    await ended;
+    assert.deepEqual(lines, [
+      { component: "fleet", task: "bad", error: "RDEV_INTERNAL: no platform" },
+    ]);
   });
 });
