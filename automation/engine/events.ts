@@ -145,7 +145,9 @@ function changedProperties({ op, detailedDiff, diffs }: StepEventMetadata): stri
  */
 export function toStep(event: EngineEvent, isRefresh: boolean): Step | undefined {
   const source = isRefresh ? event.resOutputsEvent : event.resourcePreEvent;
-  return source && stepOf(source.metadata);
+  // An operation that reads the servers first announces that as a step, too: see `toRefreshed`.
+  if (!source || (!isRefresh && source.metadata.op === "refresh")) return undefined;
+  return stepOf(source.metadata);
 }
 
 function stepOf({ op, urn, type, old, new: next, keys, detailedDiff }: StepEventMetadata): Step {

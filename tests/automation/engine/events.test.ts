@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
-import { EventReader } from "../../../automation/engine/events.ts";
+import { EventReader, toRefreshed, toStep } from "../../../automation/engine/events.ts";
 import { NO_CHANGES } from "../../../core/operation.ts";
 import { outcomeOf } from "../../../automation/engine/outcome.ts";
 
@@ -169,5 +169,33 @@ describe("outcome", () => {
   it("has no error if the operation was cancelled", () => {
     const { result, errors } = outcomeOf({ ...ended, failure: new Error("x"), cancelled: true });
     assert.deepEqual({ result, errors }, { result: "cancelled", errors: [] });
+  });
+});
+
+describe("an operation that reads the servers first", () => {
+  const state = (size: number) => ({ custom: true, inputs: { size }, outputs: { size } });
+  const event = (kind: "resourcePreEvent" | "resOutputsEvent", step: object) =>
+    ({ sequence: 0, timestamp: 0, [kind]: { metadata: metadata(step) } }) as unknown as EngineEvent;
+
+  it("reports what a server says apart from what the program plans", () => {
+    const reads = { op: "refresh", old: state(1), new: state(1) };
+    const gone = { op: "refresh", old: state(1), new: undefined };
+    const plans = { op: "create", new: state(1) };
+    const events = [
+      event("resourcePreEvent", reads),
+      event("resOutputsEvent", gone),
+      event("resourcePreEvent", plans),
+      event("resOutputsEvent", plans),
+    ];
+    const refreshed = events.flatMap((each) => toRefreshed(each) ?? []);
+    assert.deepEqual(
+      refreshed.map(({ op, old, new: live }) => [op, old?.outputs, live]),
+      [["refresh", { size: 1 }, undefined]],
+    );
+    const planned = events.flatMap((each) => toStep(each, false) ?? []);
+    assert.deepEqual(
+      planned.map(({ op }) => op),
+      ["create"],
+    );
   });
 });
