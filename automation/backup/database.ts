@@ -23,6 +23,9 @@ const TABLES = Object.keys({
   drift_runs: true,
   drift: true,
   lifetimes: true,
+  forge_deliveries: true,
+  pull_request_heads: true,
+  preview_requests: true,
 } satisfies Record<keyof Schema, true>);
 
 /** Bytes of rows in an entry, before the row that exceeds it. */

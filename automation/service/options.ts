@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { Registry } from "prom-client";
 import type { DriftRun } from "../../core/drift.ts";
+import type { ForgeEvent } from "../../core/previews/forge-event.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
 import type { DriftRecords } from "../drift/table.ts";
@@ -52,11 +53,25 @@ export interface ServiceOptions {
   readonly checkReady: () => Promise<void>;
   /** Issues tokens for accounts of the image registry. Default: the service issues none. */
   readonly tokenIssuer?: TokenIssuer | undefined;
+  /** The webhook of the forge. Default: the service takes no events. */
+  readonly forge?: ForgeWebhooks | undefined;
   readonly metrics: Registry;
   readonly logger: FastifyBaseLogger;
   readonly limits?: Partial<ServiceLimits>;
   /** Addresses or networks of proxies whose X-Forwarded-For is trusted. Default: none. */
   readonly trustedProxies?: string | undefined;
+}
+
+/** The webhook of Gitea or GitHub. */
+export interface ForgeWebhooks {
+  readonly secret: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  /** Stores the events. Returns false if the delivery is a repetition. */
+  readonly store: (
+    delivery: { readonly id: string; readonly body: Buffer },
+    events: readonly ForgeEvent[],
+  ) => Promise<boolean>;
 }
 
 export interface ServiceLimits {

@@ -22,6 +22,7 @@ import { problemOf, problemOfStatus, problemRoutes } from "./problem.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { driftRoutes } from "./routes/drift.ts";
+import { forgeRoutes } from "./routes/forge.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { operationRoutes } from "./routes/operations.ts";
@@ -106,6 +107,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(statisticsRoutes(options));
   await app.register(healthRoutes(options, limits, shutdown.signal));
   await app.register(tokenRoutes(options.tokenIssuer, limits));
+  await app.register(forgeRoutes(options.forge, limits));
   await app.register(problemRoutes);
   await app.register(pageRoutes);
   addWrongMethods();

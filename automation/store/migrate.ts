@@ -113,6 +113,7 @@ export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<vo
       "notifications, notification_deliveries",
       "rollouts, rollout_projects, rollout_events",
       "drift_runs, drift, lifetimes",
+      "forge_deliveries, pull_request_heads, preview_requests",
     ].join(", "),
   );
   await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ${writable} TO ${role}`.execute(db);

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, Selectable } from "kysely";
 import type { Notification } from "../../core/notification.ts";
 import type { DriftError, FixPolicy, KnownChange } from "../../core/drift.ts";
+import type { PreviewRequest } from "../../core/previews/forge-event.ts";
 import type { ProjectSettings } from "../../core/settings.ts";
 import type {
   NumberedEvent,
@@ -40,6 +41,9 @@ export interface Schema {
   drift_runs: DriftRunsTable;
   drift: DriftTable;
   lifetimes: LifetimesTable;
+  forge_deliveries: ForgeDeliveriesTable;
+  pull_request_heads: PullRequestHeadsTable;
+  preview_requests: PreviewRequestsTable;
 }
 
 /** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
@@ -299,6 +303,30 @@ interface LifetimesTable {
   /** How often the step was begun, and when last. */
   attempts: Generated<number>;
   tried_at: Date | null;
+}
+
+/** The deliveries of the forge's webhook, so that a repeated one is recognized. */
+interface ForgeDeliveriesTable {
+  /** `id …` or `body …`. */
+  key: string;
+  received_at: Generated<Date>;
+}
+
+/** The commits that branches of pull requests were at, by the forge's clock. */
+interface PullRequestHeadsTable {
+  number: number;
+  commit: string;
+  seen_at: Date;
+}
+
+/** Requests of the forge's webhook that are not done yet. */
+interface PreviewRequestsTable {
+  /** Version 7, so ids sort by time. */
+  id: string;
+  request: Json<PreviewRequest>;
+  attempts: Generated<number>;
+  /** The next attempt. While one is under way: when another process may assume that it is lost. */
+  next_at: Generated<Date>;
 }
 
 export type OperationRow = Selectable<OperationsTable>;

@@ -23,6 +23,9 @@ Object.assign(MIGRATIONS, {
         "drift_runs",
         "drift",
         "lifetimes",
+        "forge_deliveries",
+        "pull_request_heads",
+        "preview_requests",
       ]) {
         await sql`
           ALTER TABLE ${sql.table(table)}

@@ -5,6 +5,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     ALTER TABLE operations ADD COLUMN plan_matched boolean NOT NULL DEFAULT false`.execute(db);
   await createNotifications(db);
+  await createPreviewRequests(db);
   await indexForStatistics(db);
   await createDrift(db);
   await createLifetimes(db);
@@ -152,5 +153,28 @@ async function createLifetimes(db: Kysely<unknown>): Promise<void> {
       operation uuid,
       attempts integer NOT NULL DEFAULT 0,
       tried_at timestamptz
+    )`.execute(db);
+}
+
+/** What the forge's webhook brought: see automation/previews/requests.ts. */
+async function createPreviewRequests(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    CREATE TABLE forge_deliveries (
+      key text PRIMARY KEY,
+      received_at timestamptz NOT NULL DEFAULT now()
+    )`.execute(db);
+  await sql`
+    CREATE TABLE pull_request_heads (
+      number bigint NOT NULL,
+      commit text NOT NULL,
+      seen_at timestamptz NOT NULL,
+      PRIMARY KEY (number, seen_at, commit)
+    )`.execute(db);
+  await sql`
+    CREATE TABLE preview_requests (
+      id uuid PRIMARY KEY,
+      request jsonb NOT NULL,
+      attempts integer NOT NULL DEFAULT 0,
+      next_at timestamptz NOT NULL DEFAULT '-infinity'
     )`.execute(db);
 }

@@ -7,6 +7,7 @@ import type { Entry } from "../../../automation/backup/format.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import { announce } from "../../../automation/notifications/outbox.ts";
 import { requeueOpen } from "../../../automation/operations/requeue-open.ts";
+import { storeDelivery } from "../../../automation/previews/requests.ts";
 import { migrate, MIGRATIONS } from "../../../automation/store/migrate.ts";
 import { openQueue, QUEUE } from "../../../automation/store/queue.ts";
 import { requireAppendOnly, requireSchema } from "../../../automation/store/require-schema.ts";
@@ -291,4 +292,8 @@ async function fill(
     `INSERT INTO drift (slug, changes, error) VALUES ('shop', '[{"urn": "x"}]', '{"message": "no"}')`,
   );
   await admin(`INSERT INTO lifetimes (slug, expires_at) VALUES ('shop', 'infinity')`);
+  await storeDelivery(store, { id: "1", body: Buffer.from("body") }, [
+    { kind: "head", number: 7, commit: "a".repeat(40), at: "2026-01-02T03:04:05Z" },
+    { kind: "approved", number: 7, commit: "a".repeat(40) },
+  ]);
 }
