@@ -289,6 +289,13 @@ const CONNECTIONS = {
       secrets: v.RDEV_INFRA_WEBHOOK_SECRETS ?? {},
       smtp: v.SMTP_URL,
     })),
+  /** Previews of pull requests by the service. */
+  previews: z
+    .object({
+      RDEV_INFRA_PREVIEWS_FILE: z.string().min(1, "is empty").optional(),
+      RDEV_INFRA_FORGE_SECRET: tokenSecret.optional(),
+    })
+    .transform((v) => ({ file: v.RDEV_INFRA_PREVIEWS_FILE, secret: v.RDEV_INFRA_FORGE_SECRET })),
   /** The HTTP service, for its clients. */
   api: z
     .object({

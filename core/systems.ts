@@ -137,6 +137,7 @@ export const OWN_CONNECTIONS = [
   "service",
   "identity",
   "notifications",
+  "previews",
   "api",
 ] as const satisfies ConnectionName[];
 

@@ -28,6 +28,8 @@ const NEEDS: readonly Need[] = [
   command("pdns_server", "pdns-server"),
   { name: "pdns-backend-sqlite3", isInstalled: hasSqliteBackend },
   command("htpasswd", "apache2-utils"),
+  // For the steps of pipelines, and for the code of pull requests that the service previews.
+  command("bwrap", "bubblewrap"),
 ];
 
 /** Needed for a real node. */
@@ -49,21 +51,9 @@ const COMPILER: readonly Need[] = [
   { name: "libc6-dev", isInstalled: async () => existsSync("/usr/include/stdio.h") },
 ];
 
-/** Needed to run the steps of pipelines. */
-const PIPELINES: readonly Need[] = [command("bwrap", "bubblewrap")];
-
 /** The needed Debian packages that are not installed. */
-export async function missingPackages({
-  compiler = false,
-  pipelines = false,
-  node = false,
-} = {}): Promise<string[]> {
-  const needs = [
-    ...NEEDS,
-    ...(compiler ? COMPILER : []),
-    ...(pipelines ? PIPELINES : []),
-    ...(node ? NODE : []),
-  ];
+export async function missingPackages({ compiler = false, node = false } = {}): Promise<string[]> {
+  const needs = [...NEEDS, ...(compiler ? COMPILER : []), ...(node ? NODE : [])];
   const installed = await Promise.all(needs.map((need) => need.isInstalled()));
   const missing = needs.filter((_, index) => !installed[index]).map(({ name }) => name);
   return [...new Set(missing)];

@@ -227,7 +227,7 @@ async function missingPackagesFor(
   { pipelines, realNode }: { readonly pipelines: boolean; readonly realNode: boolean },
 ): Promise<string[]> {
   const [packages, missing, missingInMachine, mayInstall] = await Promise.all([
-    missingPackages({ compiler: await needsCompiler(families), pipelines, node: realNode }),
+    missingPackages({ compiler: await needsCompiler(families), node: realNode }),
     missingForBuild(families),
     realNode ? missingForNode() : [],
     canInstall(),

@@ -30,6 +30,10 @@ import { programVersion } from "../rollouts/program-version.ts";
 import { Rollouts } from "../rollouts/rollouts.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
 import { statistics } from "../statistics.ts";
+import { requireBox } from "../previews/box.ts";
+import { previewer } from "../previews/open-previewer.ts";
+import { storeDelivery } from "../previews/requests.ts";
+import { readPreviewSettings } from "../previews/settings.ts";
 import { ProjectRecords } from "../store/project-records.ts";
 import {
   isOpenToAll,
@@ -76,8 +80,8 @@ interface RunningService {
 /**
  * Serves the API, runs operations and ships the audit trail. Rejects with RDEV_STORE if the database's
  * schema does not fit this version, or its role has more rights than the service needs, with
- * RDEV_IDENTITY if the settings of people and service accounts are malformed, and with
- * RDEV_NOTIFICATIONS if those of receivers are.
+ * RDEV_IDENTITY, RDEV_NOTIFICATIONS or RDEV_PREVIEWS if settings in files are malformed, and with
+ * RDEV_PREREQUISITE if it should preview pull requests, but cannot isolate them.
  */
 export async function runService(options: RunOptions): Promise<RunningService> {
   const { platform, database, host, port, concurrency, keepsPlugins, logger } = options;
@@ -88,6 +92,8 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const identity = connection("identity");
   const settings = await readIdentitySettings(identity);
   const receivers = await readReceivers(connection("notifications"));
+  const previews = await readPreviewSettings(connection("previews"));
+  if (previews) await requireBox();
   const cluster = settings.serviceAccounts && clusterDocuments(await Kubernetes.connect());
   const store = new Store({ url: database.url });
   await requireDatabase(store, logger).catch(async (error: unknown) => {
@@ -137,6 +143,10 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     statistics: (query) => statistics(store, query),
     logs: enabled ? new ProjectLogs(new Citadel()) : undefined,
     checkReady: () => checkDatabase(store),
+    forge: previews && {
+      ...previews,
+      store: (delivery, events) => storeDelivery(store, delivery, events),
+    },
     metrics: metricsOf(store),
     limits: { requestsPerMinute: options.rateLimit },
     trustedProxies: options.trustedProxies,
@@ -145,6 +155,8 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const loop = runFleet({ store, tasks: [lifetimes, drift], log: logger }, shutdown.signal);
   const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
   const notifying = notify(store, platform, receivers, logger, shutdown.signal);
+  const previewing =
+    previews && previewer(previews, { store, audit, log: logger }).run(shutdown.signal);
   const stop = async (deadline: number) => {
     shutdown.abort();
     await app.close();
@@ -152,7 +164,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     await runner.stop({ deadline });
     await rollouts.close();
     await operations.close();
-    await Promise.all([shipping, notifying]);
+    await Promise.all([shipping, notifying, previewing]);
     await store.close();
   };
   try {

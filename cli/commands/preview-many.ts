@@ -16,7 +16,6 @@ import { EXIT } from "../exit-codes.ts";
 import { interruptible, workFolder } from "../operation.ts";
 import { lineProgress, terminalProgress } from "../views/preview-progress.ts";
 import { reportLines } from "../views/report-lines.ts";
-import { openPullRequest } from "./pull-requests.ts";
 
 /** The options of `preview` for more than one stack. */
 export interface PreviewManyOptions extends Overrides {
@@ -117,7 +116,8 @@ async function write(
 async function openComment(target: CommentTarget, { reportUrl }: PreviewManyOptions) {
   const { ReportComment } = await import("../../automation/previews/comment.ts");
   const { commit, runUrl } = target;
-  const { host } = await openPullRequest(target);
+  const { openPullRequest } = await import("../../automation/previews/forge-host.ts");
+  const { host } = openPullRequest(target);
   return new ReportComment(host, { commit, reportUrl: reportUrl ?? runUrl });
 }
 

@@ -1,11 +1,6 @@
 import type { Command } from "commander";
-import { connection, processEnvironment } from "../../core/connections.ts";
-import {
-  pullRequestTarget,
-  type Overrides,
-  type PullRequestTarget,
-} from "../../core/previews/ci.ts";
-import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
+import { processEnvironment } from "../../core/connections.ts";
+import { pullRequestTarget, type Overrides } from "../../core/previews/ci.ts";
 import { EXIT } from "../exit-codes.ts";
 
 interface ApprovalOptions extends Overrides {
@@ -22,7 +17,8 @@ export function addApproval(program: Command): void {
   addPullRequestOptions(command).action(async ({ checkout, ...overrides }: ApprovalOptions) => {
     const target = pullRequestTarget(processEnvironment(), overrides);
     const { requireApproval } = await import("../../automation/previews/approval.ts");
-    const { host, token } = await openPullRequest(target);
+    const { openPullRequest } = await import("../../automation/previews/forge-host.ts");
+    const { host, token } = openPullRequest(target);
     const { commit, runUrl: reportUrl, number, cloneUrl: url } = target;
     const approved = await requireApproval(host, { commit, reportUrl });
     if (checkout !== undefined) {
@@ -41,27 +37,14 @@ export function addReport(program: Command): void {
     const target = pullRequestTarget(processEnvironment(), overrides);
     const { requireApproval } = await import("../../automation/previews/approval.ts");
     const { showReport } = await import("../../automation/previews/show-report.ts");
-    const { host } = await openPullRequest(target);
+    const { openPullRequest } = await import("../../automation/previews/forge-host.ts");
+    const { host } = openPullRequest(target);
     const { commit, runUrl: reportUrl } = target;
     const approved = await requireApproval(host, { commit, reportUrl });
     const verdict = await showReport(host, { ...approved, file, reportUrl });
     if (verdict === "blocked") process.exitCode = EXIT.blocked;
     else if (verdict === "failed") process.exitCode = EXIT.failed;
   });
-}
-
-/** Opens the host of a pull request, with the token from its variable. */
-export async function openPullRequest(
-  target: PullRequestTarget,
-): Promise<{ readonly host: PullRequests & ApprovalHost; readonly token: string }> {
-  if (target.forge === "github") {
-    const { GithubPullRequests } = await import("../../providers/github/pull-requests.ts");
-    const { token } = connection("githubComments");
-    return { host: new GithubPullRequests({ ...target, token }), token };
-  }
-  const { GiteaPullRequests } = await import("../../providers/gitea/pull-requests.ts");
-  const { token } = connection("giteaComments");
-  return { host: new GiteaPullRequests({ ...target, token }), token };
 }
 
 /** The options that name the pull request where CI's variables do not. */

@@ -63,7 +63,7 @@ describe("pipelines that run", function () {
   const closers: (() => Promise<void>)[] = [];
 
   before(async () => {
-    const packages = await missingPackages({ pipelines: true });
+    const packages = await missingPackages();
     if (packages.length > 0) await installPackages(packages, () => undefined);
     const { registry, kubernetesApi } = await sandboxPlatform();
     const cluster = new KubeConfig();

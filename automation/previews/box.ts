@@ -1,0 +1,138 @@
+import { spawn } from "node:child_process";
+import { realpath } from "node:fs/promises";
+import { dirname } from "node:path";
+import which from "which";
+import { processEnvironment } from "../../core/connections.ts";
+import { InfraError } from "../../core/errors.ts";
+
+/** In bytes, for one process and for one file that it writes. */
+const MAX_MEMORY = 4 * 1024 ** 3;
+const MAX_FILE = 1024 ** 3;
+/** In bytes, of everything in its /tmp. */
+const MAX_TMP = 512 * 1024 ** 2;
+
+/** Where a folder or a file of this machine is in the box. */
+interface Mount {
+  readonly from: string;
+  readonly to: string;
+  /** Left out if it does not exist. */
+  readonly optional?: true;
+}
+
+interface BoxOptions {
+  readonly command: readonly string[];
+  /** In the box. */
+  readonly cwd: string;
+  readonly readable: readonly Mount[];
+  readonly writable?: readonly Mount[];
+  /** All that it gets. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** In ms; then everything in it is killed. */
+  readonly deadline: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** System files without secrets, for names, certificates and time zones. Missing ones are left out. */
+const SYSTEM = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "localtime"];
+
+/**
+ * Runs a command with bubblewrap: it sees the named folders, its own processes and the network, and
+ * nothing else of this machine. So it cannot read the service's memory, variables, files or
+ * tokens. Returns the exit code, or null if it was killed. Its output is discarded, because it may hold
+ * what the command was given.
+ */
+export async function runInBox(options: BoxOptions): Promise<number | null> {
+  const { command, cwd, readable, writable = [], variables, deadline, signal } = options;
+  const args = [
+    // Each process, and not their sum: see docs/fleet.md.
+    `--data=${MAX_MEMORY}`,
+    `--fsize=${MAX_FILE}`,
+    "--core=0",
+    "bwrap",
+    ...ISOLATION,
+    ...readable.flatMap(({ from, to, optional }) => [
+      optional ? "--ro-bind-try" : "--ro-bind",
+      from,
+      to,
+    ]),
+    ...writable.flatMap(({ from, to }) => ["--bind", from, to]),
+    "--chdir",
+    cwd,
+    "--",
+    ...command,
+  ];
+  // The variables are not arguments, which every user of the machine can read.
+  const child = spawn("prlimit", args, { env: variables, stdio: "ignore" });
+  const end = signal
+    ? AbortSignal.any([signal, AbortSignal.timeout(deadline)])
+    : AbortSignal.timeout(deadline);
+  // The kernel then kills everything in the box, because bubblewrap's first process in it dies.
+  const kill = () => void child.kill("SIGKILL");
+  end.addEventListener("abort", kill);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.on("error", reject).on("exit", resolve);
+    });
+  } finally {
+    end.removeEventListener("abort", kill);
+  }
+}
+
+const ISOLATION = [
+  ...["--unshare-user", "--unshare-all", "--share-net", "--uid", "65534", "--gid", "65534"],
+  ...["--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+  ...["--proc", "/proc", "--dev", "/dev", "--size", String(MAX_TMP), "--tmpfs", "/tmp"],
+  ...[
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/bin",
+    "/bin",
+    "--symlink",
+    "usr/sbin",
+    "/sbin",
+  ],
+  ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"],
+  ...SYSTEM.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
+];
+
+/**
+ * Rejects with RDEV_PREREQUISITE unless this machine can run a box. In a pod of Kubernetes it cannot,
+ * because the default seccomp profile permits no user namespace.
+ */
+export async function requireBox(): Promise<void> {
+  const code = await runInBox({
+    command: ["/usr/bin/true"],
+    cwd: "/",
+    readable: [],
+    variables: { PATH: searchPath() },
+    deadline: 10_000,
+  }).catch(() => null);
+  if (code === 0) return;
+  throw new InfraError(
+    "RDEV_PREREQUISITE",
+    "The service cannot preview pull requests here: it needs bubblewrap (bwrap), prlimit, and a kernel that " +
+      "permits user namespaces. Without RDEV_INFRA_PREVIEWS_FILE it starts; the pipelines can preview.",
+  );
+}
+
+function searchPath(): string {
+  return processEnvironment()["PATH"] ?? "/usr/bin:/bin";
+}
+
+/** Programs for a box: Node.js and these, as their folders and the variable PATH that finds them there. */
+export async function programsFor(
+  ...names: readonly string[]
+): Promise<{ readonly readable: readonly Mount[]; readonly path: string }> {
+  const found = await Promise.all(names.map((name) => which(name)));
+  const real = await Promise.all([process.execPath, ...found].map((file) => realpath(file)));
+  const folders = new Set(real.map(dirname).filter((folder) => !folder.startsWith("/usr/")));
+  const mounts = [...folders].map((folder, index) => {
+    // A program of a package needs the whole package.
+    const [, root = folder, inside = ""] = /^(.*\/node_modules\/[^/]+)(\/bin)$/.exec(folder) ?? [];
+    return { from: root, to: `/programs/${index}`, inside };
+  });
+  const paths = mounts.map(({ to, inside }) => to + inside);
+  return { readable: mounts, path: [...paths, "/usr/local/bin", "/usr/bin", "/bin"].join(":") };
+}

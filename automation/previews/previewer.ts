@@ -1,0 +1,200 @@
+import { InfraError, userMessage } from "../../core/errors.ts";
+import { MAY_NOT_WRITE, short, unfit } from "../../core/previews/approval.ts";
+import type { Approved, Asked } from "../../core/previews/forge-event.ts";
+import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
+import { type AuditLog, audited } from "../audit/log.ts";
+import type { RunnerLog } from "../operations/execution.ts";
+import { repeat } from "../retry.ts";
+import type { Store } from "../store/store.ts";
+import { requireApproval } from "./approval.ts";
+import { CONTEXT, ReportComment } from "./comment.ts";
+import {
+  claimRequest,
+  type ClaimedRequest,
+  endRequest,
+  headBefore,
+  postponeRequest,
+} from "./requests.ts";
+import { showReport } from "./show-report.ts";
+
+/** In ms: how often new requests are looked for. */
+const POLL = 2_000;
+/** In ms: a request belongs to the process that works on it, which renews this. */
+const LEASE = 120_000;
+/** In ms. An older comment asks for nothing, so a replayed one has no effect. */
+const MAX_AGE = 60 * 60_000;
+/** In ms: until a request is tried again. */
+const RETRY = 10_000;
+/** Then it is given up. */
+const MAX_ATTEMPTS = 5;
+
+type Host = PullRequests & ApprovalHost;
+
+interface Try {
+  /** No further attempt follows. */
+  readonly isLast: boolean;
+  readonly signal: AbortSignal;
+}
+
+interface PreviewCommit {
+  readonly number: number;
+  readonly commit: string;
+  readonly base: string;
+}
+
+export interface PreviewerOptions {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly host: (number: number) => Host;
+  /** Previews the commit, and calls `use` with the file of its report. */
+  readonly preview: (
+    pull: PreviewCommit,
+    use: (report: string) => Promise<unknown>,
+    signal: AbortSignal,
+  ) => Promise<unknown>;
+  readonly log: RunnerLog;
+  /** In ms. Default: 2 s. */
+  readonly poll?: number;
+  /** In ms. Default: 10 s. */
+  readonly retry?: number;
+  /** In ms: how long another run may take with the comment. */
+  readonly settle?: number;
+}
+
+/** Works on the requests of the forge's webhook, one at a time in each replica. */
+export class Previewer {
+  readonly #options: PreviewerOptions;
+
+  constructor(options: PreviewerOptions) {
+    this.#options = options;
+  }
+
+  /** Works until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { poll = POLL } = this.#options;
+    await repeat(signal, async () => ((await this.#next(signal)) ? 0 : poll));
+  }
+
+  /** Returns false if there was nothing to do. */
+  async #next(signal: AbortSignal): Promise<boolean> {
+    const { store, log } = this.#options;
+    try {
+      const claimed = await claimRequest(store, LEASE);
+      if (!claimed) return false;
+      const renewal = setInterval(() => {
+        postponeRequest(store, claimed.id, LEASE).catch(() => undefined); // repeated
+      }, LEASE / 4);
+      try {
+        await this.#work(claimed, signal);
+      } finally {
+        clearInterval(renewal);
+      }
+      return true;
+    } catch (error) {
+      log.warn({ component: "previews" }, userMessage(error));
+      return false;
+    }
+  }
+
+  async #work({ id, request, attempts }: ClaimedRequest, signal: AbortSignal): Promise<void> {
+    const { store, log, retry = RETRY } = this.#options;
+    const pull_request = request.number;
+    try {
+      const isDone =
+        request.kind === "approved"
+          ? await this.#approved(request, signal)
+          : await this.#asked(request, { isLast: attempts === MAX_ATTEMPTS, signal });
+      if (!isDone) return await postponeRequest(store, id, retry);
+    } catch (error) {
+      log.warn({ component: "previews", pull_request, attempts }, userMessage(error));
+      const isTemporary = error instanceof InfraError && error.code === "RDEV_UNREACHABLE";
+      if (isTemporary && attempts < MAX_ATTEMPTS) return await postponeRequest(store, id, retry);
+    }
+    await endRequest(store, id);
+  }
+
+  async #approved({ number, commit: wanted }: Approved, signal: AbortSignal): Promise<true> {
+    const host = this.#options.host(number);
+    const { commit, base, by } = await requireApproval(host, { commit: wanted });
+    await this.#preview(host, { number, commit, base }, by, signal);
+    return true;
+  }
+
+  /** Returns false if the request should be tried again, because events may arrive late. */
+  async #asked(asked: Asked, { isLast, signal }: Try): Promise<boolean> {
+    const { number, by, command } = asked;
+    const host = this.#options.host(number);
+    const age = Date.now() - Date.parse(asked.at);
+    if (age > MAX_AGE) throw refused(asked, "asked more than an hour ago");
+    if (!asked.isPerson) throw refused(asked, "is not a person");
+    if (!(await host.mayWrite(by))) throw refused(asked, MAY_NOT_WRITE);
+    if (command === "rollout") {
+      await host.post(ROLLOUT);
+      return true;
+    }
+    const pull = await host.pull();
+    if (by.toLowerCase() === pull.author?.toLowerCase()) {
+      await host.post(
+        `No preview: ${by} is its author. Another person with write access must ask.`,
+      );
+      return true;
+    }
+    const commit = asked.commit ?? (await headBefore(this.#options.store, number, asked.at));
+    if (commit === undefined) {
+      if (!isLast) return false;
+      await host.post(
+        "No preview: the service does not know the commit that the branch was at when you asked. Name the " +
+          "one that you have read: `/preview <commit>`",
+      );
+      return true;
+    }
+    const problem = unfit(pull, commit);
+    if (problem !== undefined) {
+      await host.post(`No preview of ${short(commit)}: ${problem}.`);
+      return true;
+    }
+    const self = await host.setStatus(commit, {
+      state: "pending",
+      context: CONTEXT,
+      description: `${by} asked for a preview`,
+    });
+    if (by.toLowerCase() === self?.toLowerCase()) throw refused(asked, "is the service's account");
+    await this.#preview(host, { number, commit, base: pull.base }, by, signal);
+    return true;
+  }
+
+  async #preview(host: Host, pull: PreviewCommit, by: string, signal: AbortSignal): Promise<void> {
+    const { audit, preview, settle } = this.#options;
+    const { commit, number } = pull;
+    const comment = new ReportComment(host, { commit, ...(settle !== undefined && { settle }) });
+    const action = {
+      action: "preview.run",
+      actor: by,
+      component: "previews",
+      details: { pull_request: number, commit },
+    };
+    await audited(audit, action, async () => {
+      await comment.begin();
+      try {
+        await preview(pull, (file) => showReport(host, { file, commit }), signal);
+      } catch (error) {
+        if (!signal.aborted) await comment.abandon(userMessage(error));
+        throw error;
+      }
+    });
+  }
+}
+
+function refused({ by, command }: Asked, why: string): InfraError {
+  return new InfraError("RDEV_APPROVAL", `/${command} was ignored: ${by} ${why}.`);
+}
+
+/** The service runs the program of its own version, and of no other commit. */
+const ROLLOUT = [
+  "The service runs the program that it was installed with, so it cannot roll out this commit by itself.",
+  "After the merge, install the service of the merged version. Then start the rollout:",
+  "",
+  "```sh",
+  "rdev-infra rollout start",
+  "```",
+].join("\n");
