@@ -11,7 +11,7 @@ import { Projects, removeProject } from "../store/projects.ts";
 import { QUEUE } from "../store/queue.ts";
 import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import type { JobResult } from "../worker/messages.ts";
+import type { Fact, JobResult } from "../worker/messages.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";
 import {
   addEngine,
@@ -22,7 +22,7 @@ import {
   lockedRow,
   type PastAttempt,
   pastAttempts,
-  setFoundEmpty,
+  setFact,
 } from "./tables.ts";
 
 /** Errors of an operation that receivers are told. The operation has all of them. */
@@ -125,9 +125,9 @@ export class Attempt {
     return this.#foundEmpty;
   }
 
-  async recordFoundEmpty(): Promise<void> {
-    await this.#whileOwned((transaction) => setFoundEmpty(transaction, this.row.id));
-    this.#foundEmpty = true;
+  async recordFact(fact: Fact): Promise<void> {
+    await this.#whileOwned((transaction) => setFact(transaction, this.row.id, fact));
+    this.#foundEmpty ||= fact === "empty";
   }
 
   /** A lock that stays behind is recognized as ours by the engine's process id. */

@@ -1,6 +1,12 @@
 import pRetry from "p-retry";
-import { asInfraError, type ErrorCode, userMessage } from "../../core/errors.ts";
-import { NO_CHANGES, type OperationKind, type Outcome } from "../../core/operation.ts";
+import { asInfraError, type ErrorCode, InfraError, userMessage } from "../../core/errors.ts";
+import {
+  type ApprovedPlan,
+  NO_CHANGES,
+  notBegun,
+  type OperationKind,
+  type Outcome,
+} from "../../core/operation.ts";
 import { isTransient } from "../store/errors.ts";
 import type { Job, JobResult } from "../worker/messages.ts";
 import type { Worker, WorkerCrash } from "../worker/worker.ts";
@@ -34,6 +40,8 @@ interface ExecutionOptions {
   /** In ms: time for the step under way after a cancel or the deadline, before the worker is killed. */
   readonly cancelGrace: number;
   readonly leaseSeconds: number;
+  /** The version of the program that the workers run. */
+  readonly programVersion: string;
 }
 
 /** Runs a job of the queue to its end, or until another runner owns it. */
@@ -118,6 +126,8 @@ export class Execution {
   async #perform(attempt: Attempt, events: EventLog): Promise<JobResult> {
     try {
       const { kind, request } = attempt.row;
+      const refusal = await this.#refusal(attempt);
+      if (refusal) return withoutReport(notBegun(refusal));
       const done = await this.#recorded(attempt, kind, () => this.#work(attempt, events));
       const isHandingBack = this.#isHandingBack;
       return shouldRollBack(request, done, { foundEmpty: attempt.foundEmpty, isHandingBack })
@@ -128,6 +138,26 @@ export class Execution {
       const { code, message } = asInfraError(error);
       return withoutReport(failed(code, message));
     }
+  }
+
+  /**
+   * Why an operation of a rollout must not begin: the project was deleted meanwhile, and an `up` would
+   * create it again, or this replica has another version of the program than the approved one.
+   */
+  async #refusal(attempt: Attempt): Promise<InfraError | undefined> {
+    const { request, slug } = attempt.row;
+    const approved = request.kind === "up" ? request.approved : undefined;
+    const isPlanned = request.kind === "preview" && request.rollout !== undefined;
+    if (!approved && !isPlanned) return undefined;
+    const { programVersion: version } = this.#options;
+    if (approved && approved.version !== version) {
+      return new InfraError(
+        "RDEV_PLAN",
+        `Version ${approved.version} of the program was approved, but this replica has ${version}.`,
+      );
+    }
+    if (await this.#persist(() => attempt.projectSettings())) return undefined;
+    return new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);
   }
 
   /**
@@ -166,6 +196,7 @@ export class Execution {
       remove: true,
       details: { request },
       ...("settings" in request && { requested: request.settings }),
+      programVersion: this.#options.programVersion,
     };
     const outcome = await recordOperation(recording, async () => {
       done = await work();
@@ -194,7 +225,7 @@ export class Execution {
     const exit = await this.#worker!.run(task ? { ...job, task } : job, {
       onEvent: (event) => events.add(event),
       onEngine: (pid) => void this.#persist(() => attempt.addEngine(pid)).catch(() => undefined),
-      onFoundEmpty: () => this.#persist(() => attempt.recordFoundEmpty()),
+      onFact: (fact) => this.#persist(() => attempt.recordFact(fact)),
       mayBreakLocks: async (holders) => {
         const past = await attempt.past().catch(() => []);
         return holders.length > 0 && holders.every((holder) => isHolderDead(holder, past));
@@ -250,16 +281,16 @@ export class Execution {
 }
 
 /** `projectSettings` is undefined if the project does not exist. */
-function jobOf(
-  { row: { platform, slug, request }, foundEmpty }: Attempt,
-  projectSettings: Job["formerly"] | undefined,
-): Job {
+function jobOf({ row, foundEmpty }: Attempt, projectSettings: Job["formerly"] | undefined): Job {
+  const { platform, slug, request } = row;
   const common = { platform, slug, formerly: projectSettings ?? {} };
   switch (request.kind) {
     case "up": {
       const needsEmpty = request.onFailure === "rollback" && !foundEmpty;
       const { settings, adopt, fix } = request;
-      return { ...common, settings, task: { kind: "up", needsEmpty, adopt, fix } };
+      // A later attempt continues what an approved one began: its plan is a part of the approved one.
+      const approved = row.plan_matched ? undefined : planToCheck(request.approved);
+      return { ...common, settings, task: { kind: "up", needsEmpty, adopt, fix, approved } };
     }
     case "preview": {
       const { settings, of, adopt } = request;
@@ -275,6 +306,10 @@ function jobOf(
       return { ...common, settings, task: { kind: "destroy" } };
     }
   }
+}
+
+function planToCheck(approved: ApprovedPlan | undefined) {
+  return approved && { fingerprint: approved.fingerprint, dataLoss: approved.dataLoss };
 }
 
 const CANCELLED: Outcome = {

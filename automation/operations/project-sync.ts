@@ -12,6 +12,11 @@ import type { Store } from "../store/store.ts";
 /** In ms. Short, because a person waits for the operation's end. */
 const CITADEL_DEADLINE = 5_000;
 
+interface UpRecord {
+  readonly requested: ProjectChanges | undefined;
+  readonly programVersion: string | undefined;
+}
+
 /** Updates a project's row before and after an operation of its stack. */
 export class ProjectSync {
   readonly #projects: Projects;
@@ -48,7 +53,7 @@ export class ProjectSync {
   }
 
   /** `requested` settings are kept even if the `up` created nothing. */
-  async afterUp(outcome: Outcome, requested?: ProjectChanges): Promise<void> {
+  async afterUp(outcome: Outcome, { requested, programVersion }: UpRecord): Promise<void> {
     const { result, changes, outputs, template } = outcome;
     const tenantId = z.uuid().safeParse(outputs["citadelTenantId"]).data;
     const createdNothing = result === "failed" && changes.create === 0;
@@ -60,7 +65,7 @@ export class ProjectSync {
     });
     await this.#projects.update(this.#slug, {
       settings: outcome.settings ?? this.#unrecordedSettings(requested),
-      ...(result === "succeeded" && { outputs, templateSeed: template }),
+      ...(result === "succeeded" && { outputs, templateSeed: template, programVersion }),
     });
   }
 

@@ -21,6 +21,8 @@ export interface Recording {
   readonly id?: string;
   /** The settings that the request of an `up` names. */
   readonly requested?: ProjectChanges;
+  /** The version of the program that an `up` runs. */
+  readonly programVersion?: string;
   /** Added to both audit events. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
@@ -36,6 +38,7 @@ export async function recordOperation(
   run: (formerly?: ProjectChanges) => Promise<Outcome>,
 ): Promise<Outcome> {
   const { store, actor, stack, operation, remove = false, id, requested, details } = recording;
+  const { programVersion } = recording;
   let outcome: Outcome | undefined;
   try {
     const name = parseStackName(stack);
@@ -54,7 +57,7 @@ export async function recordOperation(
       if (operation === "up") await project?.beforeUp();
       outcome = await run(project?.settings);
       try {
-        if (operation === "up") await project?.afterUp(outcome, requested);
+        if (operation === "up") await project?.afterUp(outcome, { requested, programVersion });
         if (operation === "destroy" || operation === "rollback")
           await project?.afterDestroy(outcome, remove);
       } catch (error) {

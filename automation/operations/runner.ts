@@ -5,6 +5,7 @@ import pTimeout from "p-timeout";
 import { userMessage } from "../../core/errors.ts";
 import { type Reaper, startReaper } from "../processes/reaper.ts";
 import { Notifier } from "../store/notifier.ts";
+import { programVersion } from "../rollouts/program-version.ts";
 import { openQueue, QUEUE } from "../store/queue.ts";
 import type { Store } from "../store/store.ts";
 import { killWorkerProcesses, WORKER_MARK } from "../worker/environment.ts";
@@ -55,6 +56,7 @@ export class Runner {
   #hasChange = false;
   #pool: Pool | undefined;
   #reaper: Reaper | undefined;
+  #programVersion = "";
   #loops: Promise<unknown> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
@@ -81,6 +83,7 @@ export class Runner {
     this.#reaper.ownProcesses(`${WORKER_MARK}=${mark}`);
     this.#reaper.ownFolder(folder);
     const { program, memoryMb, keepsPlugins, concurrency } = this.#options;
+    this.#programVersion = await programVersion(program);
     const spare = Math.min(concurrency, 2);
     this.#pool = new Pool({ mark, folder, program, memoryMb, keepsPlugins, spare });
     this.#notifier.subscribe(({ id, state }) => {
@@ -145,6 +148,7 @@ export class Runner {
       deadline,
       cancelGrace,
       leaseSeconds,
+      programVersion: this.#programVersion,
     });
     this.#running.add(execution);
     void execution.ended.then(() => {

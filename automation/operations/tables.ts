@@ -2,6 +2,7 @@ import { type Insertable, type Kysely, sql, type Updateable } from "kysely";
 import type { NumberedEvent, Operation, OperationState } from "../../core/operation.ts";
 import { jsonText, type OperationRow, type Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
+import type { Fact } from "../worker/messages.ts";
 import { notify } from "./notifier.ts";
 import type { RunnerIdentity } from "./runner-identity.ts";
 
@@ -86,10 +87,14 @@ export async function changeState(
   return row;
 }
 
-export async function setFoundEmpty(transaction: StoreTransaction, id: string): Promise<void> {
+export async function setFact(
+  transaction: StoreTransaction,
+  id: string,
+  fact: Fact,
+): Promise<void> {
   await transaction
     .updateTable("operations")
-    .set({ found_empty: true })
+    .set(fact === "empty" ? { found_empty: true } : { plan_matched: true })
     .where("id", "=", id)
     .execute();
 }

@@ -1,7 +1,8 @@
 import { groupStacks } from "../../core/previews/group.ts";
 import type { StackPreview } from "../../core/previews/model.ts";
 import { makeReport } from "../../core/previews/report.ts";
-import type { RolloutReport } from "../../core/rollout.ts";
+import type { Operation } from "../../core/operation.ts";
+import type { RolloutReason, RolloutReport } from "../../core/rollout.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { RolloutProjectRow } from "../store/schema.ts";
 
@@ -25,4 +26,24 @@ function previewOf(
   if (!plan || state === "skipped") return undefined;
   const { fingerprint: _, ...content } = plan;
   return { stack, result: "succeeded", durationMs: 0, errors: [], ...content };
+}
+
+/** A project that failed or was held back, with the plan that it would have had then. */
+export function previewOfEnd(
+  platform: string,
+  slug: string,
+  reason: RolloutReason | undefined,
+  operation: Operation | undefined,
+): StackPreview {
+  const { plan, errors = [], durationMs = 0 } = operation?.outcome ?? {};
+  const own = reason ? [{ message: `${reason.code}: ${reason.message}` }] : [];
+  return {
+    stack: projectStackName(platform, slug),
+    result: "failed",
+    durationMs,
+    unchanged: plan?.unchanged ?? 0,
+    changes: plan?.changes ?? [],
+    findings: plan?.findings ?? [],
+    errors: errors.length > 0 ? errors : own,
+  };
 }

@@ -1,6 +1,5 @@
 import { randomUUIDv7 } from "node:crypto";
-import { InfraError, problems } from "../../core/errors.ts";
-import { count } from "../../core/previews/text.ts";
+import { InfraError } from "../../core/errors.ts";
 import type {
   NumberedRolloutEvent,
   Rollout,
@@ -30,7 +29,8 @@ import {
   rolloutOf,
   rolloutStackOf,
 } from "./tables.ts";
-import { planWaves, selectSlugs, unmatched } from "./waves.ts";
+import { inOtherRollouts, requireSelected } from "./refusals.ts";
+import { planWaves, selectSlugs } from "./waves.ts";
 
 /** Far more projects than a platform has. */
 const MAX_PROJECTS = 100_000;
@@ -338,42 +338,6 @@ export class Rollouts {
       details: { rollout: id, ...details },
     });
   }
-}
-
-function requireSelected({ canaries }: RolloutRequest, slugs: readonly string[]): void {
-  if (slugs.length === 0) {
-    throw new InfraError(
-      "RDEV_ROLLOUT",
-      'The selection names no project. With "only": "outdated", projects that are at this version of the ' +
-        "program are left out.",
-    );
-  }
-  const missing = unmatched(canaries, slugs);
-  if (missing.length === 0) return;
-  throw problems(
-    "RDEV_ROLLOUT",
-    "These canaries are not among the selected projects:",
-    missing.map((pattern) => `"${pattern}"`),
-  );
-}
-
-/** How many projects an error names. */
-const MAX_NAMED = 20;
-
-function inOtherRollouts(others: Awaited<ReturnType<typeof projectsInRollouts>>): InfraError {
-  const more = others.length - MAX_NAMED;
-  return problems(
-    "RDEV_BUSY",
-    "A project can be in one open rollout. Wait until these have ended, or cancel them:",
-    [
-      ...others
-        .slice(0, MAX_NAMED)
-        .map(
-          ({ id, slug, state, actor }) => `"${slug}" is in rollout ${id} (${state}, by ${actor})`,
-        ),
-      ...(more > 0 ? [`and ${count(more, "more project")}`] : []),
-    ],
-  );
 }
 
 async function losingProjects(transaction: StoreTransaction, id: string): Promise<string[]> {

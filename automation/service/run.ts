@@ -26,6 +26,7 @@ import { registerNotificationMetrics } from "../notifications/outbox.ts";
 import { readReceivers, type Receiver } from "../notifications/receivers.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
+import { Conductor } from "../rollouts/conductor.ts";
 import { programVersion } from "../rollouts/program-version.ts";
 import { Rollouts } from "../rollouts/rollouts.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
@@ -151,6 +152,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     limits: { requestsPerMinute: options.rateLimit },
     trustedProxies: options.trustedProxies,
   });
+  const conductor = new Conductor({ store, operations, audit, platform, version, log: logger });
   const shutdown = new AbortController();
   const loop = runFleet({ store, tasks: [lifetimes, drift], log: logger }, shutdown.signal);
   const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
@@ -161,6 +163,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     shutdown.abort();
     await app.close();
     await loop;
+    await conductor.stop();
     await runner.stop({ deadline });
     await rollouts.close();
     await operations.close();
@@ -169,6 +172,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   };
   try {
     await runner.start();
+    conductor.start();
     const url = await app.listen({ host, port });
     return { url, keys, stop: ({ deadline }) => stop(deadline) };
   } catch (error) {

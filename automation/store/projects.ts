@@ -27,6 +27,7 @@ interface ProjectUpdate {
   readonly citadelTenantId?: string | null | undefined;
   readonly settings?: ProjectChanges | undefined;
   readonly outputs?: Readonly<Record<string, unknown>> | undefined;
+  readonly programVersion?: string | undefined;
   readonly templateSeed?: TemplateSeedRecord | null | undefined;
   readonly template?: TemplateState | null | undefined;
 }
@@ -71,11 +72,13 @@ export class Projects {
   /** Does nothing if the project does not exist. */
   async update(slug: string, update: ProjectUpdate): Promise<void> {
     const { citadelTenantId, settings, outputs, templateSeed, template } = update;
+    const { programVersion } = update;
     const values = {
       ...(citadelTenantId !== undefined && { citadel_tenant_id: citadelTenantId }),
       ...(settings && { settings: jsonText(settings) }),
       ...(outputs && { outputs: jsonText(outputs) }),
       ...(templateSeed !== undefined && { template_seed: templateSeed && jsonText(templateSeed) }),
+      ...(programVersion !== undefined && { program_version: programVersion }),
       ...(template !== undefined && { template: template && jsonText(template) }),
     };
     if (Object.keys(values).length === 0) return;

@@ -17,7 +17,7 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 let program: PulumiFn | undefined;
 let onLockAnswer: ((answer: boolean) => void) | undefined;
-let onFoundEmptyRecorded: (() => void) | undefined;
+let onFoundRecorded: (() => void) | undefined;
 const ports = Promise.withResolvers<Extract<Command, { type: "plugins" }>["ports"]>();
 const cancel = new AbortController();
 
@@ -28,7 +28,7 @@ process.on("message", (message) => {
   else if (command.type === "plugins") ports.resolve(command.ports);
   else if (command.type === "cancel") cancel.abort();
   else if (command.type === "lease") renewLease(command.ms);
-  else if (command.type === "foundEmptyRecorded") onFoundEmptyRecorded?.();
+  else if (command.type === "foundRecorded") onFoundRecorded?.();
   else onLockAnswer?.(command.answer);
 });
 
@@ -72,10 +72,10 @@ async function run({ job, workDir, lease }: Extract<Command, { type: "run" }>): 
     signal: cancel.signal,
     onEvent: (event) => send({ type: "event", event }),
     onStart: (pid) => send({ type: "engine", pid }),
-    onFoundEmpty: () =>
+    onFact: (fact) =>
       new Promise((resolve) => {
-        onFoundEmptyRecorded = resolve;
-        send({ type: "foundEmpty" });
+        onFoundRecorded = resolve;
+        send({ type: "found", fact });
       }),
     mayBreakLocks: (holders) =>
       new Promise((resolve) => {

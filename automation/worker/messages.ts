@@ -14,6 +14,13 @@ import { projectChanges } from "../../core/settings.ts";
 import { PLUGINS } from "../engine/plugin-process.ts";
 import type { LockHolder } from "../engine/quirks/cli-text.ts";
 
+/**
+ * `empty`: nothing of the project exists, so everything made from now on belongs to this operation.
+ * `approved`: the plan is the approved one, and a later attempt finds a part of it done.
+ */
+export const FACTS = ["empty", "approved"] as const;
+export type Fact = (typeof FACTS)[number];
+
 /** One operation for a worker to run. */
 const job = z.strictObject({
   platform: z.string(),
@@ -31,6 +38,8 @@ const job = z.strictObject({
       adopt: z.literal(true).optional(),
       /** Read the servers first. With a policy, do nothing if more would change than it permits. */
       fix: z.enum(["all", "updates", "repairs"]).optional(),
+      /** Do nothing if the plan is another one, or loses data without approval. */
+      approved: z.strictObject({ fingerprint: z.string(), dataLoss: z.boolean() }).optional(),
     }),
     /** Deletes what a failed `up` made. */
     z.strictObject({ kind: z.literal("rollback") }),
@@ -86,8 +95,8 @@ const command = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel") }),
   /** The worker ends itself and all that it started after so long, unless the lease is renewed. */
   z.strictObject({ type: z.literal("lease"), ms: z.number() }),
-  /** The answer to `foundEmpty`: the database has recorded it, so the `up` may start. */
-  z.strictObject({ type: z.literal("foundEmptyRecorded") }),
+  /** The answer to `found`: the database has recorded it, so the `up` may start. */
+  z.strictObject({ type: z.literal("foundRecorded") }),
   /** The answer to `locked`. */
   z.strictObject({ type: z.literal("mayBreakLocks"), answer: z.boolean() }),
 ]);
@@ -99,8 +108,8 @@ const report = z.discriminatedUnion("type", [
   /** A command of Pulumi's CLI has started. */
   z.strictObject({ type: z.literal("engine"), pid: z.int() }),
   z.strictObject({ type: z.literal("locked"), holders: z.array(holder) }),
-  /** Nothing of the project exists, so everything made from now on belongs to this operation. */
-  z.strictObject({ type: z.literal("foundEmpty") }),
+  /** What a later attempt must know before anything is made. */
+  z.strictObject({ type: z.literal("found"), fact: z.enum(FACTS) }),
   z.strictObject({
     type: z.literal("done"),
     outcome: outcome.strict(),

@@ -8,13 +8,16 @@ import {
   type Remaining,
 } from "../../core/operation.ts";
 import type { Owner } from "../../core/ownership.ts";
+import { losesData, planOf } from "../../core/previews/plan.ts";
+import { DEFAULT_BLOCK, parseBlockRules } from "../../core/previews/policies.ts";
+import type { Step } from "../../core/previews/step.ts";
 import { DATABASE, REPOSITORY } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import { CommandFailure } from "../engine/command.ts";
 import type { StackConfig } from "../engine/config.ts";
 import { commandFailure } from "../engine/messages.ts";
-import type { OperationOptions, StackProgram } from "../engine/options.ts";
+import type { OperationOptions, PreviewOptions, StackProgram } from "../engine/options.ts";
 import { isInterruptionWarning, type LockHolder } from "../engine/quirks/cli-text.ts";
 import { platformSettingsOf } from "../engine/requirements.ts";
 import { destroy, preview, previewDestroy, refresh, removeRecord, up } from "../engine/stack.ts";
@@ -23,7 +26,7 @@ import { withTimeline } from "../engine/timeline.ts";
 import { lookForDrift, refusalOfFix } from "../drift/check.ts";
 import { findLeftovers } from "../leftovers.ts";
 import { adopt, previewAdoption } from "../adopt/adopt.ts";
-import type { Job, JobResult } from "./messages.ts";
+import type { Fact, Job, JobResult } from "./messages.ts";
 
 interface JobContext {
   /** A work folder that no other operation uses. */
@@ -35,8 +38,8 @@ interface JobContext {
   readonly onEvent: (event: OperationEvent) => void;
   readonly onStart: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
-  /** Called if nothing of the project exists. Resolves once the database has recorded that. */
-  readonly onFoundEmpty: () => Promise<void>;
+  /** Called before an `up` begins. Resolves once the database has recorded the fact. */
+  readonly onFact: (fact: Fact) => Promise<void>;
 }
 
 type Result = Omit<JobResult, "type">;
@@ -50,7 +53,7 @@ class JobRun {
   readonly #job: Job;
   readonly #stack: string;
   readonly #options: OperationOptions & { readonly workDir: string };
-  readonly #onFoundEmpty: () => Promise<void>;
+  readonly #onFact: (fact: Fact) => Promise<void>;
   #wasKilled = false;
   /** The state lists operations that an earlier run began and did not finish. */
   #foundInterruption = false;
@@ -58,9 +61,9 @@ class JobRun {
   /** The engine found resources that this operation has not made. */
   #foundOthers = false;
 
-  constructor(job: Job, { onEvent, onFoundEmpty, ...context }: JobContext) {
+  constructor(job: Job, { onEvent, onFact, ...context }: JobContext) {
     this.#job = job;
-    this.#onFoundEmpty = onFoundEmpty;
+    this.#onFact = onFact;
     this.#stack = projectStackName(job.platform, job.slug);
     this.#options = {
       ...context,
@@ -94,11 +97,8 @@ class JobRun {
     return this.#result(await refresh(this.#stack, this.#options));
   }
 
-  async #up({
-    needsEmpty,
-    adopt: adopts,
-    fix,
-  }: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+  async #up(task: Extract<Job["task"], { kind: "up" }>): Promise<Result> {
+    const { needsEmpty, adopt: adopts, fix, approved } = task;
     const { formerly } = this.#job;
     if (fix !== undefined && fix !== "all") {
       const { outcome, drift } = await this.#lookForDrift();
@@ -110,7 +110,12 @@ class JobRun {
     if (needsEmpty) {
       const refusal = await this.#refusalUnlessEmpty(before).catch(asInfraError);
       if (refusal) return this.#result(notBegun(refusal));
-      await this.#onFoundEmpty();
+      await this.#onFact("empty");
+    }
+    if (approved) {
+      const refused = await this.#refusalUnlessApproved(approved);
+      if (refused) return this.#result(refused);
+      await this.#onFact("approved");
     }
     const { settings: changes } = this.#job;
     const config = stackConfig(changes);
@@ -170,6 +175,37 @@ class JobRun {
     return noRollback(slug, found.map(describeLeftover));
   }
 
+  /** The outcome if the plan is not the approved one. Its preview reports no events. */
+  async #refusalUnlessApproved(
+    approved: NonNullable<Extract<Job["task"], { kind: "up" }>["approved"]>,
+  ): Promise<Outcome | undefined> {
+    const { plan, ...outcome } = await this.#planned({ create: false, onEvent: () => undefined });
+    if (!plan) return outcome;
+    const isApproved = plan.fingerprint === approved.fingerprint;
+    if (isApproved && (approved.dataLoss || !losesData(plan))) return undefined;
+    const why = isApproved
+      ? "The plan loses data, and that was not approved."
+      : "The plan is not the approved one any more: the project or what it runs on has changed since.";
+    const { durationMs } = outcome;
+    return { ...notBegun(new InfraError("RDEV_PLAN", why)), durationMs, plan };
+  }
+
+  /** Previews an `up`. The outcome has the plan if the preview succeeded. */
+  async #planned(more: Pick<PreviewOptions, "create" | "onEvent">): Promise<Outcome> {
+    const { formerly } = this.#job;
+    const config = stackConfig(this.#job.settings);
+    const steps: Step[] = [];
+    const onStep = (step: Step) => void steps.push(step);
+    const options = { ...this.#options, config, formerly, onStep, ...more };
+    const outcome = await preview(this.#stack, options);
+    if (outcome.result !== "succeeded") return outcome;
+    const rules = parseBlockRules(DEFAULT_BLOCK);
+    return {
+      ...outcome,
+      plan: planOf(steps, { secrets: connectionSecrets(), isProject: true, rules }),
+    };
+  }
+
   async #preview(task: Extract<Job["task"], { kind: "preview" }>): Promise<Result> {
     const { of, isNewProject, adopt: adopts } = task;
     if (task.drift) {
@@ -190,10 +226,7 @@ class JobRun {
     if (of === "destroy") {
       return this.#result(await previewDestroy(this.#stack, this.#options));
     }
-    const { formerly } = this.#job;
-    const config = stackConfig(this.#job.settings);
-    const options = { ...this.#options, config, formerly, create: true };
-    const outcome = await preview(this.#stack, options);
+    const outcome = await this.#planned({ create: true });
     if (isNewProject) await removeRecord(this.#stack, this.#options);
     return this.#result(outcome);
   }

@@ -9,7 +9,7 @@ import { makeWorkFolder } from "../engine/folders.ts";
 import { memoryOf } from "../processes/processes.ts";
 import { killWorkerProcesses, workerEnvironment, workerProcesses } from "./environment.ts";
 import type { PluginLease, PluginPool } from "./plugin-pool.ts";
-import { parseReport, type Command, type Job, type JobResult } from "./messages.ts";
+import { parseReport, type Command, type Fact, type Job, type JobResult } from "./messages.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const MEMORY_POLL_MS = 1_000;
@@ -32,7 +32,7 @@ interface JobListeners {
   readonly onEngine: (pid: number) => void;
   readonly mayBreakLocks: (holders: readonly LockHolder[]) => Promise<boolean>;
   /** The worker waits until this resolves. */
-  readonly onFoundEmpty: () => Promise<void>;
+  readonly onFact: (fact: Fact) => Promise<void>;
 }
 
 export interface WorkerCrash {
@@ -79,7 +79,7 @@ export class Worker {
   /** Runs the job, then ends the process and all that it started. Never throws. */
   async run(
     job: Job,
-    { onEvent, onEngine, mayBreakLocks, onFoundEmpty }: JobListeners,
+    { onEvent, onEngine, mayBreakLocks, onFact }: JobListeners,
   ): Promise<JobResult | WorkerCrash> {
     const { workDir } = this.#options;
     const memoryTimer = setInterval(() => this.#limitMemory(), MEMORY_POLL_MS);
@@ -96,9 +96,9 @@ export class Worker {
             resolve(report);
           } else if (report.type === "event") onEvent(report.event);
           else if (report.type === "engine") onEngine(report.pid);
-          else if (report.type === "foundEmpty") {
-            void onFoundEmpty().then(
-              () => this.#send({ type: "foundEmptyRecorded" }),
+          else if (report.type === "found") {
+            void onFact(report.fact).then(
+              () => this.#send({ type: "foundRecorded" }),
               () => this.kill(),
             );
           } else if (report.type === "locked") {

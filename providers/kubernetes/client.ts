@@ -235,6 +235,12 @@ export class Kubernetes {
     return { image, problem: problem ?? "", isRollingOut: problem === undefined };
   }
 
+  /** Whether all pods of a Deployment run its template and are ready. Undefined if there is none. */
+  async isRolledOut(namespace: string, deployment: string): Promise<boolean | undefined> {
+    const found = await this.#readDeployment(namespace, deployment);
+    return found && isRolledOut(found);
+  }
+
   /** Empty without the right to list pods: the Deployment itself says less, but enough. */
   async #podsOf(namespace: string, { spec }: k8s.V1Deployment): Promise<readonly k8s.V1Pod[]> {
     const labels = Object.entries(spec?.selector.matchLabels ?? {});

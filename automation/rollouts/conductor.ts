@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { userMessage } from "../../core/errors.ts";
+import { OPERATION_CHANGES } from "../operations/notifier.ts";
+import { Notifier } from "../store/notifier.ts";
+import { type ConductorOptions, LostRollout, RolloutSteps } from "./steps.ts";
+import {
+  conductedRollouts,
+  deleteOldRollouts,
+  releaseRollouts,
+  ROLLOUT_CHANGES,
+} from "./tables.ts";
+
+/** In ms: how often rollouts are looked at without a notification. */
+const CONDUCT_MS = 2_000;
+/** In ms: a rollout of another version that nobody has conducted for so long is stopped. */
+const ABANDONED_MS = 60_000;
+const DELETE_OLD_MS = 3_600_000;
+
+/**
+ * Carries rollouts out. Any number of replicas may share a database: each rollout has one conductor at a
+ * time, and another one takes over within seconds if it is killed.
+ */
+export class Conductor {
+  readonly #options: ConductorOptions;
+  readonly #id = randomUUID();
+  readonly #steps: RolloutSteps;
+  readonly #notifiers;
+  readonly #stopping = new AbortController();
+  #wake: () => void = () => undefined;
+  #hasChange = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: ConductorOptions) {
+    this.#options = options;
+    this.#steps = new RolloutSteps(options, this.#id);
+    const { store } = options;
+    this.#notifiers = {
+      operations: new Notifier(store, OPERATION_CHANGES),
+      rollouts: new Notifier(store, ROLLOUT_CHANGES),
+    };
+  }
+
+  start(): void {
+    const wake = ({ state }: { readonly state?: string | undefined }) => {
+      if (state !== undefined) this.#wakeUp();
+    };
+    this.#notifiers.operations.subscribe(wake);
+    this.#notifiers.rollouts.subscribe(wake);
+    this.#loop = this.#run();
+  }
+
+  /** Begins no step any more, and lets other replicas conduct. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wakeUp();
+    await this.#loop;
+    await this.#options.store.run((db) => releaseRollouts(db, this.#id)).catch(() => undefined);
+    await Promise.all(Object.values(this.#notifiers).map((notifier) => notifier.close()));
+  }
+
+  #wakeUp(): void {
+    this.#hasChange = true;
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    let deletedAt = -Infinity;
+    while (!this.#stopping.signal.aborted) {
+      this.#hasChange = false;
+      try {
+        await this.#conductAll();
+        if (performance.now() - deletedAt > DELETE_OLD_MS) {
+          deletedAt = performance.now();
+          await deleteOldRollouts(this.#options.store);
+        }
+      } catch (error) {
+        this.#warn({ error: userMessage(error) }, "no rollouts");
+      }
+      if (!this.#hasChange) await this.#nextChange();
+    }
+  }
+
+  async #nextChange(): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const signal = AbortSignal.any([woken.signal, this.#stopping.signal]);
+    await sleep(CONDUCT_MS, undefined, { signal }).catch(() => undefined);
+  }
+
+  async #conductAll(): Promise<void> {
+    const { store, platform, version } = this.#options;
+    for (const rollout of await store.run((db) => conductedRollouts(db, platform))) {
+      if (this.#stopping.signal.aborted) return;
+      const seen = rollout.conducted_until ?? rollout.created_at;
+      const isOurs = rollout.version === version;
+      if (!isOurs && Date.now() - seen.getTime() < ABANDONED_MS) continue;
+      try {
+        // Each step may make the next one possible.
+        while (await this.#steps.next(rollout.id, isOurs))
+          if (this.#stopping.signal.aborted) return;
+      } catch (error) {
+        if (error instanceof LostRollout) continue;
+        this.#warn({ rollout: rollout.id, error: userMessage(error) }, "rollout step failed");
+      }
+    }
+  }
+
+  #warn(fields: object, text: string): void {
+    this.#options.log.warn({ component: "rollout", ...fields }, text);
+  }
+}

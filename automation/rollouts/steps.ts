@@ -1,0 +1,398 @@
+import { hash } from "node:crypto";
+import type { Updateable } from "kysely";
+import { asInfraError, InfraError, userMessage } from "../../core/errors.ts";
+import type { OperationRequest } from "../../core/operation.ts";
+import { compareText } from "../../core/previews/changes.ts";
+import { losesData } from "../../core/previews/plan.ts";
+import { isRolloutOpen, type RolloutReason } from "../../core/rollout.ts";
+import type { AuditLog } from "../audit/log.ts";
+import type { RunnerLog } from "../operations/execution.ts";
+import type { Operations } from "../operations/operations.ts";
+import { Projects } from "../store/projects.ts";
+import { jsonText, type RolloutProjectRow, type RolloutRow, type Schema } from "../store/schema.ts";
+import type { Store, StoreTransaction } from "../store/store.ts";
+import { type CheckProject, checkProject, isTemporary } from "./checks.ts";
+import {
+  afterWave,
+  type Ended,
+  endedProjects,
+  isUnderWay,
+  type Known,
+  nextStep,
+  overdue,
+} from "./decide.ts";
+import { previewOfEnd } from "./report.ts";
+import { addEvents, changeProjects, changeRollout, claimRollout, lockedRollout } from "./tables.ts";
+
+/** In s: another replica conducts a rollout if its conductor is silent for so long. */
+const CONDUCTOR_S = 20;
+/** In ms: how long a check is repeated before it counts as failed, or the rollout pauses. */
+const CHECK_GRACE_MS = 60_000;
+
+export interface ConductorOptions {
+  readonly store: Store;
+  readonly operations: Pick<Operations, "submit" | "find" | "cancel">;
+  readonly audit: AuditLog;
+  readonly platform: string;
+  /** The version of the program that this service runs. */
+  readonly version: string;
+  readonly log: RunnerLog;
+  /** Default: asks Kubernetes and Citadel. */
+  readonly check?: CheckProject;
+  /** In ms. Default: CHECK_GRACE_MS. */
+  readonly checkGrace?: number;
+}
+
+/** Another replica conducts the rollout now. */
+export class LostRollout extends Error {}
+
+/**
+ * The steps of rollouts. Each can be repeated: operations are submitted under an Idempotency-Key of the
+ * rollout and the project, and what a step found is written in one transaction.
+ */
+export class RolloutSteps {
+  readonly #options: Required<ConductorOptions>;
+  readonly #id: string;
+
+  /** `id` is the conductor's. */
+  constructor(options: ConductorOptions, id: string) {
+    this.#options = { check: checkProject, checkGrace: CHECK_GRACE_MS, ...options };
+    this.#id = id;
+  }
+
+  /** Does what can be done now. Returns whether there is more to do at once. */
+  async next(id: string, isOurs: boolean): Promise<boolean> {
+    const { store, version } = this.#options;
+    const rollout = await store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
+    if (!rollout) return false;
+    const known = await this.#known(id);
+    const deadlineMs = rollout.request.deadlineMinutes * 60_000;
+    const ended = endedProjects(known, deadlineMs);
+    if (ended.length > 0) {
+      await this.#write(rollout, (transaction) => this.#recordEnds(transaction, rollout, ended));
+      return true;
+    }
+    await this.#cancelOperations(rollout, known, deadlineMs);
+    const next = isOurs
+      ? nextStep(rollout, known, Date.now())
+      : known.some(isUnderWay)
+        ? ({ next: "wait" } as const)
+        : ({
+            next: "end",
+            state: "stopped",
+            reason: `the service has version ${version} now`,
+          } as const);
+    switch (next.next) {
+      case "wait":
+        return false;
+      case "begin":
+        return this.#begin(rollout, next.slugs);
+      case "check":
+        return this.#check(rollout, known, next.slugs);
+      case "planned":
+        await this.#write(rollout, async (transaction) => {
+          const plan = await this.#fingerprint(transaction, rollout);
+          await changeRollout(transaction, rollout, { state: "planned", plan });
+        });
+        return false;
+      case "end-wave":
+        await this.#write(rollout, (transaction) => endWave(transaction, rollout, {}));
+        return true;
+      case "pause":
+        await this.#write(rollout, (transaction) =>
+          endWave(transaction, rollout, { state: "paused", reason: next.reason }),
+        );
+        return false;
+      case "end":
+        await this.#write(rollout, (transaction) => this.#end(transaction, rollout, next));
+        return false;
+    }
+  }
+
+  async #known(id: string): Promise<Known[]> {
+    const { store, operations } = this.#options;
+    const rows = await store.run((db) =>
+      db
+        .selectFrom("rollout_projects")
+        .select(["slug", "wave", "state", "preview", "operation"])
+        .where("rollout_id", "=", id)
+        .orderBy("wave")
+        .orderBy("slug")
+        .execute(),
+    );
+    return Promise.all(
+      rows.map(async (row) => {
+        const own = row.state === "planning" ? row.preview : row.operation;
+        const needsIt = isUnderWay({ row, operation: undefined });
+        const operation = needsIt && own !== null ? await operations.find(own) : undefined;
+        return { row, operation };
+      }),
+    );
+  }
+
+  async #recordEnds(
+    transaction: StoreTransaction,
+    { id, platform }: RolloutRow,
+    ended: readonly Ended[],
+  ): Promise<void> {
+    await changeProjects(
+      transaction,
+      id,
+      ended.map(({ slug, state, reason, operation }) => {
+        const plan = state === "planned" ? operation?.outcome?.plan : undefined;
+        const isBad = state === "failed" || state === "held";
+        return {
+          slug,
+          state,
+          ...(reason && { reason: jsonText(reason) }),
+          ...(plan && {
+            plan: jsonText(plan),
+            fingerprint: plan.fingerprint,
+            loses_data: losesData(plan),
+          }),
+          ...(isBad && { result: jsonText(previewOfEnd(platform, slug, reason, operation)) }),
+        };
+      }),
+    );
+    for (const { slug, state, reason } of ended) {
+      if (state !== "held") continue;
+      await this.#record(transaction, id, "hold", "failure", { ...reason }, slug);
+    }
+  }
+
+  async #cancelOperations(
+    { state, actor }: RolloutRow,
+    known: readonly Known[],
+    deadlineMs: number,
+  ): Promise<void> {
+    const open = known.flatMap(({ operation }) => operation ?? []);
+    const wanted = state === "cancelling" ? open : overdue(known, deadlineMs, Date.now());
+    for (const { id, state: has } of wanted) {
+      if (has === "queued" || has === "running") await this.#options.operations.cancel(id, actor);
+    }
+  }
+
+  /** Submits operations. A repeated submission finds the operation of the first one. */
+  async #begin(rollout: RolloutRow, slugs: readonly string[]): Promise<boolean> {
+    const begun: (Updateable<Schema["rollout_projects"]> & { slug: string })[] = [];
+    const state = rollout.state === "planning" ? "planning" : "running";
+    for (const slug of slugs) {
+      try {
+        const { id } = await this.#submit(rollout, slug);
+        begun.push({ slug, state, [state === "planning" ? "preview" : "operation"]: id });
+      } catch (error) {
+        const { code, message } = asInfraError(error);
+        // Too many operations of the project wait already: later there is room.
+        if (code === "RDEV_BUSY") continue;
+        if (code !== "RDEV_CONFLICT" && code !== "RDEV_NOT_FOUND") throw error;
+        begun.push({ slug, state: "skipped", reason: jsonText({ code: "deleted", message }) });
+      }
+    }
+    if (begun.length === 0) return false;
+    await this.#write(rollout, (transaction) => changeProjects(transaction, rollout.id, begun));
+    return begun.some((change) => change.state === "skipped");
+  }
+
+  async #submit(rollout: RolloutRow, slug: string) {
+    const { store, operations } = this.#options;
+    const { id, platform, version, actor, data_loss_approved: dataLoss } = rollout;
+    const isPlanning = rollout.state === "planning";
+    const project = await store.run((db) =>
+      db
+        .selectFrom("rollout_projects")
+        .select("fingerprint")
+        .where("rollout_id", "=", id)
+        .where("slug", "=", slug)
+        .executeTakeFirstOrThrow(),
+    );
+    const exists = await new Projects(store).find(slug);
+    if (!exists) throw new InfraError("RDEV_NOT_FOUND", "the project was deleted");
+    const fingerprint = project.fingerprint ?? "";
+    const request: OperationRequest = isPlanning
+      ? { kind: "preview", of: "up", settings: {}, rollout: id }
+      : {
+          kind: "up",
+          settings: {},
+          onFailure: "keep",
+          approved: { rollout: id, version, fingerprint, dataLoss },
+        };
+    const key = `rollout ${id} ${request.kind} ${slug}`;
+    const { operation } = await operations.submit({
+      platform,
+      slug,
+      request,
+      actor,
+      ifBusy: "wait",
+      idempotency: { key, fingerprint: hash("sha256", key) },
+    });
+    return operation;
+  }
+
+  /** Checks the projects of a wave that has ended, and begins the next wave if all is well. */
+  async #check(
+    rollout: RolloutRow,
+    known: readonly Known[],
+    slugs: readonly string[],
+  ): Promise<boolean> {
+    const graceEnd =
+      (rollout.wave_ended_at?.getTime() ?? 0) +
+      rollout.request.pauseSeconds * 1_000 +
+      this.#options.checkGrace;
+    const isLate = Date.now() > graceEnd;
+    let failures: Map<string, RolloutReason>;
+    try {
+      failures = await this.#failedChecks(rollout, slugs);
+    } catch (error) {
+      if (!isLate && isTemporary(error)) return false;
+      const reason = `the projects of wave ${rollout.wave} cannot be checked: ${userMessage(error)}`;
+      await this.#write(rollout, async (transaction) => {
+        await changeRollout(transaction, rollout, { state: "paused", reason });
+      });
+      return false;
+    }
+    const isSettling = [...failures.values()].every(({ code }) => code === "not-ready");
+    if (failures.size > 0 && isSettling && !isLate) return false;
+    const { platform, wave, id } = rollout;
+    const after = known.map(({ row, operation }) => ({
+      operation,
+      row: failures.has(row.slug) ? { ...row, state: "failed" as const } : row,
+    }));
+    const then = afterWave(rollout, after);
+    await this.#write(rollout, async (transaction) => {
+      await changeProjects(
+        transaction,
+        id,
+        [...failures].map(([slug, reason]) => ({
+          slug,
+          state: "failed" as const,
+          reason: jsonText(reason),
+          result: jsonText(previewOfEnd(platform, slug, reason, undefined)),
+        })),
+      );
+      await addEvents(transaction, id, [{ event: "wave", wave, state: "checked" }]);
+      if ("next" in then) return this.#end(transaction, rollout, then);
+      const next = { wave: then.nextWave, wave_ended_at: null };
+      await changeRollout(transaction, rollout, next);
+      await addEvents(transaction, id, [{ event: "wave", wave: then.nextWave, state: "begun" }]);
+      await this.#record(transaction, id, "wave", "started", { wave: then.nextWave });
+    });
+    return "nextWave" in then;
+  }
+
+  async #failedChecks(
+    rollout: RolloutRow,
+    slugs: readonly string[],
+  ): Promise<Map<string, RolloutReason>> {
+    const { store, operations, check } = this.#options;
+    const projects = new Projects(store);
+    const found = await Promise.all(
+      slugs.map(async (slug) => {
+        const [project, row] = await Promise.all([
+          projects.find(slug),
+          store.run((db) =>
+            db
+              .selectFrom("rollout_projects")
+              .select("operation")
+              .where("rollout_id", "=", rollout.id)
+              .where("slug", "=", slug)
+              .executeTakeFirstOrThrow(),
+          ),
+        ]);
+        // Deleted after its turn.
+        if (!project || row.operation === null) return undefined;
+        const operation = await operations.find(row.operation);
+        const since = operation?.startedAt ?? rollout.created_at;
+        const reason = await check({ project, since }, rollout.request.checks);
+        return reason && ([slug, reason] as const);
+      }),
+    );
+    return new Map(found.filter((entry) => entry !== undefined));
+  }
+
+  /** The plan of all projects, with everything that decides how it is carried out. */
+  async #fingerprint(transaction: StoreTransaction, rollout: RolloutRow): Promise<string> {
+    const rows: Pick<RolloutProjectRow, "slug" | "wave" | "fingerprint">[] = await transaction
+      .selectFrom("rollout_projects")
+      .select(["slug", "wave", "fingerprint"])
+      .where("rollout_id", "=", rollout.id)
+      .execute();
+    const sorted = rows
+      .toSorted((a, b) => compareText(a.slug, b.slug))
+      .map(({ slug, wave, fingerprint }) => [slug, wave, fingerprint]);
+    return hash("sha256", JSON.stringify([rollout.version, rollout.request, sorted]));
+  }
+
+  async #end(
+    transaction: StoreTransaction,
+    rollout: RolloutRow,
+    { state, reason }: { readonly state: RolloutRow["state"]; readonly reason?: string },
+  ): Promise<void> {
+    const { id } = rollout;
+    const left = await transaction
+      .selectFrom("rollout_projects")
+      .select("slug")
+      .where("rollout_id", "=", id)
+      .where("state", "in", ["waiting", "planned"])
+      .execute();
+    const message = "the rollout ended before its turn";
+    await changeProjects(
+      transaction,
+      id,
+      left.map(({ slug }) => ({
+        slug,
+        state: "skipped" as const,
+        reason: jsonText({ code: "not-begun", message }),
+      })),
+    );
+    await changeRollout(transaction, rollout, {
+      state,
+      ...(reason !== undefined && { reason }),
+      conductor: null,
+    });
+    const result = state === "succeeded" ? "success" : "failure";
+    await this.#record(transaction, id, "end", result, { state, reason });
+    this.#options.log.info({ component: "rollout", rollout: id, state, reason }, "rollout ended");
+  }
+
+  /** Writes only while this replica is the conductor and nobody has changed the rollout's state. */
+  async #write(
+    { id, state }: RolloutRow,
+    work: (transaction: StoreTransaction) => Promise<void>,
+  ): Promise<void> {
+    await this.#options.store.transaction(async (transaction) => {
+      const row = await lockedRollout(transaction, id);
+      const isSame = row?.conductor === this.#id && row.state === state;
+      if (!isSame || !isRolloutOpen(row.state)) throw new LostRollout();
+      await work(transaction);
+    });
+  }
+
+  /** Must be the transaction's last write, because it holds the audit log's lock until the end. */
+  #record(
+    transaction: StoreTransaction,
+    id: string,
+    action: "hold" | "wave" | "end",
+    result: "started" | "success" | "failure",
+    details: Record<string, unknown>,
+    slug?: string,
+  ): Promise<void> {
+    return this.#options.audit.recordIn(transaction, {
+      action: `rollout.${action}`,
+      ...(slug !== undefined && { projectId: slug }),
+      actor: "rdev-infra",
+      component: "saga",
+      result,
+      details: { rollout: id, ...details },
+    });
+  }
+}
+
+async function endWave(
+  transaction: StoreTransaction,
+  rollout: RolloutRow,
+  more: Updateable<Schema["rollouts"]>,
+): Promise<void> {
+  await changeRollout(transaction, rollout, { wave_ended_at: new Date(), ...more });
+  const { id, wave } = rollout;
+  await addEvents(transaction, id, [{ event: "wave", wave, state: "ended" }]);
+}
