@@ -97,8 +97,15 @@ export function recorder({ actor }: RecorderOptions): Recorder {
   connection("database");
   return (what, run) =>
     withStore(async (store) => {
-      const { recordOperation } = await import("../automation/operations/record-operation.ts");
-      return recordOperation({ ...what, store, actor }, run);
+      const [{ recordOperation }, { programVersion }] = await Promise.all([
+        import("../automation/operations/record-operation.ts"),
+        import("../automation/rollouts/program-version.ts"),
+      ]);
+      const version = what.operation === "up" ? await programVersion() : undefined;
+      return recordOperation(
+        { ...what, store, actor, ...(version !== undefined && { programVersion: version }) },
+        run,
+      );
     });
 }
 

@@ -19,6 +19,7 @@ import { addProjects, addSlug } from "./commands/projects.ts";
 import { addApproval, addReport } from "./commands/pull-requests.ts";
 import { addRefresh } from "./commands/refresh.ts";
 import { addRegistry } from "./commands/registry.ts";
+import { addRollout } from "./commands/rollouts.ts";
 import { addSecrets } from "./commands/secrets.ts";
 import { addService, addStore } from "./commands/service.ts";
 import { addTemplate } from "./commands/templates.ts";
@@ -44,6 +45,7 @@ const service = [
   addTemplate,
   addDrift,
   addOperations,
+  addRollout,
   addBackup,
   addRestore,
 ];

@@ -62,9 +62,9 @@ export class ApiClient {
     );
   }
 
-  /** Streams the events of an operation after this number. Rejects as `Http.stream` does. */
-  async events(id: string, after: number, signal: AbortSignal): Promise<EventSource> {
-    const bytes = await this.#http.stream(`/v1/operations/${id}/events`, {
+  /** Streams the events at a path after this number. Rejects as `Http.stream` does. */
+  async events(path: string, after: number, signal: AbortSignal): Promise<EventSource> {
+    const bytes = await this.#http.stream(path, {
       headers: { accept: "text/event-stream", "last-event-id": String(after) },
       signal,
     });

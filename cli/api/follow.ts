@@ -34,7 +34,13 @@ export async function follow(
   const interrupt = () => stop.abort();
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   try {
-    const operationAtEnd = await untilEnd(api, id, view, stop.signal);
+    const showEvent = eventsOn(view);
+    const end = await followToEnd(api, `/v1/operations/${id}/events`, {
+      onEvent: (data) => showEvent((data as { event: StreamEvent }).event),
+      note: (text) => view.note(text),
+      signal: stop.signal,
+    });
+    const operationAtEnd = operationSchema.parse(end);
     const outcome = outcomeOf(operationAtEnd);
     await view.end(outcome);
     for (const error of outcome.errors) console.error(errorText(error));
@@ -56,26 +62,36 @@ export async function follow(
 
 const NOTHING = { changes: NO_CHANGES, outputs: {}, durationMs: 0, errors: [] };
 
-async function untilEnd(
-  api: ApiClient,
-  id: string,
-  view: View,
-  signal: AbortSignal,
-): Promise<OperationView> {
-  const showEvent = eventsOn(view);
+interface StreamOptions {
+  /** Called with the data of each event, in order. */
+  readonly onEvent: (data: unknown) => void;
+  /** Called with what a person should know about the connection. */
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads the events at a path to the last one, and returns its data. Reconnects when the connection is
+ * lost. Rejects once the service has been away for MAX_OUTAGE_MS, or if a retry cannot help.
+ */
+export async function followToEnd(
+  api: Pick<ApiClient, "events">,
+  path: string,
+  { onEvent, note, signal }: StreamOptions,
+): Promise<unknown> {
   let last = 0;
   let lastContact = performance.now();
   for (;;) {
     let failure: unknown;
     let opened = Infinity;
     try {
-      const events = await api.events(id, last, signal);
+      const events = await api.events(path, last, signal);
       opened = performance.now();
       for await (const { type, id: number, data } of events) {
         lastContact = performance.now();
-        if (type === "end") return operationSchema.parse(JSON.parse(data));
+        if (type === "end") return JSON.parse(data);
         last = Number(number);
-        showEvent((JSON.parse(data) as { event: StreamEvent }).event);
+        onEvent(JSON.parse(data));
       }
     } catch (error) {
       if (signal.aborted || isFinal(error)) throw error;
@@ -88,7 +104,7 @@ async function untilEnd(
       throw new InfraError("RDEV_UNREACHABLE", "The API closes every stream of events.");
     }
     const cause = failure ? ` (${userMessage(failure)})` : "";
-    view.note(`The connection was lost${cause}; trying again.`);
+    note(`The connection was lost${cause}; trying again.`);
     await sleep(RETRY_MS, undefined, { signal });
   }
 }

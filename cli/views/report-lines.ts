@@ -1,4 +1,4 @@
-import { groupStacks, type Group } from "../../core/previews/group.ts";
+import { groupStacks, type Group, type Groups } from "../../core/previews/group.ts";
 import type { Change, Report } from "../../core/previews/model.ts";
 import { count } from "../../core/previews/text.ts";
 import { durationText, errorText, paint, plannedSign, printable, resourceText } from "../text.ts";
@@ -9,7 +9,15 @@ const MAX = { stacks: 8, changes: 30, properties: 12 } as const;
 
 /** The report of many previews, for a person at a terminal. Markdown is for files and comments. */
 export function reportLines(report: Report): string[] {
-  const { failed, severe, changed, unchanged } = groupStacks(report);
+  const time = `${count(report.stacks.length, "stack")} in ${durationText(report.durationMs)}.`;
+  return groupedLines(groupStacks(report), time);
+}
+
+/** Groups of stacks, and a last line. */
+export function groupedLines(
+  { failed, severe, changed, unchanged }: Groups,
+  last: string,
+): string[] {
   const sections: readonly [title: string, groups: readonly Group[]][] = [
     ["Replacements, deletions and blocking findings", severe],
     ["Failed", failed],
@@ -19,8 +27,7 @@ export function reportLines(report: Report): string[] {
     groups.length === 0 ? [] : [paint("bold", title), ...groups.flatMap(groupLines), ""],
   );
   const same = unchanged.length > 0 ? `${count(unchanged.length, "stack")} unchanged. ` : "";
-  const time = `${count(report.stacks.length, "stack")} in ${durationText(report.durationMs)}.`;
-  return [...lines, `${same}${time}`];
+  return [...lines, `${same}${last}`];
 }
 
 function groupLines({ stacks, findings, errors, changes }: Group): string[] {
