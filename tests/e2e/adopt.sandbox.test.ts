@@ -206,7 +206,7 @@ describe("rdev-infra adopt of a project that scripts made", function () {
         onEvent: (event) => void (event.event === "diagnostic" && texts.push(event.message)),
         onStart: () => undefined,
         mayBreakLocks: () => Promise.resolve(false),
-        onFoundEmpty: () => Promise.resolve(),
+        onFact: () => Promise.resolve(),
       });
       return outcome;
     };

@@ -41,7 +41,7 @@ describe("a worker's operations", function () {
         onEvent: () => undefined,
         onStart: () => undefined,
         mayBreakLocks: () => Promise.resolve(false),
-        onFoundEmpty: () => Promise.resolve(),
+        onFact: () => Promise.resolve(),
       }),
     );
     succeeded(outcome);
