@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import pLimit from "p-limit";
 import type { TemplateUpdate } from "../../core/template-update.ts";
 import { userMessage } from "../../core/errors.ts";
+import { count } from "../../core/previews/text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { paint, printable } from "../text.ts";
 
@@ -39,11 +40,11 @@ interface Selection {
 }
 
 async function list({ json, ...selection }: Selection): Promise<void> {
-  let count = 0;
+  let found = 0;
   for await (const project of projects(selection)) {
     const { slug, template } = project;
     if (!template) continue; // unknown until the next up
-    count += 1;
+    found += 1;
     const { name, version = "unknown", outdated, pullRequest } = template;
     const state = outdated ? paint("yellow", "outdated") : "current";
     console.log(
@@ -52,7 +53,7 @@ async function list({ json, ...selection }: Selection): Promise<void> {
         : [slug, state, name, version, pullRequest?.url ?? ""].join("  ").trimEnd(),
     );
   }
-  if (count === 0) console.error("No project matches.");
+  if (found === 0) console.error("No project matches.");
 }
 
 interface UpdateOptions extends Selection {
@@ -100,8 +101,8 @@ function updateLines(done: TemplateUpdate): string[] {
     slug,
     dryRun ? would[result] : result,
     ...(pullRequest ? [pullRequest.url] : []),
-    ...(hasChange ? [`${files.length} files`] : []),
-    ...(conflicts.length > 0 ? [paint("yellow", `${conflicts.length} conflicts`)] : []),
+    ...(hasChange ? [count(files.length, "file")] : []),
+    ...(conflicts.length > 0 ? [paint("yellow", count(conflicts.length, "conflict"))] : []),
   ];
   return [facts.join("  "), ...conflicts.map(({ reason }) => `    ${printable(reason)}`)];
 }
