@@ -22,6 +22,8 @@ const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<Vi
   ["/operations", async () => (await import("./views/operations.ts")).Operations],
   ["/operations/:id", async () => (await import("./views/operation.ts")).Operation],
   ["/audit", async () => (await import("./views/audit.ts")).Audit],
+  ["/logs/:slug", async () => (await import("./views/logs.ts")).Logs],
+  ["/fleet", async () => (await import("./views/fleet.ts")).Fleet],
 ];
 
 /** The links in the header: path, text, and whether the caller may see the view. */
@@ -33,6 +35,7 @@ const LINKS: readonly (readonly [
   ["/projects", "Projects", () => true],
   ["/operations", "Operations", () => true],
   ["/audit", "Audit", (caller) => mayActSomewhere(caller, "admin")],
+  ["/fleet", "Fleet", () => true],
 ];
 
 type Session = Caller | "unknown" | "nobody";

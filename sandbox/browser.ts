@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,10 +11,10 @@ import { requireCommand } from "./process.ts";
 import { cacheFolder, withProgress } from "./tools.ts";
 
 /**
- * Chromium without a window, and a font. Its version is the newest of this machine's Debian, because
+ * Chromium without a window, a font, and another one for signs such as ✕. The browser's version is the newest of this machine's Debian, because
  * Debian removes the packages of a version that a security update replaces, so no version can be pinned.
  */
-const PACKAGES = ["chromium-headless-shell", "fonts-liberation"];
+const PACKAGES = ["chromium-headless-shell", "fonts-liberation", "fonts-dejavu-core"];
 /** The machine has its own C library; the other two start a person's desktop programs (200 MB). */
 const LEFT_OUT = ["libc6", "xdg-utils", "x11-utils"];
 const PROGRAM = "usr/lib/chromium/chromium-headless-shell";
@@ -27,9 +28,13 @@ const FONTS = `<?xml version="1.0"?>
 <fontconfig>
   <dir prefix="relative">../../usr/share/fonts</dir>
   <cachedir prefix="relative">../../var/cache/fontconfig</cachedir>
-  <alias><family>sans-serif</family><prefer><family>Liberation Sans</family></prefer></alias>
-  <alias><family>system-ui</family><prefer><family>Liberation Sans</family></prefer></alias>
-  <alias><family>monospace</family><prefer><family>Liberation Mono</family></prefer></alias>
+  <match>
+    <test name="family"><string>monospace</string></test>
+    <edit name="family" mode="prepend" binding="strong"><string>Liberation Mono</string></edit>
+  </match>
+  <match>
+    <edit name="family" mode="append" binding="same"><string>Liberation Sans</string></edit>
+  </match>
 </fontconfig>
 `;
 
@@ -45,7 +50,8 @@ export async function provideBrowser({
   readonly report: Report;
   readonly cache?: string;
 }): Promise<LaunchOptions> {
-  const current = join(cache, "current");
+  const wanted = hash("sha256", JSON.stringify([PACKAGES, LEFT_OUT, FONTS])).slice(0, 12);
+  const current = join(cache, `current-${wanted}`);
   await mkdir(cache, { recursive: true });
   if (!existsSync(current)) {
     if (process.arch !== "x64") {

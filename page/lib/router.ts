@@ -21,6 +21,7 @@ export function usePlace(): Place {
     const update = () => setPlace(here());
     listeners.add(update);
     addEventListener("popstate", update);
+    update(); // a person can be quicker than this effect
     return () => {
       listeners.delete(update);
       removeEventListener("popstate", update);

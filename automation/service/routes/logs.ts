@@ -5,6 +5,7 @@ import { InfraError } from "../../../core/errors.ts";
 import type { Entry } from "../../../providers/citadel/port.ts";
 import type { Note } from "../../logs/follow.ts";
 import { MAX_DOWNLOAD } from "../../logs/project-logs.ts";
+import { MAX_LIMIT } from "../../logs/time-span.ts";
 import { identityOf, refuseExcess } from "../access.ts";
 import { EVENT_STREAM, frame, sendEvents, StreamSlots } from "../event-stream.ts";
 import { limiter } from "../limiter.ts";
@@ -28,6 +29,9 @@ const tags = ["logs"];
 const params = z.object({ slug: slugSchema });
 const search = { q: logQuery, ...timeQuery };
 const searchSchema = z.strictObject(search).refine(isInOrder, IN_ORDER);
+const logLimit = z.coerce.number().int().min(1).max(MAX_LIMIT).default(100).meta({
+  description: "The maximum number of lines.",
+});
 const NDJSON = "application/x-ndjson";
 
 /** The logs of a project. Every route finds only those of the environment that the project has in Citadel. */
@@ -68,7 +72,7 @@ export function logRoutes(
           description:
             "A mistake in the query is answered with `RDEV_QUERY`, with its position in `errors`.",
           querystring: z
-            .strictObject({ ...search, ...pageQuery("log") })
+            .strictObject({ ...search, ...pageQuery("log"), limit: logLimit })
             .refine(isInOrder, IN_ORDER),
           response: {
             200: pageOf(logLineSchema)
@@ -121,9 +125,7 @@ export function logRoutes(
           querystring: z.strictObject({
             q: logQuery,
             range: timeQuery.range,
-            limit: z.coerce.number().int().min(1).max(500).default(100).meta({
-              description: "The maximum number of lines that exist already.",
-            }),
+            limit: logLimit,
           }),
           response: {
             200: {

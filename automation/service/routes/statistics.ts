@@ -35,6 +35,8 @@ const statisticsSchema = z
   })
   .meta({ id: "Statistics", description: "Operations and projects over time, oldest first." });
 
+export type Statistics = z.output<typeof statisticsSchema>;
+
 export function statisticsRoutes({ statistics }: ServiceOptions): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(

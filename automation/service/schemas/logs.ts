@@ -64,7 +64,9 @@ export const logLineSchema = z
   })
   .meta({ id: "LogLine" });
 
-export function logLineView({ metadata, traceId, ...line }: Entry): z.output<typeof logLineSchema> {
+export type LogLine = z.output<typeof logLineSchema>;
+
+export function logLineView({ metadata, traceId, ...line }: Entry): LogLine {
   return { ...line, fields: metadata, ...(traceId !== undefined && { traceId }) };
 }
 
@@ -88,7 +90,9 @@ export const histogramSchema = z
   })
   .meta({ id: "LogHistogram", description: "The number of lines by time and level." });
 
-export function histogramView({ from, before, bucketMs, buckets }: Histogram) {
+export type LogHistogram = z.output<typeof histogramSchema>;
+
+export function histogramView({ from, before, bucketMs, buckets }: Histogram): LogHistogram {
   return {
     from: from.toISOString(),
     before: before.toISOString(),

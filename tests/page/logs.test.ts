@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { type CitadelEvent, LEVELS } from "../../providers/citadel/port.ts";
+import { until } from "../../sandbox/process.ts";
+import { assertAccessible, PageStage } from "../support/page.ts";
+
+const MINUTE = 60_000;
+const HOSTILE = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'\u001b[31mred`;
+
+describe("the view of logs", function () {
+  this.timeout(120_000);
+  let stage: PageStage;
+  let tenant: string;
+
+  before(async () => {
+    stage = await PageStage.open();
+    tenant = await stage.addProject("my-app", "My App");
+    await stage.addProject("other");
+  });
+  after(() => stage.close());
+  afterEach(() => stage.closeWindows());
+
+  const line = (message: string, ago = 0, more: Partial<CitadelEvent> = {}): CitadelEvent => ({
+    message,
+    level: "info",
+    timestamp: new Date(Date.now() - ago).toISOString(),
+    service: "my-app",
+    environment: "staging",
+    target: "web",
+    ...more,
+  });
+  const ingest = (...events: CitadelEvent[]) => stage.citadel.ingest(tenant, events);
+  const rows = (page: Page) => page.getByRole("log").locator(".line .message");
+  const shown = async (page: Page, messages: readonly string[]) =>
+    until(async () => assert.deepEqual(await rows(page).allTextContents(), messages));
+
+  it("finds the lines of a query, opens one, and leads to others with the same value", async () => {
+    const path = "/find/1";
+    await ingest(
+      line("find one", 3 * MINUTE, { level: "error", fields: { path, component: "http" } }),
+      line("find two", 2 * MINUTE, { fields: { path } }),
+      line("find three", MINUTE, { level: "error", fields: { path: "/find/2" } }),
+    );
+    const page = await stage.visit("/logs/my-app");
+    await page.getByLabel("Query").fill("find level:error");
+    await page.getByRole("button", { name: "Search" }).click();
+    await shown(page, ["find one", "find three"]);
+    assert.equal(new URL(page.url()).searchParams.get("q"), "find level:error");
+    await page.getByRole("log").getByText("find one").click();
+    const open = page.getByRole("region", { name: "The open line" });
+    await open.getByText(path, { exact: true }).waitFor();
+    await open.getByRole("link", { name: `only these with path ${path}` }).click();
+    await shown(page, ["find one"]);
+    await page.goBack();
+    await shown(page, ["find one", "find three"]);
+  });
+
+  it("shows a mistake in the query at its place", async () => {
+    const page = await stage.visit("/logs/my-app?q=level%3Aerror+AND+%28");
+    const alert = page.getByRole("alert");
+    await alert.getByText("RDEV_QUERY").waitFor();
+    assert.equal(await alert.locator("pre").textContent(), `level:error AND (\n${" ".repeat(17)}^`);
+    const input = page.getByLabel("Query");
+    assert.equal(await input.getAttribute("aria-invalid"), "true");
+    assert.equal(await page.locator("input:focus").getAttribute("name"), "q");
+    await assertAccessible(page, "a mistake");
+  });
+
+  it("leads from the histogram to the lines of a bar", async () => {
+    await ingest(line("bar before", 40 * MINUTE), line("bar", 20 * MINUTE, { level: "warn" }));
+    const page = await stage.visit("/logs/my-app?q=bar");
+    await shown(page, ["bar before", "bar"]);
+    await page.getByRole("link", { name: /1 warn/ }).click();
+    await shown(page, ["bar"]);
+    const { searchParams } = new URL(page.url());
+    const length = Date.parse(searchParams.get("before")!) - Date.parse(searchParams.get("from")!);
+    assert.ok(length > MINUTE && length < 4 * MINUTE, `${length}`);
+    await page.getByLabel("Time").selectOption("6h");
+    await page.getByRole("button", { name: "Search" }).click();
+    await shown(page, ["bar before", "bar"]);
+  });
+
+  it("follows new lines, pauses, and goes on after a lost connection, each line once", async () => {
+    await ingest(line("tail 1"));
+    const page = await stage.visit("/logs/my-app?q=tail");
+    await shown(page, ["tail 1"]);
+    await page.getByRole("button", { name: "Live" }).click();
+    const status = page.getByRole("status").filter({ hasText: "line" });
+    await status.filter({ hasText: "live" }).waitFor();
+    await ingest(line("tail 2"));
+    await shown(page, ["tail 1", "tail 2"]);
+
+    await page.getByRole("button", { name: "Pause" }).click();
+    await ingest(line("tail 3"), line("tail 4"));
+    await status.filter({ hasText: "paused, 2 new lines" }).waitFor();
+    await shown(page, ["tail 1", "tail 2"]);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await shown(page, ["tail 1", "tail 2", "tail 3", "tail 4"]);
+
+    stage.citadelServer.cutTails();
+    await ingest(line("tail 5"));
+    await shown(page, ["tail 1", "tail 2", "tail 3", "tail 4", "tail 5"]);
+
+    await page.context().setOffline(true);
+    await page.context().setOffline(false);
+    await ingest(line("tail 6"));
+    await shown(
+      page,
+      [1, 2, 3, 4, 5, 6].map((each) => `tail ${each}`),
+    );
+    await page.reload();
+    await shown(
+      page,
+      [1, 2, 3, 4, 5, 6].map((each) => `tail ${each}`),
+    );
+    await status.filter({ hasText: "live" }).waitFor();
+  });
+
+  it("makes a link to the time that is shown, and downloads the lines", async () => {
+    await ingest(line("file 1", 2 * MINUTE), line("file 2", MINUTE));
+    const page = await stage.visit("/logs/my-app?q=file");
+    await shown(page, ["file 1", "file 2"]);
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download" }).click();
+    const file = await download;
+    assert.equal(file.suggestedFilename(), "my-app-logs.ndjson");
+    const lines = (await readFile(await file.path(), "utf8")).trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((text) => (JSON.parse(text) as { readonly message: string }).message),
+      ["file 1", "file 2"],
+    );
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await until(() => assert.match(page.url(), /from=.*before=/));
+    await ingest(line("file 3"));
+    const other = await stage.visit(page.url().replace(stage.url, ""));
+    await shown(other, ["file 1", "file 2"]);
+  });
+
+  it("shows whatever a tenant logs as text", async () => {
+    await ingest(
+      line(`hostile ${HOSTILE}`, 0, {
+        service: HOSTILE,
+        fields: { [HOSTILE]: HOSTILE, link: "javascript:window.hurt=1" },
+      }),
+    );
+    const page = await stage.visit(`/logs/my-app?q=hostile`);
+    await rows(page).filter({ hasText: "hostile <img src=x" }).click();
+    await page
+      .getByRole("region", { name: "The open line" })
+      .getByText("javascript:window.hurt=1", { exact: true })
+      .waitFor();
+    assert.equal(await page.locator("main img, main script, a[href^=javascript]").count(), 0);
+    assert.equal(await page.evaluate("window.hurt"), undefined);
+    const mistake = await stage.visit(`/logs/my-app?q=${encodeURIComponent(`(${HOSTILE}`)}`);
+    await mistake.getByRole("alert").waitFor();
+    assert.equal(await mistake.evaluate("window.hurt"), undefined);
+  });
+
+  it("stays quick with 100,000 lines, of which only the visible ones are in the document", async () => {
+    const items = Array.from({ length: 100_000 }, (_, at) => ({
+      id: `many-${at}`,
+      timestamp: new Date(Date.now() - at * 10).toISOString(),
+      level: LEVELS[at % 5],
+      service: "my-app",
+      message: `line ${100_000 - at}`,
+      fields: {},
+    }));
+    const page = await stage.visit("/logs/other");
+    await page.route("**/logs?*", (route) => route.fulfill({ json: { items, total: 100_000 } }));
+    await page.goto(`${stage.url}/logs/my-app?q=many`);
+    await rows(page)
+      .filter({ hasText: /^line 100000$/ })
+      .waitFor();
+    assert.ok((await page.locator(".line").count()) < 100);
+    await page.getByRole("log").focus();
+    await page.keyboard.press("Home");
+    await rows(page)
+      .filter({ hasText: /^line 1$/ })
+      .waitFor();
+    // The time from a scroll to the next frame, at 50 places of the list.
+    const slowest = await page.evaluate<number>(`(async () => {
+      const list = document.querySelector("[role=log]");
+      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+      const times = [];
+      for (let at = 1; at <= 50; at += 1) {
+        const started = performance.now();
+        list.scrollTop = (list.scrollHeight / 50) * at;
+        await frame();
+        await frame();
+        times.push(performance.now() - started);
+      }
+      return times.sort((a, b) => a - b)[47];
+    })()`);
+    assert.ok(slowest < 250, `95 % of the scrolls are drawn in ${slowest} ms`);
+    assert.ok((await page.locator(".line").count()) < 100);
+  });
+
+  it("loads older lines when a person scrolls up, and stays where it was", async () => {
+    const events = Array.from({ length: 700 }, (_, at) =>
+      line(`older ${at}`, 30 * MINUTE - at * 1000),
+    );
+    await ingest(...events);
+    const page = await stage.visit("/logs/my-app?q=older");
+    const status = page.getByRole("status").filter({ hasText: "line" });
+    await status.filter({ hasText: "500 of 700 lines" }).waitFor();
+    await page.evaluate("document.querySelector('[role=log]').scrollTop = 200");
+    await status.filter({ hasText: /^700 lines/ }).waitFor();
+    // 500 lines were loaded, so "older 200" was the first one, 200 px above the visible ones.
+    await rows(page)
+      .filter({ hasText: /^older 209$/ })
+      .waitFor();
+    const top = await page.evaluate("document.querySelector('[role=log]').scrollTop");
+    assert.equal(top, 200 * 22 + 200);
+  });
+
+  it("is used with the keyboard alone", async () => {
+    await ingest(line("keys 1", 3), line("keys 2", 2, { level: "error" }), line("keys 3", 1));
+    const page = await stage.visit("/logs/my-app");
+    const focus = async () => (await page.locator("button:focus").allTextContents()).join().trim();
+    await page.getByRole("button", { name: "Search" }).waitFor();
+    for (let tries = 0; (await focus()) !== "Download"; tries += 1) {
+      assert.ok(tries < 20, "the keyboard reaches the button");
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("keys");
+    await page.keyboard.press("Enter");
+    await shown(page, ["keys 1", "keys 2", "keys 3"]);
+    await page.getByRole("log").focus();
+    await page.keyboard.press("ArrowUp");
+    const open = page.getByRole("region", { name: "The open line" });
+    await open.getByText("keys 3").waitFor();
+    await page.keyboard.press("ArrowUp");
+    await open.getByText("keys 2").waitFor();
+    await page.keyboard.press("Escape");
+    await open.waitFor({ state: "detached" });
+  });
+
+  it("shows a person who is bound to a project only its logs", async () => {
+    await ingest(line("mine"));
+    const mine = await stage.visit("/logs/my-app?q=mine", { role: "viewer", project: "my-app" });
+    await shown(mine, ["mine"]);
+    const other = await stage.visit("/logs/other", { role: "viewer", project: "my-app" });
+    await other.getByRole("alert").getByText("RDEV_ROLE").waitFor();
+  });
+
+  it("has no finding of axe, light and dark, wide and narrow", async () => {
+    await ingest(...LEVELS.map((level) => line(`axe ${level}`, MINUTE, { level })));
+    for (const scheme of ["light", "dark"] as const) {
+      for (const width of [1280, 320]) {
+        const page = await stage.visit("/logs/my-app?q=axe", { scheme, width });
+        await rows(page).filter({ hasText: "axe trace" }).click();
+        await page.getByRole("group", { name: "Lines by level" }).waitFor();
+        await assertAccessible(page, `${scheme}, ${width} px`);
+        const beyond = await page.evaluate(
+          "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+        );
+        assert.equal(beyond, 0, `no sideways scrolling at ${width} px`);
+      }
+    }
+  });
+});
