@@ -104,7 +104,7 @@ function SearchForm({ search, error, onSearch }: SearchFormProps): VNode {
           ref=${input}
           name="q"
           class="mono"
-          value=${q === "*" ? "" : q}
+          defaultValue=${q === "*" ? "" : q}
           placeholder="level:error component:http"
           maxlength="2000"
           autocomplete="off"

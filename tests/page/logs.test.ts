@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 const HOSTILE = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'\u001b[31mred`;
 
 describe("the view of logs", function () {
-  this.timeout(120_000);
+  this.timeout(300_000); // the first run downloads the browser
   let stage: PageStage;
   let tenant: string;
 
@@ -65,6 +65,18 @@ describe("the view of logs", function () {
     assert.equal(await input.getAttribute("aria-invalid"), "true");
     assert.equal(await page.locator("input:focus").getAttribute("name"), "q");
     await assertAccessible(page, "a mistake");
+  });
+
+  it("keeps what a person types while lines arrive", async () => {
+    await ingest(line("typing 1"));
+    const page = await stage.visit("/logs/my-app?q=typing&live=1");
+    await shown(page, ["typing 1"]);
+    await page.getByLabel("Query").fill("typing level:error");
+    await page.getByLabel("Time").selectOption("6h");
+    await ingest(line("typing 2"));
+    await shown(page, ["typing 1", "typing 2"]);
+    assert.equal(await page.getByLabel("Query").inputValue(), "typing level:error");
+    assert.equal(await page.getByLabel("Time").inputValue(), "6h");
   });
 
   it("leads from the histogram to the lines of a bar", async () => {
