@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import { previewVariables } from "../../core/previews/variables.ts";
@@ -49,7 +50,8 @@ export async function runPreview<T>(
     const programs = await programsFor("git", "pulumi");
     const { KUBECONFIG: kubeconfig, ...variables } = previewVariables(processEnvironment());
     const backend = variables["PULUMI_BACKEND_URL"] ?? "";
-    const states = backend.startsWith("file://") ? backend.slice("file://".length) : undefined;
+    // It may have a query, such as file:///states?metadata=skip.
+    const states = backend.startsWith("file:///") ? fileURLToPath(new URL(backend)) : undefined;
     await runInBox({
       command: [
         "node",

@@ -151,6 +151,22 @@ describe("the box that runs the code of a pull request", function () {
     for (const name of ["home", "root", "run", "var"]) assert.ok(!found.root.includes(name), name);
   });
 
+  it("shows it a backend in files, and no way to change it", async () => {
+    const states = join(folder, "states");
+    await mkdir(states, { recursive: true });
+    await writeFile(join(states, "state.json"), "a state");
+    const pull = await pullOf(`
+      import { copyFileSync, writeFileSync } from "node:fs";
+      try { writeFileSync("${states}/state.json", "{}"); } catch {
+        copyFileSync("${states}/state.json", "/out/report.json");
+      }`);
+    const backend = { PULUMI_BACKEND_URL: `file://${states}?metadata=skip` };
+    const found = await installed(backend, () =>
+      runPreview(pull, { remote, signal, cache }, (report) => readFile(report, "utf8")),
+    );
+    assert.equal(found, "a state");
+  });
+
   it("runs the second preview of a commit from the same checkout, and keeps only the newest ones", async () => {
     const pull = await pullOf(`process.exit(1)`);
     const missing = (report: string) => rejected(readFile(report, "utf8"), /ENOENT/);
