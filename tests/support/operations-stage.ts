@@ -36,11 +36,17 @@ export class OperationsStage {
     return new OperationsStage(test);
   }
 
+  /**
+   * Starts a runner in this process, for one operation at a time. It prepares no plugins, because few
+   * programs of tests use any.
+   */
   async runner(options: Partial<RunnerOptions> = {}): Promise<Runner> {
     const write = (level: string) => (fields: object, text: string) =>
       void this.log.push({ level, ...fields, text });
     const log = { info: write("info"), warn: write("warn"), error: write("error") };
-    const runner = new Runner({ store: this.test.store, log, program: STEERED, ...options });
+    const { store } = this.test;
+    const small = { concurrency: 1, keepsPlugins: false, program: STEERED };
+    const runner = new Runner({ store, log, ...small, ...options });
     this.#runners.push(runner);
     await runner.start();
     return runner;

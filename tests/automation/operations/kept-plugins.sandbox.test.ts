@@ -37,7 +37,8 @@ describe("plugins that the service keeps", function () {
     slugs.push(slug);
     return slug;
   };
-  const start = (options = {}) => stage.runner({ program: PROGRAM, ...options });
+  const start = (options = {}) =>
+    stage.runner({ program: PROGRAM, keepsPlugins: true, concurrency: 2, ...options });
   const up = (name: string, slug = newSlug()) => stage.up(slug, name);
   async function succeeds(begun: Promise<Operation>): Promise<Operation> {
     const operation = await stage.end(await begun);
