@@ -171,13 +171,15 @@ const MESSAGE_TONES: Readonly<Record<Message["severity"], Tone>> = {
 function messages(list: readonly Message[]): VNode | null {
   if (list.length === 0) return null;
   return html`<h2>Messages</h2>
-    <ol class="messages" role="log" aria-label="Messages" tabindex="0">
-      ${list.map(
-        ({ number, severity, text }) =>
-          html`<li key=${number}>
-            ${badge(MESSAGE_TONES[severity], severity)}
-            <pre>${text}</pre>
-          </li>`,
-      )}
-    </ol>`;
+    <div class="messages" role="log" aria-label="Messages" tabindex="0">
+      <ol>
+        ${list.map(
+          ({ number, severity, text }) =>
+            html`<li key=${number}>
+              ${badge(MESSAGE_TONES[severity], severity)}
+              <pre>${text}</pre>
+            </li>`,
+        )}
+      </ol>
+    </div>`;
 }
