@@ -23,6 +23,7 @@ const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<Vi
   ["/operations/:id", async () => (await import("./views/operation.ts")).Operation],
   ["/audit", async () => (await import("./views/audit.ts")).Audit],
   ["/logs/:slug", async () => (await import("./views/logs.ts")).Logs],
+  ["/fleet/rollouts/:id", async () => (await import("./views/rollout.ts")).Rollout],
   ["/fleet", async () => (await import("./views/fleet.ts")).Fleet],
 ];
 

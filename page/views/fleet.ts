@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import type { VNode } from "preact";
+import { h, type VNode } from "preact";
 import type { Statistics } from "../../automation/service/routes/statistics.ts";
 import { call } from "../lib/api.ts";
 import { bars, lines } from "../lib/charts.ts";
@@ -7,7 +7,9 @@ import { countText, durationText } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
 import { go } from "../lib/router.ts";
+import { mayAct } from "../lib/session.ts";
 import type { ViewProps } from "../lib/view.ts";
+import { RolloutList } from "./rollouts.ts";
 
 const HOUR = 3_600_000;
 const REFRESH_MS = 30_000;
@@ -15,8 +17,8 @@ const REFRESH_MS = 30_000;
 const RANGES = { "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days" } as const;
 type Range = keyof typeof RANGES;
 
-/** Operations and projects over time. */
-export function Fleet({ query }: ViewProps): VNode {
+/** Operations and projects over time, and the rollouts. */
+export function Fleet({ query, caller }: ViewProps): VNode {
   const asked = query.get("range");
   const range: Range = isRange(asked) ? asked : "24h";
   const { data, error } = useLoaded(
@@ -40,7 +42,7 @@ export function Fleet({ query }: ViewProps): VNode {
       </select>
     </label>`,
   )}
-  ${problem(error)} ${data && charts(data)}`;
+  ${problem(error)} ${data && charts(data)} ${mayAct(caller, "viewer") && h(RolloutList, {})}`;
 }
 
 function charts({ periodMs, periods }: Statistics): VNode {

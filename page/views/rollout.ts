@@ -1,0 +1,185 @@
+import { html } from "htm/preact";
+import { h, type VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { RolloutReport, RolloutStack, RolloutStackState } from "../../core/rollout.ts";
+import type { RolloutView } from "../../automation/service/schemas/rollout.ts";
+import { announce } from "../lib/announce.ts";
+import { ApiError, call } from "../lib/api.ts";
+import { useLoaded } from "../lib/load.ts";
+import { ago, badge, heading, problem, type Tone } from "../lib/parts.ts";
+import { mayAct } from "../lib/session.ts";
+import type { ViewProps } from "../lib/view.ts";
+import { progressText, rolloutBadge } from "./rollouts.ts";
+
+const REFRESH_MS = 2_000;
+
+const TONES: Readonly<Record<RolloutStackState, Tone>> = {
+  waiting: "calm",
+  planning: "busy",
+  planned: "calm",
+  running: "busy",
+  succeeded: "good",
+  failed: "bad",
+  held: "bad",
+  skipped: "calm",
+};
+
+interface Found {
+  readonly rollout: RolloutView;
+  readonly projects: readonly RolloutStack[];
+  readonly report: RolloutReport;
+}
+
+/** A rollout: its plan or result, its waves, and what is held back. */
+export function Rollout({ params, caller }: ViewProps): VNode {
+  const path = `/v1/rollouts/${params["id"] ?? ""}`;
+  const { data, error, reload } = useLoaded(
+    path,
+    async (signal): Promise<Found> => {
+      const [rollout, { items: projects }, report] = await Promise.all([
+        call<RolloutView>("GET", path, { signal }),
+        call<{ readonly items: readonly RolloutStack[] }>("GET", `${path}/projects`, { signal }),
+        call<RolloutReport>("GET", `${path}/report`, { signal }),
+      ]);
+      return { rollout, projects, report };
+    },
+    { everyMs: REFRESH_MS },
+  );
+  const [refusal, setRefusal] = useState<ApiError>();
+  if (!data) return html`${heading("Rollout")} ${problem(error)}`;
+  const { rollout, projects, report } = data;
+  const act = async (action: string, body?: object) => {
+    setRefusal(undefined);
+    try {
+      await call("POST", `${path}/${action}`, { ...(body && { body }) });
+      announce(`The rollout: ${action}`);
+    } catch (reason) {
+      if (reason instanceof ApiError) setRefusal(reason);
+    }
+    reload();
+  };
+  const button = (isShown: boolean, action: string, text: string) =>
+    isShown && html`<button class="button" onClick=${() => act(action)}>${text}</button>`;
+  const mayOperate = mayAct(caller, "operator");
+  const isOpen = rollout.endedAt === undefined;
+  return html`${heading(
+      `Rollout of ${rollout.version}`,
+      html`${rolloutBadge(rollout.state)}
+        <div class="actions">
+          ${button(mayOperate && rollout.state === "running", "pause", "Pause")}
+          ${button(mayOperate && rollout.state === "paused", "resume", "Resume")}
+          ${button(mayOperate && isOpen, "cancel", "Cancel")}
+        </div>`,
+    )}
+    ${problem(refusal ?? error)}
+    <p role="status">${progressText(rollout)} ${rollout.reason}</p>
+    <p class="soft">Started by ${rollout.actor} ${ago(rollout.createdAt)}</p>
+    ${
+      rollout.state === "planned" &&
+      mayAct(caller, "admin") &&
+      h(Approval, { rollout, projects, onApprove: (body) => act("approve", body) })
+    }
+    ${plan(report)} ${projectTable(projects)}`;
+}
+
+interface ApprovalProps {
+  readonly rollout: RolloutView;
+  readonly projects: readonly RolloutStack[];
+  readonly onApprove: (body: object) => Promise<void>;
+}
+
+/** Names the plan that is shown, so the service refuses the approval if there is another one by now. */
+function Approval({ rollout, projects, onApprove }: ApprovalProps): VNode {
+  const losing = projects.filter(({ losesData }) => losesData).map(({ slug }) => slug);
+  const approve = (event: SubmitEvent) => {
+    event.preventDefault();
+    const data = new FormData(event.target as HTMLFormElement);
+    void onApprove({ plan: rollout.plan, dataLoss: data.has("dataLoss") });
+  };
+  return html`<form class="note stack" onSubmit=${approve}>
+    <p>Nothing is changed before the plan below is approved.</p>
+    ${
+      losing.length > 0 &&
+      html`<label
+        ><input type="checkbox" name="dataLoss" /> Also lose the data of ${losing.join(", ")};
+        otherwise these projects are held back</label
+      >`
+    }
+    <button class="button main">Approve the plan</button>
+  </form>`;
+}
+
+function plan({ of: kind, severe, failed, changed, unchanged }: RolloutReport): VNode {
+  const groups = [...severe, ...failed, ...changed].map(
+    ({ stacks, changes, findings, errors }) =>
+      html`<details open=${stacks.length > 0}>
+        <summary>${stacks.join(", ")}</summary>
+        <ul>
+          ${errors.map(({ message }) => html`<li class="wrong">${message}</li>`)}
+          ${findings.map(({ message }) => html`<li class="wrong">${message}</li>`)}
+          ${changes.map(
+            ({ op, type, name, properties }) =>
+              html`<li>
+                <b>${op}</b> <code>${type}</code> ${name}
+                ${properties.map(
+                  ({ path, old, new: next }) =>
+                    html`<div class="mono">${path}: <del>${old}</del> <ins>${next}</ins></div>`,
+                )}
+              </li>`,
+          )}
+        </ul>
+      </details>`,
+  );
+  return html`<section aria-labelledby="plan">
+    <h2 id="plan">${kind === "plan" ? "Plan" : "Result"}</h2>
+    ${groups.length === 0 && unchanged.length === 0 && html`<p class="soft">Not known yet.</p>`}
+    ${groups}
+    ${unchanged.length > 0 && html`<p class="soft">Unchanged: ${unchanged.join(", ")}</p>`}
+  </section>`;
+}
+
+/** What is wrong comes first. */
+const ORDER: readonly RolloutStackState[] = [
+  "failed",
+  "held",
+  "running",
+  "planning",
+  "waiting",
+  "planned",
+  "skipped",
+  "succeeded",
+];
+
+function projectTable(projects: readonly RolloutStack[]): VNode {
+  const sorted = projects.toSorted((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
+  return html`<section aria-labelledby="projects">
+    <h2 id="projects">Projects</h2>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="projects">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Project</th>
+            <th scope="col">Wave</th>
+            <th scope="col">State</th>
+            <th scope="col">Why</th>
+            <th scope="col">Operation</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${sorted.map(({ slug, wave, state, reason, operation, preview }) => {
+            const id = operation ?? preview;
+            return html`<tr>
+              <th scope="row"><a href="/projects/${slug}">${slug}</a></th>
+              <td class="number">${wave}</td>
+              <td>${badge(TONES[state], state)}</td>
+              <td>${reason && html`<code>${reason.code}</code> ${reason.message}`}</td>
+              <td>
+                ${id && html`<a href="/operations/${id}">${operation ? "up" : "preview"}</a>`}
+              </td>
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}

@@ -1,0 +1,81 @@
+import { html } from "htm/preact";
+import type { VNode } from "preact";
+import type { RolloutState } from "../../core/rollout.ts";
+import type { RolloutView } from "../../automation/service/schemas/rollout.ts";
+import { call } from "../lib/api.ts";
+import { useLoaded } from "../lib/load.ts";
+import { ago, badge, problem, type Tone } from "../lib/parts.ts";
+
+const REFRESH_MS = 5_000;
+
+const TONES: Readonly<Record<RolloutState, Tone>> = {
+  planning: "busy",
+  planned: "busy",
+  running: "busy",
+  paused: "calm",
+  cancelling: "busy",
+  succeeded: "good",
+  incomplete: "bad",
+  stopped: "bad",
+  cancelled: "calm",
+};
+
+export const rolloutBadge = (state: RolloutState): VNode => badge(TONES[state], state);
+
+/** How far a rollout is, as a person says it. */
+export function progressText({ totals, wave, waves }: RolloutView): string {
+  const all = Object.values(totals).reduce((sum, count) => sum + count, 0);
+  const parts = [`${totals.succeeded} of ${all} projects`, `wave ${wave} of ${waves}`];
+  if (totals.failed > 0) parts.push(`${totals.failed} failed`);
+  if (totals.held > 0) parts.push(`${totals.held} held back`);
+  return parts.join(", ");
+}
+
+/** The newest rollouts. */
+export function RolloutList(): VNode {
+  const { data, error } = useLoaded(
+    "rollouts",
+    (signal) =>
+      call<{ readonly items: readonly RolloutView[] }>("GET", "/v1/rollouts", {
+        query: { limit: 20 },
+        signal,
+      }),
+    { everyMs: REFRESH_MS },
+  );
+  const rows = data?.items.map(
+    (rollout) =>
+      html`<tr>
+        <th scope="row">
+          <a href="/fleet/rollouts/${rollout.id}">${rollout.version}</a>
+        </th>
+        <td>${rolloutBadge(rollout.state)}</td>
+        <td>${progressText(rollout)}</td>
+        <td>${rollout.actor}</td>
+        <td>${ago(rollout.createdAt)}</td>
+      </tr>`,
+  );
+  return html`<section aria-labelledby="rollouts">
+    <h2 id="rollouts">Rollouts</h2>
+    ${problem(error)} ${rows?.length === 0 && html`<p class="soft">Nobody has started one.</p>`}
+    ${
+      rows &&
+      rows.length > 0 &&
+      html`<div class="scroll" tabindex="0" role="region" aria-labelledby="rollouts">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Version</th>
+              <th scope="col">State</th>
+              <th scope="col">Progress</th>
+              <th scope="col">By</th>
+              <th scope="col">Started</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${rows}
+          </tbody>
+        </table>
+      </div>`
+    }
+  </section>`;
+}
