@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { AppsV1Api, CoreV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import { databaseName } from "../../core/slug.ts";
 import { Gitea } from "../../providers/gitea/client.ts";
-import { json, kubeConfig } from "../../sandbox/proofs/project.ts";
+import { kubeConfig } from "../../sandbox/proofs/project.ts";
 import { proveDns, proveGit, proveWoodpecker } from "../../sandbox/proofs/proofs.ts";
 import { until } from "../../sandbox/process.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
+import { deleteRecord } from "../support/delete-record.ts";
 import { rolledOut } from "../support/rolled-out.ts";
 import { projects, succeeded, unchanged, type Project } from "../support/stage.ts";
 import { variable } from "../support/variables.ts";
@@ -65,7 +66,7 @@ describe("a project that people change by hand", function () {
   });
 
   it("shows deleted and changed objects in a refresh, and up repairs them", async () => {
-    await deleteRecord(one);
+    await deleteRecord(one.place);
     const role = databaseName(one.slug);
     await sql(`ALTER ROLE ${role} CONNECTION LIMIT 3`);
     await assert.rejects(proveDns(one.stage()), /ENOTFOUND/);
@@ -164,13 +165,6 @@ async function crash(project: Project, image: string): Promise<string> {
     crashed = name;
   });
   return crashed;
-}
-
-async function deleteRecord({ slug, place: { domain } }: Project): Promise<void> {
-  const url = `${variable("POWERDNS_URL")}/api/v1/servers/localhost/zones/${domain}.`;
-  const rrset = { name: `${slug}.${domain}.`, type: "A", changetype: "DELETE" };
-  const headers = { "x-api-key": variable("POWERDNS_API_KEY") };
-  await json(url, headers, { method: "PATCH", status: 204, body: { rrsets: [rrset] } });
 }
 
 function sql(statement: string): Promise<unknown[]> {
