@@ -4,6 +4,7 @@ import { userMessage } from "../core/errors.ts";
 import { sandboxPlatform } from "./platform.ts";
 import { givenForge } from "./forge.ts";
 import { type Progress, type Sandbox, startSandbox } from "./sandbox.ts";
+import { type SandboxService, startService } from "./service.ts";
 
 const program = new Command("npm run sandbox --")
   .description("Starts the local platform, which runs until Ctrl-C.")
@@ -30,7 +31,15 @@ try {
     onProgress: ({ part, text, elapsedMs }: Progress) =>
       console.error(`${(elapsedMs / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`),
   });
-  console.log(options.json ? asJson(sandbox) : asText(sandbox));
+  if (options.json) {
+    console.log(asJson(sandbox));
+  } else {
+    const service = await startService(sandbox);
+    // A signal to this process alone does not reach the service.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+      process.once(signal, () => void service.stop());
+    console.log(asText(sandbox, service));
+  }
 } catch (error) {
   console.error(userMessage(error));
   process.exitCode = 1;
@@ -41,7 +50,7 @@ function asJson({ env, parts, engine, node, dns, folder, workFolder, envFile }: 
   return JSON.stringify({ env, parts, engine, link, dns, folder, workFolder, envFile });
 }
 
-function asText({ parts, engine, node, envFile }: Sandbox): string {
+function asText({ parts, engine, node, envFile }: Sandbox, { url, key }: SandboxService): string {
   const lines = parts.map(({ name, real, version, address, reach }) => {
     const kind = real ? `real${version ? `, ${version}` : ""}` : "stand-in";
     return `${styleText("bold", name.padEnd(13))} ${address}  (${kind})\n${" ".repeat(14)}${reach}`;
@@ -51,6 +60,8 @@ function asText({ parts, engine, node, envFile }: Sandbox): string {
     ...lines,
     "",
     engine.description,
+    "",
+    `The page: ${styleText("bold", url)}  (paste this key, which is an administrator's: ${key})`,
     "",
     "To use it from another shell (the file also changes to a work folder, a stand-in for this one):",
     `  . ${envFile}`,
