@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { h, type VNode } from "preact";
-import type { Statistics } from "../../automation/service/routes/statistics.ts";
+import type { Statistics } from "../../automation/service/schemas/statistics.ts";
 import { call } from "../lib/api.ts";
 import { bars, lines } from "../lib/charts.ts";
 import { countText, durationText } from "../lib/format.ts";

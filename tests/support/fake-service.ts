@@ -181,7 +181,8 @@ export async function fakeService(
     },
     drift: {
       find: async (slug) => (slug === PROJECT.slug ? DRIFT : undefined),
-      list: async () => [DRIFT],
+      list: async ({ slugs }) =>
+        slugs === undefined || slugs.includes(PROJECT.slug) ? [DRIFT] : [],
       runs: async () => [RUN],
     },
     lookAtAll: async (actor) => ({ ...RUN, actor }),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { visibleProjects } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { problemResponses } from "../schemas/problem.ts";
+import { statisticsSchema } from "../schemas/statistics.ts";
 
 const HOUR = 3_600_000;
 
@@ -13,29 +14,6 @@ const RANGES = {
   "30d": { periods: 30, periodMs: 24 * HOUR },
   "90d": { periods: 90, periodMs: 24 * HOUR },
 } as const;
-
-const seconds = z.number().nullable();
-
-const statisticsSchema = z
-  .object({
-    periodMs: z.int().meta({ description: "The length of each period." }),
-    periods: z.array(
-      z.object({
-        at: z.iso.datetime().meta({ description: "The beginning of the period." }),
-        succeeded: z.int().meta({ description: "Operations that ended in the period." }),
-        failed: z.int(),
-        cancelled: z.int(),
-        medianSeconds: seconds.meta({
-          description: "How long half of these operations ran at most; null if none did.",
-        }),
-        p95Seconds: seconds.meta({ description: "The same for 95 % of them." }),
-        projects: z.int().meta({ description: "The projects at the end of the period." }),
-      }),
-    ),
-  })
-  .meta({ id: "Statistics", description: "Operations and projects over time, oldest first." });
-
-export type Statistics = z.output<typeof statisticsSchema>;
 
 export function statisticsRoutes({ statistics }: ServiceOptions): FastifyPluginAsyncZod {
   return async (app) => {
