@@ -64,8 +64,8 @@ try {
 }
 
 /** Plans, approves and carries out a rollout of all projects. */
-async function rollOut({ call }: SandboxService): Promise<void> {
-  const { id } = await call<RolloutView>("POST", "/v1/rollouts", {
+async function rollOut(service: SandboxService): Promise<void> {
+  const { id } = await service.call<RolloutView>("POST", "/v1/rollouts", {
     select: { only: "all" },
     atOnce: Number(values["at-once"]),
     pauseSeconds: 0,
@@ -74,7 +74,7 @@ async function rollOut({ call }: SandboxService): Promise<void> {
     let found: RolloutView | undefined;
     await until(
       async () => {
-        found = await call<RolloutView>("GET", `/v1/rollouts/${id}`);
+        found = await service.call<RolloutView>("GET", `/v1/rollouts/${id}`);
         if (found.state !== state) throw new Error(`${found.state} ${found.reason ?? ""}`);
       },
       undefined,
@@ -83,18 +83,21 @@ async function rollOut({ call }: SandboxService): Promise<void> {
     return found;
   };
   const planned = await reached("planned");
-  await call("POST", `/v1/rollouts/${id}/approve`, { plan: planned?.plan });
+  await service.call("POST", `/v1/rollouts/${id}/approve`, { plan: planned?.plan });
   await reached("succeeded");
 }
 
 /** In ms: the slowest request of each page of the lists. */
-async function lists({ call }: SandboxService): Promise<number> {
+async function lists(service: SandboxService): Promise<number> {
   let slowest = 0;
   for (const filter of ["", "&outdated=true", "&search=record"]) {
     let cursor = "";
     for (let next: string | undefined = ""; next !== undefined; cursor = `&cursor=${next}`) {
       const begin = performance.now();
-      const page = await call<{ next?: string }>("GET", `/v1/projects?limit=200${filter}${cursor}`);
+      const page = await service.call<{ next?: string }>(
+        "GET",
+        `/v1/projects?limit=200${filter}${cursor}`,
+      );
       slowest = Math.max(slowest, performance.now() - begin);
       ({ next } = page);
     }
