@@ -212,6 +212,7 @@ describe("recordOperation", () => {
       citadelTenantId: TENANT,
       settings: {},
       wasUp: true,
+      templateSeed: null,
     };
 
     it("with the name and tenant id, which a failure keeps", async () => {
