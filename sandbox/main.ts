@@ -3,12 +3,12 @@ import { Command } from "commander";
 import { userMessage } from "../core/errors.ts";
 import { sandboxPlatform } from "./platform.ts";
 import { givenForge } from "./forge.ts";
-import { type Progress, type Sandbox, startSandbox } from "./sandbox.ts";
-import { type SandboxService, startService } from "./service.ts";
+import type { SandboxPage } from "./page.ts";
+import { type Sandbox, startSandbox } from "./sandbox.ts";
 
 const program = new Command("npm run sandbox --")
-  .description("Starts the local platform, which runs until Ctrl-C.")
-  .option("--json", "print one JSON document to standard output when it is ready")
+  .description("Starts the local platform and the service's page, which run until Ctrl-C.")
+  .option("--json", "start the servers only, and print one JSON document to standard output")
   .option(
     "--real-node",
     "run pods on a real node (needs Linux and root), instead of simulating them",
@@ -20,29 +20,37 @@ const program = new Command("npm run sandbox --")
 
 const options = program.parse().opts<{ json?: true; realNode?: true; runPipelines?: true }>();
 
+const begin = Date.now();
+const report = (part: string, text: string) =>
+  console.error(`${((Date.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`);
+
+let sandbox: Sandbox | undefined;
 try {
   // The stand-ins keep this process running. A signal stops everything.
   const forge = options.runPipelines && givenForge();
-  const sandbox = await startSandbox({
+  sandbox = await startSandbox({
     ...(await sandboxPlatform()),
     realNode: options.realNode ?? false,
     runPipelines: options.runPipelines ?? false,
     ...(forge && { forge }),
-    onProgress: ({ part, text, elapsedMs }: Progress) =>
-      console.error(`${(elapsedMs / 1000).toFixed(1).padStart(6)} s  ${part}: ${text}`),
+    onProgress: ({ part, text }) => report(part, text),
   });
   if (options.json) {
     console.log(asJson(sandbox));
   } else {
-    const service = await startService(sandbox);
+    // The engine takes a second to load, and is of no use with --json.
+    const { openPage } = await import("./page.ts");
+    // A Gitea that was given keeps its accounts as they are.
+    const page = await openPage(sandbox, { report, withPerson: !forge });
     // A signal to this process alone does not reach the service.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
-      process.once(signal, () => void service.stop());
-    console.log(asText(sandbox, service));
+      process.once(signal, () => void page.service.stop());
+    console.log(asText(sandbox, page));
   }
 } catch (error) {
   console.error(userMessage(error));
   process.exitCode = 1;
+  await sandbox?.stop();
 }
 
 function asJson({ env, parts, engine, node, dns, folder, workFolder, envFile }: Sandbox): string {
@@ -50,7 +58,7 @@ function asJson({ env, parts, engine, node, dns, folder, workFolder, envFile }: 
   return JSON.stringify({ env, parts, engine, link, dns, folder, workFolder, envFile });
 }
 
-function asText({ parts, engine, node, envFile }: Sandbox, { url, key }: SandboxService): string {
+function asText({ parts, engine, node, envFile }: Sandbox, page: SandboxPage): string {
   const lines = parts.map(({ name, real, version, address, reach }) => {
     const kind = real ? `real${version ? `, ${version}` : ""}` : "stand-in";
     return `${styleText("bold", name.padEnd(13))} ${address}  (${kind})\n${" ".repeat(14)}${reach}`;
@@ -61,11 +69,10 @@ function asText({ parts, engine, node, envFile }: Sandbox, { url, key }: Sandbox
     "",
     engine.description,
     "",
-    `The page: ${styleText("bold", url)}  (paste this key, which is an administrator's: ${key})`,
+    ...waysIn(page),
     "",
     "To use it from another shell (the file also changes to a work folder, a stand-in for this one):",
     `  . ${envFile}`,
-    "  npx rdev-infra up staging",
     "  npx rdev-infra up staging.my-app",
     ...(node
       ? []
@@ -76,4 +83,13 @@ function asText({ parts, engine, node, envFile }: Sandbox, { url, key }: Sandbox
     ...(node ? ["To look around on the node:", `  ${node.enter("sh", []).join(" ")}`] : []),
     "Ctrl-C stops everything and removes its data.",
   ].join("\n");
+}
+
+/** The page's address, and how a person who knows nothing else signs in as an administrator. */
+function waysIn({ service, person }: SandboxPage): string[] {
+  return [
+    `The page: ${styleText("bold", service.url)}`,
+    ...(person ? [`  sign in at Gitea: name ${person.login}, password ${person.password}`] : []),
+    `  paste an API key: ${service.key}`,
+  ];
 }

@@ -33,18 +33,20 @@ export interface ServiceOptions {
   readonly concurrency?: number;
   /** Requests a minute for each key. @default the service's own */
   readonly rateLimit?: number;
+  /** @default a free one */
+  readonly port?: number;
 }
 
 /** Starts the service as a process of its own, with the sandbox's database. */
 export async function startService(
   sandbox: { readonly env: Readonly<Record<string, string>> },
-  { concurrency, rateLimit }: ServiceOptions = {},
+  { concurrency, rateLimit, port = 0 }: ServiceOptions = {},
 ): Promise<SandboxService> {
   const env = {
     ...process.env,
     ...sandbox.env,
     RDEV_INFRA_PLATFORM: PLATFORM,
-    RDEV_INFRA_LISTEN: "127.0.0.1:0",
+    RDEV_INFRA_LISTEN: `127.0.0.1:${port}`,
     ...(concurrency && { RDEV_INFRA_CONCURRENCY: String(concurrency) }),
     ...(rateLimit && { RDEV_INFRA_RATE_LIMIT: String(rateLimit) }),
   };
