@@ -42,7 +42,7 @@ try {
     const { openPage } = await import("./page.ts");
     // A Gitea that was given keeps its accounts as they are.
     const page = await openPage(sandbox, { report, withPerson: !forge });
-    // A signal to this process alone does not reach the service.
+    // Otherwise the service would end after its servers, and report each of them as lost.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
       process.once(signal, () => void page.service.stop());
     console.log(asText(sandbox, page));

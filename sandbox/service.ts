@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { execa } from "execa";
 import { request } from "undici";
+import { startReaper } from "../automation/processes/reaper.ts";
 import type { NumberedEventView, OperationView } from "../automation/service/schemas/operation.ts";
 import { serverSentEvents } from "../providers/sse.ts";
 import { PLATFORM } from "./platform.ts";
@@ -37,7 +37,7 @@ export interface ServiceOptions {
   readonly port?: number;
 }
 
-/** Starts the service as a process of its own, with the sandbox's database. */
+/** Starts the service as a process of its own, with the sandbox's database. It ends with this process. */
 export async function startService(
   sandbox: { readonly env: Readonly<Record<string, string>> },
   { concurrency, rateLimit, port = 0 }: ServiceOptions = {},
@@ -50,20 +50,21 @@ export async function startService(
     ...(concurrency && { RDEV_INFRA_CONCURRENCY: String(concurrency) }),
     ...(rateLimit && { RDEV_INFRA_RATE_LIMIT: String(rateLimit) }),
   };
-  const child = spawn(process.execPath, [COMMAND, "service"], {
+  const reaper = startReaper();
+  const child = reaper.spawn(process.execPath, [COMMAND, "service"], {
     env,
     stdio: ["ignore", "pipe", "inherit"],
+    stopSignal: "SIGTERM",
   });
-  const end = () => child.kill("SIGTERM");
-  process.once("exit", end);
   const exit = once(child, "exit");
-  const lines = createInterface({ input: child.stdout });
   const stop = async () => {
-    process.off("exit", end);
-    end();
+    child.kill("SIGTERM");
     await exit;
+    await reaper.close();
   };
   try {
+    if (!child.stdout) throw new Error("the service has no standard output");
+    const lines = createInterface({ input: child.stdout });
     const url = await Promise.race([addressIn(lines), exit.then(() => undefined)]);
     if (url === undefined) throw new Error("the service ended before it listened");
     lines.resume(); // discards later log lines
