@@ -14,7 +14,9 @@ import { Client } from "pg";
 import { request } from "undici";
 import { until } from "../../sandbox/process.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
+import { signIn } from "../support/gitea-provider.ts";
 import { NPM, type StartedSandbox, startedSandbox } from "../support/started-sandbox.ts";
+import { WebBrowser } from "../support/web-browser.ts";
 
 const DOMAIN = "staging.example.test";
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -323,12 +325,43 @@ describe("npm run sandbox", () => {
     await nothingIsLeft(second);
   });
 
-  it("stops everything on Ctrl-C", async () => {
-    const running = await start();
-    running.child.kill("SIGINT");
-    await once(running.child, "exit");
-    assert.deepEqual(await processesOf(running.folder), []);
-    await nothingIsLeft(running);
+  it("prints two ways to sign in to the page, and stops everything on Ctrl-C", async function () {
+    this.timeout(300_000);
+    const child = spawn(process.execPath, [MAIN], { stdio: ["ignore", "pipe", "pipe"] });
+    children.push(child);
+    let progress = "";
+    child.stderr.on("data", (data: Buffer) => (progress += data.toString()));
+    let output = "";
+    for await (const data of child.stdout) {
+      output += String(data);
+      if (output.includes("Ctrl-C stops everything")) break;
+    }
+    const printed = (pattern: RegExp) =>
+      pattern.exec(output)?.slice(1) ?? assert.fail(`${String(pattern)}:\n${progress}${output}`);
+    const [url = ""] = printed(/^The page: (http:\S+)$/m);
+    const [login = "", password = ""] = printed(
+      /^ +sign in at Gitea: name (\S+), password (\S+)$/m,
+    );
+    const [key = ""] = printed(/^ +paste an API key: (\S+)$/m);
+    const [folder = ""] = printed(/^ +\. (\S+)\/env\.sh$/m);
+    assert.match(progress, /platform: create \w+ \S+$/m);
+
+    const browser = new WebBrowser();
+    await signIn(browser, url, { login, password });
+    const byKey = { authorization: `Bearer ${key}` };
+    const answers = [
+      await browser.request(`${url}/auth/me`),
+      await new WebBrowser().request(`${url}/auth/me`, { headers: byKey }),
+    ];
+    for (const { text: answer } of answers) {
+      assert.match(answer, /"grants":\[\{"role":"admin","project":null\}\]/);
+    }
+
+    child.kill("SIGINT");
+    await once(child, "exit");
+    assert.deepEqual(await processesOf(folder), []);
+    await assert.rejects(access(folder), { code: "ENOENT" });
+    await until(() => assert.rejects(request(url), { code: "ECONNREFUSED" }));
   });
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -20,8 +20,21 @@ export async function giteaProvider(
   };
 }
 
+/** Signs a person in to the service at `origin`, as a browser does. */
+export async function signIn(
+  browser: WebBrowser,
+  origin: string,
+  person: Pick<GiteaPerson, "login" | "password">,
+): Promise<void> {
+  const started = await browser.request(`${origin}/auth/sign-in`);
+  assert.equal(started.status, 302, started.text);
+  const back = await authorized(browser, started.location ?? assert.fail(), person);
+  const finished = await browser.request(back);
+  assert.equal(finished.status, 302, finished.text);
+}
+
 /** Signs in at the page's origin. Then shows the page, and posts the form of the consent, if there is one. */
-export async function authorized(
+async function authorized(
   browser: WebBrowser,
   page: URL,
   { login, password }: Pick<GiteaPerson, "login" | "password">,

@@ -36,6 +36,16 @@ export async function launchBrowser(): Promise<Browser> {
   return chromium.launch(await provideBrowser({ report }));
 }
 
+/** Adds what goes wrong in a page from now on: errors of scripts, and violations of the policy. */
+export function collectFaults(page: Page, faults: string[]): void {
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    // Refusals of the service are a part of many tests.
+    const isRefusal = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !isRefusal) faults.push(message.text());
+  });
+}
+
 export interface VisitOptions {
   /** Whose key is pasted before the page opens. Default: an administrator of all projects. */
   readonly role?: Role | "nobody";
@@ -160,12 +170,7 @@ export class PageStage {
       await context.addInitScript((text) => sessionStorage.setItem("rdev-infra key", text), key);
     }
     const page = await context.newPage();
-    page.on("pageerror", (error) => this.faults.push(String(error)));
-    page.on("console", (message) => {
-      // Refusals of the service are a part of many tests.
-      const isRefusal = message.text().startsWith("Failed to load resource");
-      if (message.type() === "error" && !isRefusal) this.faults.push(message.text());
-    });
+    collectFaults(page, this.faults);
     await page.goto(this.url + path);
     return page;
   }

@@ -5,7 +5,8 @@ import { z } from "zod";
 import { type OperationView, operationSchema } from "../../automation/service/schemas/operation.ts";
 import type { Ingress } from "../../sandbox/node/ingress.ts";
 import { until } from "../../sandbox/process.ts";
-import type { GiteaProvider } from "./gitea-provider.ts";
+import type { GiteaPerson } from "../../sandbox/sign-in.ts";
+import { signIn } from "./gitea-provider.ts";
 import { WebBrowser } from "./web-browser.ts";
 
 /** In ms, between two requests of the load. */
@@ -34,7 +35,7 @@ export class SignedInPerson {
   static async signIn(
     origin: string,
     { address, tls }: Ingress,
-    gitea: GiteaProvider,
+    person: GiteaPerson,
   ): Promise<SignedInPerson> {
     const browser = new WebBrowser(
       new Agent({
@@ -44,11 +45,7 @@ export class SignedInPerson {
         },
       }),
     );
-    const started = await browser.request(`${origin}/auth/sign-in`);
-    assert.equal(started.status, 302, started.text);
-    const back = await gitea.authorize(started.location ?? assert.fail(), browser);
-    const finished = await browser.request(back);
-    assert.equal(finished.status, 302, finished.text);
+    await signIn(browser, origin, person);
     return new SignedInPerson(origin, browser);
   }
 
