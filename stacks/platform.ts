@@ -15,7 +15,7 @@ import { InfraError } from "../core/errors.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { ServiceSettings } from "../core/service-settings.ts";
 import { serviceVariables, type ServiceVariables } from "../core/service-variables.ts";
-import { settingsFileName, settingsFileText } from "../core/settings-file.ts";
+import { settingsFileName, settingsFileText } from "../core/stack-settings-file.ts";
 import type { DriftSettings } from "../core/drift.ts";
 import type { AgentSettings, PlatformSettings } from "../core/settings.ts";
 import { platformConfig, stackOwner } from "./settings.ts";

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { fieldsOfSecrets, secretsOfFile, type StackSecrets } from "../../core/secrets-provider.ts";
-import { haveSameConfig } from "../../core/settings-file.ts";
+import { haveSameConfig } from "../../core/stack-settings-file.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 import type { Add, Entry } from "./format.ts";
 

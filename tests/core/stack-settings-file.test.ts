@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { haveSameConfig, settingsFileText } from "../../core/settings-file.ts";
+import { haveSameConfig, settingsFileText } from "../../core/stack-settings-file.ts";
 
 describe("a settings file", () => {
   it("has lists and maps as a person would write them, and every other value as text", () => {
