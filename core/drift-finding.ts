@@ -15,6 +15,8 @@ type Found = Omit<DriftChange, "by">;
 /** A finding without those who made the changes. */
 interface Finding extends Omit<DriftFinding, "changes"> {
   readonly changes: readonly Found[];
+  /** How many objects the program would change, for whatever reason. */
+  readonly planned: number;
 }
 
 /**
@@ -44,7 +46,8 @@ export function driftOf(
     ({ type, name }) => type !== FOREIGN_FIELDS || !hasDeployment(found, name),
   );
   const isDrift = (change: Change) => urns.has(change.urn) || isCorrected(change, found);
-  return { changes, fixableBy: plan.every(isDrift) ? policyFor(plan, found.length) : "nothing" };
+  const fixableBy = plan.every(isDrift) ? policyFor(plan, found.length) : "nothing";
+  return { changes, fixableBy, planned: plan.length };
 }
 
 function gone({ urn, type, name }: Change): Found {

@@ -101,8 +101,8 @@ class JobRun {
     const { needsEmpty, adopt: adopts, fix, approved } = task;
     const { formerly } = this.#job;
     if (fix !== undefined && fix !== "all") {
-      const { outcome, drift } = await this.#lookForDrift();
-      const refusal = drift && refusalOfFix(this.#job.slug, fix, drift);
+      const { outcome, drift, planned } = await this.#lookForDrift();
+      const refusal = drift && refusalOfFix(this.#job.slug, fix, drift, planned);
       if (refusal) return this.#result(notBegun(refusal));
       if (!drift) return this.#result(outcome);
     }

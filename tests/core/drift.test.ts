@@ -49,10 +49,7 @@ describe("driftOf", () => {
     const image = plan(RUNNING_IMAGE, "update", { image: "app:1" }, { image: "app:2" });
     assert.deepEqual(
       find([server(DEPLOYMENT, before, live)], [image, plan(DEPLOYMENT, "same", live, live)]),
-      {
-        changes: [],
-        fixableBy: "nothing",
-      },
+      { changes: [], fixableBy: "nothing", planned: 0 },
     );
     // Only the number of pods is taken back.
     const { changes } = find(
@@ -69,7 +66,11 @@ describe("driftOf", () => {
     const state = { ttl: 300 };
     const unchanged = server(DNS, state, state);
     const newer = plan(DNS, "update", state, { ttl: 60 });
-    assert.deepEqual(find([unchanged], [newer]), { changes: [], fixableBy: "nothing" });
+    assert.deepEqual(find([unchanged], [newer]), {
+      changes: [],
+      fixableBy: "nothing",
+      planned: 1,
+    });
     const drifted = find(
       [unchanged, server(DEPLOYMENT, replicas(1), replicas(3))],
       [newer, plan(DEPLOYMENT, "update", replicas(3), replicas(1))],
