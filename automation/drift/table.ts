@@ -8,6 +8,7 @@ import {
   type KnownChange,
   sinceFirstSeen,
 } from "../../core/drift.ts";
+import { InfraError } from "../../core/errors.ts";
 import type { Outcome } from "../../core/operation.ts";
 import { safeText } from "../../core/previews/sensitive.ts";
 import { cutMiddle } from "../../core/previews/text.ts";
@@ -77,17 +78,24 @@ export async function recordFixed(
     .execute();
 }
 
-/** Records the operation that is to fix the project, for the last look at it. */
+/**
+ * Records the operation that is to fix the project, for the last look at it. Rejects with RDEV_NOT_FOUND if
+ * nothing is known to differ any more: an `up` of a project that was deleted meanwhile would create it again.
+ */
 export async function recordFix(
   transaction: StoreTransaction,
   slug: string,
   fix: string,
 ): Promise<void> {
-  await transaction
+  const rows = await transaction
     .updateTable("drift")
     .set({ fix, fixed_look: sql`operation` })
     .where("slug", "=", slug)
+    .where(sql<boolean>`changes <> '[]'`)
+    .returning("slug")
     .execute();
+  if (rows.length > 0) return;
+  throw new InfraError("RDEV_NOT_FOUND", `Nothing is known to differ in "${slug}" any more.`);
 }
 
 /** The project's row, made if there is none; undefined if the project does not exist. */

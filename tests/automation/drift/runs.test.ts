@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { registerDriftMetrics } from "../../../automation/drift/metrics.ts";
 import { DriftRuns } from "../../../automation/drift/runs.ts";
 import { DriftRecords } from "../../../automation/drift/table.ts";
+import type { Operations } from "../../../automation/operations/operations.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { type DriftFinding, driftSettings, type FixPolicy } from "../../../core/drift.ts";
 import { InfraError } from "../../../core/errors.ts";
@@ -42,11 +43,11 @@ describe("looks at all projects", function () {
     runs = replica();
   });
 
-  const replica = () =>
+  const replica = (operations: Pick<Operations, "submit"> = stage.operations) =>
     new DriftRuns({
       store: stage.store,
       platform: PLATFORM,
-      operations: stage.operations,
+      operations,
       settings: async () => driftSettings.parse(settings),
       now: () => now,
     });
@@ -288,6 +289,23 @@ describe("looks at all projects", function () {
       "a fix that failed is not repeated until the next look",
     );
     assert.deepEqual(await states(), { "a-app": "clean", "b-app": "drifted", "c-app": "drifted" });
+  });
+
+  it("fix no project that was deleted meanwhile, because an up would create it again", async () => {
+    await stage.project("a-app");
+    await night();
+    for (const attempt of await stage.take()) await attempt.end(done({ drift: found("updates") }));
+    await look();
+    settings = { ...settings, fix: "updates" };
+    const late = replica({
+      submit: async (submission) => {
+        await stage.admin("DELETE FROM projects");
+        return stage.operations.submit(submission);
+      },
+    });
+    await stage.tick(late);
+    assert.deepEqual(await open(), []);
+    assert.deepEqual(await stage.admin("SELECT slug FROM projects"), []);
   });
 
   it("are measured", async () => {
