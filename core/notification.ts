@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { finalRolloutState } from "./rollout.ts";
 
 // The events that receivers are told of: docs/fleet.md#notifications. Receivers parse these shapes, so
 // a released field stays. No event holds a secret.
@@ -25,8 +26,10 @@ const rolloutWaiting = z.object({
 const rolloutEnded = z.object({
   kind: z.literal("rollout.ended"),
   rollout: z.uuid(),
-  result: z.enum(["succeeded", "failed", "stopped", "cancelled"]).meta({
-    description: "`stopped`: too many failures, so the remaining projects were left alone.",
+  result: finalRolloutState.meta({
+    description:
+      "`incomplete`: projects failed or were held back. `stopped`: too many failures, so the remaining " +
+      "projects were left alone.",
   }),
   succeeded: z.int().meta({ description: "How many projects the rollout updated." }),
   failed: z.array(failure),

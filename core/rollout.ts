@@ -26,7 +26,15 @@ export const rolloutState = z.enum(ROLLOUT_STATES).meta({
     "`cancelled`.",
 });
 
-const FINAL: readonly RolloutState[] = ["succeeded", "incomplete", "stopped", "cancelled"];
+/** The states of a rollout that has ended. */
+export const finalRolloutState = rolloutState.extract([
+  "succeeded",
+  "incomplete",
+  "stopped",
+  "cancelled",
+]);
+
+const FINAL: readonly RolloutState[] = finalRolloutState.options;
 
 export const OPEN_ROLLOUT_STATES = ROLLOUT_STATES.filter((state) => !FINAL.includes(state));
 

@@ -14,6 +14,7 @@ import {
 import { notifyReplicas } from "../store/notifier.ts";
 import { jsonText, type RolloutProjectRow, type RolloutRow, type Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
+import { announceRollout } from "./announce.ts";
 
 // The tables `rollouts`, `rollout_projects` and `rollout_events`. No other module writes to them.
 
@@ -133,7 +134,7 @@ export function lockedRollout(
     .executeTakeFirst();
 }
 
-/** Changes a rollout, and adds the event that reports a changed state. */
+/** Changes a rollout. A changed state is reported by an event, and announced to receivers. */
 export async function changeRollout(
   transaction: StoreTransaction,
   { id, state: before }: Pick<RolloutRow, "id" | "state">,
@@ -150,6 +151,7 @@ export async function changeRollout(
   if (state !== before) {
     const reason = row.reason === null ? {} : { reason: row.reason };
     await addEvents(transaction, id, [{ event: "rollout", state, ...reason }]);
+    await announceRollout(transaction, row);
   }
   return row;
 }
