@@ -2,10 +2,9 @@ import { randomUUIDv7 } from "node:crypto";
 import { dueTime } from "../../core/cron.ts";
 import { type DriftRun, type DriftSettings, FIX_POLICIES, isPermitted } from "../../core/drift.ts";
 import { InfraError } from "../../core/errors.ts";
-import type { FleetTask } from "../fleet/loop.ts";
-import { announce } from "../notifications/outbox.ts";
-import type { Operations } from "../operations/operations.ts";
-import type { Store } from "../store/store.ts";
+import { type FleetTask, type FleetTaskOptions, isBusyOrGone } from "../fleet/task.ts";
+import { announce, MAX_NAMED } from "../notifications/outbox.ts";
+import type { Submission } from "../operations/submission.ts";
 import {
   DriftRecords,
   endRun,
@@ -19,14 +18,7 @@ import {
 /** The actor of what the schedule and the policy do. Names of keys contain no colon. */
 const ACTOR = "rdev-infra:drift";
 
-/** How many projects one notification names, of each sort. */
-const MAX_NAMED = 1_000;
-
-interface DriftRunsOptions {
-  readonly store: Store;
-  readonly platform: string;
-  readonly operations: Pick<Operations, "submit">;
-  readonly settings: () => Promise<DriftSettings>;
+interface DriftRunsOptions extends FleetTaskOptions<DriftSettings> {
   readonly now?: () => Date;
 }
 
@@ -133,11 +125,10 @@ export class DriftRuns implements FleetTask {
     }
   }
 
-  /** A project that is busy, or gone, is left for the next tick. */
   async #submit(
     slug: string,
-    request: Parameters<Operations["submit"]>[0]["request"],
-    alongside?: Parameters<Operations["submit"]>[0]["alongside"],
+    request: Submission["request"],
+    alongside?: Submission["alongside"],
   ): Promise<void> {
     const { operations, platform } = this.#options;
     try {
@@ -150,9 +141,7 @@ export class DriftRuns implements FleetTask {
         ...(alongside && { alongside }),
       });
     } catch (error) {
-      const isPassing =
-        error instanceof InfraError && ["RDEV_BUSY", "RDEV_NOT_FOUND"].includes(error.code);
-      if (!isPassing) throw error;
+      if (!isBusyOrGone(error)) throw error;
     }
   }
 }

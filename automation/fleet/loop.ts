@@ -1,15 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { userMessage } from "../../core/errors.ts";
 import type { Store } from "../store/store.ts";
+import type { FleetTask } from "./task.ts";
 
 /** In ms: how often the loop looks for what is due. */
 const TICK_MS = 10_000;
-
-/** Something that is done when it is due. Each call does a part of it and ends soon. */
-export interface FleetTask {
-  readonly name: string;
-  run(): Promise<void>;
-}
 
 interface LoopOptions {
   readonly store: Store;
@@ -20,8 +15,8 @@ interface LoopOptions {
 }
 
 /**
- * Calls the tasks again and again until the signal is aborted. Of all replicas, one at a time does. A task
- * that fails is called again at the next tick, and stops no other.
+ * Calls the tasks again and again until the signal is aborted. One replica at a time does so. A task that
+ * fails is called again at the next tick, and stops no other.
  */
 export async function runFleet(
   { store, tasks, log, tickMs = TICK_MS }: LoopOptions,

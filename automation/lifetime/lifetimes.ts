@@ -1,4 +1,3 @@
-import { InfraError } from "../../core/errors.ts";
 import {
   deletionTime,
   type LifetimeSettings,
@@ -8,10 +7,9 @@ import {
 import type { Notification } from "../../core/notification.ts";
 import { projectStackName } from "../../core/stack-name.ts";
 import type { AuditLog } from "../audit/log.ts";
-import type { FleetTask } from "../fleet/loop.ts";
+import { type FleetTask, type FleetTaskOptions, isBusyOrGone } from "../fleet/task.ts";
 import { announce } from "../notifications/outbox.ts";
-import type { Operations } from "../operations/operations.ts";
-import type { Store, StoreTransaction } from "../store/store.ts";
+import type { StoreTransaction } from "../store/store.ts";
 import { isStillExpired, type Lifetime, lifetimes, recordStep, resetLifetime } from "./table.ts";
 
 /** The actor of the notices, stops and destroys. Names of keys contain no colon. */
@@ -20,12 +18,8 @@ const ACTOR = "rdev-infra:lifetime";
 /** How many steps one tick does, so that it ends soon. */
 const MAX_STEPS = 20;
 
-interface LifetimesOptions {
-  readonly store: Store;
-  readonly platform: string;
-  readonly operations: Pick<Operations, "submit">;
+interface LifetimesOptions extends FleetTaskOptions<LifetimeSettings> {
   readonly audit: Pick<AuditLog, "recordIn">;
-  readonly settings: () => Promise<LifetimeSettings>;
   /** In ms since 1970. Default: the clock. */
   readonly now?: () => number;
 }
@@ -69,16 +63,14 @@ export class Lifetimes implements FleetTask {
     return { ...one, progress: { noticedAt: undefined, stoppedAt: undefined }, last: undefined };
   }
 
-  /** Does nothing if the project was prolonged meanwhile, or is gone. */
+  /** Does nothing if the project was prolonged meanwhile, is busy, or is gone. */
   async #begin(step: LifetimeStep, one: Lifetime, settings: LifetimeSettings): Promise<void> {
     try {
       if (step === "notice") await this.#notice(one);
       else if (step === "stop") await this.#stop(one, settings);
       else await this.#destroy(one);
     } catch (error) {
-      const isPassing =
-        error instanceof InfraError && ["RDEV_BUSY", "RDEV_NOT_FOUND"].includes(error.code);
-      if (!isPassing && !(error instanceof Prolonged)) throw error;
+      if (!isBusyOrGone(error) && !(error instanceof Prolonged)) throw error;
     }
   }
 

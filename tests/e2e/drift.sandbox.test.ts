@@ -7,7 +7,8 @@ import {
 } from "@kubernetes/client-node";
 import { DriftRuns } from "../../automation/drift/runs.ts";
 import { DriftRecords } from "../../automation/drift/table.ts";
-import { type FleetTask, tick } from "../../automation/fleet/loop.ts";
+import { tick } from "../../automation/fleet/loop.ts";
+import type { FleetTask } from "../../automation/fleet/task.ts";
 import { Lifetimes } from "../../automation/lifetime/lifetimes.ts";
 import { auditLog } from "../../automation/audit/log.ts";
 import { Operations } from "../../automation/operations/operations.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { PostgresAuditLog } from "../../automation/audit/log.ts";
-import { type FleetTask, tick } from "../../automation/fleet/loop.ts";
+import { tick } from "../../automation/fleet/loop.ts";
+import type { FleetTask } from "../../automation/fleet/task.ts";
 import { Attempt } from "../../automation/operations/attempt.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import { thisRunner } from "../../automation/operations/runner-identity.ts";
