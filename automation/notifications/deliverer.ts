@@ -91,15 +91,10 @@ export class Deliverer {
   }
 
   async #send(receiver: Receiver, event: ClaimedEvent): Promise<void> {
-    const { store, platform, deadline = DEADLINE } = this.#options;
-    const options = { platform, deadline };
+    const { store } = this.#options;
     let failure: InfraError;
     try {
-      const isGone =
-        "url" in receiver
-          ? (await postEvent(receiver, event, options)) === "gone"
-          : await mailEvent(receiver, event, options).then(() => false);
-      if (!isGone) return await markDelivered(store, event);
+      if ((await this.#call(receiver, event)) === "taken") return await markDelivered(store, event);
       await this.#giveUp(event, `${receiver.name} answered 410, so it is not sent again.`);
       return;
     } catch (error) {
@@ -111,6 +106,20 @@ export class Deliverer {
     const wait = backoff(this.#options.backoff ?? BACKOFF, event.attempts, failure.retryAfter);
     this.#failed(failure, wait);
     await postpone(store, event, wait, failure.message);
+  }
+
+  /** An e-mail that only some recipients get is not repeated, because the others would get it again. */
+  async #call(receiver: Receiver, event: ClaimedEvent): Promise<"taken" | "gone"> {
+    const { platform, deadline = DEADLINE } = this.#options;
+    const options = { platform, deadline };
+    if ("url" in receiver) return postEvent(receiver, event, options);
+    const refused = await mailEvent(receiver, event, options);
+    if (refused > 0) {
+      const { name, to } = receiver;
+      const text = `${name}: the mail server refused ${refused} of ${to.length} recipients.`;
+      this.#options.onFailure?.(notTaken(text), undefined);
+    }
+    return "taken";
   }
 
   async #giveUp(event: ClaimedEvent, reason: string): Promise<void> {

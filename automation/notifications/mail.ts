@@ -16,13 +16,14 @@ interface SendOptions {
 
 /**
  * Sends an event as an e-mail in plain text. A repeated e-mail has the same Message-ID. TLS is required,
- * except for a server on this machine. Rejects with RDEV_UNREACHABLE if the server does not take it.
+ * except for a server on this machine. Returns how many of several recipients the server refused. Rejects
+ * with RDEV_UNREACHABLE if it takes the e-mail for none.
  */
 export async function mailEvent(
   { name, from, to, server }: MailReceiver,
   event: ClaimedEvent,
   { platform, deadline }: SendOptions,
-): Promise<void> {
+): Promise<number> {
   const { protocol, hostname, port, username, password } = new URL(server);
   const transport = createTransport({
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -40,7 +41,7 @@ export async function mailEvent(
     disableUrlAccess: true,
   });
   try {
-    await transport.sendMail({
+    const { rejected } = await transport.sendMail({
       from,
       to: [...to],
       ...mailText(event, platform),
@@ -48,6 +49,7 @@ export async function mailEvent(
       date: event.at,
       headers: { "Auto-Submitted": "auto-generated" },
     });
+    return rejected.length;
   } catch (error) {
     throw notTaken(`${name}: the mail server did not take it (${codeOf(error)}).`);
   } finally {

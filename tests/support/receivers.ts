@@ -86,7 +86,7 @@ interface MailServer {
 /** An SMTP server on this machine, for one account. `tls`: with a self-signed certificate. */
 export async function mailServer(
   account: { readonly user: string; readonly password: string },
-  { startTls }: { readonly startTls: boolean },
+  { startTls, refuses }: { readonly startTls: boolean; readonly refuses?: string },
 ): Promise<MailServer> {
   const mails: ReceivedMail[] = [];
   const server = new SMTPServer({
@@ -96,6 +96,9 @@ export async function mailServer(
       const isKnown = username === account.user && password === account.password;
       if (isKnown) done(null, { user: account.user });
       else done(new Error(`wrong password ${password}`));
+    },
+    onRcptTo({ address }, _session, done) {
+      done(address === refuses ? new Error("no such mailbox") : null);
     },
     onData(stream, { envelope, secure }, done) {
       let text = "";

@@ -248,15 +248,10 @@ describe("notifications", function () {
 
   describe("by e-mail", () => {
     const ACCOUNT = { user: "rdev", password: "planted-smtp-password" };
-    const mails = (
-      port: number,
-      password = ACCOUNT.password,
-      protocol = "smtp",
-      host = "127.0.0.1",
-    ) =>
+    const mails = (port: number, { password = ACCOUNT.password, to = ["ada@example.test"] } = {}) =>
       receiversOf(
-        { from: "rdev@example.test", mails: [{ name: "team", to: ["ada@example.test"] }] },
-        { SMTP_URL: `${protocol}://rdev:${password}@${host}:${port}` },
+        { from: "rdev@example.test", mails: [{ name: "team", to }] },
+        { SMTP_URL: `smtp://rdev:${password}@127.0.0.1:${port}` },
       );
 
     it("reach people as one text that names all", async () => {
@@ -290,10 +285,26 @@ describe("notifications", function () {
       assert.deepEqual(server.mails, []);
     });
 
+    it("reach the others if the server refuses one of them, and this is reported", async () => {
+      const server = await mailServer(ACCOUNT, { startTls: false, refuses: "gone@example.test" });
+      cleanUp.push(() => server.close());
+      const to = ["gone@example.test", "ada@example.test"];
+      const failures = replica(mails(server.port, { to }));
+      await send(DRIFT);
+      await until(async () => {
+        assert.deepEqual(failures, ["team: the mail server refused 1 of 2 recipients."]);
+        assert.deepEqual(await waiting(), []);
+      });
+      assert.deepEqual(
+        server.mails.map((mail) => mail.to),
+        [["ada@example.test"]],
+      );
+    });
+
     it("that the server refuses leave no password in the reason", async () => {
       const server = await mailServer(ACCOUNT, { startTls: false });
       cleanUp.push(() => server.close());
-      const failures = replica(mails(server.port, "planted-wrong-password"));
+      const failures = replica(mails(server.port, { password: "planted-wrong-password" }));
       await send(DRIFT);
       await until(() => assert.match(failures.join(), /team: .*\(EAUTH 535\)/));
       await until(async () => assert.ok((await waiting())[0]?.["reason"]));
