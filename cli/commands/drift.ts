@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { Drift, DriftRun } from "../../core/drift.ts";
 import { typeText } from "../../core/engine-values.ts";
+import { InfraError } from "../../core/errors.ts";
 import { count } from "../../core/previews/text.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
 
@@ -51,9 +52,16 @@ async function list({ state, json }: { state?: string; json?: true }): Promise<v
   if (json) return;
   if (found === 0)
     console.error(state === undefined ? "No drift is known." : "No project matches.");
-  const { items } = await api.call("GET", "/v1/drift/runs", driftRuns);
-  const [last] = items;
+  const runs = await api.call("GET", "/v1/drift/runs", driftRuns).catch(unlessBound);
+  if (!runs) return;
+  const [last] = runs.items;
   console.error(last ? runText(last) : "Nobody has looked at all projects yet.");
+}
+
+/** A caller who is bound to some projects may list their drift, but not the looks at all projects. */
+function unlessBound(error: unknown): undefined {
+  if (error instanceof InfraError && error.code === "RDEV_ROLE") return;
+  throw error;
 }
 
 async function show(slug: string, { json }: { json?: true }): Promise<void> {

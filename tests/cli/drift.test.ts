@@ -50,6 +50,15 @@ describe("rdev-infra drift and projects", function () {
     );
   });
 
+  it("lists the projects of a key that is bound to some", async () => {
+    const RDEV_INFRA_KEY = service.key("viewer", { project: "my-app" });
+    const { code, stdout, stderr } = await runCli(["drift", "list"], {
+      variables: { ...variables, RDEV_INFRA_KEY },
+    });
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^my-app {2}drifted/);
+  });
+
   it("shows what, since when, and by whom", async () => {
     const { stdout } = await run("drift", "show", "my-app");
     assert.equal(
