@@ -3,7 +3,7 @@ import { change } from "./previews/model.ts";
 
 // Drift: what others changed on the servers since the last `up`, and what an `up` would change back.
 
-/** What may be fixed without asking a person. */
+/** Which drift may be fixed without asking a person. */
 export const FIX_POLICIES = ["nothing", "updates", "repairs"] as const;
 
 export const fixPolicy = z.enum(FIX_POLICIES).meta({
@@ -27,13 +27,13 @@ export const driftSettings = z.strictObject({
   timezone: z.string().min(1).default("Etc/UTC"),
   /** How many projects are looked at together, on all replicas. */
   atOnce: z.int().min(1).max(64).default(2),
-  /** What is fixed without asking. */
+  /** The drift that is fixed without asking. */
   fix: fixPolicy.default("nothing"),
 });
 
 export type DriftSettings = z.output<typeof driftSettings>;
 
-/** Who changed an object, as far as its server says so. */
+/** A program that changed an object, as far as the server says so. */
 export const changedBy = z
   .object({
     manager: z.string().meta({

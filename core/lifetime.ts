@@ -17,7 +17,7 @@ export const lifetimeSettings = z.strictObject({
 
 export type LifetimeSettings = z.output<typeof lifetimeSettings>;
 
-/** What is done to an expiring project, in this order. */
+/** The steps that end an expiring project, in this order. */
 export const LIFETIME_STEPS = ["notice", "stop", "destroy"] as const;
 export type LifetimeStep = (typeof LIFETIME_STEPS)[number];
 

@@ -12,7 +12,7 @@ import { parseSettings, readSettingsFile } from "../settings-file.ts";
 export type Receiver = WebhookReceiver | MailReceiver;
 
 export interface WebhookReceiver extends WebhookSettings {
-  /** Of Standard Webhooks. An event is signed with each of them, so that a secret can be replaced. */
+  /** Keys of Standard Webhooks. An event is signed with each, so that one can replace another. */
   readonly secrets: readonly Buffer[];
 }
 
