@@ -1,4 +1,5 @@
 import type { Notification } from "../../core/notification.ts";
+import { count } from "../../core/previews/text.ts";
 import type { ClaimedEvent } from "./outbox.ts";
 
 interface MailText {
@@ -27,11 +28,14 @@ function contentOf(event: Notification): Content {
         title: `${event.slug}: ${event.what} failed`,
         lines: [
           ...event.errors.map(({ code, message }) => (code ? `${code}: ${message}` : message)),
-          `Operation ${event.operation}, asked for by ${event.actor}`,
+          `Operation ${event.operation}, requested by ${event.actor}`,
         ],
       };
     case "rollout.waiting":
-      return { title: "a rollout waits", lines: [event.reason, `Rollout ${event.rollout}`] };
+      return {
+        title: "a rollout waits for a person",
+        lines: [event.reason, `Rollout ${event.rollout}`],
+      };
     case "rollout.ended":
       return {
         title: `a rollout ended: ${event.result}`,
@@ -44,12 +48,15 @@ function contentOf(event: Notification): Content {
       };
     case "drift.found":
       return {
-        title: `${event.differing.length} of ${event.checked} projects differ from their settings`,
+        title:
+          `${event.differing.length} of ${event.checked} projects differ from their settings` +
+          (event.failed.length > 0 ? `, ${event.failed.length} could not be checked` : ""),
         lines: [
           ...section(
             "Differ:",
             event.differing.map(
-              ({ slug, since, resources }) => `${slug}: ${resources} resources, since ${since}`,
+              ({ slug, since, resources }) =>
+                `${slug}: ${count(resources, "resource", "resources")}, since ${since}`,
             ),
           ),
           ...section("Could not be checked:", event.failed.map(failureLine)),

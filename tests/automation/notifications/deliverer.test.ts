@@ -264,10 +264,10 @@ describe("notifications", function () {
       assert.deepEqual(mail?.to, ["ada@example.test"]);
       const text = mail.text.replaceAll("=\r\n", "");
       for (const part of [
-        "Subject: [staging] 2 of 3 projects differ from their settings",
+        "Subject: [staging] 2 of 3 projects differ from their settings, 1 could",
         "Auto-Submitted: auto-generated",
         "shop: 2 resources, since",
-        "blog: 1 resources, since",
+        "blog: 1 resource, since",
         "Could not be checked:",
         "news: RDEV_DEADLINE: no answer",
       ]) {
