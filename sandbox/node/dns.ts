@@ -1,6 +1,6 @@
-import { AppsV1Api, type KubeConfig, KubernetesObjectApi } from "@kubernetes/client-node";
-import { until } from "../process.ts";
+import { type KubeConfig, KubernetesObjectApi } from "@kubernetes/client-node";
 import { DNS_IMAGE } from "./pod-images.ts";
+import { workloadObjects, workloadRuns } from "./workload.ts";
 
 /** The address of the cluster's DNS server. */
 export const DNS_ADDRESS = "10.96.0.10";
@@ -52,47 +52,14 @@ export async function applyDns(admin: KubeConfig, zone?: Zone): Promise<void> {
 }
 
 /** Resolves when the cluster's DNS answers. */
-export async function dnsRuns(admin: KubeConfig): Promise<void> {
-  const apps = admin.makeApiClient(AppsV1Api);
-  await until(async () => {
-    const { status } = await apps.readNamespacedDeployment({ namespace: NAMESPACE, name: NAME });
-    if (status?.readyReplicas !== 1) throw new Error("CoreDNS is not ready");
-  });
+export function dnsRuns(admin: KubeConfig): Promise<void> {
+  return workloadRuns(admin, { name: NAME, namespace: NAMESPACE });
 }
 
 function manifests(corefile: string) {
   const metadata = { name: NAME, namespace: NAMESPACE, labels: LABELS };
-  const subject = { kind: "ServiceAccount", name: NAME, namespace: NAMESPACE };
+  const verbs = ["list", "watch"];
   return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: { name: "system:coredns" },
-      rules: [
-        {
-          apiGroups: [""],
-          resources: ["endpoints", "services", "pods", "namespaces"],
-          verbs: ["list", "watch"],
-        },
-        {
-          apiGroups: ["discovery.k8s.io"],
-          resources: ["endpointslices"],
-          verbs: ["list", "watch"],
-        },
-      ],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name: "system:coredns" },
-      roleRef: {
-        apiGroup: "rbac.authorization.k8s.io",
-        kind: "ClusterRole",
-        name: "system:coredns",
-      },
-      subjects: [subject],
-    },
     { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: corefile } },
     {
       apiVersion: "v1",
@@ -107,22 +74,20 @@ function manifests(corefile: string) {
         ],
       },
     },
-    {
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata,
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: LABELS },
-        template: { metadata: { labels: LABELS }, spec: podSpec() },
-      },
-    },
+    ...workloadObjects({
+      ...metadata,
+      role: "system:coredns",
+      rules: [
+        { apiGroups: [""], resources: ["endpoints", "services", "pods", "namespaces"], verbs },
+        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs },
+      ],
+      pod: podSpec(),
+    }),
   ];
 }
 
 function podSpec() {
   return {
-    serviceAccountName: NAME,
     priorityClassName: "system-cluster-critical",
     // Its own queries must not go to itself.
     dnsPolicy: "Default",

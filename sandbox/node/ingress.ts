@@ -1,13 +1,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AppsV1Api, type KubeConfig, KubernetesObjectApi } from "@kubernetes/client-node";
+import { type KubeConfig, KubernetesObjectApi } from "@kubernetes/client-node";
 import { type Context, partFolder } from "../context.ts";
 import type { SandboxNode } from "../cluster.ts";
 import { writeArchive } from "../images/archive.ts";
 import { Blobs } from "../images/blobs.ts";
 import { packImage } from "../images/image.ts";
-import { requireCommand, run, until } from "../process.ts";
+import { requireCommand, run } from "../process.ts";
 import type { BuiltFamily } from "../tools.ts";
+import { workloadObjects, workloadRuns } from "./workload.ts";
 
 /** The ingress of a real node. Its names are those of one domain. */
 export interface Ingress {
@@ -32,7 +33,7 @@ export interface IngressOptions {
 }
 
 const NAME = "traefik";
-/** That of k3s' Traefik, and the default of the platform's setting `ingressNamespace`. */
+/** The namespace of k3s' Traefik, which is the default of the platform's setting `ingressNamespace`. */
 const NAMESPACE = "kube-system";
 const IMAGE = "rdev.local/traefik:1";
 const LABELS = { "app.kubernetes.io/name": NAME };
@@ -65,11 +66,7 @@ export async function startIngress(
   for (const each of [...controller(link.node), ...giteaObjects({ domain, gitea, tls })]) {
     await objects.create(each);
   }
-  const apps = admin.makeApiClient(AppsV1Api);
-  await until(async () => {
-    const { status } = await apps.readNamespacedDeployment({ namespace: NAMESPACE, name: NAME });
-    if (status?.readyReplicas !== 1) throw new Error("Traefik is not ready");
-  });
+  await workloadRuns(admin, { name: NAME, namespace: NAMESPACE });
   context.report("node", `Traefik serves ${giteaUrl(domain)} on ${link.node}`);
   return { address: link.node, tls };
 }
@@ -122,29 +119,6 @@ function controller(address: string) {
   const metadata = { name: NAME, namespace: NAMESPACE, labels: LABELS };
   const read = ["get", "list", "watch"];
   return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: { name: NAME },
-      rules: [
-        { apiGroups: [""], resources: ["services", "secrets", "nodes"], verbs: read },
-        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
-        {
-          apiGroups: ["networking.k8s.io"],
-          resources: ["ingresses", "ingressclasses"],
-          verbs: read,
-        },
-        { apiGroups: ["networking.k8s.io"], resources: ["ingresses/status"], verbs: ["update"] },
-      ],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name: NAME },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: NAME },
-      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: NAMESPACE }],
-    },
     {
       apiVersion: "networking.k8s.io/v1",
       kind: "IngressClass",
@@ -165,22 +139,26 @@ function controller(address: string) {
         ],
       },
     },
-    {
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata,
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: LABELS },
-        template: { metadata: { labels: LABELS }, spec: podSpec(address) },
-      },
-    },
+    ...workloadObjects({
+      ...metadata,
+      role: NAME,
+      rules: [
+        { apiGroups: [""], resources: ["services", "secrets", "nodes"], verbs: read },
+        { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
+        {
+          apiGroups: ["networking.k8s.io"],
+          resources: ["ingresses", "ingressclasses"],
+          verbs: read,
+        },
+        { apiGroups: ["networking.k8s.io"], resources: ["ingresses/status"], verbs: ["update"] },
+      ],
+      pod: podSpec(address),
+    }),
   ];
 }
 
 function podSpec(address: string) {
   return {
-    serviceAccountName: NAME,
     containers: [
       {
         name: NAME,
