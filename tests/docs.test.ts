@@ -66,7 +66,8 @@ describe("docs/reference.md", () => {
   });
 
   it("names every environment variable of a connection", () => {
-    const names = read("core/connections.ts").match(/\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(?=:)/g) ?? [];
+    const names =
+      read("core/connection-schemas.ts").match(/\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(?=:)/g) ?? [];
     assert.ok(names.length > 15);
     for (const name of names) assert.ok(reference.includes(`\`${name}\``), name);
   });

@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { ADOPTIONS } from "../automation/adopt/look-up.ts";
 import { LEFTOVER_PROBES } from "../automation/leftovers.ts";
 import { workerEnvironment } from "../automation/worker/environment.ts";
+import { CONNECTIONS } from "../core/connection-schemas.ts";
 import { connection, connectionSecrets, type ConnectionName } from "../core/connections.ts";
 import { findings, parseBlockRules } from "../core/previews/policies.ts";
 import { OWN_CONNECTIONS, SYSTEMS, systemsWithProjects } from "../core/systems.ts";
@@ -165,9 +166,7 @@ describe("the list of systems", () => {
       ...OWN_CONNECTIONS,
       ...systems.flatMap(({ connections }) => connections),
     ]);
-    const source = read("core/connections.ts");
-    const schemas = /\nconst CONNECTIONS = \{\n(.*?)\n\} as const;/s.exec(source)?.[1] ?? "";
-    const names = [...schemas.matchAll(/^ {2}(\w+):/gm)].map(([, name = ""]) => name);
+    const names = Object.keys(CONNECTIONS);
     assertComplete([
       ...names
         .filter((name) => !declared.has(name))
@@ -176,7 +175,7 @@ describe("the list of systems", () => {
         .filter((name) => !names.includes(name))
         .map(
           (name) =>
-            `connection "${name}" has no schema: add it to CONNECTIONS in core/connections.ts`,
+            `connection "${name}" has no schema: add it to CONNECTIONS in core/connection-schemas.ts`,
         ),
     ]);
   });
@@ -194,7 +193,7 @@ describe("the list of systems", () => {
             .filter((variable) => !found.has(variable))
             .map(
               (variable) =>
-                `system "${name}" declares ${variable}, which no schema of its connections in core/connections.ts reads`,
+                `system "${name}" declares ${variable}, which no schema of its connections in core/connection-schemas.ts reads`,
             ),
         ]);
       });
