@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Connection } from "./connections.ts";
 import { NOTIFICATION_KINDS } from "./notification.ts";
 import { secureUrl } from "./setting-values.ts";
 
@@ -52,6 +53,23 @@ export const notificationSettings = z
 export type NotificationSettings = z.output<typeof notificationSettings>;
 export type WebhookSettings = z.output<typeof webhook>;
 export type MailSettings = z.output<typeof mail>;
+
+/** The secrets that the receivers lack, and the ones that belong to none. The texts hold no secret. */
+export function secretMistakes(
+  { webhooks, mails }: NotificationSettings,
+  { secrets, smtp }: Pick<Connection<"notifications">, "secrets" | "smtp">,
+): string[] {
+  const names = webhooks.map((each) => each.name);
+  return [
+    ...names
+      .filter((each) => secrets[each] === undefined)
+      .map((each) => `webhooks: "${each}" has no secret in RDEV_INFRA_WEBHOOK_SECRETS`),
+    ...Object.keys(secrets)
+      .filter((each) => !names.includes(each))
+      .map((each) => `RDEV_INFRA_WEBHOOK_SECRETS: no webhook has the name "${each}"`),
+    ...(mails.length > 0 && smtp === undefined ? ["mails: needs the variable SMTP_URL"] : []),
+  ];
+}
 
 function hasCredentials(text: string): boolean {
   if (!URL.canParse(text)) return false;

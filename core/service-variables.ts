@@ -1,5 +1,6 @@
 import { isLoopback } from "./address.ts";
 import {
+  connection,
   type ConnectionName,
   connectionMistakes,
   type Environment,
@@ -8,7 +9,9 @@ import {
   processEnvironment,
   variablesError,
 } from "./connections.ts";
+import { notificationSettings, secretMistakes } from "./receivers.ts";
 import type { Account } from "./registry.ts";
+import type { ServiceSettings } from "./service-settings.ts";
 import { SYSTEMS } from "./systems.ts";
 
 /** Variables of systems that the service does not need, or that name a file or an address of this machine. */
@@ -65,21 +68,19 @@ export interface ServiceVariables {
   readonly pullAccount: Account | undefined;
 }
 
-interface ServiceNeeds {
-  /** Whether people sign in with a browser. */
-  readonly signIn: boolean;
-}
+/** The settings that need variables. */
+type ServiceNeeds = Pick<ServiceSettings, "identity" | "notifications">;
 
 /**
  * The variables for the service in the cluster, from this process's. Throws one RDEV_CONNECTION that
  * names everything that is missing or malformed, or that pods cannot use.
  */
 export function serviceVariables(
-  needs: ServiceNeeds,
+  settings: ServiceNeeds,
   environment: Environment = processEnvironment(),
 ): ServiceVariables {
   const given = forPods(environment);
-  const mistakes = variableMistakes(given, needs);
+  const mistakes = variableMistakes(given, settings);
   if (mistakes.length > 0) throw variablesError(mistakes);
   const variables = SERVICE_VARIABLES.flatMap((name) => {
     const value = given[name];
@@ -114,7 +115,7 @@ function forPods(environment: Environment): Environment {
   return { ...environment, ...Object.fromEntries(own) };
 }
 
-function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[] {
+function variableMistakes(given: Environment, settings: ServiceNeeds): string[] {
   const names: ConnectionName[] = [
     ...([
       "gitea",
@@ -146,9 +147,10 @@ function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[
     ...(given["PULUMI_CONFIG_PASSPHRASE"] || !given["PULUMI_CONFIG_PASSPHRASE_FILE"]
       ? []
       : ["PULUMI_CONFIG_PASSPHRASE is missing; a file's name does not help a pod"]),
-    ...(signIn && given["RDEV_INFRA_SESSION_KEY"] === undefined
+    ...(hasSignIn(settings) && given["RDEV_INFRA_SESSION_KEY"] === undefined
       ? ["RDEV_INFRA_SESSION_KEY is missing, which service.identity.people.signIn needs"]
       : []),
+    ...receiverMistakes(given, settings),
     ...(PULL.filter((name) => given[name]).length === 1
       ? [`${PULL.join(" and ")} belong to one account: set both, or none`]
       : []),
@@ -156,4 +158,19 @@ function variableMistakes(given: Environment, { signIn }: ServiceNeeds): string[
       ? [`${OWNER} is the same as DATABASE_URL: the service does not start as the tables' owner`]
       : []),
   ];
+}
+
+/** Whether people sign in with a browser. */
+function hasSignIn({ identity }: ServiceNeeds): boolean {
+  const people = identity?.["people"];
+  return typeof people === "object" && people !== null && "signIn" in people;
+}
+
+/** Without the receivers' secrets, the service would not start. */
+function receiverMistakes(given: Environment, { notifications }: ServiceNeeds): string[] {
+  const settings = notificationSettings.safeParse(notifications).data;
+  if (!settings || connectionMistakes("notifications", given).length > 0) return [];
+  return secretMistakes(settings, connection("notifications", given)).map(
+    (mistake) => `service.notifications: ${mistake}`,
+  );
 }

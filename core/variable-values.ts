@@ -74,7 +74,7 @@ export const webhookSecrets = z
         return Buffer.from(each.startsWith("whsec_") ? each.slice(6) : "", "base64");
       });
       if (keys.some(({ length }) => length < 24 || length > 64)) {
-        const message = `: "${name}" is not whsec_ and 24 to 64 bytes in base64`;
+        const message = `names "${name}", whose value is not whsec_ and 24 to 64 bytes in base64`;
         context.issues.push({ code: "custom", message, input: "" });
       }
       return [name, keys] as const;

@@ -31,7 +31,7 @@ export async function platformStack(platform: string) {
   connections(["kubernetes", ...(enabled ? (["citadel"] as const) : [])]);
   // Read before anything is made, so that a missing variable fails an up that has changed nothing.
   const agent = enabled ? agentConnection(settings) : undefined;
-  const variables = service && serviceVariables({ signIn: hasSignIn(service) });
+  const variables = service && serviceVariables(service);
   const owner = stackOwner(platform, platform);
 
   // Refuses foreign objects before anything is made.
@@ -182,12 +182,6 @@ function logCollection({ platform, owner, settings, environment, agent, claim }:
       { dependsOn: policy },
     );
   }
-}
-
-/** Whether people sign in to the service with a browser. */
-export function hasSignIn({ identity }: ServiceSettings): boolean {
-  const people = identity?.["people"];
-  return typeof people === "object" && people !== null && "signIn" in people;
 }
 
 interface ServiceInCluster {

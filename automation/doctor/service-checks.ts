@@ -12,7 +12,6 @@ import {
   warning,
   withSettings,
 } from "../../providers/check.ts";
-import { hasSignIn } from "../../stacks/platform.ts";
 
 /** The line for a platform whose settings do not install the service. */
 export const NOT_INSTALLED = failed(
@@ -23,7 +22,7 @@ export const NOT_INSTALLED = failed(
 /** What the service in the cluster needs of the variables and the settings. */
 export const serviceChecks: readonly Check[] = [
   check("variables", async (service) => {
-    const { variables } = serviceVariables({ signIn: hasSignIn(service) });
+    const { variables } = serviceVariables(service);
     return ok(`its Secret gets ${Object.keys(variables).length}`);
   }),
   check("addresses", async () => {
@@ -35,7 +34,7 @@ export const serviceChecks: readonly Check[] = [
     );
   }),
   check("migration", async (service) => {
-    const { ownerUrl } = serviceVariables({ signIn: hasSignIn(service) });
+    const { ownerUrl } = serviceVariables(service);
     if (ownerUrl !== undefined) return ok("by a Job, as the role of DATABASE_OWNER_URL");
     return warning(
       "DATABASE_OWNER_URL is not set, so an up does not migrate the database",

@@ -2,8 +2,8 @@ import type { Connection } from "../../core/connections.ts";
 import { InfraError, problems } from "../../core/errors.ts";
 import {
   type MailSettings,
-  type NotificationSettings,
   notificationSettings,
+  secretMistakes,
   type WebhookSettings,
 } from "../../core/receivers.ts";
 import { parseSettings, readSettingsFile } from "../settings-file.ts";
@@ -41,7 +41,7 @@ export function parseReceivers(
   const content = parseSettings(text, file, "RDEV_NOTIFICATIONS");
   const parsed = notificationSettings.safeParse(content ?? {});
   const lines = parsed.success
-    ? missingSecrets(parsed.data, { secrets, smtp })
+    ? secretMistakes(parsed.data, { secrets, smtp })
     : parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the file"}: ${message}`);
   if (!parsed.success || lines.length > 0) {
     const head = `${file} has errors (docs/fleet.md#notifications lists its settings):`;
@@ -51,22 +51,6 @@ export function parseReceivers(
   return [
     ...webhooks.map((each) => ({ ...each, secrets: secrets[each.name] ?? [] })),
     ...mails.map((each) => ({ ...each, from, server: smtp ?? "" })),
-  ];
-}
-
-function missingSecrets(
-  { webhooks, mails }: NotificationSettings,
-  { secrets, smtp }: Pick<Connection<"notifications">, "secrets" | "smtp">,
-): string[] {
-  const names = webhooks.map(({ name }) => name);
-  return [
-    ...names
-      .filter((name) => secrets[name] === undefined)
-      .map((name) => `webhooks: "${name}" has no secret in RDEV_INFRA_WEBHOOK_SECRETS`),
-    ...Object.keys(secrets)
-      .filter((name) => !names.includes(name))
-      .map((name) => `RDEV_INFRA_WEBHOOK_SECRETS: no webhook has the name "${name}"`),
-    ...(mails.length > 0 && smtp === undefined ? ["mails: needs the variable SMTP_URL"] : []),
   ];
 }
 

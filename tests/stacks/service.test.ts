@@ -29,6 +29,7 @@ const SERVICE = {
 const RECEIVERS = {
   webhooks: [{ name: "ops", url: "https://hooks.example.com/rdev", events: ["rollout.ended"] }],
 };
+const WEBHOOK_SECRET = `whsec_${Buffer.from("planted-secret-of-a-receiver").toString("base64")}`;
 const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const VARIABLES = {
   GITEA_URL: "http://gitea.test",
@@ -212,8 +213,7 @@ describe("the service in the platform's stack", () => {
   });
 
   it("reads the receivers of notifications from a file, and their secrets from the Secret", async () => {
-    const secret = `whsec_${Buffer.from("planted-secret-of-a-receiver").toString("base64")}`;
-    const variables = { RDEV_INFRA_WEBHOOK_SECRETS: JSON.stringify({ ops: secret }) };
+    const variables = { RDEV_INFRA_WEBHOOK_SECRETS: JSON.stringify({ ops: WEBHOOK_SECRET }) };
     const { one, all } = await run({ ...SERVICE, notifications: RECEIVERS }, variables);
     const { data } = one("kubernetes:core/v1:ConfigMap", "control-plane-settings").inputs as {
       data: Record<string, string>;
@@ -224,7 +224,7 @@ describe("the service in the platform's stack", () => {
     const file = env.find(({ name }) => name === "RDEV_INFRA_NOTIFICATIONS_FILE");
     assert.equal(file?.value, "/etc/rdev-infra/notifications.yaml");
     const others = all.filter(({ type }) => !type.endsWith(":Secret"));
-    assert.ok(!JSON.stringify(others).includes(secret));
+    assert.ok(!JSON.stringify(others).includes(WEBHOOK_SECRET));
   });
 
   it("migrates the database before each version, with a password that the service does not get", async () => {
@@ -542,8 +542,12 @@ describe("the service in the platform's stack", () => {
       REGISTRY_TOKEN_SECRET: "s".repeat(32),
       RDEV_INFRA_SESSION_KEY: undefined,
       RDEV_INFRA_PULL_USERNAME: "puller",
+      RDEV_INFRA_WEBHOOK_SECRETS: JSON.stringify({ other: WEBHOOK_SECRET }),
     };
-    await assert.rejects(run({ ...SERVICE, identity: IDENTITY }, more), (error: Error) => {
+    const mails = [{ name: "team", to: ["ada@example.test"] }];
+    const notifications = { ...RECEIVERS, mails, from: "rdev@example.test" };
+    const service = { ...SERVICE, identity: IDENTITY, notifications };
+    await assert.rejects(run(service, more), (error: Error) => {
       for (const name of [
         "RDEV_CONNECTION",
         "GITEA_TOKEN is missing",
@@ -553,10 +557,14 @@ describe("the service in the platform's stack", () => {
         "REGISTRY_TOKEN_KEY_FILE",
         "RDEV_INFRA_SESSION_KEY",
         "RDEV_INFRA_PULL_USERNAME and RDEV_INFRA_PULL_PASSWORD belong to one account",
+        'webhooks: "ops" has no secret in RDEV_INFRA_WEBHOOK_SECRETS',
+        'no webhook has the name "other"',
+        "mails: needs the variable SMTP_URL",
       ]) {
         assert.ok(error.message.includes(name), `${name}: ${error.message}`);
       }
       assert.doesNotMatch(error.message, /planted-/);
+      assert.ok(!error.message.includes(WEBHOOK_SECRET));
       return true;
     });
   });
