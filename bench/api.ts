@@ -12,7 +12,7 @@ import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
 import { Bounds } from "./bounds.ts";
 import { steadyLoad } from "./load.ts";
-import { machine } from "./machine.ts";
+import { machine, milliseconds } from "./machine.ts";
 import { residentMemoryOf } from "../automation/processes/processes.ts";
 import { mebibytes, memoryOfWorkers, type Weight, weighWorkers } from "./memory.ts";
 
@@ -117,11 +117,8 @@ async function reads(service: SandboxService, duration: number): Promise<void> {
       perSecond: READS_A_SECOND,
       seconds: duration,
     });
-    const slowest = (part: number) => times[Math.floor(part * (times.length - 1))]?.toFixed(1);
-    return (
-      `p50 ${slowest(0.5)} ms, p99 ${slowest(0.99)} ms, max ${slowest(1)} ms; ` +
-      `${rate.toFixed(0)} a second, ${failed} failed`
-    );
+    const [p50, p99, max] = [0.5, 0.99, 1].map((quantile) => milliseconds(times, quantile));
+    return `p50 ${p50}, p99 ${p99}, max ${max}; ${rate.toFixed(0)} a second, ${failed} failed`;
   };
   console.log(`GET, no operation:       ${await load()}`);
   const others = ["busy-one", "busy-two"];

@@ -3,15 +3,16 @@
  * many records. `npm run bench:fleet [-- --projects 40] [--records 1000] [--at-once 4] [--no-bounds]`.
  * The records beyond the projects are rows without a stack.
  */
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import pLimit from "p-limit";
 import type { RolloutView } from "../automation/service/schemas/rollout.ts";
 import { destroy, up } from "../automation/engine/stack.ts";
+import type { RolloutState } from "../core/rollout.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
 import { queryOnce } from "../sandbox/store-database.ts";
-import { until } from "../sandbox/process.ts";
 import { Bounds } from "./bounds.ts";
 import { machine } from "./machine.ts";
 
@@ -70,21 +71,20 @@ async function rollOut(service: SandboxService): Promise<void> {
     atOnce: Number(values["at-once"]),
     pauseSeconds: 0,
   });
-  const reached = async (state: string) => {
-    let found: RolloutView | undefined;
-    await until(
-      async () => {
-        found = await service.call<RolloutView>("GET", `/v1/rollouts/${id}`);
-        if (found.state !== state) throw new Error(`${found.state} ${found.reason ?? ""}`);
-      },
-      undefined,
-      3_600_000,
-    );
-    return found;
+  /** Waits as long as the rollout is in one of the states before. */
+  const reached = async (state: RolloutState, ...before: RolloutState[]) => {
+    for (;;) {
+      const found = await service.call<RolloutView>("GET", `/v1/rollouts/${id}`);
+      if (found.state === state) return found;
+      if (!before.includes(found.state)) {
+        throw new Error(`the rollout is ${found.state}: ${found.reason ?? "no reason"}`);
+      }
+      await setTimeout(100);
+    }
   };
-  const planned = await reached("planned");
-  await service.call("POST", `/v1/rollouts/${id}/approve`, { plan: planned?.plan });
-  await reached("succeeded");
+  const { plan } = await reached("planned", "planning");
+  await service.call("POST", `/v1/rollouts/${id}/approve`, { plan });
+  await reached("succeeded", "planned", "running");
 }
 
 /** In ms: the slowest request of each page of the lists. */

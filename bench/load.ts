@@ -8,14 +8,14 @@ interface LoadOptions {
 }
 
 interface Load {
-  /** In ms, ordered. Each is measured from when the request was due, so a late request counts as slow. */
+  /** In ms. Each is measured from when the request was due, so a late request counts as slow. */
   readonly times: readonly number[];
   readonly failed: number;
   /** Answers a second, over the whole time. */
   readonly rate: number;
 }
 
-/** As many connections as a client that waits for each answer would open at 40 ms an answer. */
+/** At 500 requests a second, answers that take up to 40 ms make no request wait for a connection. */
 const CONNECTIONS = 20;
 
 /**
@@ -52,5 +52,5 @@ export async function steadyLoad({ url, headers, perSecond, seconds }: LoadOptio
   await Promise.all(answers);
   const rate = (times.length * 1000) / (performance.now() - start);
   await pool.close();
-  return { times: times.sort((a, b) => a - b), failed, rate };
+  return { times, failed, rate };
 }
