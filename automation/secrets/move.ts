@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from "node:os";
 import pLimit from "p-limit";
 import { InfraError, userMessage } from "../../core/errors.ts";
+import type { AuditedResult } from "../audit/log.ts";
 import { backendStacks } from "../engine/backend-stacks.ts";
 import type { CommandControl } from "../engine/command.ts";
 import { findSecrets, haveProvider, requireReadable } from "./readable.ts";
@@ -19,6 +20,22 @@ export interface MovedStack extends Omit<PlannedMove, "isMoved"> {
   readonly result: "moved" | "unchanged" | "locked" | "failed";
   /** Why it is not moved, or not readable. */
   readonly problem?: string;
+}
+
+/** The stack keeps its provider until the move is run again. */
+export function isLeft({ result }: Pick<MovedStack, "result">): boolean {
+  return result === "locked" || result === "failed";
+}
+
+/** The move in the audit log. An interrupted one is a failure: it leaves stacks that it does not name. */
+export function auditOfMove(
+  moved: readonly MovedStack[],
+  { aborted }: Pick<AbortSignal, "aborted">,
+): AuditedResult {
+  return {
+    result: aborted || moved.some(isLeft) ? "failure" : "success",
+    details: { stacks: moved.map(({ stack, from, result }) => ({ stack, from, result })) },
+  };
 }
 
 interface MoveOptions extends Pick<CommandControl, "signal" | "kill"> {

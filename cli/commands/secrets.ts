@@ -43,7 +43,7 @@ async function move(platform: string, options: Options): Promise<void> {
   const target = { platform, provider, workDir: workFolder(options.workDir) ?? PACKAGE };
   const print = (value: object, text: string) =>
     console.log(options.json ? JSON.stringify(value) : text);
-  const { moveSecrets, planMove } = await import("../../automation/secrets/move.ts");
+  const { isLeft, moveSecrets, planMove } = await import("../../automation/secrets/move.ts");
   if (options.dryRun) {
     for (const each of await planMove(target)) {
       const todo = each.isMoved ? "nothing to do" : `would move to ${provider}`;
@@ -54,7 +54,7 @@ async function move(platform: string, options: Options): Promise<void> {
   const moved = await interruptible(
     (text) => console.error(text),
     (signals) =>
-      recorded(options.actor, { platform, provider }, () =>
+      recorded(options.actor, { platform, provider }, signals.signal, () =>
         moveSecrets({
           ...target,
           ...signals,
@@ -62,7 +62,7 @@ async function move(platform: string, options: Options): Promise<void> {
         }),
       ).then((all) => ({ all, isInterrupted: signals.signal.aborted })),
   );
-  const left = moved.all.filter(({ result }) => result === "locked" || result === "failed");
+  const left = moved.all.filter(isLeft);
   if (left.length > 0) console.error(`${left.length} left. Run the same command again.`);
   if (left.length > 0) process.exitCode = EXIT.failed;
   if (moved.isInterrupted) process.exitCode = EXIT.interrupted;
@@ -72,21 +72,18 @@ async function move(platform: string, options: Options): Promise<void> {
 async function recorded(
   actor: string,
   details: Readonly<Record<string, string>>,
+  signal: AbortSignal,
   run: () => Promise<MovedStack[]>,
 ): Promise<MovedStack[]> {
   if (!hasDatabase()) return run();
   const { audited, auditLog } = await import("../../automation/audit/log.ts");
+  const { auditOfMove } = await import("../../automation/secrets/move.ts");
   return withStore((store) =>
     audited(
       auditLog(store),
       { action: "platform.secrets.move", actor, component: "infra", details },
       run,
-      (stacks) => ({
-        result: stacks.some(({ result }) => result === "locked" || result === "failed")
-          ? "failure"
-          : "success",
-        details: { stacks: stacks.map(({ stack, from, result }) => ({ stack, from, result })) },
-      }),
+      (stacks) => auditOfMove(stacks, signal),
     ),
   );
 }
