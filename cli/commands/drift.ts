@@ -5,6 +5,7 @@ import { typeText } from "../../core/engine-values.ts";
 import { InfraError } from "../../core/errors.ts";
 import { count } from "../../core/previews/text.ts";
 import { EXIT, exitCode } from "../exit-codes.ts";
+import { printable } from "../text.ts";
 
 export function addDrift(program: Command): void {
   const drift = program
@@ -70,12 +71,15 @@ async function show(slug: string, { json }: { json?: true }): Promise<void> {
   if (json) return console.log(JSON.stringify(drift));
   console.log(lineOf(drift));
   for (const { op, type, name, properties, moreProperties, by, since } of drift.changes) {
-    const who = by.map(({ manager, at }) => (at === undefined ? manager : `${manager} at ${at}`));
+    const who = by.map(({ manager, at }) => {
+      return `${printable(manager)}${at === undefined ? "" : ` at ${at}`}`;
+    });
     const authors = who.length > 0 ? `, by ${who.join(", ")}` : "";
     const what = op === "delete" ? "is gone" : "differs";
-    console.log(`  ${typeText(type)} ${name} ${what} since ${since}${authors}`);
+    console.log(`  ${printable(`${typeText(type)} ${name}`)} ${what} since ${since}${authors}`);
     for (const { path, old = "", new: now = "" } of properties) {
-      console.log(`    ${path}: ${old || "(none)"} → ${now || "(none)"}`);
+      const [from, to] = [old, now].map((value) => printable(value) || "(none)");
+      console.log(`    ${printable(path)}: ${from} → ${to}`);
     }
     if (moreProperties > 0)
       console.log(`    and ${count(moreProperties, "more property", "more properties")}`);
@@ -111,7 +115,7 @@ function lineOf({ slug, state, since, changes, fixableBy, error }: Drift): strin
       ? `: ${count(changes.length, "object differs", "objects differ")} since ${since}` +
         (fixableBy === "nothing" ? "" : ` (fixable by ${fixableBy})`)
       : "";
-  const failed = error ? `: not looked at since ${error.since}: ${error.message}` : "";
+  const failed = error ? `: not looked at since ${error.since}: ${printable(error.message)}` : "";
   return `${slug}  ${state}${differs}${failed}`;
 }
 

@@ -11,6 +11,22 @@ const FAILED: Drift = {
   error: { message: "Redis does not answer.", since: "2026-01-01T00:00:00.000Z" },
 };
 
+const RED = "\u001b[31m";
+const [CHANGE] = DRIFT.changes;
+const HOSTILE: Drift = {
+  ...DRIFT,
+  slug: "hostile",
+  changes: [
+    {
+      ...CHANGE!,
+      name: `app${RED}`,
+      properties: [{ path: `x${RED}`, kind: "update", replaces: false, old: RED, new: "a\nb" }],
+      by: [{ manager: `edit${RED}` }],
+    },
+  ],
+  error: { message: `no${RED}`, since: "2026-01-01T00:00:00.000Z" },
+};
+
 describe("rdev-infra drift and projects", function () {
   this.timeout(60_000);
   let service: FakeService;
@@ -19,7 +35,7 @@ describe("rdev-infra drift and projects", function () {
   before(async () => {
     service = await fakeService({
       drift: {
-        find: async () => DRIFT,
+        find: async (slug) => (slug === HOSTILE.slug ? HOSTILE : DRIFT),
         list: async () => [DRIFT, FAILED],
         runs: async () => [],
       },
@@ -68,6 +84,18 @@ describe("rdev-infra drift and projects", function () {
         "by kubectl-edit at 2026-01-01T02:00:00.000Z\n" +
         "    spec.replicas: 1 → 3\n",
     );
+  });
+
+  it("shows no text from a server that could control the terminal or look like two lines", async () => {
+    const { stdout } = await run("drift", "show", "hostile");
+    assert.ok(!stdout.includes("\u001b"));
+    const [line, ...more] = stdout.trimEnd().split("\n");
+    assert.match(line ?? "", /: no\\u001b\[31m$/);
+    assert.deepEqual(more, [
+      "  kubernetes:Deployment app\\u001b[31m differs since 2026-01-01T03:04:05.678Z, " +
+        "by edit\\u001b[31m",
+      "    x\\u001b[31m: \\u001b[31m → a\\nb",
+    ]);
   });
 
   it("begins a look at all projects, and stops, starts and extends one", async () => {
