@@ -60,7 +60,7 @@ export const SHARED_BY_SETTING = 0;
 
 /** The account for the images of a registry. */
 export interface PullAccount {
-  /** As in the images' names. */
+  /** The host in the images' names. */
   readonly host: string;
   readonly account: Account;
 }

@@ -5,7 +5,7 @@ import { CHANNEL_LIMITS, listenOnFreePort } from "./plugin-server.ts";
 
 /** One call of an engine. */
 export interface ProviderCall {
-  /** As in provider.proto, with a small first letter: `create`. */
+  /** Its name in provider.proto, with a small first letter: `create`. */
   readonly name: string;
   readonly path: string;
   readonly request: Buffer;

@@ -15,8 +15,9 @@ export interface BackupsArgs {
 }
 
 /**
- * A CronJob that writes backups, the claim of the volume for them, and a Secret with the settings file. Delete deletes both with the
- * service's namespace. The reclaim policy of the volume decides whether the files stay.
+ * A CronJob that writes backups, the claim of the volume for them, and a Secret with the settings file.
+ * Delete deletes all with the service's namespace. The reclaim policy of the volume decides whether the
+ * files stay.
  */
 export class Backups extends pulumi.ComponentResource {
   constructor(name: string, args: BackupsArgs, options: pulumi.ResourceOptions) {

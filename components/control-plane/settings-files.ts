@@ -5,27 +5,25 @@ import type { ServiceSettings } from "../../core/service-settings.ts";
 export const FILES = "/etc/rdev-infra";
 
 /** The settings that the service reads from files, and the variables that name them. */
-const VARIABLES = {
-  identity: "RDEV_INFRA_IDENTITY_FILE",
-  notifications: "RDEV_INFRA_NOTIFICATIONS_FILE",
-} as const;
-
-const NAMES = ["identity", "notifications"] as const;
+const ALL = [
+  { name: "identity", variable: "RDEV_INFRA_IDENTITY_FILE" },
+  { name: "notifications", variable: "RDEV_INFRA_NOTIFICATIONS_FILE" },
+] as const;
 
 function given(settings: ServiceSettings) {
-  return NAMES.filter((name) => settings[name] !== undefined);
+  return ALL.filter(({ name }) => settings[name] !== undefined);
 }
 
 /** The files with their contents; empty if no such setting is set. */
 export function settingsFiles(settings: ServiceSettings): Record<string, string> {
   return Object.fromEntries(
-    given(settings).map((name) => [`${name}.yaml`, stringify(settings[name])]),
+    given(settings).map(({ name }) => [`${name}.yaml`, stringify(settings[name])]),
   );
 }
 
 /** The variables that name the files. */
 export function fileVariables(settings: ServiceSettings): Record<string, string> {
   return Object.fromEntries(
-    given(settings).map((name) => [VARIABLES[name], `${FILES}/${name}.yaml`]),
+    given(settings).map(({ name, variable }) => [variable, `${FILES}/${name}.yaml`]),
   );
 }

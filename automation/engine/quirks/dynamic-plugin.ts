@@ -46,7 +46,7 @@ interface DynamicPluginOptions {
 export interface DynamicPlugin {
   /** Its part of PULUMI_DEBUG_PROVIDERS. */
   readonly address: string;
-  /** To be called when the engine has ended. */
+  /** Must be called after the engine has ended. */
   close(): void;
 }
 
@@ -210,7 +210,7 @@ class DynamicProviders {
     }, halfDoneIn);
   }
 
-  /** What the SDK's plugin prints, the engine reports as information. */
+  /** The engine reports it as information, like the texts that the SDK's plugin prints. */
   #log(text: string): void {
     const { INFO } = engineProto.LogSeverity;
     const request = new engineProto.LogRequest().setSeverity(INFO).setMessage(text);
