@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { InfraError } from "../core/errors.ts";
 import type { Report } from "./context.ts";
 import { updateLists } from "./debian.ts";
+import { withLock } from "./lock.ts";
 
 /** Newer than any version that a package can ask for. */
 const PROVIDED_VERSION = "999";
@@ -42,8 +43,15 @@ export async function debianFolder(
   const key = createHash("sha256").update(packages.join("\n")).digest("hex").slice(0, 12);
   const root = join(cache, `debian-${key}`);
   if (!existsSync(root)) {
-    report(part, `downloading ${packages.length} Debian packages`);
-    await unpack(packages, root, cache);
+    await withLock(
+      `${root}.lock`,
+      async () => {
+        if (existsSync(root)) return;
+        report(part, `downloading ${packages.length} Debian packages`);
+        await unpack(packages, root, cache);
+      },
+      () => report(part, "waiting for another process that downloads the same Debian packages"),
+    );
   }
   return { root, packages };
 }

@@ -91,11 +91,18 @@ export async function installPackages(packages: readonly string[], report: Repor
 /** Fetches the lists of packages if there are none. Errors: RDEV_PREREQUISITE with apt's output. */
 export async function updateLists(report: Report): Promise<void> {
   if (await hasPackageLists()) return;
-  report("packages", "fetching Debian's package lists");
-  const errors = await apt(["update"]);
-  if (errors !== undefined) {
-    throw new InfraError("RDEV_PREREQUISITE", `apt-get could not fetch its lists:\n${errors}`);
-  }
+  await withLock(
+    LOCK,
+    async () => {
+      if (await hasPackageLists()) return;
+      report("packages", "fetching Debian's package lists");
+      const errors = await apt(["update"]);
+      if (errors !== undefined) {
+        throw new InfraError("RDEV_PREREQUISITE", `apt-get could not fetch its lists:\n${errors}`);
+      }
+    },
+    () => report("packages", "waiting for another process that fetches Debian's package lists"),
+  );
 }
 
 async function hasSqliteBackend(): Promise<boolean> {
