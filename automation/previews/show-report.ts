@@ -49,12 +49,18 @@ async function readReport(
   return { report: makeReport({ ...contents, commit }) }; // recomputes verdict and totals
 }
 
-/** Undefined for a file that is too large, and for anything but a file: a pipe would block this. */
+const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+
+/**
+ * Undefined for an empty file, one that is too large, and anything but a file: a pipe would block this, and a
+ * link could name a file that only this process may read.
+ */
 async function readLimited(file: string): Promise<string | undefined> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+  const handle = await open(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW).catch(() => undefined);
   try {
     const found = await handle?.stat();
-    return found?.isFile() && found.size <= MAX_SIZE ? await handle?.readFile("utf8") : undefined;
+    const isReport = found?.isFile() && found.size > 0 && found.size <= MAX_SIZE;
+    return isReport ? await handle?.readFile("utf8") : undefined;
   } finally {
     await handle?.close();
   }

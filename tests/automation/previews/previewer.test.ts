@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PostgresAuditLog } from "../../../automation/audit/log.ts";
@@ -64,6 +64,7 @@ describe("previews by the service", function () {
   let previewed: { number: number; commit: string; base: string }[];
   let warnings: string[];
   let failure: Error | undefined;
+  let isLink: boolean;
   let folder: string;
   let stop: AbortController;
   let running: Promise<void>;
@@ -75,6 +76,7 @@ describe("previews by the service", function () {
     previewed = [];
     warnings = [];
     failure = undefined;
+    isLink = false;
     stop = new AbortController();
     const note = (_fields: object, text: string) => void warnings.push(text);
     running = new Previewer({
@@ -88,7 +90,9 @@ describe("previews by the service", function () {
         const file = join(folder, `${commit}.json`);
         const report = makeReport({ stacks: [], selection: "all", durationMs: 1, commit });
         await writeFile(file, JSON.stringify(report));
-        return use(file);
+        if (!isLink) return use(file);
+        await symlink(file, `${file}.link`);
+        return use(`${file}.link`);
       },
       log: { info: note, warn: note, error: note },
       poll: 20,
@@ -235,6 +239,14 @@ describe("previews by the service", function () {
     await receive(comment({ body: `/preview ${FIRST}`, by: "ada" }));
     await done();
     assert.match(host.text, /No preview[^]*The packages cannot be installed/);
+    assert.equal(host.statuses.at(-1)?.state, "failure");
+  });
+
+  it("read no file to which the pull request's code has put a link", async () => {
+    isLink = true;
+    await receive(comment({ body: `/preview ${FIRST}`, by: "ada" }));
+    await done();
+    assert.match(host.text, /The preview wrote no report/);
     assert.equal(host.statuses.at(-1)?.state, "failure");
   });
 
