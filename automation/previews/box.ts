@@ -32,13 +32,14 @@ interface BoxOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** System files without secrets, for names, certificates and time zones. Missing ones are left out. */
+/** Files of /etc without secrets, for names, certificates and time zones. Missing ones are left out. */
 const SYSTEM = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "localtime"];
 
 /**
  * Runs a command with bubblewrap: it sees the named folders, its own processes and the network, and
  * nothing else of this machine. So it cannot read the service's memory, variables, files or
- * tokens. Returns the exit code, or null if it was killed. Its output is discarded, because it may hold
+ * tokens. It can write to the writable mounts and to /tmp. Returns the exit code, or null if it was
+ * killed, or never started because the signal was aborted. Its output is discarded, because it may hold
  * what the command was given.
  */
 export async function runInBox(options: BoxOptions): Promise<number | null> {
@@ -56,16 +57,19 @@ export async function runInBox(options: BoxOptions): Promise<number | null> {
       to,
     ]),
     ...writable.flatMap(({ from, to }) => ["--bind", from, to]),
+    // Both are file systems in memory without a limit of their own. Mounts below them stay as they are.
+    ...["--remount-ro", "/dev", "--remount-ro", "/"],
     "--chdir",
     cwd,
     "--",
     ...command,
   ];
-  // The variables are not arguments, which every user of the machine can read.
-  const child = spawn("prlimit", args, { env: variables, stdio: "ignore" });
   const end = signal
     ? AbortSignal.any([signal, AbortSignal.timeout(deadline)])
     : AbortSignal.timeout(deadline);
+  if (end.aborted) return null; // its event has passed, and would never kill the child
+  // The variables are not arguments, which every user of the machine can read.
+  const child = spawn("prlimit", args, { env: variables, stdio: "ignore" });
   // The kernel then kills everything in the box, because bubblewrap's first process in it dies.
   const kill = () => void child.kill("SIGKILL");
   end.addEventListener("abort", kill);
@@ -82,18 +86,8 @@ const ISOLATION = [
   ...["--unshare-user", "--unshare-all", "--share-net", "--uid", "65534", "--gid", "65534"],
   ...["--die-with-parent", "--new-session", "--cap-drop", "ALL"],
   ...["--proc", "/proc", "--dev", "/dev", "--size", String(MAX_TMP), "--tmpfs", "/tmp"],
-  ...[
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "usr/bin",
-    "/bin",
-    "--symlink",
-    "usr/sbin",
-    "/sbin",
-  ],
-  ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"],
+  ...["--ro-bind", "/usr", "/usr"],
+  ...["bin", "sbin", "lib", "lib64"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]),
   ...SYSTEM.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
 ];
 

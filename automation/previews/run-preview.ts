@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,8 +17,9 @@ const PREVIEW_DEADLINE = 30 * 60_000;
 /** Checkouts of the newest commits stay, so that a second preview of a commit installs nothing. */
 const KEPT = 3;
 
-/** Where the checkout is in a box. */
+/** Where the checkout and the report are in a box. */
 const CHECKOUT = "/checkout";
+const REPORT = "/out/report.json";
 
 interface PullRequestCommit {
   readonly number: number;
@@ -36,8 +37,8 @@ interface RunPreviewOptions {
 /**
  * Previews one commit of a pull request in a box, and calls `use` with the file of its report, which is
  * gone afterwards. Rejects with RDEV_UNREACHABLE if the signal aborts, and with RDEV_REFUSED if the packages
- * cannot be installed. The pull request's code writes that file, or does not. It gets the variables of
- * `previewVariables`, and can change no file but its report.
+ * cannot be installed. The pull request's code writes that file, or leaves it empty. It gets the variables
+ * of `previewVariables`, and can change no file but its report.
  */
 export async function runPreview<T>(
   pull: PullRequestCommit,
@@ -46,7 +47,10 @@ export async function runPreview<T>(
 ): Promise<T> {
   const checkout = await checkoutOf(pull, { remote, signal, cache });
   const out = await mkdtemp(join(tmpdir(), "rdev-preview-"));
+  const report = join(out, "report.json");
   try {
+    // The box shows this file, and not its folder: so it stays a file, and has the box's limit of size.
+    await writeFile(report, "", { mode: 0o600 });
     const programs = await programsFor("git", "pulumi");
     const { KUBECONFIG: kubeconfig, ...variables } = previewVariables(processEnvironment());
     const backend = variables["PULUMI_BACKEND_URL"] ?? "";
@@ -56,7 +60,7 @@ export async function runPreview<T>(
       command: [
         "node",
         ...["cli/rdev-infra.js", "preview", "--changed", "origin/base", "--commit", pull.commit],
-        ...["--report", "/out/report.json"],
+        ...["--report", REPORT],
       ],
       cwd: CHECKOUT,
       readable: [
@@ -66,7 +70,7 @@ export async function runPreview<T>(
         ...(kubeconfig === undefined ? [] : [{ from: kubeconfig, to: "/tmp/kubeconfig" }]),
         ...(states === undefined ? [] : [{ from: states, to: states }]),
       ],
-      writable: [{ from: out, to: "/out" }],
+      writable: [{ from: report, to: REPORT }],
       variables: {
         ...variables,
         PATH: programs.path,
@@ -78,7 +82,7 @@ export async function runPreview<T>(
       signal,
     });
     if (signal.aborted) throw stopped();
-    return await use(join(out, "report.json"));
+    return await use(report);
   } finally {
     await rm(out, { recursive: true, force: true });
   }

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 
 /** Looks for everything that the service has, and writes what it found as its report. */
 const HOSTILE = `
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
 const attempt = (work) => { try { return work(); } catch (error) { return error.code; } };
 const pids = readdirSync("/proc").filter((name) => /^\\d+$/.test(name));
 writeFileSync(process.argv[process.argv.indexOf("--report") + 1], JSON.stringify({
@@ -26,8 +26,9 @@ writeFileSync(process.argv[process.argv.indexOf("--report") + 1], JSON.stringify
   file: attempt(() => readFileSync("PLANTED_FILE", "utf8")),
   cluster: attempt(() => readFileSync(process.env.KUBECONFIG, "utf8")),
   config: readFileSync("/checkout/.git/config", "utf8"),
-  changes: ["/checkout/package.json", "/checkout/.git/HEAD", "/usr/x", "/programs/0/x"].map(
-    (file) => attempt(() => writeFileSync(file, "{}"))),
+  changes: ["/checkout/package.json", "/checkout/.git/HEAD", "/usr/x", "/programs/0/x", "/x", "/dev/shm/x",
+    "/out/x"].map((file) => attempt(() => writeFileSync(file, "{}"))),
+  unlinked: attempt(() => unlinkSync(process.argv[process.argv.indexOf("--report") + 1])),
   signal: attempt(() => process.kill(SERVICE_PID, 0)),
 }));
 `;
@@ -40,6 +41,7 @@ interface Found {
   readonly cluster: string;
   readonly config: string;
   readonly changes: string[];
+  readonly unlinked: string;
   readonly signal: string;
 }
 
@@ -147,7 +149,8 @@ describe("the box that runs the code of a pull request", function () {
     );
     assert.equal(found.cluster, "the cluster");
     assert.deepEqual([found.file, found.signal], ["ENOENT", "ESRCH"]);
-    assert.deepEqual(found.changes, Array(4).fill("EROFS"));
+    assert.deepEqual(found.changes, Array(7).fill("EROFS"));
+    assert.match(found.unlinked, /EROFS|EBUSY/);
     for (const name of ["home", "root", "run", "var"]) assert.ok(!found.root.includes(name), name);
   });
 
@@ -169,7 +172,7 @@ describe("the box that runs the code of a pull request", function () {
 
   it("runs the second preview of a commit from the same checkout, and keeps only the newest ones", async () => {
     const pull = await pullOf(`process.exit(1)`);
-    const missing = (report: string) => rejected(readFile(report, "utf8"), /ENOENT/);
+    const missing = async (report: string) => assert.equal(await readFile(report, "utf8"), "");
     const preview = (each: typeof pull, from = remote) =>
       installed({}, () => runPreview(each, { remote: from, signal, cache }, missing));
     await preview(pull);
@@ -210,6 +213,8 @@ describe("the box that runs the code of a pull request", function () {
     stop.abort();
     assert.equal(await running, null);
     await until(() => assert.deepEqual(processesWithVariable(mark), []));
+    // The service was stopped before the box started.
+    assert.equal(await runInBox({ ...endless, deadline: 60_000, signal: stop.signal }), null);
   });
 
   it("is missed at the start of the service where bubblewrap is missing", async () => {
