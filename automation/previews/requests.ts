@@ -15,27 +15,21 @@ export interface ClaimedRequest {
   readonly attempts: number;
 }
 
-interface Delivery {
-  /** From the header, which is not signed. */
-  readonly id: string;
-  readonly body: Buffer;
-}
-
 /**
- * Stores the events of a delivery. Returns false, and stores nothing, if the delivery is a repetition: by its
- * id, or by its body, because whoever replays a signed body can choose another id.
+ * Stores the events of a delivery. Returns false, and stores nothing, if its body came before. The
+ * delivery's id has no say, because it is not signed: a replay could have another one each time.
  */
 export async function storeDelivery(
   store: Store,
-  { id, body }: Delivery,
+  body: Buffer,
   events: readonly ForgeEvent[],
 ): Promise<boolean> {
-  const keys = [`id ${id}`, `body ${createHash("sha256").update(body).digest("hex")}`];
+  const key = `body ${createHash("sha256").update(body).digest("hex")}`;
   return store.transaction(async (transaction) => {
     const { rows } = await sql`
-      INSERT INTO forge_deliveries (key)
-      SELECT unnest(${keys}::text[]) ON CONFLICT DO NOTHING RETURNING key`.execute(transaction);
-    if (rows.length < keys.length) return false;
+      INSERT INTO forge_deliveries (key) VALUES (${key})
+      ON CONFLICT DO NOTHING RETURNING key`.execute(transaction);
+    if (rows.length === 0) return false;
     for (const event of events) await storeEvent(transaction, event);
     await sql`
       DELETE FROM forge_deliveries WHERE received_at < now() - ${RETENTION}::interval`.execute(

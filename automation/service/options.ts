@@ -67,11 +67,8 @@ export interface ForgeWebhooks {
   readonly secret: string;
   /** `owner/name`. */
   readonly repository: string;
-  /** Stores the events. Returns false if the delivery is a repetition. */
-  readonly store: (
-    delivery: { readonly id: string; readonly body: Buffer },
-    events: readonly ForgeEvent[],
-  ) => Promise<boolean>;
+  /** Stores the events of a body. Returns false if the body came before. */
+  readonly store: (body: Buffer, events: readonly ForgeEvent[]) => Promise<boolean>;
 }
 
 export interface ServiceLimits {

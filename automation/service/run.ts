@@ -146,7 +146,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     checkReady: () => checkDatabase(store),
     forge: previews && {
       ...previews,
-      store: (delivery, events) => storeDelivery(store, delivery, events),
+      store: (body, events) => storeDelivery(store, body, events),
     },
     metrics: metricsOf(store),
     limits: { requestsPerMinute: options.rateLimit },

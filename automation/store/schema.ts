@@ -307,7 +307,7 @@ interface LifetimesTable {
 
 /** The deliveries of the forge's webhook, so that a repeated one is recognized. */
 interface ForgeDeliveriesTable {
-  /** `id …` or `body …`. */
+  /** `body ` and the SHA-256 of the body. */
   key: string;
   received_at: Generated<Date>;
 }

@@ -15,9 +15,6 @@ const headers = z.object({
   "x-hub-signature-256": z.string().optional().meta({
     description: "`sha256=` and the HMAC-SHA256 of the body in hexadecimal.",
   }),
-  "x-github-delivery": z.string().max(100).optional().meta({
-    description: "The delivery's id.",
-  }),
 });
 
 const answer = z
@@ -85,8 +82,7 @@ export function forgeRoutes(
         }
         const payload = parsed(body, forge.repository);
         const events = eventsOf(payload);
-        const id = request.headers["x-github-delivery"] ?? "";
-        const isNew = events.length > 0 && (await forge.store({ id, body }, events));
+        const isNew = events.length > 0 && (await forge.store(body, events));
         reply.code(202);
         if (events.length === 0) return { result: "ignored" as const };
         return { result: isNew ? ("accepted" as const) : ("repeated" as const) };

@@ -292,7 +292,7 @@ async function fill(
     `INSERT INTO drift (slug, changes, error) VALUES ('shop', '[{"urn": "x"}]', '{"message": "no"}')`,
   );
   await admin(`INSERT INTO lifetimes (slug, expires_at) VALUES ('shop', 'infinity')`);
-  await storeDelivery(store, { id: "1", body: Buffer.from("body") }, [
+  await storeDelivery(store, Buffer.from("body"), [
     { kind: "head", number: 7, commit: "a".repeat(40), at: "2026-01-02T03:04:05Z" },
     { kind: "approved", number: 7, commit: "a".repeat(40) },
   ]);
