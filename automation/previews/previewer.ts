@@ -1,4 +1,4 @@
-import { InfraError, userMessage } from "../../core/errors.ts";
+import { type ErrorCode, InfraError, userMessage } from "../../core/errors.ts";
 import { MAY_NOT_WRITE, short, unfit } from "../../core/previews/approval.ts";
 import type { Approved, Asked } from "../../core/previews/forge-event.ts";
 import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
@@ -27,6 +27,9 @@ const MAX_AGE = 60 * 60_000;
 const RETRY = 10_000;
 /** Then it is given up. */
 const MAX_ATTEMPTS = 5;
+
+/** After these errors of the forge, or of the database, another attempt may succeed. */
+const TEMPORARY = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
 
 type Host = PullRequests & ApprovalHost;
 
@@ -99,6 +102,13 @@ export class Previewer {
   async #work({ id, request, attempts }: ClaimedRequest, signal: AbortSignal): Promise<void> {
     const { store, log, retry = RETRY } = this.#options;
     const pull_request = request.number;
+    if (attempts > MAX_ATTEMPTS) {
+      // Perhaps the preview killed the service, for example because the memory was full.
+      log.warn({ component: "previews", pull_request, attempts }, GIVEN_UP);
+      await endRequest(store, id);
+      await this.#options.host(pull_request).post(`No preview: ${GIVEN_UP}`);
+      return;
+    }
     try {
       const isDone =
         request.kind === "approved"
@@ -107,7 +117,7 @@ export class Previewer {
       if (!isDone) return await postponeRequest(store, id, retry);
     } catch (error) {
       log.warn({ component: "previews", pull_request, attempts }, userMessage(error));
-      const isTemporary = error instanceof InfraError && error.code === "RDEV_UNREACHABLE";
+      const isTemporary = error instanceof InfraError && TEMPORARY.has(error.code);
       if (isTemporary && attempts < MAX_ATTEMPTS) return await postponeRequest(store, id, retry);
     }
     await endRequest(store, id);
@@ -188,6 +198,8 @@ export class Previewer {
 function refused({ by, command }: Asked, why: string): InfraError {
   return new InfraError("RDEV_APPROVAL", `/${command} was ignored: ${by} ${why}.`);
 }
+
+const GIVEN_UP = "the service ended in the middle of each attempt.";
 
 /** The service runs the program of its own version, and of no other commit. */
 const ROLLOUT = [

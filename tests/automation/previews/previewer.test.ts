@@ -106,11 +106,7 @@ describe("previews by the service", function () {
   });
 
   const receive = (body: string) =>
-    storeDelivery(
-      test.store(),
-      { id: randomUUID(), body: Buffer.from(body) },
-      eventsOf(JSON.parse(body)),
-    );
+    storeDelivery(test.store(), Buffer.from(body), eventsOf(JSON.parse(body)));
   /** So many seconds before now. */
   const ago = (seconds: number) => new Date(Date.now() - seconds * 1000);
   const done = () =>
@@ -248,6 +244,31 @@ describe("previews by the service", function () {
     await done();
     assert.match(host.text, /The preview wrote no report/);
     assert.equal(host.statuses.at(-1)?.state, "failure");
+  });
+
+  it("try again after the forge was too slow or refused too many requests", async () => {
+    const codes = ["RDEV_DEADLINE", "RDEV_RATE_LIMITED", "RDEV_UNREACHABLE"] as const;
+    const errors = codes.map((code) => new InfraError(code, "The forge is busy."));
+    const { mayWrite } = host;
+    host.mayWrite = async (account) => {
+      const error = errors.shift();
+      if (error) throw error;
+      return mayWrite(account);
+    };
+    await receive(comment({ body: `/preview ${FIRST}`, by: "ada" }));
+    await done();
+    assert.deepEqual(previewed, [{ number: 7, commit: FIRST, base: "main" }]);
+  });
+
+  it("give up a request in which the service died again and again", async () => {
+    const request = { kind: "approved", number: 7, commit: FIRST };
+    host.given = [approval()];
+    await test.admin(`
+      INSERT INTO preview_requests (id, request, attempts)
+      VALUES ('${randomUUID()}', '${JSON.stringify(request)}', 5)`);
+    await until(() => assert.match(host.text, /No preview: the service ended in the middle/));
+    await done();
+    assert.deepEqual(previewed, []);
   });
 
   it("answer /rollout with what a person has to do", async () => {
