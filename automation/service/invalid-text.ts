@@ -6,7 +6,7 @@ interface Node {
   readonly parent: Node | undefined;
 }
 
-/** The paths of all keys and values with NUL or a lone surrogate. */
+/** The paths of all keys and values with NUL or a lone surrogate. Bytes, such as a raw body, are no text. */
 export function invalidTextPaths(value: unknown): string[][] {
   const found: string[][] = [];
   // Iterative and with shared paths, because a body of 64 KiB can be nested 30,000 deep.
@@ -17,7 +17,7 @@ export function invalidTextPaths(value: unknown): string[][] {
     const { node: parent, value: part } = next;
     if (typeof part === "string") {
       if (isInvalid(part)) found.push(pathOf(parent));
-    } else if (typeof part === "object" && part !== null) {
+    } else if (typeof part === "object" && part !== null && !ArrayBuffer.isView(part)) {
       for (const [key, inner] of Object.entries(part)) {
         const node = { key, parent };
         if (isInvalid(key)) found.push(pathOf(node));

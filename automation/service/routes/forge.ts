@@ -45,6 +45,10 @@ export function forgeRoutes(
       {
         bodyLimit: MAX_BODY,
         config: { access: "open" },
+        onRequest: async (request, reply) => {
+          const usage = await wrong.peek(request);
+          refuseExcess(reply, usage, "from this address with a wrong signature");
+        },
         schema: {
           tags: ["forge"],
           operationId: "receiveForgeEvent",
@@ -71,7 +75,6 @@ export function forgeRoutes(
             "This service takes no events, because RDEV_INFRA_PREVIEWS_FILE is not set.",
           );
         }
-        refuseExcess(reply, await wrong.peek(request), "from this address with a wrong signature");
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         if (!isSigned(body, request.headers["x-hub-signature-256"], forge.secret)) {
           await wrong.count(request);
