@@ -36,7 +36,7 @@ export function sendEvents(
   const signal = AbortSignal.any([disconnected.signal, shutdown]);
   const { heartbeatMs, idleStreamMs } = limits;
   const stream = Readable.from(eventStream({ frames: frames(signal), heartbeatMs, shutdown }));
-  reply.raw.once("close", () => {
+  whenClosed(reply, () => {
     disconnected.abort();
     releaseSlot();
   });
@@ -45,6 +45,12 @@ export function sendEvents(
   reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
   reply.header("x-accel-buffering", "no").header("connection", "close");
   return reply.send(stream);
+}
+
+/** Runs `work` once the answer is complete or the client is gone, which may be the case already. */
+export function whenClosed({ raw }: FastifyReply, work: () => void): void {
+  if (raw.destroyed) work();
+  else raw.once("close", work);
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Note } from "../../logs/follow.ts";
 import { MAX_DOWNLOAD } from "../../logs/project-logs.ts";
 import { MAX_LIMIT } from "../../logs/time-span.ts";
 import { identityOf, refuseExcess } from "../access.ts";
-import { EVENT_STREAM, frame, sendEvents, StreamSlots } from "../event-stream.ts";
+import { EVENT_STREAM, frame, sendEvents, StreamSlots, whenClosed } from "../event-stream.ts";
 import { limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
@@ -171,7 +171,7 @@ export function logRoutes(
         const { q, ...time } = request.query;
         const { logs, tenant } = await logsOf(slug);
         const release = downloads.acquire(identityOf(request).id);
-        reply.raw.once("close", release);
+        whenClosed(reply, release);
         const lines = await logs.download(tenant, q, spanOf(time));
         reply.header("content-type", NDJSON).header("cache-control", "no-store");
         reply.header("content-disposition", `attachment; filename="${slug}-logs.ndjson"`);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import { ProjectLogs } from "../../../automation/logs/project-logs.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
@@ -6,6 +8,7 @@ import { Citadel } from "../../../providers/citadel/client.ts";
 import { type CitadelEvent, type Level, LEVELS } from "../../../providers/citadel/port.ts";
 import { serverSentEvents } from "../../../providers/sse.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";
+import { until } from "../../../sandbox/process.ts";
 import { bearer, type FakeService, fakeService, PROJECT } from "../../support/fake-service.ts";
 
 interface Line {
@@ -217,6 +220,45 @@ describe("the routes for logs", () => {
     const logs = new ProjectLogs({ query: async () => huge } as never);
     const span = { from: new Date(0), before: new Date() };
     await assert.rejects(logs.download(tenant, "*", span), { code: "RDEV_TOO_LARGE" });
+  });
+
+  it("free the place of a caller that went away before its lines were found", async () => {
+    let arrived = Promise.withResolvers<void>();
+    let found = Promise.withResolvers<void>();
+    const project = { ...PROJECT, citadelTenantId: tenant };
+    const slow = await fakeService({
+      logs: new ProjectLogs(citadel),
+      projects: {
+        find: async () => {
+          arrived.resolve();
+          await found.promise;
+          return project;
+        },
+      } as never,
+      limits: { downloadsPerKey: 1, tailsPerKey: 1 },
+    });
+    const address = await slow.app.listen({ host: "127.0.0.1", port: 0 });
+    const viewer = bearer(slow.key("viewer"));
+    for (const route of ["/download", "/tail"]) {
+      [arrived, found] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const stop = new AbortController();
+      const options = { headers: viewer, signal: stop.signal };
+      const closed = once(slow.app.server, "request").then(([, response]) =>
+        once(response as ServerResponse, "close"),
+      );
+      const left = fetch(address + url(route), options).catch(() => undefined);
+      await arrived.promise;
+      stop.abort();
+      await left;
+      await closed;
+      found.resolve();
+      await until(async () => {
+        const answer = await fetch(address + url(route), { headers: viewer });
+        await answer.body?.cancel();
+        assert.equal(answer.status, 200, route);
+      });
+    }
+    await slow.app.close();
   });
 
   it("count the lines by time and level, whether they are few or many", async () => {
