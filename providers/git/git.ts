@@ -91,7 +91,10 @@ function run(
     maxBuffer: MAX_OUTPUT,
     env: {
       PATH: processEnvironment()["PATH"],
-      HOME: cwd, // ignores the user's configuration: hooks, signing, helpers
+      HOME: cwd,
+      // Ignores the user's configuration: hooks, signing, helpers. It also ignores a file .gitconfig that a
+      // pull request has put into the folder.
+      GIT_CONFIG_GLOBAL: "/dev/null",
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_TERMINAL_PROMPT: "0",
       GIT_AUTHOR_NAME: MANAGED_BY,
