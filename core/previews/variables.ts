@@ -48,7 +48,8 @@ export function previewVariables(environment: Environment): Record<string, strin
 function withoutCredentials(text: string): string {
   if (!URL.canParse(text)) return text;
   const url = new URL(text);
-  if (url.password !== "") {
+  // Some hosts take a token in place of the user's name.
+  if (url.username !== "" || url.password !== "") {
     url.username = "preview";
     url.password = "not-for-previews";
   }
