@@ -16,6 +16,8 @@ const INSTALL_DEADLINE = 10 * 60_000;
 const PREVIEW_DEADLINE = 30 * 60_000;
 /** Checkouts of the newest commits stay, so that a second preview of a commit installs nothing. */
 const KEPT = 3;
+/** In ms. A checkout takes at most 10 minutes to fetch and 10 to install. */
+const MAX_UNFINISHED = 60 * 60_000;
 
 /** Where the checkout and the report are in a box. */
 const CHECKOUT = "/checkout";
@@ -111,8 +113,10 @@ async function checkoutOf(
   try {
     await checkOut(fresh, remote, pull);
     await install(fresh, signal);
-    // Another replica may have been faster.
-    await rename(fresh, folder).catch(() => undefined);
+    await rename(fresh, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another replica was faster.
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }
@@ -145,13 +149,22 @@ function stopped(): InfraError {
   return new InfraError("RDEV_UNREACHABLE", "The service stops; another one previews the commit.");
 }
 
-/** Removes all checkouts but the newest ones. */
+/** Removes all checkouts but the newest ones, and those that a killed process left unfinished. */
 async function evict(cache: string, current: string): Promise<void> {
-  const names = (await readdir(cache)).filter((name) => /^[0-9a-f]{40,64}$/.test(name));
+  const names = (await readdir(cache)).filter((name) => /^[0-9a-f]{40,64}(\.|$)/.test(name));
   const aged = await Promise.all(
-    names.map(async (name) => ({ name, at: (await stat(join(cache, name))).mtimeMs })),
+    names.map(async (name) => {
+      // Another replica may have removed it.
+      const found = await stat(join(cache, name)).catch(() => undefined);
+      return { name, at: found?.mtimeMs ?? 0 };
+    }),
   );
-  const old = aged.toSorted((a, b) => b.at - a.at).slice(KEPT);
+  const finished = aged.filter(({ name }) => !name.includes("."));
+  const unfinished = aged.filter(({ name }) => name.includes("."));
+  const old = [
+    ...finished.toSorted((a, b) => b.at - a.at).slice(KEPT),
+    ...unfinished.filter(({ at }) => at < Date.now() - MAX_UNFINISHED),
+  ];
   for (const { name } of old) {
     if (name !== current) await rm(join(cache, name), { recursive: true, force: true });
   }

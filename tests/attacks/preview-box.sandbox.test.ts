@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -177,13 +177,17 @@ describe("the box that runs the code of a pull request", function () {
       installed({}, () => runPreview(each, { remote: from, signal, cache }, missing));
     await preview(pull);
     await preview(pull, { ...remote, url: "file:///nowhere" });
+    const [killed, working] = ["0a", "0b"].map((end) => `${pull.commit}.${end}`);
+    for (const name of [killed!, working!]) await mkdir(join(cache, name));
+    await utimes(join(cache, killed!), 0, 0);
     const newer: string[] = [];
     for (let index = 0; index < 3; index += 1) {
       const next = await pullOf(`process.exit(${index})`);
       newer.push(next.commit);
       await preview(next);
     }
-    assert.deepEqual((await readdir(cache)).toSorted(), newer.toSorted());
+    assert.deepEqual((await readdir(cache)).toSorted(), [...newer, working!].toSorted());
+    await rm(join(cache, working!), { recursive: true });
   });
 
   it("refuses a commit that is no longer in the pull request, and packages that cannot be installed", async () => {
