@@ -4,7 +4,10 @@ import type { RolloutReason, RolloutRequest } from "../../core/rollout.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { Kubernetes } from "../../providers/kubernetes/client.ts";
 import { tenantOf } from "../citadel/tenants.ts";
-import type { StoredProject } from "../store/projects.ts";
+import type { Operations } from "../operations/operations.ts";
+import { Projects, type StoredProject } from "../store/projects.ts";
+import type { RolloutRow } from "../store/schema.ts";
+import type { Store } from "../store/store.ts";
 
 /** In ms, for one call of Citadel. */
 const CHECK_TIMEOUT_MS = 10_000;
@@ -58,6 +61,43 @@ async function risenErrors({ project, since }: Checked): Promise<string | undefi
   const before = (await count(2 * minutes)) - after;
   if (after - before < MORE_ERRORS || after < 2 * before) return undefined;
   return `it logged ${after} errors in ${minutes} minutes, and ${before} in as many before`;
+}
+
+interface CheckOptions {
+  readonly store: Store;
+  readonly operations: Pick<Operations, "find">;
+  readonly check: CheckProject;
+}
+
+/** The projects of a wave that fail a check, with the reasons. Rejects if a check does. */
+export async function failedChecks(
+  { store, operations, check }: CheckOptions,
+  rollout: RolloutRow,
+  slugs: readonly string[],
+): Promise<Map<string, RolloutReason>> {
+  const projects = new Projects(store);
+  const found = await Promise.all(
+    slugs.map(async (slug) => {
+      const [project, row] = await Promise.all([
+        projects.find(slug),
+        store.run((db) =>
+          db
+            .selectFrom("rollout_projects")
+            .select("operation")
+            .where("rollout_id", "=", rollout.id)
+            .where("slug", "=", slug)
+            .executeTakeFirstOrThrow(),
+        ),
+      ]);
+      // Deleted after its turn.
+      if (!project || row.operation === null) return undefined;
+      const operation = await operations.find(row.operation);
+      const since = operation?.startedAt ?? rollout.created_at;
+      const reason = await check({ project, since }, rollout.request.checks);
+      return reason && ([slug, reason] as const);
+    }),
+  );
+  return new Map(found.filter((entry) => entry !== undefined));
 }
 
 /** Whether a check may succeed later. */

@@ -85,6 +85,12 @@ export function overdue(known: readonly Known[], deadlineMs: number, now: number
   });
 }
 
+/** How a rollout ends. */
+export interface RolloutEnd {
+  readonly state: "succeeded" | "incomplete" | "stopped" | "cancelled";
+  readonly reason?: string;
+}
+
 /** What a rollout does next, once the ends of its operations are recorded. */
 export type Next =
   /** Wait for operations, for the end of the pause, or for a person. */
@@ -96,11 +102,7 @@ export type Next =
   /** Nothing of the wave was rolled out, so nothing tells whether to go on. */
   | { readonly next: "pause"; readonly reason: string }
   | { readonly next: "check"; readonly slugs: readonly string[] }
-  | {
-      readonly next: "end";
-      readonly state: "succeeded" | "incomplete" | "stopped" | "cancelled";
-      readonly reason?: string;
-    };
+  | ({ readonly next: "end" } & RolloutEnd);
 
 type Progress = Pick<RolloutRow, "state" | "wave" | "wave_ended_at" | "request">;
 
@@ -157,13 +159,13 @@ export function nextStep(
 export function afterWave(
   { wave, request }: Pick<Progress, "wave" | "request">,
   known: readonly Known[],
-): { readonly nextWave: number } | Extract<Next, { next: "end" }> {
+): { readonly nextWave: number } | RolloutEnd {
   const failures = known.filter(({ row }) => row.state === "failed").length;
   if (failures >= request.maxFailures) {
     const reason = `${failures} ${failures === 1 ? "project" : "projects"} failed`;
-    return { next: "end", state: "stopped", reason };
+    return { state: "stopped", reason };
   }
   if (known.some(({ row }) => row.wave > wave)) return { nextWave: wave + 1 };
   const isComplete = known.every(({ row: { state } }) => ["succeeded", "skipped"].includes(state));
-  return { next: "end", state: isComplete ? "succeeded" : "incomplete" };
+  return { state: isComplete ? "succeeded" : "incomplete" };
 }

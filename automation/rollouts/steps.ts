@@ -2,25 +2,24 @@ import { hash } from "node:crypto";
 import type { Updateable } from "kysely";
 import { asInfraError, InfraError, userMessage } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
-import { compareText } from "../../core/previews/changes.ts";
-import { losesData } from "../../core/previews/plan.ts";
 import { isRolloutOpen, type RolloutReason } from "../../core/rollout.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { RunnerLog } from "../operations/execution.ts";
 import type { Operations } from "../operations/operations.ts";
 import { Projects } from "../store/projects.ts";
-import { jsonText, type RolloutProjectRow, type RolloutRow, type Schema } from "../store/schema.ts";
+import { jsonText, type RolloutRow, type Schema } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { type CheckProject, checkProject, isTemporary } from "./checks.ts";
+import { type CheckProject, checkProject, failedChecks, isTemporary } from "./checks.ts";
 import {
   afterWave,
-  type Ended,
   endedProjects,
   isUnderWay,
   type Known,
   nextStep,
   overdue,
+  type RolloutEnd,
 } from "./decide.ts";
+import { recordEnd, recordEnds, recordNextWave, recordPlan, recordWaveEnd } from "./records.ts";
 import { previewOfEnd } from "./report.ts";
 import { addEvents, changeProjects, changeRollout, claimRollout, lockedRollout } from "./tables.ts";
 
@@ -62,14 +61,14 @@ export class RolloutSteps {
 
   /** Does what can be done now. Returns whether there is more to do at once. */
   async next(id: string, isOurs: boolean): Promise<boolean> {
-    const { store, version } = this.#options;
+    const { store, audit, version } = this.#options;
     const rollout = await store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
     if (!rollout) return false;
     const known = await this.#known(id);
     const deadlineMs = rollout.request.deadlineMinutes * 60_000;
     const ended = endedProjects(known, deadlineMs);
     if (ended.length > 0) {
-      await this.#write(rollout, (transaction) => this.#recordEnds(transaction, rollout, ended));
+      await this.#write(rollout, (transaction) => recordEnds(transaction, audit, rollout, ended));
       return true;
     }
     await this.#cancelOperations(rollout, known, deadlineMs);
@@ -90,17 +89,14 @@ export class RolloutSteps {
       case "check":
         return this.#check(rollout, known, next.slugs);
       case "planned":
-        await this.#write(rollout, async (transaction) => {
-          const plan = await this.#fingerprint(transaction, rollout);
-          await changeRollout(transaction, rollout, { state: "planned", plan });
-        });
+        await this.#write(rollout, (transaction) => recordPlan(transaction, rollout));
         return false;
       case "end-wave":
-        await this.#write(rollout, (transaction) => endWave(transaction, rollout, {}));
+        await this.#write(rollout, (transaction) => recordWaveEnd(transaction, rollout));
         return true;
       case "pause":
         await this.#write(rollout, (transaction) =>
-          endWave(transaction, rollout, { state: "paused", reason: next.reason }),
+          recordWaveEnd(transaction, rollout, { state: "paused", reason: next.reason }),
         );
         return false;
       case "end":
@@ -128,36 +124,6 @@ export class RolloutSteps {
         return { row, operation };
       }),
     );
-  }
-
-  async #recordEnds(
-    transaction: StoreTransaction,
-    { id, platform }: RolloutRow,
-    ended: readonly Ended[],
-  ): Promise<void> {
-    await changeProjects(
-      transaction,
-      id,
-      ended.map(({ slug, state, reason, operation }) => {
-        const plan = state === "planned" ? operation?.outcome?.plan : undefined;
-        const isBad = state === "failed" || state === "held";
-        return {
-          slug,
-          state,
-          ...(reason && { reason: jsonText(reason) }),
-          ...(plan && {
-            plan: jsonText(plan),
-            fingerprint: plan.fingerprint,
-            loses_data: losesData(plan),
-          }),
-          ...(isBad && { result: jsonText(previewOfEnd(platform, slug, reason, operation)) }),
-        };
-      }),
-    );
-    for (const { slug, state, reason } of ended) {
-      if (state !== "held") continue;
-      await this.#record(transaction, id, "hold", "failure", { ...reason }, slug);
-    }
   }
 
   async #cancelOperations(
@@ -241,7 +207,7 @@ export class RolloutSteps {
     const isLate = Date.now() > graceEnd;
     let failures: Map<string, RolloutReason>;
     try {
-      failures = await this.#failedChecks(rollout, slugs);
+      failures = await failedChecks(this.#options, rollout, slugs);
     } catch (error) {
       if (!isLate && isTemporary(error)) return false;
       const reason = `the projects of wave ${rollout.wave} cannot be checked: ${userMessage(error)}`;
@@ -270,88 +236,17 @@ export class RolloutSteps {
         })),
       );
       await addEvents(transaction, id, [{ event: "wave", wave, state: "checked" }]);
-      if ("next" in then) return this.#end(transaction, rollout, then);
-      const next = { wave: then.nextWave, wave_ended_at: null };
-      await changeRollout(transaction, rollout, next);
-      await addEvents(transaction, id, [{ event: "wave", wave: then.nextWave, state: "begun" }]);
-      await this.#record(transaction, id, "wave", "started", { wave: then.nextWave });
+      if (!("nextWave" in then)) return this.#end(transaction, rollout, then);
+      await recordNextWave(transaction, this.#options.audit, rollout, then.nextWave);
     });
     return "nextWave" in then;
   }
 
-  async #failedChecks(
-    rollout: RolloutRow,
-    slugs: readonly string[],
-  ): Promise<Map<string, RolloutReason>> {
-    const { store, operations, check } = this.#options;
-    const projects = new Projects(store);
-    const found = await Promise.all(
-      slugs.map(async (slug) => {
-        const [project, row] = await Promise.all([
-          projects.find(slug),
-          store.run((db) =>
-            db
-              .selectFrom("rollout_projects")
-              .select("operation")
-              .where("rollout_id", "=", rollout.id)
-              .where("slug", "=", slug)
-              .executeTakeFirstOrThrow(),
-          ),
-        ]);
-        // Deleted after its turn.
-        if (!project || row.operation === null) return undefined;
-        const operation = await operations.find(row.operation);
-        const since = operation?.startedAt ?? rollout.created_at;
-        const reason = await check({ project, since }, rollout.request.checks);
-        return reason && ([slug, reason] as const);
-      }),
-    );
-    return new Map(found.filter((entry) => entry !== undefined));
-  }
-
-  /** The plan of all projects, with everything that decides how it is carried out. */
-  async #fingerprint(transaction: StoreTransaction, rollout: RolloutRow): Promise<string> {
-    const rows: Pick<RolloutProjectRow, "slug" | "wave" | "fingerprint">[] = await transaction
-      .selectFrom("rollout_projects")
-      .select(["slug", "wave", "fingerprint"])
-      .where("rollout_id", "=", rollout.id)
-      .execute();
-    const sorted = rows
-      .toSorted((a, b) => compareText(a.slug, b.slug))
-      .map(({ slug, wave, fingerprint }) => [slug, wave, fingerprint]);
-    return hash("sha256", JSON.stringify([rollout.version, rollout.request, sorted]));
-  }
-
-  async #end(
-    transaction: StoreTransaction,
-    rollout: RolloutRow,
-    { state, reason }: { readonly state: RolloutRow["state"]; readonly reason?: string },
-  ): Promise<void> {
-    const { id } = rollout;
-    const left = await transaction
-      .selectFrom("rollout_projects")
-      .select("slug")
-      .where("rollout_id", "=", id)
-      .where("state", "in", ["waiting", "planned"])
-      .execute();
-    const message = "the rollout ended before its turn";
-    await changeProjects(
-      transaction,
-      id,
-      left.map(({ slug }) => ({
-        slug,
-        state: "skipped" as const,
-        reason: jsonText({ code: "not-begun", message }),
-      })),
-    );
-    await changeRollout(transaction, rollout, {
-      state,
-      ...(reason !== undefined && { reason }),
-      conductor: null,
-    });
-    const result = state === "succeeded" ? "success" : "failure";
-    await this.#record(transaction, id, "end", result, { state, reason });
-    this.#options.log.info({ component: "rollout", rollout: id, state, reason }, "rollout ended");
+  async #end(transaction: StoreTransaction, rollout: RolloutRow, end: RolloutEnd): Promise<void> {
+    const { audit, log } = this.#options;
+    await recordEnd(transaction, audit, rollout, end);
+    const { state, reason } = end;
+    log.info({ component: "rollout", rollout: rollout.id, state, reason }, "rollout ended");
   }
 
   /** Writes only while this replica is the conductor and nobody has changed the rollout's state. */
@@ -366,33 +261,4 @@ export class RolloutSteps {
       await work(transaction);
     });
   }
-
-  /** Must be the transaction's last write, because it holds the audit log's lock until the end. */
-  #record(
-    transaction: StoreTransaction,
-    id: string,
-    action: "hold" | "wave" | "end",
-    result: "started" | "success" | "failure",
-    details: Record<string, unknown>,
-    slug?: string,
-  ): Promise<void> {
-    return this.#options.audit.recordIn(transaction, {
-      action: `rollout.${action}`,
-      ...(slug !== undefined && { projectId: slug }),
-      actor: "rdev-infra",
-      component: "saga",
-      result,
-      details: { rollout: id, ...details },
-    });
-  }
-}
-
-async function endWave(
-  transaction: StoreTransaction,
-  rollout: RolloutRow,
-  more: Updateable<Schema["rollouts"]>,
-): Promise<void> {
-  await changeRollout(transaction, rollout, { wave_ended_at: new Date(), ...more });
-  const { id, wave } = rollout;
-  await addEvents(transaction, id, [{ event: "wave", wave, state: "ended" }]);
 }
