@@ -63,8 +63,8 @@ export class Operations {
    * An operation that changes something and its audit event are written in one transaction.
    *
    * Rejects with RDEV_BUSY, which names the operation in the way; with RDEV_IDEMPOTENCY; with
-   * RDEV_NOT_FOUND for a refresh or destroy of a project that does not exist; and with RDEV_CONFLICT
-   * for a project of another platform.
+   * RDEV_NOT_FOUND for a refresh, a destroy or a rollout's operation of a project that does not exist;
+   * and with RDEV_CONFLICT for a project of another platform.
    */
   async submit(submission: Submission): Promise<{ operation: Operation; replayed: boolean }> {
     const stack = projectStackName(submission.platform, submission.slug);

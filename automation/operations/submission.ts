@@ -144,9 +144,15 @@ export async function checkProject(
       `There is a project "${slug}" already. Choose another name, or change that one.`,
     );
   }
-  if (!project && (request.kind === "refresh" || request.kind === "destroy")) {
+  if (!project && !mayCreate(request)) {
     throw new InfraError("RDEV_NOT_FOUND", `There is no project "${slug}".`);
   }
+}
+
+/** A rollout must not create a project again that was deleted meanwhile. */
+function mayCreate(request: OperationRequest): boolean {
+  if (request.kind === "up") return request.approved === undefined;
+  return request.kind === "preview" && request.rollout === undefined;
 }
 
 /** Adds the operation to the table, and the project of an `up` if it does not exist yet. */
@@ -154,7 +160,7 @@ export async function addSubmission(
   transaction: StoreTransaction,
   { platform, slug, request, actor, idempotency }: Submission,
 ): Promise<OperationRow> {
-  if (request.kind === "up") {
+  if (request.kind === "up" && mayCreate(request)) {
     const name = request.settings.name ?? slug;
     await addProject(transaction, { slug, platform, name, citadelTenantId: null });
   }

@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import { isCitadelEnabled } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
 import type { RolloutReason, RolloutRequest } from "../../core/rollout.ts";
@@ -11,6 +12,8 @@ import type { Store } from "../store/store.ts";
 
 /** In ms, for one call of Citadel. */
 const CHECK_TIMEOUT_MS = 10_000;
+/** Projects that are checked at once. */
+const CHECKS_AT_ONCE = 8;
 /** So many more errors than before, and twice as many, count as a rise. */
 const MORE_ERRORS = 5;
 
@@ -76,27 +79,25 @@ export async function failedChecks(
   slugs: readonly string[],
 ): Promise<Map<string, RolloutReason>> {
   const projects = new Projects(store);
-  const found = await Promise.all(
-    slugs.map(async (slug) => {
-      const [project, row] = await Promise.all([
-        projects.find(slug),
-        store.run((db) =>
-          db
-            .selectFrom("rollout_projects")
-            .select("operation")
-            .where("rollout_id", "=", rollout.id)
-            .where("slug", "=", slug)
-            .executeTakeFirstOrThrow(),
-        ),
-      ]);
-      // Deleted after its turn.
-      if (!project || row.operation === null) return undefined;
-      const operation = await operations.find(row.operation);
-      const since = operation?.startedAt ?? rollout.created_at;
-      const reason = await check({ project, since }, rollout.request.checks);
-      return reason && ([slug, reason] as const);
-    }),
-  );
+  const found = await pLimit(CHECKS_AT_ONCE).map(slugs, async (slug) => {
+    const [project, row] = await Promise.all([
+      projects.find(slug),
+      store.run((db) =>
+        db
+          .selectFrom("rollout_projects")
+          .select("operation")
+          .where("rollout_id", "=", rollout.id)
+          .where("slug", "=", slug)
+          .executeTakeFirstOrThrow(),
+      ),
+    ]);
+    // Deleted after its turn.
+    if (!project || row.operation === null) return undefined;
+    const operation = await operations.find(row.operation);
+    const since = operation?.startedAt ?? rollout.created_at;
+    const reason = await check({ project, since }, rollout.request.checks);
+    return reason && ([slug, reason] as const);
+  });
   return new Map(found.filter((entry) => entry !== undefined));
 }
 

@@ -11,6 +11,9 @@ import { addEvents, changeProjects, changeRollout } from "./tables.ts";
 
 // What the steps of a rollout write, each in the transaction of its step.
 
+/** The actor of what rollouts do by themselves. Names of keys contain no colon. */
+export const ACTOR = "rdev-infra:rollout";
+
 /** How the operations of projects ended. Projects that are held back are in the audit trail. */
 export async function recordEnds(
   transaction: StoreTransaction,
@@ -138,7 +141,7 @@ function recordStep(
   return audit.recordIn(transaction, {
     action: `rollout.${action}`,
     ...(slug !== undefined && { projectId: slug }),
-    actor: "rdev-infra",
+    actor: ACTOR,
     component: "saga",
     result,
     details: { rollout: id, ...details },

@@ -1,13 +1,11 @@
 import { hash } from "node:crypto";
-import type { Updateable } from "kysely";
-import { asInfraError, InfraError, userMessage } from "../../core/errors.ts";
+import { asInfraError, userMessage } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
 import { isRolloutOpen, type RolloutReason } from "../../core/rollout.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { RunnerLog } from "../operations/execution.ts";
 import type { Operations } from "../operations/operations.ts";
-import { Projects } from "../store/projects.ts";
-import { jsonText, type RolloutRow, type Schema } from "../store/schema.ts";
+import { jsonText, type RolloutRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { type CheckProject, checkProject, failedChecks, isTemporary } from "./checks.ts";
 import {
@@ -19,12 +17,21 @@ import {
   overdue,
   type RolloutEnd,
 } from "./decide.ts";
-import { recordEnd, recordEnds, recordNextWave, recordPlan, recordWaveEnd } from "./records.ts";
+import {
+  ACTOR,
+  recordEnd,
+  recordEnds,
+  recordNextWave,
+  recordPlan,
+  recordWaveEnd,
+} from "./records.ts";
 import { previewOfEnd } from "./report.ts";
 import { addEvents, changeProjects, changeRollout, claimRollout, lockedRollout } from "./tables.ts";
 
 /** In s: another replica conducts a rollout if its conductor is silent for so long. */
 const CONDUCTOR_S = 20;
+/** In ms: how often a conductor renews its claim during a step, such as the check of a large wave. */
+const RENEW_MS = 5_000;
 /** In ms: how long a check is repeated before it counts as failed, or the rollout pauses. */
 const CHECK_GRACE_MS = 60_000;
 
@@ -40,6 +47,8 @@ export interface ConductorOptions {
   readonly check?: CheckProject;
   /** In ms. Default: CHECK_GRACE_MS. */
   readonly checkGrace?: number;
+  /** In ms. Default: RENEW_MS. */
+  readonly renewMs?: number;
 }
 
 /** Another replica conducts the rollout now. */
@@ -55,15 +64,32 @@ export class RolloutSteps {
 
   /** `id` is the conductor's. */
   constructor(options: ConductorOptions, id: string) {
-    this.#options = { check: checkProject, checkGrace: CHECK_GRACE_MS, ...options };
+    this.#options = {
+      check: checkProject,
+      checkGrace: CHECK_GRACE_MS,
+      renewMs: RENEW_MS,
+      ...options,
+    };
     this.#id = id;
   }
 
   /** Does what can be done now. Returns whether there is more to do at once. */
   async next(id: string, isOurs: boolean): Promise<boolean> {
-    const { store, audit, version } = this.#options;
-    const rollout = await store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
+    const { store, renewMs } = this.#options;
+    const claim = () => store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
+    const rollout = await claim();
     if (!rollout) return false;
+    const renewing = setInterval(() => void claim().catch(() => undefined), renewMs);
+    try {
+      return await this.#step(rollout, isOurs);
+    } finally {
+      clearInterval(renewing);
+    }
+  }
+
+  async #step(rollout: RolloutRow, isOurs: boolean): Promise<boolean> {
+    const { audit, version } = this.#options;
+    const { id } = rollout;
     const known = await this.#known(id);
     const deadlineMs = rollout.request.deadlineMinutes * 60_000;
     const ended = endedProjects(known, deadlineMs);
@@ -72,15 +98,17 @@ export class RolloutSteps {
       return true;
     }
     await this.#cancelOperations(rollout, known, deadlineMs);
-    const next = isOurs
-      ? nextStep(rollout, known, Date.now())
-      : known.some(isUnderWay)
-        ? ({ next: "wait" } as const)
-        : ({
-            next: "end",
-            state: "stopped",
-            reason: `the service has version ${version} now`,
-          } as const);
+    // Nothing of another version begins, but it may be cancelled like one of this version.
+    const next =
+      isOurs || rollout.state === "cancelling"
+        ? nextStep(rollout, known, Date.now())
+        : known.some(isUnderWay)
+          ? ({ next: "wait" } as const)
+          : ({
+              next: "end",
+              state: "stopped",
+              reason: `the service has version ${version} now`,
+            } as const);
     switch (next.next) {
       case "wait":
         return false;
@@ -126,40 +154,45 @@ export class RolloutSteps {
     );
   }
 
+  /** Not in the name of who started the rollout: somebody else may have cancelled it, or nobody. */
   async #cancelOperations(
-    { state, actor }: RolloutRow,
+    { state }: RolloutRow,
     known: readonly Known[],
     deadlineMs: number,
   ): Promise<void> {
     const open = known.flatMap(({ operation }) => operation ?? []);
     const wanted = state === "cancelling" ? open : overdue(known, deadlineMs, Date.now());
     for (const { id, state: has } of wanted) {
-      if (has === "queued" || has === "running") await this.#options.operations.cancel(id, actor);
+      if (has === "queued" || has === "running") await this.#options.operations.cancel(id, ACTOR);
     }
   }
 
-  /** Submits operations. A repeated submission finds the operation of the first one. */
+  /** Submits operations. Returns whether projects turned out to be deleted, so others may begin. */
   async #begin(rollout: RolloutRow, slugs: readonly string[]): Promise<boolean> {
-    const begun: (Updateable<Schema["rollout_projects"]> & { slug: string })[] = [];
-    const state = rollout.state === "planning" ? "planning" : "running";
+    let hasSkipped = false;
     for (const slug of slugs) {
       try {
-        const { id } = await this.#submit(rollout, slug);
-        begun.push({ slug, state, [state === "planning" ? "preview" : "operation"]: id });
+        await this.#submit(rollout, slug);
       } catch (error) {
         const { code, message } = asInfraError(error);
         // Too many operations of the project wait already: later there is room.
         if (code === "RDEV_BUSY") continue;
         if (code !== "RDEV_CONFLICT" && code !== "RDEV_NOT_FOUND") throw error;
-        begun.push({ slug, state: "skipped", reason: jsonText({ code: "deleted", message }) });
+        const reason = jsonText({ code: "deleted", message });
+        await this.#write(rollout, (transaction) =>
+          changeProjects(transaction, rollout.id, [{ slug, state: "skipped", reason }]),
+        );
+        hasSkipped = true;
       }
     }
-    if (begun.length === 0) return false;
-    await this.#write(rollout, (transaction) => changeProjects(transaction, rollout.id, begun));
-    return begun.some((change) => change.state === "skipped");
+    return hasSkipped;
   }
 
-  async #submit(rollout: RolloutRow, slug: string) {
+  /**
+   * Submits the operation of a project and records it in the same transaction, so none runs that the
+   * rollout does not know. A repeated submission finds the operation of the first one.
+   */
+  async #submit(rollout: RolloutRow, slug: string): Promise<void> {
     const { store, operations } = this.#options;
     const { id, platform, version, actor, data_loss_approved: dataLoss } = rollout;
     const isPlanning = rollout.state === "planning";
@@ -171,8 +204,6 @@ export class RolloutSteps {
         .where("slug", "=", slug)
         .executeTakeFirstOrThrow(),
     );
-    const exists = await new Projects(store).find(slug);
-    if (!exists) throw new InfraError("RDEV_NOT_FOUND", "the project was deleted");
     const fingerprint = project.fingerprint ?? "";
     const request: OperationRequest = isPlanning
       ? { kind: "preview", of: "up", settings: {}, rollout: id }
@@ -183,15 +214,23 @@ export class RolloutSteps {
           approved: { rollout: id, version, fingerprint, dataLoss },
         };
     const key = `rollout ${id} ${request.kind} ${slug}`;
-    const { operation } = await operations.submit({
+    const record = async (transaction: StoreTransaction, operation: string) => {
+      await this.#requireOurs(transaction, rollout);
+      const begun = isPlanning
+        ? { state: "planning" as const, preview: operation }
+        : { state: "running" as const, operation };
+      await changeProjects(transaction, id, [{ slug, ...begun }]);
+    };
+    const { operation, replayed } = await operations.submit({
       platform,
       slug,
       request,
       actor,
       ifBusy: "wait",
       idempotency: { key, fingerprint: hash("sha256", key) },
+      alongside: record,
     });
-    return operation;
+    if (replayed) await store.transaction((transaction) => record(transaction, operation.id));
   }
 
   /** Checks the projects of a wave that has ended, and begins the next wave if all is well. */
@@ -251,14 +290,19 @@ export class RolloutSteps {
 
   /** Writes only while this replica is the conductor and nobody has changed the rollout's state. */
   async #write(
-    { id, state }: RolloutRow,
+    rollout: RolloutRow,
     work: (transaction: StoreTransaction) => Promise<void>,
   ): Promise<void> {
     await this.#options.store.transaction(async (transaction) => {
-      const row = await lockedRollout(transaction, id);
-      const isSame = row?.conductor === this.#id && row.state === state;
-      if (!isSame || !isRolloutOpen(row.state)) throw new LostRollout();
+      await this.#requireOurs(transaction, rollout);
       await work(transaction);
     });
+  }
+
+  /** Locks the rollout. Throws LostRollout if `#write` must not write. */
+  async #requireOurs(transaction: StoreTransaction, { id, state }: RolloutRow): Promise<void> {
+    const row = await lockedRollout(transaction, id);
+    const isSame = row?.conductor === this.#id && row.state === state;
+    if (!isSame || !isRolloutOpen(row.state)) throw new LostRollout();
   }
 }

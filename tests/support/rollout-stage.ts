@@ -6,6 +6,7 @@ import { changeState } from "../../automation/operations/tables.ts";
 import type { CheckProject } from "../../automation/rollouts/checks.ts";
 import { Conductor } from "../../automation/rollouts/conductor.ts";
 import { Rollouts } from "../../automation/rollouts/rollouts.ts";
+import type { ConductorOptions } from "../../automation/rollouts/steps.ts";
 import { migrate } from "../../automation/store/migrate.ts";
 import { removeProject } from "../../automation/store/projects.ts";
 import { jsonText, type OperationRow } from "../../automation/store/schema.ts";
@@ -80,7 +81,7 @@ export class RolloutStage {
   }
 
   /** Starts a replica's conductor, which the stage stops at its end. */
-  conduct(options: { version?: string } = {}): Conductor {
+  conduct(options: Partial<ConductorOptions> = {}): Conductor {
     const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const check: CheckProject = async ({ project: { slug } }) =>
       this.unready.has(slug) ? { code: "not-ready", message: "no pod is ready" } : undefined;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Operations } from "../../../automation/operations/operations.ts";
 import { until } from "../../../sandbox/process.ts";
 import { rolloutRequest } from "../../../core/rollout.ts";
 import { embeddedStore } from "../../support/embedded-store.ts";
@@ -40,9 +41,9 @@ describe("a rollout", function () {
     assert.deepEqual(await stage.audited(), [
       "rollout.start by ada",
       "rollout.approve by bob",
-      "rollout.wave by rdev-infra",
-      "rollout.wave by rdev-infra",
-      "rollout.end by rdev-infra",
+      "rollout.wave by rdev-infra:rollout",
+      "rollout.wave by rdev-infra:rollout",
+      "rollout.end by rdev-infra:rollout",
     ]);
     const events = [];
     for await (const { number, event } of stage
@@ -116,7 +117,7 @@ describe("a rollout", function () {
     });
     const { failed } = await stage.rollouts().report(ended);
     assert.deepEqual([failed[0]?.stacks, failed[0]?.changes.length], [["staging.blog"], 1]);
-    assert.ok((await stage.audited()).includes("rollout.hold by rdev-infra"));
+    assert.ok((await stage.audited()).includes("rollout.hold by rdev-infra:rollout"));
   });
 
   it("pauses if all of a wave is held back, until a person resumes it", async () => {
@@ -203,6 +204,17 @@ describe("a rollout", function () {
       shop: "skipped:deleted",
     });
     assert.deepEqual(await stage.database.admin("SELECT slug FROM projects"), [{ slug: "blog" }]);
+    const approved = { rollout: id, version: "1", fingerprint: plan, dataLoss: false };
+    const request = { kind: "up", settings: {}, onFailure: "keep", approved } as const;
+    const late = {
+      platform: "staging",
+      slug: "shop",
+      request,
+      actor: "ada",
+      ifBusy: "wait",
+    } as const;
+    assert.equal((await rejected(stage.operations.submit(late), /./)).name, "RDEV_NOT_FOUND");
+    assert.deepEqual(await stage.database.admin("SELECT slug FROM projects"), [{ slug: "blog" }]);
   });
 
   it("pauses and goes on, and ends its operations when it is cancelled", async () => {
@@ -221,6 +233,33 @@ describe("a rollout", function () {
     const ended = await stage.untilState(id, "cancelled");
     assert.equal((await stage.states(id))["blog"], "failed:cancelled");
     assert.deepEqual(await stage.rollouts().cancel(id, ADA), ended, "it stays as it is");
+    const [cancelled] = await stage.database.admin(
+      "SELECT actor FROM audit_log WHERE action = 'operation.cancel'",
+    );
+    assert.equal(cancelled?.["actor"], "rdev-infra:rollout");
+  });
+
+  it("ends an operation, too, that was submitted just before the cancel", async () => {
+    await stage.addProjects("app", "blog");
+    stage.behaviour.set("app", "hang");
+    const submit: Operations["submit"] = async (submission) => {
+      const submitted = await stage.operations.submit(submission);
+      const { request } = submission;
+      if (request.kind === "up") await stage.rollouts().cancel(request.approved!.rollout, BOB);
+      return submitted;
+    };
+    const { find, cancel } = stage.operations;
+    const conductor = {
+      submit,
+      find: find.bind(stage.operations),
+      cancel: cancel.bind(stage.operations),
+    };
+    stage.conduct({ operations: conductor });
+    const { id } = await stage.approved({});
+    await stage.untilState(id, "cancelled");
+    assert.equal((await stage.states(id))["app"], "failed:cancelled");
+    const open = "SELECT slug FROM operations WHERE ended_at IS NULL";
+    assert.deepEqual(await stage.database.admin(open), []);
   });
 
   it("is continued by another replica when its conductor is killed, and submits nothing twice", async () => {
@@ -239,6 +278,44 @@ describe("a rollout", function () {
     for (let replicas = 0; replicas < 3; replicas += 1) stage.conduct();
     await stage.untilState(id, "succeeded");
     assert.deepEqual(stage.begun.toSorted(), ["app", "blog", "shop", "wiki"]);
+  });
+
+  it("stays with its conductor while a check takes long", async () => {
+    await stage.addProjects("app");
+    let begun = 0;
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const check = async () => {
+      begun += 1;
+      await finished;
+      return undefined;
+    };
+    stage.conduct({ check, renewMs: 20 });
+    const { id } = await stage.approved({});
+    await until(() => assert.equal(begun, 1));
+    await stage.database.admin("UPDATE rollouts SET conducted_until = now() + interval '2 s'");
+    await until(async () => {
+      const [row] = await stage.database.admin(
+        "SELECT conducted_until > now() + interval '10 s' AS is_renewed FROM rollouts",
+      );
+      assert.equal(row?.["is_renewed"], true);
+    });
+    finish();
+    await stage.untilState(id, "succeeded");
+    assert.equal(begun, 1);
+  });
+
+  it("of an older version can be cancelled", async () => {
+    await stage.addProjects("app");
+    const old = stage.conduct();
+    const { id } = await stage.start();
+    await stage.untilState(id, "planned");
+    await old.stop();
+    await stage.rollouts({ version: "2.0.0+newer" }).cancel(id, BOB);
+    await stage.database.admin("UPDATE rollouts SET conducted_until = now() - interval '61 s'");
+    stage.conduct({ version: "2.0.0+newer" });
+    const ended = await stage.untilState(id, "cancelled");
+    assert.equal(ended.reason, "cancelled by bob");
   });
 
   it("goes on after the database was away", async () => {
