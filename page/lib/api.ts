@@ -38,10 +38,17 @@ export async function call<T>(
   options: CallOptions = {},
 ): Promise<T> {
   const answer = await send(method, path, options);
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
+  if (answer.status === 204) return undefined as T;
+  return (await answer.json().catch(lost(options.signal))) as T;
 }
 
-/** As `call`, but the answer's body is not read yet. */
+/** Fetches a file. Rejects with an ApiError. */
+export async function fetchFile(path: string, query: Query): Promise<Blob> {
+  const answer = await send("GET", path, { query });
+  return answer.blob().catch(lost());
+}
+
+/** Like `call`, but the answer's body is not read yet. */
 export async function send(
   method: string,
   path: string,
@@ -57,18 +64,27 @@ export async function send(
     },
     ...(body && { body: JSON.stringify(body) }),
     ...(signal && { signal }),
-  }).catch((error: unknown) => {
+  }).catch(lost(signal));
+  if (answer.ok) return answer;
+  // A key that has ended would also be sent, and refused, after a sign-in at the provider.
+  if (answer.status === 401 && key === pastedKey.get()) {
+    pastedKey.remove();
+    onSignedOut();
+  }
+  throw await errorOf(answer);
+}
+
+/** Turns a lost connection into an ApiError. An error after the caller's abort stays as it is. */
+function lost(signal?: AbortSignal): (error: unknown) => never {
+  return (error) => {
     if (signal?.aborted) throw error;
     throw new ApiError({ detail: "The service does not answer." });
-  });
-  if (answer.ok) return answer;
-  if (answer.status === 401) onSignedOut();
-  throw await errorOf(answer);
+  };
 }
 
 /** `?a=1&b=2`, or nothing. A value that is undefined or empty is left out. */
 export function queryText(query: Query): string {
-  const entries = Object.entries(query).flatMap(([name, value]) =>
+  const entries = Object.entries(query).flatMap(([name, value]): [string, string][] =>
     value === undefined || value === "" ? [] : [[name, String(value)]],
   );
   return entries.length === 0 ? "" : `?${new URLSearchParams(entries).toString()}`;

@@ -3,7 +3,7 @@ import { h, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LogHistogram } from "../../automation/service/schemas/logs.ts";
 import { announce } from "../lib/announce.ts";
-import { ApiError, call, queryText, send } from "../lib/api.ts";
+import { ApiError, call, fetchFile, queryText } from "../lib/api.ts";
 import { bars } from "../lib/charts.ts";
 import { countText } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
@@ -213,9 +213,9 @@ async function copied(text: string): Promise<boolean> {
 /** A link could not send a pasted key, so the page fetches the file itself. */
 async function save(slug: string, search: LogSearch): Promise<void> {
   const path = `/v1/projects/${encodeURIComponent(slug)}/logs/download`;
-  const answer = await send("GET", path, { query: apiQuery(search) });
+  const file = await fetchFile(path, apiQuery(search));
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
+  link.href = URL.createObjectURL(file);
   link.download = `${slug}-logs.ndjson`;
   link.click();
   URL.revokeObjectURL(link.href);
