@@ -126,7 +126,6 @@ export function useLogLines(slug: string, search: LogSearch, isPaused: boolean):
       if (!paused.current) lines.append();
       if (before > 0) draw();
     }, SHOW_EVERY_MS);
-    signal.addEventListener("abort", () => clearInterval(show));
     try {
       await readEvents(`${path}/tail`, {
         query: { q: search.q, range: search.range, limit: PAGE },
@@ -136,13 +135,15 @@ export function useLogLines(slug: string, search: LogSearch, isPaused: boolean):
           lines.tail = isConnected ? "connected" : "lost";
           draw();
         },
-        onEvent({ type, data }) {
-          if (type === "line") {
-            lines.note = undefined;
-            lines.arrive(JSON.parse(data) as LogLine);
-          } else if (type === "note") {
-            lines.note = (JSON.parse(data) as { readonly text: string }).text;
-            draw();
+        onEvents(events) {
+          for (const { type, data } of events) {
+            if (type === "line") {
+              lines.note = undefined;
+              lines.arrive(JSON.parse(data) as LogLine);
+            } else if (type === "note") {
+              lines.note = (JSON.parse(data) as { readonly text: string }).text;
+              draw();
+            }
           }
         },
       });
@@ -150,6 +151,8 @@ export function useLogLines(slug: string, search: LogSearch, isPaused: boolean):
       lines.tail = "off";
       if (error instanceof ApiError) lines.error = error;
       draw();
+    } finally {
+      clearInterval(show);
     }
   };
 

@@ -1,20 +1,24 @@
 import { useEffect, useState } from "preact/hooks";
-import type { OperationView } from "../../automation/service/schemas/operation.ts";
+import type {
+  NumberedEventView,
+  OperationView,
+} from "../../automation/service/schemas/operation.ts";
 import { type ApiError, call } from "./api.ts";
-import { type Connection, followOperation } from "./follow.ts";
+import { readEvents, type StreamEvent } from "./events.ts";
 import { addEvents, NO_PROGRESS, type Progress } from "./progress.ts";
 
 export interface LiveOperation {
   readonly operation: OperationView | undefined;
   readonly progress: Progress;
-  readonly connection: Connection;
+  /** False while the connection to the events is lost. */
+  readonly isConnected: boolean;
   readonly error: ApiError | undefined;
 }
 
 const START: LiveOperation = {
   operation: undefined,
   progress: NO_PROGRESS,
-  connection: "connecting",
+  isConnected: true,
   error: undefined,
 };
 
@@ -34,14 +38,26 @@ export function useOperation(id: string | undefined): LiveOperation {
       (operation) => update((before) => ({ operation: before.operation ?? operation })),
       fail,
     );
-    const follower = {
-      onEvents: (events: Parameters<typeof addEvents>[1]) =>
-        update(({ progress }) => ({ progress: addEvents(progress, events) })),
-      onEnd: (operation: OperationView) => update(() => ({ operation })),
-      onConnection: (connection: Connection) => update(() => ({ connection })),
-    };
-    followOperation(id, follower, signal).catch(fail);
+    const onEvents = (events: readonly StreamEvent[]) =>
+      update(({ operation, progress }) => ({
+        operation: endOf(events) ?? operation,
+        progress: addEvents(progress, numbered(events)),
+      }));
+    const onConnected = (isConnected: boolean) => update(() => ({ isConnected }));
+    readEvents(`/v1/operations/${id}/events`, { onEvents, onConnected, signal }).catch(fail);
     return () => stop.abort();
   }, [id]);
   return live;
+}
+
+/** The operation at its end, if that is among the events. */
+function endOf(events: readonly StreamEvent[]): OperationView | undefined {
+  const end = events.find(({ type }) => type === "end");
+  return end && (JSON.parse(end.data) as OperationView);
+}
+
+function numbered(events: readonly StreamEvent[]): NumberedEventView[] {
+  return events
+    .filter(({ type }) => type !== "end")
+    .map(({ data }) => JSON.parse(data) as NumberedEventView);
 }

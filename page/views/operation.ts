@@ -18,7 +18,7 @@ const TICK = 500;
 export function Operation({ params, caller }: ViewProps): VNode {
   const id = params["id"];
   const live = useOperation(id);
-  const { operation, progress, connection, error } = live;
+  const { operation, progress, isConnected, error } = live;
   const [refused, setRefused] = useState<ApiError>();
   const state = stateOf(live);
   useEffect(() => {
@@ -42,7 +42,7 @@ export function Operation({ params, caller }: ViewProps): VNode {
     <p class="soft">
       ${actor} asked ${ago(createdAt)} · ${durationText(Math.max(0, tookMs))}
       ${progress.attempts > 1 && html` · attempt ${progress.attempts}`}
-      ${isOpen(state) && connection !== "open" && html` · ${badge("warn", "connecting again")}`}
+      ${isOpen(state) && !isConnected && html` · ${badge("warn", "connecting again")}`}
     </p>
     ${problem(error)} ${problem(refused)} ${bar(progress, state)} ${errorsOf(outcome)}
     ${remaining.length > 0 && left(remaining)} ${steps(progress, state, now)}
