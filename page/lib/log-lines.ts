@@ -87,7 +87,7 @@ class Lines {
 
 /** Loads the newest lines of a search, older ones on demand, and new ones while it is live. */
 export function useLogLines(slug: string, search: LogSearch, isPaused: boolean): LogLines {
-  const path = `/v1/projects/${encodeURIComponent(slug)}/logs`;
+  const path = `/v1/projects/${slug}/logs`;
   const query = apiQuery(search);
   const state = useRef(new Lines());
   const stop = useRef(new AbortController());

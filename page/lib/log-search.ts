@@ -32,7 +32,7 @@ export function searchOf(query: URLSearchParams): LogSearch {
 export function logAddress(slug: string, search: Partial<LogSearch>): string {
   const { q, range, from, before, isLive } = search;
   const isFixed = from !== undefined || before !== undefined;
-  return `/logs/${encodeURIComponent(slug)}${queryText({
+  return `/logs/${slug}${queryText({
     q: q === "*" ? undefined : q,
     range: isFixed || range === DEFAULT_RANGE ? undefined : range,
     from,

@@ -1,4 +1,7 @@
-/** The parts of a path that a pattern such as `/projects/:slug` names; undefined if it does not fit. */
+/**
+ * The parts of a path that a pattern such as `/projects/:slug` names; undefined if it does not fit. A part
+ * is a slug or an id. Any other text, such as `..%2f`, could lead a call to another address of the API.
+ */
 export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const wanted = pattern.split("/");
   const parts = path.split("/");
@@ -9,18 +12,9 @@ export function matchPath(pattern: string, path: string): Record<string, string>
     if (!part.startsWith(":")) {
       if (part !== value) return undefined;
     } else {
-      const text = decoded(value);
-      if (text === undefined || text === "") return undefined;
-      params[part.slice(1)] = text;
+      if (!/^[\w-]+$/.test(value)) return undefined;
+      params[part.slice(1)] = value;
     }
   }
   return params;
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

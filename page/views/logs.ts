@@ -49,7 +49,7 @@ export function Logs({ params, query }: ViewProps): VNode {
 
   return html`${heading(
       `Logs of ${slug}`,
-      html`<a href="/projects/${encodeURIComponent(slug)}">Project</a>
+      html`<a href="/projects/${slug}">Project</a>
         <div class="actions">
           <button class="button" aria-pressed=${search.isLive && !isPaused} onClick=${toggleLive}>
             ${liveText(search, isPaused)}
@@ -148,7 +148,7 @@ interface CountsProps {
 
 /** The lines by time and level. Each bar leads to its lines. */
 function Counts({ slug, search }: CountsProps): VNode | null {
-  const path = `/v1/projects/${encodeURIComponent(slug)}/logs/histogram`;
+  const path = `/v1/projects/${slug}/logs/histogram`;
   const query = apiQuery(search);
   const { data } = useLoaded(
     path + queryText(query),
@@ -212,7 +212,7 @@ async function copied(text: string): Promise<boolean> {
 
 /** A link could not send a pasted key, so the page fetches the file itself. */
 async function save(slug: string, search: LogSearch): Promise<void> {
-  const path = `/v1/projects/${encodeURIComponent(slug)}/logs/download`;
+  const path = `/v1/projects/${slug}/logs/download`;
   const file = await fetchFile(path, apiQuery(search));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);

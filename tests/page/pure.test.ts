@@ -143,6 +143,12 @@ describe("the page's paths and roles", () => {
     }
   });
 
+  it("take no part that would lead a call to another address", () => {
+    for (const part of ["..%2fkeys", "..%2F..%2Fauth", "%2e%2e", "a%3Fb", "a%23b", "..", "a%5cb"]) {
+      assert.equal(matchPath("/projects/:slug", `/projects/${part}`), undefined, part);
+    }
+  });
+
   it("show what the caller's grants allow", () => {
     const grants = [
       { role: "viewer" as const, project: null },
