@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { h, type VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
 import { slugFromName } from "../../core/slug.ts";
@@ -31,6 +31,7 @@ export function Create({ caller }: ViewProps): VNode {
   const [plan, setPlan] = useState<{ id: string; body: object }>();
   const [isReady, setReady] = useState(false);
   const [error, setError] = useState<ApiError>();
+  const edits = useRef(0);
   const { slug, wrong } = slugOf(name);
   useEffect(() => {
     setTaken(false);
@@ -55,13 +56,15 @@ export function Create({ caller }: ViewProps): VNode {
     event.preventDefault();
     if (slug === undefined) return;
     const body = bodyOf(new FormData(event.target as HTMLFormElement), name);
+    const before = edits.current;
     setReady(false);
     setError(undefined);
     try {
       const { id } = await call<OperationView>("POST", `/v1/projects/${slug}/preview`, {
         body: { settings: body },
       });
-      setPlan({ id, body });
+      // The plan of a form that has changed meanwhile would have another project's name beside it.
+      if (edits.current === before) setPlan({ id, body });
     } catch (reason) {
       setPlan(undefined);
       setError(reason as ApiError);
@@ -79,9 +82,13 @@ export function Create({ caller }: ViewProps): VNode {
       setError(reason as ApiError);
     }
   };
+  const onInput = () => {
+    edits.current += 1;
+    setPlan(undefined);
+  };
   const problems = wrong ?? (isTaken ? `A project ${slug} exists already.` : undefined);
   return html` ${heading("Create a project")}
-    <form class="stack form" onSubmit=${preview} onInput=${() => setPlan(undefined)}>
+    <form class="stack form" onSubmit=${preview} onInput=${onInput}>
       <label for="name">Name</label>
       <input
         id="name"
