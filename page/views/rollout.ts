@@ -36,8 +36,9 @@ export function Rollout({ params, caller }: ViewProps): VNode {
   const { data, error, reload } = useLoaded(
     path,
     async (signal): Promise<Found> => {
-      const [rollout, { items: projects }, report] = await Promise.all([
-        call<RolloutView>("GET", path, { signal }),
+      // First, so that an approval names a plan that is not newer than the report beside it.
+      const rollout = await call<RolloutView>("GET", path, { signal });
+      const [{ items: projects }, report] = await Promise.all([
         call<{ readonly items: readonly RolloutStack[] }>("GET", `${path}/projects`, { signal }),
         call<RolloutReport>("GET", `${path}/report`, { signal }),
       ]);
