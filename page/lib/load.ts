@@ -5,33 +5,41 @@ export interface Loaded<T> {
   /** The newest answer. It stays while the next one is awaited, so that the view does not jump. */
   readonly data: T | undefined;
   readonly error: ApiError | undefined;
-  readonly isLoading: boolean;
   readonly reload: () => void;
 }
 
+type State<T> = Omit<Loaded<T>, "reload">;
+
+/** In ms. A connection that was lost in a sleep of this machine never answers. */
+const PATIENCE = 30_000;
+
 /**
- * Loads when the key changes, and again every so many ms while the tab is visible. An answer that comes
- * after the key has changed is ignored.
+ * Loads when the key changes, and again every so many ms while the tab is visible. The next load waits for
+ * the answer to the one before, because a service that is slower than that would never be heard. An
+ * answer that comes after the key has changed is ignored.
  */
 export function useLoaded<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<T>,
   { everyMs }: { readonly everyMs?: number | undefined } = {},
 ): Loaded<T> {
-  const [state, setState] = useState<Omit<Loaded<T>, "reload">>(NOTHING);
+  const [state, setState] = useState<State<T>>({ data: undefined, error: undefined });
   const [round, setRound] = useState(0);
   const latest = useRef(load);
   latest.current = load;
+  /** When the load began that has no answer yet, in ms since 1970. */
+  const waitsSince = useRef<number | undefined>(undefined);
   useEffect(() => {
     const stop = new AbortController();
-    setState((before) => ({ ...before, isLoading: true }));
+    const settle = (change: (before: State<T>) => State<T>) => {
+      if (stop.signal.aborted) return;
+      waitsSince.current = undefined;
+      setState(change);
+    };
+    waitsSince.current = Date.now();
     latest.current(stop.signal).then(
-      (data) => {
-        if (!stop.signal.aborted) setState({ data, error: undefined, isLoading: false });
-      },
-      (error: ApiError) => {
-        if (!stop.signal.aborted) setState(({ data }) => ({ data, error, isLoading: false }));
-      },
+      (data) => settle(() => ({ data, error: undefined })),
+      (error: ApiError) => settle(({ data }) => ({ data, error })),
     );
     return () => stop.abort();
   }, [key, round]);
@@ -39,11 +47,10 @@ export function useLoaded<T>(
   useEffect(() => {
     if (everyMs === undefined) return undefined;
     const timer = setInterval(() => {
-      if (document.visibilityState === "visible") reload();
+      const isWaiting = Date.now() - (waitsSince.current ?? -Infinity) < PATIENCE;
+      if (document.visibilityState === "visible" && !isWaiting) reload();
     }, everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
   return { ...state, reload };
 }
-
-const NOTHING = { data: undefined, error: undefined, isLoading: true };
