@@ -30,7 +30,7 @@ export function Operation({ params, caller }: ViewProps): VNode {
   const cancel = () => call("POST", `/v1/operations/${operation.id}/cancel`).catch(setRefused);
   const mayCancel = isOpen(state) && state !== "cancelling" && mayAct(caller, "operator", slug);
   const began = Date.parse(startedAt ?? createdAt);
-  const tookMs = (endedAt === undefined ? now : Date.parse(endedAt)) - began;
+  const until = endedAt === undefined ? now : Date.parse(endedAt);
   return html` ${heading(
       `${titleOf(operation)} of ${slug}`,
       html`${operationBadge(state)}
@@ -40,12 +40,12 @@ export function Operation({ params, caller }: ViewProps): VNode {
         </div>`,
     )}
     <p class="soft">
-      ${actor} asked ${ago(createdAt)} · ${durationText(Math.max(0, tookMs))}
+      ${actor} asked ${ago(createdAt)} · ${durationText(Math.max(0, until - began))}
       ${progress.attempts > 1 && html` · attempt ${progress.attempts}`}
       ${isOpen(state) && !isConnected && html` · ${badge("warn", "connecting again")}`}
     </p>
     ${problem(error)} ${problem(refused)} ${bar(progress, state)} ${errorsOf(outcome)}
-    ${remaining.length > 0 && left(remaining)} ${steps(progress, state, now)}
+    ${remaining.length > 0 && left(remaining)} ${steps(progress, state, until)}
     ${messages(progress.messages)}`;
 }
 
@@ -115,12 +115,13 @@ const STEP_TONES: Readonly<Record<Step["state"], Tone>> = {
   failed: "bad",
 };
 
-function steps(progress: Progress, state: OperationView["state"], now: number): VNode | null {
+/** A resource that an interrupted operation did not end lasts until the operation's end. */
+function steps(progress: Progress, state: OperationView["state"], until: number): VNode | null {
   const rows = [...progress.steps.values()].filter(({ isGroup }) => !isGroup);
   if (rows.length === 0) return null;
-  const openMs = now - (progress.startedAt ?? now);
+  const openMs = until - (progress.startedAt ?? until);
   const endOf = ({ startMs, durationMs = openMs - startMs }: Step) =>
-    startMs + Math.max(0, isOpen(state) ? durationMs : Math.max(durationMs, 0));
+    startMs + Math.max(0, durationMs);
   const total = Math.max(1, ...rows.map(endOf));
   return html`<h2>Resources</h2>
     <div class="scroll" role="region" aria-label="Resources" tabindex="0">
