@@ -1,10 +1,9 @@
 import { html } from "htm/preact";
 import { type ComponentChild, h, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { call, whenSignedOut } from "./lib/api.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError, call, whenSignedOut } from "./lib/api.ts";
 import { announce } from "./lib/announce.ts";
 import { problem } from "./lib/parts.ts";
-import type { ApiError } from "./lib/api.ts";
 import { matchPath } from "./lib/paths.ts";
 import { followLinks, usePlace } from "./lib/router.ts";
 import { type Caller, mayActSomewhere, pastedKey } from "./lib/session.ts";
@@ -17,6 +16,7 @@ import { SignIn } from "./views/sign-in.ts";
 const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<View>])[] = [
   ["/", () => Projects],
   ["/projects", () => Projects],
+  ["/sign-in", () => Projects],
   ["/projects/:slug", async () => (await import("./views/project.ts")).Project],
   ["/create", async () => (await import("./views/create.ts")).Create],
   ["/operations", async () => (await import("./views/operations.ts")).Operations],
@@ -80,10 +80,15 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
   useEffect(() => {
     if (shown) focusHeading();
   }, [shown]);
+  const [refused, setRefused] = useState<ApiError>();
   const signOut = async () => {
-    if (pastedKey.get() === null) await call("POST", "/auth/sign-out");
-    pastedKey.remove();
-    onSignOut();
+    try {
+      if (pastedKey.get() === null) await call("POST", "/auth/sign-out");
+      pastedKey.remove();
+      onSignOut();
+    } catch (error) {
+      if (error instanceof ApiError) setRefused(error);
+    }
   };
   const links = LINKS.filter(([, , isShown]) => isShown(caller)).map(
     ([to, text]) =>
@@ -92,6 +97,9 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
       </li>`,
   );
   const { view, params } = shown ?? {};
+  // While the next view is loaded, the one before must not search with the query of the next.
+  const shownQuery = useRef(query);
+  if (shown?.path === path) shownQuery.current = query;
   return html` <a class="skip" href="#main">Skip to the content</a>
     <header class="bar">
       <a class="brand" href="/">rdev-infra</a>
@@ -104,8 +112,9 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
       <button class="button quiet" onClick=${signOut}>Sign out</button>
     </header>
     <main id="main" tabindex="-1">
+      ${problem(refused)}
       ${!mayActSomewhere(caller, "viewer") && html`<p class="problem">You have no role here yet. Ask an administrator for one.</p>`}
-      ${view && h(view, { key: shown?.path, params: params ?? {}, query, caller })}
+      ${view && h(view, { key: shown?.path, params: params ?? {}, query: shownQuery.current, caller })}
     </main>`;
 }
 
