@@ -21,11 +21,14 @@ interface RowsOptions {
   readonly count: number;
   /** Goes up by one for each row that is added before the others, so that the view stays where it is. */
   readonly added: number;
-  /** New rows at the end are scrolled to if the end was visible before. */
+  /** Called near the first row. */
   readonly onStart: () => void;
 }
 
-/** Which rows of a long list are visible. Only these are in the document, however many there are. */
+/**
+ * Finds which rows of a long list are visible: only these are in the document, however many there are. It
+ * scrolls to new rows at the end if the end was visible before.
+ */
 export function useVisibleRows({ count, added, onStart }: RowsOptions): VisibleRows {
   const scroller = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
@@ -44,8 +47,9 @@ export function useVisibleRows({ count, added, onStart }: RowsOptions): VisibleR
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    if (added !== before.current) element.scrollTop += (added - before.current) * ROW_HEIGHT;
-    else if (wasAtEnd.current) element.scrollTop = element.scrollHeight;
+    // The end first: a full list also loses its oldest rows for each new one.
+    if (wasAtEnd.current) element.scrollTop = element.scrollHeight;
+    else element.scrollTop += (added - before.current) * ROW_HEIGHT;
     before.current = added;
     setTop(element.scrollTop);
   }, [count, added, height]);

@@ -171,7 +171,7 @@ describe("the view of logs", function () {
 
   it("stays quick with 100,000 lines, of which only the visible ones are in the document", async () => {
     const items = Array.from({ length: 100_000 }, (_, at) => ({
-      id: `many-${at}`,
+      id: at === 0 ? "0" : `many-${at}`, // the tail continues after the newest
       timestamp: new Date(Date.now() - at * 10).toISOString(),
       level: LEVELS[at % 5],
       service: "my-app",
@@ -206,6 +206,17 @@ describe("the view of logs", function () {
     })()`);
     assert.ok(slowest < 250, `95 % of the scrolls are drawn in ${slowest} ms`);
     assert.ok((await page.locator(".line").count()) < 100);
+    // The list is full and at its end, so each new line drops the oldest one and is scrolled to.
+    await page.getByRole("button", { name: "Live" }).click();
+    await page.getByRole("status").filter({ hasText: "live" }).waitFor();
+    await ingest(...Array.from({ length: 60 }, (_, at) => line(`many new ${at}`, 60 - at)));
+    await rows(page)
+      .filter({ hasText: /^many new 59$/ })
+      .waitFor();
+    await ingest(...Array.from({ length: 60 }, (_, at) => line(`many newer ${at}`, 60 - at)));
+    await rows(page)
+      .filter({ hasText: /^many newer 59$/ })
+      .waitFor();
   });
 
   it("loads older lines when a person scrolls up, and stays where it was", async () => {
