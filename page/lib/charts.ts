@@ -1,5 +1,7 @@
 import { html } from "htm/preact";
 import type { VNode } from "preact";
+import { sum } from "./format.ts";
+import { table } from "./parts.ts";
 
 /** What a chart shows in one colour and, for lines, in one dash. */
 export interface Series {
@@ -103,6 +105,17 @@ function frame(
         ${shown}
       </li>`,
   );
+  const numbers = series.map(({ name }) => ({ number: name }));
+  const rows = labels.map(
+    (label, at) =>
+      html`<tr>
+        <th scope="row">${label}</th>
+        ${series.map(({ values }) => {
+          const value = values[at] ?? null;
+          return html`<td class="number">${value === null ? "–" : text(value)}</td>`;
+        })}
+      </tr>`,
+  );
   // A picture with links in it is a group: a role of an image would hide them.
   const role = hasLinks ? "group" : "img";
   return html`<figure class="chart">
@@ -127,28 +140,7 @@ function frame(
     </ul>
     <details>
       <summary>Numbers</summary>
-      <div class="scroll" tabindex="0" role="region" aria-label="Numbers of ${title}">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Time</th>
-              ${series.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${labels.map(
-              (label, at) =>
-                html`<tr>
-                  <th scope="row">${label}</th>
-                  ${series.map(({ values }) => {
-                    const value = values[at] ?? null;
-                    return html`<td class="number">${value === null ? "–" : text(value)}</td>`;
-                  })}
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
+      ${table(`Numbers of ${title}`, ["Time", ...numbers], rows)}
     </details>
   </figure>`;
 }
@@ -170,8 +162,4 @@ function niceTop(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((factor) => factor * power).find((nice) => nice >= value) ?? value;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

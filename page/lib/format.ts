@@ -29,6 +29,10 @@ export function countText(count: number, one: string, many = `${one}s`): string 
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 /** The text if it is an address that is safe to link to: other schemes could run a script. */
 export function linkTarget(text: unknown): string | undefined {
   if (typeof text !== "string" || !URL.canParse(text)) return undefined;

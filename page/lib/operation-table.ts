@@ -2,29 +2,16 @@ import { html } from "htm/preact";
 import type { VNode } from "preact";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { durationText } from "./format.ts";
-import { ago } from "./parts.ts";
+import { ago, table } from "./parts.ts";
 import { operationBadge } from "./states.ts";
 
 /** A table of operations, newest first. */
 export function operationTable(operations: readonly OperationView[], hasSlugs: boolean): VNode {
-  return html`<div class="scroll" role="region" aria-label="Operations" tabindex="0">
-    <table>
-      <thead>
-        <tr>
-          ${hasSlugs && html`<th scope="col">Project</th>`}
-          <th scope="col">Operation</th>
-          <th scope="col">State</th>
-          <th scope="col">By</th>
-          <th scope="col">When</th>
-          <th scope="col" class="number">Time</th>
-          <th scope="col">Error</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${operations.map((operation) => row(operation, hasSlugs))}
-      </tbody>
-    </table>
-  </div>`;
+  return table(
+    "Operations",
+    [hasSlugs && "Project", "Operation", "State", "By", "When", { number: "Time" }, "Error"],
+    operations.map((operation) => row(operation, hasSlugs)),
+  );
 }
 
 function row(

@@ -58,6 +58,34 @@ export function problem(error: ApiError | undefined): VNode | null {
   </div>`;
 }
 
+/** A column of a table: its title, and whether it has numbers. */
+type Column = string | { readonly number: string };
+
+/** A table that scrolls sideways on small screens. Columns that are false are left out. */
+export function table(
+  label: string,
+  columns: readonly (Column | VNode | false)[],
+  rows: ComponentChildren,
+): VNode {
+  const heads = columns.map((column) => {
+    if (typeof column === "string") return html`<th scope="col">${column}</th>`;
+    if (column === false || !("number" in column)) return column;
+    return html`<th scope="col" class="number">${column.number}</th>`;
+  });
+  return html`<div class="scroll" role="region" aria-label=${label} tabindex="0">
+    <table>
+      <thead>
+        <tr>
+          ${heads}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+}
+
 /** The heading of a view. The router gives it the focus, so that a screen reader reads it. */
 export function heading(text: string, beside: ComponentChildren = null): VNode {
   return html`<div class="heading">

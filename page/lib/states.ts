@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import type { DriftState } from "../../core/drift.ts";
 import type { OperationState } from "../../core/operation.ts";
 import type { ProjectResource } from "../../core/resources.ts";
 import type { ProjectStatus } from "../../automation/service/schemas/project.ts";
@@ -44,6 +45,17 @@ const RESOURCE_TONES: Readonly<Record<ProjectResource["state"], Tone>> = {
 
 export function resourceBadge(state: ProjectResource["state"]): VNode {
   return badge(RESOURCE_TONES[state], state);
+}
+
+const DRIFT_TONES: Readonly<Record<DriftState, Tone>> = {
+  unchecked: "calm",
+  clean: "good",
+  drifted: "warn",
+  failed: "bad",
+};
+
+export function driftBadge(state: DriftState): VNode {
+  return badge(DRIFT_TONES[state], state === "failed" ? "check failed" : state);
 }
 
 export function isOpen(state: OperationState): boolean {

@@ -3,7 +3,7 @@ import { h, type VNode } from "preact";
 import { useState } from "preact/hooks";
 import { call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
-import { ago, badge, heading, problem, type Tone } from "../lib/parts.ts";
+import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import type { AuditEventView } from "../../automation/service/schemas/audit.ts";
 
 const TONES: Readonly<Record<AuditEventView["result"], Tone>> = {
@@ -43,23 +43,11 @@ export function AuditTable({ project }: AuditTableProps): VNode {
   );
   const next = data?.next;
   return html`${problem(error)}
-    <div class="scroll" role="region" aria-label="Audit trail" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Action</th>
-            ${project === undefined && html`<th scope="col">Project</th>`}
-            <th scope="col">By</th>
-            <th scope="col">Result</th>
-            <th scope="col">Details</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
-    </div>
+    ${table(
+      "Audit trail",
+      ["When", "Action", project === undefined && "Project", "By", "Result", "Details"],
+      rows,
+    )}
     <div class="pages">
       ${cursor !== undefined && html`<button class="button" onClick=${() => setCursor(undefined)}>Newest</button>`}
       ${next !== undefined && html`<button class="button" onClick=${() => setCursor(next)}>Older</button>`}

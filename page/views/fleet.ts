@@ -3,7 +3,7 @@ import { h, type VNode } from "preact";
 import type { Statistics } from "../../automation/service/schemas/statistics.ts";
 import { call } from "../lib/api.ts";
 import { bars, lines } from "../lib/charts.ts";
-import { countText, durationText } from "../lib/format.ts";
+import { countText, durationText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
 import { go } from "../lib/router.ts";
@@ -110,8 +110,4 @@ function spanText(ms: number): string {
 /** In UTC: `11-27 05:00`, or the day alone. */
 function labelOf(at: string, periodMs: number): string {
   return periodMs >= 24 * HOUR ? at.slice(5, 10) : at.slice(5, 16).replace("T", " ");
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

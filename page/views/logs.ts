@@ -5,7 +5,7 @@ import type { LogHistogram } from "../../automation/service/schemas/logs.ts";
 import { announce } from "../lib/announce.ts";
 import { ApiError, call, fetchFile, queryText } from "../lib/api.ts";
 import { bars } from "../lib/charts.ts";
-import { countText } from "../lib/format.ts";
+import { countText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { type LogLines, useLogLines } from "../lib/log-lines.ts";
 import { apiQuery, logAddress, type LogSearch, RANGES, searchOf } from "../lib/log-search.ts";
@@ -229,8 +229,4 @@ function spanText(from: string | undefined, before: string | undefined): string 
   if (before === undefined) return `since ${day(from)} ${minute(from)}`;
   const end = day(from) === day(before) ? minute(before) : `${day(before)} ${minute(before)}`;
   return `${day(from)} ${minute(from)}–${end}`;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -5,7 +5,7 @@ import type { OperationView } from "../../automation/service/schemas/operation.t
 import { announce } from "../lib/announce.ts";
 import { type ApiError, call } from "../lib/api.ts";
 import { countText, durationText } from "../lib/format.ts";
-import { ago, badge, heading, problem, type Tone } from "../lib/parts.ts";
+import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { countSteps, type Message, type Progress, shortType, type Step } from "../lib/progress.ts";
 import { mayAct } from "../lib/session.ts";
 import { isOpen, operationBadge } from "../lib/states.ts";
@@ -124,22 +124,11 @@ function steps(progress: Progress, state: OperationView["state"], until: number)
     startMs + Math.max(0, durationMs);
   const total = Math.max(1, ...rows.map(endOf));
   return html`<h2>Resources</h2>
-    <div class="scroll" role="region" aria-label="Resources" tabindex="0">
-      <table class="steps">
-        <thead>
-          <tr>
-            <th scope="col">Resource</th>
-            <th scope="col">Type</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">Time</th>
-            <th scope="col">Timeline</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map((step) => row(step, endOf(step), total, isOpen(state)))}
-        </tbody>
-      </table>
-    </div>`;
+    ${table(
+      "Resources",
+      ["Resource", "Type", "State", { number: "Time" }, "Timeline"],
+      rows.map((step) => row(step, endOf(step), total, isOpen(state))),
+    )}`;
 }
 
 function row(step: Step, endMs: number, totalMs: number, isRunning: boolean): VNode {

@@ -3,20 +3,31 @@ import { h, type VNode } from "preact";
 import { useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
+import type { DriftChange } from "../../core/drift.ts";
 import type { ProjectResource } from "../../core/resources.ts";
 import { type ApiError, call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { operationTable } from "../lib/operation-table.ts";
-import { ago, badge, heading, outside, problem } from "../lib/parts.ts";
+import { ago, badge, heading, outside, problem, table } from "../lib/parts.ts";
 import { shortType } from "../lib/progress.ts";
 import { go } from "../lib/router.ts";
 import { type Caller, mayAct } from "../lib/session.ts";
-import { resourceBadge, statusBadge } from "../lib/states.ts";
+import { driftBadge, resourceBadge, statusBadge } from "../lib/states.ts";
 import type { ViewProps } from "../lib/view.ts";
 import { AuditTable } from "./audit.ts";
 import { DeleteDialog } from "./delete-project.ts";
 
 const REFRESH = 5_000;
+
+type ProjectDrift = NonNullable<ProjectView["drift"]>;
+
+const DRIFT_TEXTS: Readonly<Record<DriftChange["op"], string>> = {
+  update: "changed",
+  replace: "replaced",
+  delete: "deleted",
+  create: "new",
+  import: "new",
+};
 
 /** The parts of the view: the value of `show` in the address, and the text. */
 const TABS = [
@@ -80,7 +91,7 @@ function Actions({ project, caller }: ActionsProps): VNode {
   const operates = mayAct(caller, "operator", slug);
   const exists = status !== "deleted";
   return html`<div class="actions">
-      ${operates && exists && html`<button class="button" onClick=${start("/refresh")}>Check for drift</button>`}
+      ${operates && exists && html`<button class="button" onClick=${start("/drift/check")}>Check for drift</button>`}
       ${operates && exists && html`<button class="button" onClick=${start("/preview", { of: "up" })}>Preview</button>`}
       ${operates && html`<button class="button" onClick=${start("", {})}>${status === "incomplete" ? "Try again" : "Bring up"}</button>`}
       ${mayAct(caller, "admin", slug) && exists && html`<button class="button danger" onClick=${() => setDeleting(true)}>Delete …</button>`}
@@ -109,24 +120,51 @@ function overview(project: ProjectView): VNode {
     ["Environment", tenantId],
     ["Created", ago(createdAt)],
   ] as const;
-  return html` <div class="columns">
-    <section>
-      <h2>Links</h2>
-      ${list(links)}
-    </section>
-    <section>
-      <h2>About</h2>
-      ${list(about)}
-    </section>
-    <section>
-      <h2>Settings</h2>
-      ${list(leaves(settings))}
-    </section>
-    <section>
-      <h2>Outputs</h2>
-      ${list(leaves(outputs))}
-    </section>
-  </div>`;
+  return html` ${project.drift && driftOf(project.drift)}
+    <div class="columns">
+      <section>
+        <h2>Links</h2>
+        ${list(links)}
+      </section>
+      <section>
+        <h2>About</h2>
+        ${list(about)}
+      </section>
+      <section>
+        <h2>Settings</h2>
+        ${list(leaves(settings))}
+      </section>
+      <section>
+        <h2>Outputs</h2>
+        ${list(leaves(outputs))}
+      </section>
+    </div>`;
+}
+
+/** The objects that others have changed, and since when. */
+function driftOf({ state, checkedAt, changes = [], error, operation }: ProjectDrift): VNode {
+  const rows = changes.map(
+    ({ urn, op, type, name, properties, by, since }) =>
+      html`<tr key=${urn}>
+        <th scope="row">${name}</th>
+        <td><code>${shortType(type)}</code></td>
+        <td>
+          ${DRIFT_TEXTS[op]}
+          ${properties.length > 0 && html`<div class="soft">${properties.map(({ path }) => path).join(", ")}</div>`}
+        </td>
+        <td>${by.map(({ manager }) => manager).join(", ")}</td>
+        <td>${ago(since)}</td>
+      </tr>`,
+  );
+  return html`<section>
+    <h2>Drift</h2>
+    <p>
+      ${driftBadge(state)} ${checkedAt !== undefined && html`checked ${ago(checkedAt)}`}
+      ${operation !== undefined && html`<a href=${`/operations/${operation}`}>last check</a>`}
+    </p>
+    ${error && html`<pre class="wrong">${error.message}</pre>`}
+    ${rows.length > 0 && table("Drift", ["Resource", "Type", "Change", "By", "Since"], rows)}
+  </section>`;
 }
 
 function list(entries: readonly (readonly [string, unknown])[]): VNode {
@@ -182,22 +220,7 @@ function Resources({ slug }: SlugProps): VNode {
   ${
     rows &&
     rows.length > 0 &&
-    html`<div class="scroll" role="region" aria-label="Resources" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Resource</th>
-            <th scope="col">Type</th>
-            <th scope="col">State</th>
-            <th scope="col">Last step</th>
-            <th scope="col">When</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
-    </div>`
+    table("Resources", ["Resource", "Type", "State", "Last step", "When"], rows)
   }`;
 }
 

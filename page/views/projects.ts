@@ -9,10 +9,10 @@ import type {
 } from "../../automation/service/schemas/project.ts";
 import { call, queryText } from "../lib/api.ts";
 import { announce } from "../lib/announce.ts";
-import { countText } from "../lib/format.ts";
+import { countText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
-import { ago, badge, heading, problem } from "../lib/parts.ts";
-import { operationBadge, statusBadge } from "../lib/states.ts";
+import { ago, badge, heading, problem, table } from "../lib/parts.ts";
+import { driftBadge, operationBadge, statusBadge } from "../lib/states.ts";
 import {
   changeProjectsQuery,
   nextOrder,
@@ -57,7 +57,7 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
   const create = html`<a class="button main" href="/create">Create a project</a>`;
   return html` ${heading("Projects", html`<div class="actions">${mayActSomewhere(caller, "operator") && create}</div>`)}
     ${data?.counts && countLinks(data.counts, query, change)} ${h(Search, { query, change })}
-    ${problem(page.error)} ${data && table(data.items, query, change)}
+    ${problem(page.error)} ${data && projectTable(data.items, query, change)}
     ${data?.items.length === 0 && html`<p class="note">No project fits. <a href="/projects">Show all</a></p>`}
     <div class="pages">
       ${query.cursor !== "" && html`<a class="button" href=${change({ cursor: "" })}>First page</a>`}
@@ -68,7 +68,7 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
 
 function shownCount(counts: ProjectCounts, status: ProjectStatus | ""): number {
   if (status !== "") return counts[status];
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return sum(Object.values(counts));
 }
 
 function countLinks(
@@ -124,7 +124,7 @@ function Search({ query, change }: SearchProps): VNode {
   </form>`;
 }
 
-function table(
+function projectTable(
   projects: readonly ProjectView[],
   query: ProjectsQuery,
   change: (next: Partial<ProjectsQuery>) => string,
@@ -137,30 +137,21 @@ function table(
       <a href=${change(nextOrder(query, order))}>${text}<span aria-hidden="true">${sign}</span></a>
     </th>`;
   };
-  return html`<div class="scroll" role="region" aria-label="Projects" tabindex="0">
-    <table>
-      <thead>
-        <tr>
-          ${column("slug", "Project")} ${column("name", "Name")} ${column("status", "Status")}
-          <th scope="col">Template</th>
-          <th scope="col">Version</th>
-          <th scope="col">Last operation</th>
-          ${column("changed", "When")}
-        </tr>
-      </thead>
-      <tbody>
-        ${projects.map(row)}
-      </tbody>
-    </table>
-  </div>`;
+  const columns = [
+    ...[column("slug", "Project"), column("name", "Name"), column("status", "Status"), "Drift"],
+    ...["Template", "Version", "Last operation", column("changed", "When")],
+  ];
+  return table("Projects", columns, projects.map(row));
 }
 
 function row(project: ProjectView): VNode {
-  const { slug, name, status, template, version, outdated, lastOperation, updatedAt } = project;
+  const { slug, name, status, drift, template, version, outdated, lastOperation, updatedAt } =
+    project;
   return html`<tr key=${slug}>
     <th scope="row"><a href=${`/projects/${slug}`}>${slug}</a></th>
     <td>${name}</td>
     <td>${statusBadge(status)}</td>
+    <td>${drift && driftBadge(drift.state)}</td>
     <td>${template && html`${template.name} ${template.outdated && badge("warn", "outdated")}`}</td>
     <td>
       ${version?.slice(0, 18)} ${version !== undefined && outdated && badge("warn", "outdated")}

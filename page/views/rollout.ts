@@ -6,7 +6,7 @@ import type { RolloutView } from "../../automation/service/schemas/rollout.ts";
 import { announce } from "../lib/announce.ts";
 import { ApiError, call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
-import { ago, badge, heading, problem, type Tone } from "../lib/parts.ts";
+import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { mayAct } from "../lib/session.ts";
 import type { ViewProps } from "../lib/view.ts";
 import { progressText, rolloutBadge } from "./rollouts.ts";
@@ -153,34 +153,18 @@ const ORDER: readonly RolloutStackState[] = [
 
 function projectTable(projects: readonly RolloutStack[]): VNode {
   const sorted = projects.toSorted((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
+  const rows = sorted.map(({ slug, wave, state, reason, operation, preview }) => {
+    const id = operation ?? preview;
+    return html`<tr>
+      <th scope="row"><a href="/projects/${slug}">${slug}</a></th>
+      <td class="number">${wave}</td>
+      <td>${badge(TONES[state], state)}</td>
+      <td>${reason && html`<code>${reason.code}</code> ${reason.message}`}</td>
+      <td>${id && html`<a href="/operations/${id}">${operation ? "up" : "preview"}</a>`}</td>
+    </tr>`;
+  });
   return html`<section aria-labelledby="projects">
     <h2 id="projects">Projects</h2>
-    <div class="scroll" tabindex="0" role="region" aria-labelledby="projects">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Project</th>
-            <th scope="col">Wave</th>
-            <th scope="col">State</th>
-            <th scope="col">Why</th>
-            <th scope="col">Operation</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${sorted.map(({ slug, wave, state, reason, operation, preview }) => {
-            const id = operation ?? preview;
-            return html`<tr>
-              <th scope="row"><a href="/projects/${slug}">${slug}</a></th>
-              <td class="number">${wave}</td>
-              <td>${badge(TONES[state], state)}</td>
-              <td>${reason && html`<code>${reason.code}</code> ${reason.message}`}</td>
-              <td>
-                ${id && html`<a href="/operations/${id}">${operation ? "up" : "preview"}</a>`}
-              </td>
-            </tr>`;
-          })}
-        </tbody>
-      </table>
-    </div>
+    ${table("Projects", ["Project", { number: "Wave" }, "State", "Why", "Operation"], rows)}
   </section>`;
 }

@@ -3,8 +3,9 @@ import type { VNode } from "preact";
 import type { RolloutState } from "../../core/rollout.ts";
 import type { RolloutView } from "../../automation/service/schemas/rollout.ts";
 import { call } from "../lib/api.ts";
+import { sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
-import { ago, badge, problem, type Tone } from "../lib/parts.ts";
+import { ago, badge, problem, table, type Tone } from "../lib/parts.ts";
 
 const REFRESH_MS = 5_000;
 
@@ -24,7 +25,7 @@ export const rolloutBadge = (state: RolloutState): VNode => badge(TONES[state], 
 
 /** How far a rollout is, as a person says it. */
 export function progressText({ totals, wave, waves }: RolloutView): string {
-  const all = Object.values(totals).reduce((sum, count) => sum + count, 0);
+  const all = sum(Object.values(totals));
   const parts = [`${totals.succeeded} of ${all} projects`, `wave ${wave} of ${waves}`];
   if (totals.failed > 0) parts.push(`${totals.failed} failed`);
   if (totals.held > 0) parts.push(`${totals.held} held back`);
@@ -60,22 +61,7 @@ export function RolloutList(): VNode {
     ${
       rows &&
       rows.length > 0 &&
-      html`<div class="scroll" tabindex="0" role="region" aria-labelledby="rollouts">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Version</th>
-              <th scope="col">State</th>
-              <th scope="col">Progress</th>
-              <th scope="col">By</th>
-              <th scope="col">Started</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${rows}
-          </tbody>
-        </table>
-      </div>`
+      table("Rollouts", ["Version", "State", "Progress", "By", "Started"], rows)
     }
   </section>`;
 }
