@@ -190,6 +190,30 @@ export class PageStage {
   }
 }
 
+/**
+ * Opens a view in light and wide, and in dark and narrow, and checks both with axe and for sideways
+ * scrolling. `ready` resolves when the view is as it should be checked.
+ */
+export async function assertViewAccessible(
+  stage: PageStage,
+  path: string,
+  ready: (page: Page) => Promise<unknown>,
+): Promise<void> {
+  for (const [scheme, width] of [
+    ["light", 1280],
+    ["dark", 320],
+  ] as const) {
+    const page = await stage.visit(path, { scheme, width });
+    await ready(page);
+    await assertAccessible(page, `${path}, ${scheme}, ${width} px`);
+    const beyond = await page.evaluate(
+      "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+    );
+    assert.equal(beyond, 0, `${path} scrolls sideways at ${width} px`);
+    await page.context().close();
+  }
+}
+
 /** Fails with every finding of axe for WCAG 2.2 AA. */
 export async function assertAccessible(page: Page, view: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).withTags(WCAG).analyze();
