@@ -127,6 +127,7 @@ function variableMistakes(given: Environment, settings: ServiceNeeds): string[] 
       "identity",
       "notifications",
     ] as const),
+    ...(given["GITEA_TEMPLATE_TOKEN"] === undefined ? [] : (["giteaTemplates"] as const)),
     issuesRegistryTokens(given) ? "registryTokens" : "registry",
     "citadelEnabled",
     ...(isCitadelEnabled(given) ? (["citadel"] as const) : []),
@@ -134,7 +135,7 @@ function variableMistakes(given: Environment, settings: ServiceNeeds): string[] 
   const backend = given["PULUMI_BACKEND_URL"] ?? "";
   const owner = given[OWNER];
   return [
-    ...names.flatMap((name) => connectionMistakes(name, given)),
+    ...new Set(names.flatMap((name) => connectionMistakes(name, given))),
     ...(given["REGISTRY_TOKEN_KEY_FILE"] === undefined
       ? []
       : ["REGISTRY_TOKEN_KEY_FILE names a file that pods do not have: set REGISTRY_TOKEN_KEY"]),

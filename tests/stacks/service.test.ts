@@ -533,7 +533,9 @@ describe("the service in the platform's stack", () => {
 
   it("names every variable that is missing, or that a pod cannot use, at once", async () => {
     const more = {
+      GITEA_URL: undefined,
       GITEA_TOKEN: undefined,
+      GITEA_TEMPLATE_TOKEN: "planted-template token",
       DATABASE_URL: VARIABLES.DATABASE_OWNER_URL,
       PULUMI_BACKEND_URL: "file:///states",
       PULUMI_CONFIG_PASSPHRASE: undefined,
@@ -551,6 +553,7 @@ describe("the service in the platform's stack", () => {
       for (const name of [
         "RDEV_CONNECTION",
         "GITEA_TOKEN is missing",
+        "GITEA_TEMPLATE_TOKEN contains white space",
         "DATABASE_OWNER_URL is the same",
         "PULUMI_BACKEND_URL",
         "PULUMI_CONFIG_PASSPHRASE",
@@ -563,6 +566,7 @@ describe("the service in the platform's stack", () => {
       ]) {
         assert.ok(error.message.includes(name), `${name}: ${error.message}`);
       }
+      assert.equal(error.message.split("GITEA_URL is missing").length, 2, "it is named once");
       assert.doesNotMatch(error.message, /planted-/);
       assert.ok(!error.message.includes(WEBHOOK_SECRET));
       return true;
