@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import which from "which";
 import { processEnvironment } from "../../core/connections.ts";
 import { InfraError } from "../../core/errors.ts";
+import { filesOfEtc, type Mount, mountArguments, OWN_PROCESSES } from "../processes/bubblewrap.ts";
 
 /** In bytes, for one process and for one file that it writes. */
 const MAX_MEMORY = 4 * 1024 ** 3;
@@ -11,20 +12,11 @@ const MAX_FILE = 1024 ** 3;
 /** In bytes, of everything in its /tmp. */
 const MAX_TMP = 512 * 1024 ** 2;
 
-/** Where a folder or a file of this machine is in the box. */
-interface Mount {
-  readonly from: string;
-  readonly to: string;
-  /** Left out if it does not exist. */
-  readonly optional?: true;
-}
-
 interface BoxOptions {
   readonly command: readonly string[];
   /** In the box. */
   readonly cwd: string;
-  readonly readable: readonly Mount[];
-  readonly writable?: readonly Mount[];
+  readonly mounts: readonly Mount[];
   /** All that it gets. */
   readonly variables: Readonly<Record<string, string>>;
   /** In ms; then everything in it is killed. */
@@ -33,7 +25,7 @@ interface BoxOptions {
 }
 
 /** Files of /etc without secrets, for names, certificates and time zones. Missing ones are left out. */
-const SYSTEM = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "localtime"];
+const ETC = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "localtime"];
 
 /**
  * Runs a command with bubblewrap: it sees the named folders, its own processes and the network, and
@@ -43,7 +35,7 @@ const SYSTEM = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates
  * what the command was given.
  */
 export async function runInBox(options: BoxOptions): Promise<number | null> {
-  const { command, cwd, readable, writable = [], variables, deadline, signal } = options;
+  const { command, cwd, mounts, variables, deadline, signal } = options;
   const args = [
     // Each process, and not their sum: see docs/fleet.md.
     `--data=${MAX_MEMORY}`,
@@ -51,12 +43,7 @@ export async function runInBox(options: BoxOptions): Promise<number | null> {
     "--core=0",
     "bwrap",
     ...ISOLATION,
-    ...readable.flatMap(({ from, to, optional }) => [
-      optional ? "--ro-bind-try" : "--ro-bind",
-      from,
-      to,
-    ]),
-    ...writable.flatMap(({ from, to }) => ["--bind", from, to]),
+    ...mountArguments(mounts),
     // Both are file systems in memory without a limit of their own. Mounts below them stay as they are.
     ...["--remount-ro", "/dev", "--remount-ro", "/"],
     "--chdir",
@@ -84,11 +71,9 @@ export async function runInBox(options: BoxOptions): Promise<number | null> {
 
 const ISOLATION = [
   ...["--unshare-user", "--unshare-all", "--share-net", "--uid", "65534", "--gid", "65534"],
-  ...["--die-with-parent", "--new-session", "--cap-drop", "ALL"],
-  ...["--proc", "/proc", "--dev", "/dev", "--size", String(MAX_TMP), "--tmpfs", "/tmp"],
-  ...["--ro-bind", "/usr", "/usr"],
+  ...["--cap-drop", "ALL", ...OWN_PROCESSES, "--size", String(MAX_TMP), "--tmpfs", "/tmp"],
   ...["bin", "sbin", "lib", "lib64"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]),
-  ...SYSTEM.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
+  ...filesOfEtc(ETC),
 ];
 
 /**
@@ -99,7 +84,7 @@ export async function requireBox(): Promise<void> {
   const code = await runInBox({
     command: ["/usr/bin/true"],
     cwd: "/",
-    readable: [],
+    mounts: [],
     variables: { PATH: searchPath() },
     deadline: 10_000,
   }).catch(() => null);
@@ -118,7 +103,7 @@ function searchPath(): string {
 /** Programs for a box: Node.js and these, as their folders and the variable PATH that finds them there. */
 export async function programsFor(
   ...names: readonly string[]
-): Promise<{ readonly readable: readonly Mount[]; readonly path: string }> {
+): Promise<{ readonly mounts: readonly Mount[]; readonly path: string }> {
   const found = await Promise.all(names.map((name) => which(name)));
   const real = await Promise.all([process.execPath, ...found].map((file) => realpath(file)));
   const folders = new Set(real.map(dirname).filter((folder) => !folder.startsWith("/usr/")));
@@ -128,5 +113,5 @@ export async function programsFor(
     return { from: root, to: `/programs/${index}`, inside };
   });
   const paths = mounts.map(({ to, inside }) => to + inside);
-  return { readable: mounts, path: [...paths, "/usr/local/bin", "/usr/bin", "/bin"].join(":") };
+  return { mounts, path: [...paths, "/usr/local/bin", "/usr/bin", "/bin"].join(":") };
 }

@@ -65,14 +65,14 @@ export async function runPreview<T>(
         ...["--report", REPORT],
       ],
       cwd: CHECKOUT,
-      readable: [
-        ...programs.readable,
+      mounts: [
+        ...programs.mounts,
         { from: checkout, to: CHECKOUT },
         { from: join(pulumiHome(), "plugins"), to: "/tmp/pulumi/plugins", optional: true },
         ...(kubeconfig === undefined ? [] : [{ from: kubeconfig, to: "/tmp/kubeconfig" }]),
         ...(states === undefined ? [] : [{ from: states, to: states }]),
+        { from: report, to: REPORT, writable: true },
       ],
-      writable: [{ from: report, to: REPORT }],
       variables: {
         ...variables,
         PATH: programs.path,
@@ -130,8 +130,7 @@ async function install(folder: string, signal: AbortSignal): Promise<void> {
   const code = await runInBox({
     command: ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
     cwd: CHECKOUT,
-    readable: programs.readable,
-    writable: [{ from: folder, to: CHECKOUT }],
+    mounts: [...programs.mounts, { from: folder, to: CHECKOUT, writable: true }],
     variables: { PATH: programs.path, HOME: "/tmp" },
     deadline: INSTALL_DEADLINE,
     signal,

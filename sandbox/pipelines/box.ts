@@ -1,14 +1,11 @@
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { dirname } from "node:path";
-
-/** A file or folder of this machine that a box shows. */
-export interface Mount {
-  readonly from: string;
-  /** The path in the box. */
-  readonly to: string;
-  /** @default false */
-  readonly writable?: boolean;
-}
+import {
+  filesOfEtc,
+  type Mount,
+  mountArguments,
+  OWN_PROCESSES,
+} from "../../automation/processes/bubblewrap.ts";
 
 export interface BoxOptions {
   readonly mounts: readonly Mount[];
@@ -36,14 +33,13 @@ const SYSTEM = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
  */
 export function boxArguments({ mounts, workingDirectory, command, user }: BoxOptions): string[] {
   return [
-    ...["--die-with-parent", "--new-session"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(user ? [] : ["--unshare-user"]),
-    ...["--proc", "/proc", "--dev", "/dev", "--ro-bind", "/usr", "/usr"],
+    ...OWN_PROCESSES,
     ...SYSTEM.flatMap(systemFolder),
     ...foldersAbove(["/etc/ssl", ...mounts.map(({ to }) => to)]),
-    ...ETC.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
-    ...mounts.flatMap(({ from, to, writable }) => [writable ? "--bind" : "--ro-bind", from, to]),
+    ...filesOfEtc(ETC),
+    ...mountArguments(mounts),
     ...["--chdir", workingDirectory],
     ...(user ? asUser(user) : []),
     ...command,

@@ -1,4 +1,4 @@
-import type { Mount } from "./box.ts";
+import type { Mount } from "../../automation/processes/bubblewrap.ts";
 
 /** The programs of this machine that stand in for images. */
 export interface Programs {

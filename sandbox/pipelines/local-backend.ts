@@ -1,9 +1,10 @@
 import { chown, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Mount } from "../../automation/processes/bubblewrap.ts";
 import { killGroup } from "../../automation/processes/processes.ts";
 import type { Reaper } from "../../automation/processes/reaper.ts";
 import type { Backend, StepOrder, StepWatch, Workspace } from "../woodpecker/backend.ts";
-import { boxArguments, type Mount } from "./box.ts";
+import { boxArguments } from "./box.ts";
 import { type Counterpart, counterpartOf, KNOWN_IMAGES, type Programs } from "./counterparts.ts";
 import { Lines } from "./lines.ts";
 import { CLONE_COMMANDS, scriptOf } from "./script.ts";

@@ -206,7 +206,7 @@ describe("the box that runs the code of a pull request", function () {
     const endless = {
       command: ["/bin/sh", "-c", "(setsid sleep 1000 &) ; sleep 1000"],
       cwd: "/",
-      readable: [],
+      mounts: [],
       variables: { PATH: "/usr/bin:/bin", [name]: value },
     };
     assert.equal(await runInBox({ ...endless, deadline: 1_000 }), null);
