@@ -7,7 +7,10 @@ import { once } from "../../core/once.ts";
 import { type Modules, readModules } from "./modules.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const STYLES = "page/styles.css";
+/** In the order in which a browser applies them: a later rule wins. */
+const STYLES = ["base", "tables", "projects", "charts", "logs"].map(
+  (name) => `page/styles/${name}.css`,
+);
 const ICON = "page/icon.svg";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -42,7 +45,7 @@ export const ASSETS = "/assets";
 export const readPage: () => Promise<Page> = once(async () => {
   const modules = await readModules();
   const texts = new Map(modules.sources);
-  for (const path of [STYLES, ICON]) texts.set(path, await readFile(join(ROOT, path), "utf8"));
+  for (const path of [...STYLES, ICON]) texts.set(path, await readFile(join(ROOT, path), "utf8"));
   const version = hash("sha256", JSON.stringify([...texts])).slice(0, 16);
   const map = importMap(modules, `${ASSETS}/${version}`);
   const files = [...texts].map(async ([path, text]) => [path, await fileOf(path, text)] as const);
@@ -61,6 +64,7 @@ function importMap({ packages }: Modules, base: string): string {
 
 /** The import map comes first: a browser ignores it after the first module. */
 function documentOf({ first }: Modules, base: string, map: string): string {
+  const styles = STYLES.map((path) => `<link rel="stylesheet" href="${base}/${path}">`);
   const preloads = first.map((path) => `<link rel="modulepreload" href="${base}/${path}">`);
   return `<!doctype html>
 <html lang="en">
@@ -71,7 +75,7 @@ function documentOf({ first }: Modules, base: string, map: string): string {
 <title>rdev-infra</title>
 <script type="importmap">${map}</script>
 <link rel="icon" href="${base}/${ICON}">
-<link rel="stylesheet" href="${base}/${STYLES}">
+${styles.join("\n")}
 ${preloads.join("\n")}
 <script type="module" src="${base}/page/main.ts"></script>
 </head>

@@ -8,7 +8,7 @@ export interface Series {
   readonly name: string;
   /** Default: the name. */
   readonly legend?: string;
-  /** A class of `styles.css` that gives the colour. */
+  /** A class of `page/styles/` that gives the colour. */
   readonly look: string;
   /** One a period; null: nothing to show. */
   readonly values: readonly (number | null)[];
