@@ -3,7 +3,7 @@ import type { VNode } from "preact";
 import { sum } from "./format.ts";
 import { table } from "./parts.ts";
 
-/** What a chart shows in one colour and, for lines, in one dash. */
+/** Values in one colour and, for lines, in one dash. */
 export interface Series {
   readonly name: string;
   /** Default: the name. */

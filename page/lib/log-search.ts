@@ -1,7 +1,7 @@
 import type { Query } from "./api.ts";
 import { queryText } from "./api.ts";
 
-/** What the view of logs shows. All of it is in the address, so that an address can be shared. */
+/** The search of the view of logs. The address has all of it, so that it can be shared. */
 export interface LogSearch {
   /** In CPL; `*` finds every line. */
   readonly q: string;

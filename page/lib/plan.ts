@@ -25,7 +25,7 @@ export interface PlanProps {
   readonly onReady: () => void;
 }
 
-/** What an operation would do, from a preview that may still run. */
+/** The changes that an operation would make, from a preview that may still run. */
 export function Plan({ id, isLeftOut = () => false, onReady }: PlanProps): VNode {
   const { operation, progress, error } = useOperation(id);
   const state = operation?.state ?? progress.state;

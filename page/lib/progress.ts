@@ -27,7 +27,7 @@ export interface Message {
   readonly code: string | undefined;
 }
 
-/** What the events of an operation say so far. */
+/** The state of an operation by its events so far. */
 export interface Progress {
   /** The number of the last event. */
   readonly last: number;

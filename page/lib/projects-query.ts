@@ -1,6 +1,6 @@
 import type { ProjectOrder, ProjectStatus } from "../../automation/service/schemas/project.ts";
 
-/** What a list of projects shows. The address has it, so that a link shows the same. */
+/** The search and order of the list of projects. The address has it, so that a link shows the same. */
 export interface ProjectsQuery {
   readonly search: string;
   readonly status: ProjectStatus | "";

@@ -1,7 +1,7 @@
 import type { ComponentType } from "preact";
 import type { Caller } from "./session.ts";
 
-/** What every view gets. */
+/** The properties of every view. */
 export interface ViewProps {
   /** The named parts of the path. */
   readonly params: Readonly<Record<string, string>>;

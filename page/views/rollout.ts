@@ -139,7 +139,7 @@ function plan({ of: kind, severe, failed, changed, unchanged }: RolloutReport): 
   </section>`;
 }
 
-/** What is wrong comes first. */
+/** Problems come first. */
 const ORDER: readonly RolloutStackState[] = [
   "failed",
   "held",

@@ -47,7 +47,7 @@ export function collectFaults(page: Page, faults: string[]): void {
 }
 
 export interface VisitOptions {
-  /** Whose key is pasted before the page opens. Default: an administrator of all projects. */
+  /** The role of the key that is pasted before the page opens. Default: admin. */
   readonly role?: Role | "nobody";
   /** The only project of the key. */
   readonly project?: string;
@@ -66,7 +66,7 @@ export class PageStage {
   readonly operations: Operations;
   readonly citadel: Citadel;
   readonly citadelServer: CitadelServer;
-  /** What went wrong in the pages: errors of scripts, and violations of the policy. */
+  /** Errors of scripts in the pages, and violations of the policy. */
   readonly faults: string[] = [];
   readonly #database: Awaited<ReturnType<typeof embeddedStore>>;
   readonly #app: FastifyInstance;
