@@ -14,7 +14,10 @@ describe("the page's calls of the API", () => {
     server = createServer((request, response) => answer(request, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
-    globalThis.fetch = (path, init) => fetch(`http://127.0.0.1:${port}${String(path)}`, init);
+    globalThis.fetch = (path, init) => {
+      assert.ok(typeof path === "string");
+      return fetch(`http://127.0.0.1:${port}${path}`, init);
+    };
     const items = new Map<string, string>();
     Object.defineProperty(globalThis, "sessionStorage", {
       configurable: true,
