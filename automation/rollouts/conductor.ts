@@ -90,7 +90,7 @@ export class Conductor {
 
   async #conductAll(): Promise<void> {
     const { store, platform, version } = this.#options;
-    for (const rollout of await store.run((db) => conductedRollouts(db, platform))) {
+    for (const rollout of await store.run((db) => conductedRollouts(db, platform, version))) {
       if (this.#stopping.signal.aborted) return;
       const seen = rollout.conducted_until ?? rollout.created_at;
       const isOurs = rollout.version === version;

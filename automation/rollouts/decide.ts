@@ -45,13 +45,15 @@ function planned({ state, outcome }: Operation): Result {
 }
 
 function broughtUp(operation: Operation, deadlineMs: number): Result {
-  const { state, outcome, startedAt, endedAt } = operation;
+  const { state, request, outcome, startedAt, endedAt } = operation;
   if (state === "succeeded") return { state: "succeeded" };
   const message = firstError(outcome) ?? `its operation was ${state}`;
   if (outcome?.errors.some(({ code }) => code === "RDEV_NOT_FOUND")) return DELETED;
   if (outcome?.errors.some(({ code }) => code === "RDEV_PLAN")) {
     if (!outcome.plan) return held("other-version", message);
-    return held(losesData(outcome.plan) ? "data-loss" : "plan-differs", message);
+    const mayLoseData = request.kind === "up" && request.approved?.dataLoss === true;
+    const isLoss = losesData(outcome.plan) && !mayLoseData;
+    return held(isLoss ? "data-loss" : "plan-differs", message);
   }
   if (state !== "cancelled") return failed("failed", message);
   const ran = startedAt && endedAt ? endedAt.getTime() - startedAt.getTime() : 0;
@@ -145,7 +147,8 @@ export function nextStep(
   if (current.some(isUnderWay)) return { next: "wait" };
   const succeeded = slugsIn("succeeded", current);
   if (!waveEndedAt) {
-    const isBlind = succeeded.length === 0 && slugsIn("held", current).length > 0;
+    const hasMore = slugsIn("planned").length > 0;
+    const isBlind = hasMore && succeeded.length === 0 && slugsIn("held", current).length > 0;
     const reason = `all projects of wave ${wave} were held back`;
     return isBlind ? { next: "pause", reason } : { next: "end-wave" };
   }

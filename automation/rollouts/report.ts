@@ -19,13 +19,20 @@ export function reportOf(
 
 /** Undefined for a project without a plan, and for one that the rollout did not reach. */
 function previewOf(
-  { state, plan, result }: RolloutProjectRow,
+  { state, reason, plan, result }: RolloutProjectRow,
   stack: string,
 ): StackPreview | undefined {
   if (result) return result;
   if (!plan || state === "skipped") return undefined;
   const { fingerprint: _, ...content } = plan;
-  return { stack, result: "succeeded", durationMs: 0, errors: [], ...content };
+  const common = { stack, durationMs: 0, ...content };
+  // Held back by the approval, so its operation has no result.
+  if (state === "held") return { ...common, result: "failed", errors: errorsOf(reason) };
+  return { ...common, result: "succeeded", errors: [] };
+}
+
+function errorsOf(reason: RolloutReason | null | undefined): StackPreview["errors"] {
+  return reason ? [{ message: `${reason.code}: ${reason.message}` }] : [];
 }
 
 /** A project that failed or was held back, with the plan that it would have had then. */
@@ -36,7 +43,6 @@ export function previewOfEnd(
   operation: Operation | undefined,
 ): StackPreview {
   const { plan, errors = [], durationMs = 0 } = operation?.outcome ?? {};
-  const own = reason ? [{ message: `${reason.code}: ${reason.message}` }] : [];
   return {
     stack: projectStackName(platform, slug),
     result: "failed",
@@ -44,6 +50,6 @@ export function previewOfEnd(
     unchanged: plan?.unchanged ?? 0,
     changes: plan?.changes ?? [],
     findings: plan?.findings ?? [],
-    errors: errors.length > 0 ? errors : own,
+    errors: errors.length > 0 ? errors : errorsOf(reason),
   };
 }

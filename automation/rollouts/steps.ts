@@ -255,8 +255,8 @@ export class RolloutSteps {
       });
       return false;
     }
-    const isSettling = [...failures.values()].every(({ code }) => code === "not-ready");
-    if (failures.size > 0 && isSettling && !isLate) return false;
+    const isSettling = [...failures.values()].some(({ code }) => code === "not-ready");
+    if (isSettling && !isLate) return false;
     const { platform, wave, id } = rollout;
     const after = known.map(({ row, operation }) => ({
       operation,

@@ -251,7 +251,7 @@ export function projectsInRollouts(
 
 /**
  * Makes a replica the conductor for so many seconds. Undefined if another one is, or if the rollout has
- * nothing to conduct.
+ * ended.
  */
 export function claimRollout(
   db: Kysely<Schema>,
@@ -263,7 +263,7 @@ export function claimRollout(
     .updateTable("rollouts")
     .set({ conductor, conducted_until: sql`now() + make_interval(secs => ${seconds})` })
     .where("id", "=", id)
-    .where("state", "in", CONDUCTED)
+    .where("state", "in", OPEN_ROLLOUT_STATES)
     .where((is) =>
       is.or([
         is("conductor", "is", null),
@@ -275,19 +275,21 @@ export function claimRollout(
     .executeTakeFirst();
 }
 
-/** A planned rollout waits for a person. A paused one may still have running operations. */
-const CONDUCTED = OPEN_ROLLOUT_STATES.filter((state) => state !== "planned");
-
+/**
+ * Open rollouts that a replica of this version has to look at. A paused one may still have running
+ * operations. A planned one waits for a person, unless it can never be approved: see `Rollouts.approve`.
+ */
 export function conductedRollouts(
   db: Kysely<Schema>,
   platform: string,
+  version: string,
 ): Promise<Pick<RolloutRow, "id" | "version" | "conducted_until" | "created_at">[]> {
   return db
     .selectFrom("rollouts")
     .select(["id", "version", "conducted_until", "created_at"])
     .where("platform", "=", platform)
-    .where("state", "in", CONDUCTED)
     .where("ended_at", "is", null)
+    .where((is) => is.or([is("state", "<>", "planned"), is("version", "<>", version)]))
     .orderBy("id")
     .execute();
 }

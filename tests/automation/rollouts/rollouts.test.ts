@@ -140,6 +140,8 @@ describe("a rollout", function () {
     await stage.untilState(first.id, "incomplete");
     assert.deepEqual(stage.begun, ["app"]);
     assert.equal((await stage.states(first.id))["blog"], "held:data-loss");
+    const { failed, severe } = await stage.rollouts().report(first);
+    assert.deepEqual([failed.map(({ stacks }) => stacks), severe], [[["staging.blog"]], []]);
     const second = await stage.approved({ select: { slugs: ["blog"] } }, true);
     await stage.untilState(second.id, "succeeded");
   });
@@ -303,6 +305,20 @@ describe("a rollout", function () {
     finish();
     await stage.untilState(id, "succeeded");
     assert.equal(begun, 1);
+  });
+
+  it("of an older version that waits for an approval is stopped, as nobody can approve it", async () => {
+    await stage.addProjects("app");
+    const old = stage.conduct();
+    const { id } = await stage.start();
+    await stage.untilState(id, "planned");
+    await old.stop();
+    await stage.database.admin("UPDATE rollouts SET conducted_until = now() - interval '61 s'");
+    stage.conduct();
+    const newer = stage.conduct({ version: "2.0.0+newer" });
+    await stage.untilState(id, "stopped");
+    await newer.stop();
+    await stage.approved({});
   });
 
   it("of an older version can be cancelled", async () => {
