@@ -102,15 +102,15 @@ async function start(options: StartOptions): Promise<void> {
   });
   const { id } = started;
   if (!json) console.error(`Rollout ${id} of version ${started.version}.`);
-  const planned = await follow(id, { json, until: "planned" });
+  const { rollout: planned, last } = await follow(id, { json, until: "planned" });
   if (planned.state !== "planned") return finish(planned, json);
   await report(planned, json);
   if (!options.yes) {
-    if (!json) console.log(`Approve it: rdev-infra rollout approve ${id}`);
+    console.log(json ? JSON.stringify(planned) : `Approve it: rdev-infra rollout approve ${id}`);
     return;
   }
   await approvePlan(planned, false);
-  finish(await follow(id, { json }), json);
+  finish((await follow(id, { json, after: last })).rollout, json);
 }
 
 interface ListOptions {
@@ -140,7 +140,7 @@ async function show(id: string, { json }: { json?: true }): Promise<void> {
 }
 
 async function followed(id: string, { json }: { json?: true }): Promise<void> {
-  const ended = await follow(id, { json });
+  const { rollout: ended } = await follow(id, { json });
   if (!json) await report(ended, json);
   finish(ended, json);
 }
@@ -182,18 +182,29 @@ interface FollowOptions {
   readonly json?: true | undefined;
   /** Ends in this state already. Default: only in a final one. */
   readonly until?: Rollout["state"];
+  /** Shows only events after this number. Default: 0. */
+  readonly after?: number;
 }
 
-/** Shows the events of a rollout, from the first on. */
-async function follow(id: string, { json, until }: FollowOptions): Promise<RolloutView> {
+interface Followed {
+  readonly rollout: RolloutView;
+  /** The number of the last event that was shown. */
+  readonly last: number;
+}
+
+/** Shows the events of a rollout. */
+async function follow(id: string, { json, until, after = 0 }: FollowOptions): Promise<Followed> {
   const { api, rolloutSchema, eventSchema, followToEnd } = await open();
   const stop = new AbortController();
   const reached = new Promise<void>((resolve) =>
     stop.signal.addEventListener("abort", () => resolve()),
   );
+  let last = after;
   const end = followToEnd(api, `${pathOf(id)}/events`, {
     onEvent: (data) => {
       const event = eventSchema.parse(data);
+      if (event.number <= last || stop.signal.aborted) return;
+      last = event.number;
       console.log(json ? JSON.stringify(event) : eventLine(event));
       if (event.event.event === "rollout" && event.event.state === until) stop.abort();
     },
@@ -202,9 +213,11 @@ async function follow(id: string, { json, until }: FollowOptions): Promise<Rollo
   });
   end.catch(() => undefined);
   const ended = await Promise.race([end, reached]);
-  return ended === undefined
-    ? api.call("GET", pathOf(id), rolloutSchema)
-    : rolloutSchema.parse(ended);
+  const rollout =
+    ended === undefined
+      ? await api.call("GET", pathOf(id), rolloutSchema)
+      : rolloutSchema.parse(ended);
+  return { rollout, last };
 }
 
 async function report({ id }: RolloutView, json: true | undefined): Promise<void> {
@@ -234,7 +247,7 @@ function line({ id, createdAt, version, state, reason, actor, totals, ...more }:
     .map(([name, count]) => `${count} ${name}`);
   const why = reason === undefined ? "" : ` (${printable(reason)})`;
   const wave = more.wave > 0 ? `, wave ${more.wave} of ${more.waves}` : "";
-  return `${id}  ${createdAt}  ${version}: ${state}${why}${wave}, by ${actor}: ${counts.join(", ")}`;
+  return `${id}  ${createdAt}  ${version}: ${state}${why}${wave}, by ${printable(actor)}: ${counts.join(", ")}`;
 }
 
 type Shown = Pick<
