@@ -31,7 +31,10 @@ describe("the views of the page", function () {
     await stage.admin(
       `INSERT INTO operation_events (operation_id, number, at, event) VALUES ${values.join()}`,
     );
-    await stage.admin(`UPDATE operations SET last_event = 3 WHERE id = '${operation.id}'`);
+    await stage.admin(
+      `UPDATE operations SET last_event = 3, state = 'running', started_at = now()
+       WHERE id = '${operation.id}'`,
+    );
     views = [
       ["/", "my-app"],
       ["/create", "Template"],
