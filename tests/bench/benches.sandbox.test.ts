@@ -7,7 +7,7 @@ const BENCHES: readonly (readonly [name: string, args: readonly string[], last: 
   [
     "api",
     ["--rounds", "1", "--seconds", "1", "--batch", "1", "--concurrencies", "1", "--no-bounds"],
-    /^1 projects, 1 at once: [\d.]+ s, \d+ an hour$/,
+    /^1 projects, 1 at once: [\d.]+ s, \d+ an hour, workers at most \d+ MiB$/,
   ],
   [
     "preview",
