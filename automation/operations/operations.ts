@@ -134,10 +134,8 @@ export class Operations {
     return followEvents({
       after,
       signal,
-      subscribe: (onChange) =>
-        this.#notifier.subscribe((change) => {
-          if (change.id === id) onChange();
-        }),
+      notifier: this.#notifier,
+      id,
       hasEnded: async () => {
         const operation = await this.find(id);
         if (!operation) throw notFound(id);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
 import { userMessage } from "../../core/errors.ts";
+import { Poll } from "../poll.ts";
 import { type Reaper, startReaper } from "../processes/reaper.ts";
 import { Notifier } from "../store/notifier.ts";
 import { programVersion } from "../rollouts/program-version.ts";
@@ -52,8 +53,7 @@ export class Runner {
   readonly #notifier;
   readonly #running = new Set<Execution>();
   readonly #stopping = new AbortController();
-  #wake: () => void = () => undefined;
-  #hasChange = false;
+  readonly #poll = new Poll(POLL_MS, this.#stopping.signal);
   #pool: Pool | undefined;
   #reaper: Reaper | undefined;
   #programVersion = "";
@@ -89,7 +89,7 @@ export class Runner {
     this.#notifier.subscribe(({ id, state }) => {
       if (state === "cancelling") {
         for (const execution of this.#running) if (execution.id === id) execution.checkCancelled();
-      } else if (state !== undefined && state !== "running") this.#wakeFetch();
+      } else if (state !== undefined && state !== "running") this.#poll.wake();
     });
     this.#loops = Promise.all([this.#fetchLoop(), this.#sweepLoop()]);
   }
@@ -105,7 +105,6 @@ export class Runner {
    */
   async stop({ deadline }: { readonly deadline: number }): Promise<void> {
     this.#stopping.abort();
-    this.#wake();
     await this.#loops;
     const ended = Promise.all([...this.#running].map((execution) => execution.ended));
     await pTimeout(ended, { milliseconds: Math.max(deadline, 1), fallback: () => undefined });
@@ -117,14 +116,9 @@ export class Runner {
     await this.#context.boss.stop({ graceful: false });
   }
 
-  #wakeFetch(): void {
-    this.#hasChange = true;
-    this.#wake();
-  }
-
   async #fetchLoop(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      this.#hasChange = false;
+      this.#poll.begin();
       const free = this.#options.concurrency - this.#running.size;
       try {
         const jobs = free > 0 ? await this.#context.boss.fetch(QUEUE, { batchSize: free }) : [];
@@ -134,7 +128,7 @@ export class Runner {
       } catch (error) {
         this.#options.log.warn({ component: "saga", error: userMessage(error) }, "no queue");
       }
-      if (!this.#hasChange) await this.#nextChange();
+      await this.#poll.wait();
     }
   }
 
@@ -153,7 +147,7 @@ export class Runner {
     this.#running.add(execution);
     void execution.ended.then(() => {
       this.#running.delete(execution);
-      this.#wakeFetch();
+      this.#poll.wake();
     });
   }
 
@@ -178,17 +172,6 @@ export class Runner {
         killWorkerProcesses(runner.id);
         await requeue(transaction, boss, id);
       }
-    });
-  }
-
-  async #nextChange(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (this.#stopping.signal.aborted) this.#wake();
     });
   }
 }

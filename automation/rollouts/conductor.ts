@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { userMessage } from "../../core/errors.ts";
 import { OPERATION_CHANGES } from "../operations/notifier.ts";
+import { Poll } from "../poll.ts";
 import { Notifier } from "../store/notifier.ts";
 import { type ConductorOptions, LostRollout, RolloutSteps } from "./steps.ts";
 import {
@@ -27,8 +27,7 @@ export class Conductor {
   readonly #steps: RolloutSteps;
   readonly #notifiers;
   readonly #stopping = new AbortController();
-  #wake: () => void = () => undefined;
-  #hasChange = false;
+  readonly #poll = new Poll(CONDUCT_MS, this.#stopping.signal);
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: ConductorOptions) {
@@ -43,7 +42,7 @@ export class Conductor {
 
   start(): void {
     const wake = ({ state }: { readonly state?: string | undefined }) => {
-      if (state !== undefined) this.#wakeUp();
+      if (state !== undefined) this.#poll.wake();
     };
     this.#notifiers.operations.subscribe(wake);
     this.#notifiers.rollouts.subscribe(wake);
@@ -53,21 +52,15 @@ export class Conductor {
   /** Begins no step any more, and lets other replicas conduct. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#wakeUp();
     await this.#loop;
     await this.#options.store.run((db) => releaseRollouts(db, this.#id)).catch(() => undefined);
     await Promise.all(Object.values(this.#notifiers).map((notifier) => notifier.close()));
   }
 
-  #wakeUp(): void {
-    this.#hasChange = true;
-    this.#wake();
-  }
-
   async #run(): Promise<void> {
     let deletedAt = -Infinity;
     while (!this.#stopping.signal.aborted) {
-      this.#hasChange = false;
+      this.#poll.begin();
       try {
         await this.#conductAll();
         if (performance.now() - deletedAt > DELETE_OLD_MS) {
@@ -77,15 +70,8 @@ export class Conductor {
       } catch (error) {
         this.#warn({ error: userMessage(error) }, "no rollouts");
       }
-      if (!this.#hasChange) await this.#nextChange();
+      await this.#poll.wait();
     }
-  }
-
-  async #nextChange(): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    const signal = AbortSignal.any([woken.signal, this.#stopping.signal]);
-    await sleep(CONDUCT_MS, undefined, { signal }).catch(() => undefined);
   }
 
   async #conductAll(): Promise<void> {

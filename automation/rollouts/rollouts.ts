@@ -186,10 +186,8 @@ export class Rollouts {
     return followEvents({
       after,
       signal,
-      subscribe: (onChange) =>
-        this.#notifier.subscribe((change) => {
-          if (change.id === id) onChange();
-        }),
+      notifier: this.#notifier,
+      id,
       hasEnded: async () => {
         const found = await this.find(id);
         if (!found) throw notFound(id);

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { Poll } from "../poll.ts";
+import type { Notifier } from "./notifier.ts";
 
 /** In ms: how often the events are read without a notification, because one can get lost. */
 const POLL_MS = 2_000;
@@ -9,8 +10,9 @@ interface Followed<E> {
   readonly after: number;
   /** Ends it early. */
   readonly signal: AbortSignal;
-  /** Calls back when there may be new events. Returns the function that ends the subscription. */
-  readonly subscribe: (onChange: () => void) => () => void;
+  /** Tells when there may be new events of `id`. */
+  readonly notifier: Notifier<{ readonly id: string }>;
+  readonly id: string;
   /** Whether there can be no more events than those that exist. */
   readonly hasEnded: () => Promise<boolean>;
   readonly events: (after: number, limit: number) => Promise<readonly E[]>;
@@ -20,20 +22,19 @@ interface Followed<E> {
 export async function* followEvents<E extends { readonly number: number }>({
   after,
   signal,
-  subscribe,
+  notifier,
+  id,
   hasEnded,
   events,
 }: Followed<E>): AsyncGenerator<E> {
   let last = after;
-  let hasChange = true;
-  let wake: () => void = () => undefined;
-  const unsubscribe = subscribe(() => {
-    hasChange = true;
-    wake();
+  const poll = new Poll(POLL_MS, signal);
+  const unsubscribe = notifier.subscribe((change) => {
+    if (change.id === id) poll.wake();
   });
   try {
     while (!signal.aborted) {
-      hasChange = false;
+      poll.begin();
       // Read before the events: if it has ended, all its events are there.
       const isOver = await hasEnded();
       const page = await events(last, PAGE_SIZE);
@@ -44,17 +45,9 @@ export async function* followEvents<E extends { readonly number: number }>({
       }
       if (page.length === PAGE_SIZE) continue;
       if (isOver) return;
-      if (!hasChange) await nextChange(signal, (resolve) => (wake = resolve));
+      await poll.wait();
     }
   } finally {
     unsubscribe();
   }
-}
-
-/** Resolves on a wake-up, on abort, or after POLL_MS. */
-async function nextChange(signal: AbortSignal, onWake: (wake: () => void) => void): Promise<void> {
-  const woken = new AbortController();
-  onWake(() => woken.abort());
-  const either = AbortSignal.any([signal, woken.signal]);
-  await sleep(POLL_MS, undefined, { signal: either }).catch(() => undefined);
 }
