@@ -239,10 +239,13 @@ const {
   expiresAt,
 } = projectChanges.shape;
 
+/** The template of a project whose settings name none. */
+export const DEFAULT_TEMPLATE = "skeleton";
+
 const projectSettings = z.strictObject({
   /** Default: the slug. */
   name,
-  template: template.unwrap().default("skeleton"),
+  template: template.unwrap().default(DEFAULT_TEMPLATE),
   sizes: ownSizes.unwrap().default({}),
   retainData: retainData.unwrap().default(false),
   retainRepository: retainRepository.unwrap().default(false),

@@ -4,6 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { promisify } from "node:util";
 import { init, parse } from "es-module-lexer";
 import { affectedStacks, type Affected } from "../../core/previews/affected.ts";
+import { DEFAULT_TEMPLATE } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
 
 const run = promisify(execFile);
@@ -74,7 +75,7 @@ async function templatesOf(
       () => undefined,
     );
     if (text === undefined) continue;
-    const [, template = "skeleton"] =
+    const [, template = DEFAULT_TEMPLATE] =
       /^\s+rdev:template:\s*["']?([a-z0-9-]+)["']?\s*$/m.exec(text) ?? [];
     found.set(stack, template);
   }

@@ -9,6 +9,7 @@ import type {
   RolloutState,
 } from "../../core/rollout.ts";
 import { isRolloutOpen } from "../../core/rollout.ts";
+import { DEFAULT_TEMPLATE } from "../../core/settings.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { followEvents } from "../store/follow-events.ts";
 import { Notifier } from "../store/notifier.ts";
@@ -96,7 +97,7 @@ export class Rollouts {
         .map(({ slug, status, settings, programVersion }) => ({
           slug,
           status,
-          template: settings.template ?? "skeleton",
+          template: settings.template ?? DEFAULT_TEMPLATE,
           outdated: programVersion !== version,
         })),
     );
