@@ -147,6 +147,17 @@ export class InfraError extends Error {
   }
 }
 
+const TEMPORARY: ReadonlySet<ErrorCode> = new Set([
+  "RDEV_UNREACHABLE",
+  "RDEV_DEADLINE",
+  "RDEV_RATE_LIMITED",
+]);
+
+/** Whether the same request to a system may succeed later. */
+export function isTemporary(error: unknown): error is InfraError {
+  return error instanceof InfraError && TEMPORARY.has(error.code);
+}
+
 export interface InfraErrorOptions extends ErrorOptions {
   readonly status?: number | undefined;
   readonly retryAfter?: number | undefined;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ErrorCode, InfraError } from "../../core/errors.ts";
+import { isTemporary } from "../../core/errors.ts";
 import type { Citadel, Entry, QueryOptions, Scope } from "../../providers/citadel/port.ts";
 import { MAX_LIMIT } from "./time-span.ts";
 
@@ -16,8 +16,6 @@ export interface Note {
   readonly note: string;
 }
 
-/** After these errors a new connection may succeed. */
-const TRANSIENT = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
 const MAX_WAIT = 5000;
 /** In ms. A line can arrive some time after its timestamp. */
 const LATE_LINES = 5 * 60_000;
@@ -81,7 +79,7 @@ export async function* follow(
       if (!signal.aborted) yield { note: "Citadel ended the live tail; connecting again." };
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof InfraError) || !TRANSIENT.has(error.code)) throw error;
+      if (!isTemporary(error)) throw error;
       yield { note: `${error.message} Trying again.` };
       wait = Math.max(wait, error.retryAfter ?? 0);
     } finally {

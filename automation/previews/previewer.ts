@@ -1,4 +1,4 @@
-import { type ErrorCode, InfraError, userMessage } from "../../core/errors.ts";
+import { InfraError, isTemporary, userMessage } from "../../core/errors.ts";
 import { MAY_NOT_WRITE, short, unfit } from "../../core/previews/approval.ts";
 import type { Approved, Asked } from "../../core/previews/forge-event.ts";
 import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
@@ -27,9 +27,6 @@ const MAX_AGE = 60 * 60_000;
 const RETRY = 10_000;
 /** Then it is given up. */
 const MAX_ATTEMPTS = 5;
-
-/** After these errors of the forge, or of the database, another attempt may succeed. */
-const TEMPORARY = new Set<ErrorCode>(["RDEV_UNREACHABLE", "RDEV_DEADLINE", "RDEV_RATE_LIMITED"]);
 
 type Host = PullRequests & ApprovalHost;
 
@@ -117,8 +114,8 @@ export class Previewer {
       if (!isDone) return await postponeRequest(store, id, retry);
     } catch (error) {
       log.warn({ component: "previews", pull_request, attempts }, userMessage(error));
-      const isTemporary = error instanceof InfraError && TEMPORARY.has(error.code);
-      if (isTemporary && attempts < MAX_ATTEMPTS) return await postponeRequest(store, id, retry);
+      const mayRetry = isTemporary(error) && attempts < MAX_ATTEMPTS;
+      if (mayRetry) return await postponeRequest(store, id, retry);
     }
     await endRequest(store, id);
   }

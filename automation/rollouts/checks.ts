@@ -1,6 +1,5 @@
 import pLimit from "p-limit";
 import { isCitadelEnabled } from "../../core/connections.ts";
-import { InfraError } from "../../core/errors.ts";
 import type { RolloutReason, RolloutRequest } from "../../core/rollout.ts";
 import { Citadel } from "../../providers/citadel/client.ts";
 import { Kubernetes } from "../../providers/kubernetes/client.ts";
@@ -100,14 +99,3 @@ export async function failedChecks(
   });
   return new Map(found.filter((entry) => entry !== undefined));
 }
-
-/** Whether a check may succeed later. */
-export function isTemporary(error: unknown): boolean {
-  return error instanceof InfraError && TEMPORARY.has(error.code);
-}
-
-const TEMPORARY: ReadonlySet<string> = new Set([
-  "RDEV_UNREACHABLE",
-  "RDEV_DEADLINE",
-  "RDEV_RATE_LIMITED",
-]);

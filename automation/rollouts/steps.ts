@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { asInfraError, userMessage } from "../../core/errors.ts";
+import { asInfraError, isTemporary, userMessage } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
 import { isRolloutOpen, type RolloutReason } from "../../core/rollout.ts";
 import type { AuditLog } from "../audit/log.ts";
@@ -7,7 +7,7 @@ import type { RunnerLog } from "../operations/execution.ts";
 import type { Operations } from "../operations/operations.ts";
 import { jsonText, type RolloutRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
-import { type CheckProject, checkProject, failedChecks, isTemporary } from "./checks.ts";
+import { type CheckProject, checkProject, failedChecks } from "./checks.ts";
 import {
   afterWave,
   endedProjects,
