@@ -1,22 +1,9 @@
 import assert from "node:assert/strict";
 import { refusalOfFix } from "../../../automation/drift/check.ts";
 import type { DriftFinding } from "../../../core/drift.ts";
+import { changedShop, NOTHING } from "../../support/drift-finding.ts";
 
-const NOTHING: DriftFinding = { changes: [], fixableBy: "nothing" };
-const UPDATE: DriftFinding = {
-  changes: [
-    {
-      op: "update",
-      urn: "urn:pulumi:s::p::kubernetes:apps/v1:Deployment::shop",
-      type: "kubernetes:apps/v1:Deployment",
-      name: "shop",
-      properties: [],
-      moreProperties: 0,
-      by: [],
-    },
-  ],
-  fixableBy: "updates",
-};
+const UPDATE = changedShop("updates");
 
 describe("a fix by the policy", () => {
   const refusal = (found: DriftFinding, planned: number) =>

@@ -5,26 +5,14 @@ import { DriftRuns } from "../../../automation/drift/runs.ts";
 import { DriftRecords } from "../../../automation/drift/table.ts";
 import type { Operations } from "../../../automation/operations/operations.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
-import { type DriftFinding, driftSettings, type FixPolicy } from "../../../core/drift.ts";
+import { driftSettings, type FixPolicy } from "../../../core/drift.ts";
 import { InfraError } from "../../../core/errors.ts";
 import { notBegun } from "../../../core/operation.ts";
+import { changedShop, NOTHING } from "../../support/drift-finding.ts";
 import { done, type FleetStage, fleetStage, PLATFORM } from "../../support/fleet-stage.ts";
 
-const NOTHING: DriftFinding = { changes: [], fixableBy: "nothing" };
-const found = (fixableBy: FixPolicy = "nothing"): DriftFinding => ({
-  changes: [
-    {
-      op: "update",
-      urn: "urn:pulumi:s::p::kubernetes:apps/v1:Deployment::shop",
-      type: "kubernetes:apps/v1:Deployment",
-      name: "shop",
-      properties: [],
-      moreProperties: 0,
-      by: [{ manager: "kubectl-edit" }],
-    },
-  ],
-  fixableBy,
-});
+const found = (fixableBy: FixPolicy = "nothing") =>
+  changedShop(fixableBy, [{ manager: "kubectl-edit" }]);
 const FAILED = { outcome: notBegun(new InfraError("RDEV_UNREACHABLE", "Redis does not answer.")) };
 
 describe("looks at all projects", function () {
