@@ -36,7 +36,7 @@ import { planWaves, selectSlugs } from "./waves.ts";
 /** Far more projects than a platform has. */
 const MAX_PROJECTS = 100_000;
 
-/** Who asks. */
+/** The caller who starts, approves or stops a rollout. */
 export interface RolloutCaller {
   /** Unique among callers of all kinds. */
   readonly id: string;

@@ -331,7 +331,7 @@ export class Kubernetes {
     );
   }
 
-  /** Who else manages the fields of an object for which `isChanged` is true. Empty if there is none. */
+  /** The other managers of an object's fields for which `isChanged` is true. Empty if there is none. */
   async managersOf(object: ObjectName, isChanged: (path: string) => boolean): Promise<Manager[]> {
     const found = await this.find(object);
     const records = managedFieldsOf(asJson(found?.metadata?.managedFields));
@@ -341,7 +341,7 @@ export class Kubernetes {
     }));
   }
 
-  /** Who manages fields of a Deployment that the program decides. */
+  /** The other managers of a Deployment's fields that the program decides. */
   managersOfDeployment(namespace: string, name: string, container: string): Promise<Manager[]> {
     const deployment = { apiVersion: "apps/v1", kind: "Deployment", namespace, name };
     return this.managersOf(deployment, claims(container, false));
