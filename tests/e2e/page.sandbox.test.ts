@@ -64,7 +64,7 @@ describe("the page, on real servers", function () {
     collectFaults(page, faults);
 
     await page.getByRole("link", { name: "Create a project" }).click();
-    await page.getByLabel("Name").fill(name);
+    await page.getByLabel("Name", { exact: true }).fill(name);
     await page.getByRole("button", { name: "Show the plan" }).click();
     await page.getByText(/^Created \d+ resources$/).waitFor();
     await page.getByRole("button", { name: `Create ${slug}` }).click();

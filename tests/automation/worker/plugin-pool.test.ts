@@ -8,12 +8,16 @@ import { type PluginLease, PluginPool } from "../../../automation/worker/plugin-
 import { until } from "../../../sandbox/process.ts";
 import { withVariables } from "../../support/variables.ts";
 
-/** A plugin that prints a port and leaves a process behind if a file says so. */
+/**
+ * A plugin that prints a port and leaves a process behind if a file says so. It prints after its last
+ * `exec`: while a process replaces its program, /proc shows it without variables.
+ */
 const PLUGIN = `#!/bin/sh
-[ -e "$(dirname "$0")/child" ] && sleep 1000 &
-[ -e "$(dirname "$0")/broken" ] && exit 1
-echo 1
-exec sleep 1000
+cd "$(dirname "$0")"
+[ -e child ] && sleep 1000 &
+[ -e broken ] && exit 1
+echo 1 >port-$$
+exec tail -f port-$$
 `;
 
 describe("the pool of plugins", () => {
