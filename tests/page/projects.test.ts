@@ -125,11 +125,12 @@ describe("the page's projects and operations", function () {
   it("creates a project after its plan, and deletes it after a typed slug", async () => {
     const page = await stage.visit("/projects");
     await page.getByRole("link", { name: "Create a project" }).click();
-    await page.getByLabel("Name", { exact: true }).fill("!!");
+    const name = page.getByLabel("Name", { exact: true });
+    await name.fill("!!");
     await page.getByText("gives no valid slug").waitFor();
-    await page.getByLabel("Name", { exact: true }).fill("My App");
+    await name.fill("My App");
     await page.getByText("A project my-app exists already.").waitFor();
-    await page.getByLabel("Name", { exact: true }).fill("New Shop");
+    await name.fill("New Shop");
     await page.getByText("new-shop").waitFor();
     await page.getByRole("button", { name: "Show the plan" }).click();
     const create = page.getByRole("button", { name: "Create new-shop" });
