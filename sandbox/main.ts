@@ -44,7 +44,7 @@ try {
     const page = await openPage(sandbox, { report, withPerson: !forge });
     // Otherwise the service would end after its servers, and report each of them as lost.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
-      process.once(signal, () => void page.service.stop());
+      process.once(signal, () => void page.stop());
     console.log(asText(sandbox, page));
   }
 } catch (error) {
@@ -86,10 +86,11 @@ function asText({ parts, engine, node, envFile }: Sandbox, page: SandboxPage): s
 }
 
 /** The page's address, and how a person who knows nothing else signs in as an administrator. */
-function waysIn({ service, person }: SandboxPage): string[] {
+function waysIn({ service, person, notifications }: SandboxPage): string[] {
   return [
     `The page: ${styleText("bold", service.url)}`,
     ...(person ? [`  sign in at Gitea: name ${person.login}, password ${person.password}`] : []),
     `  paste an API key: ${service.key}`,
+    `Notifications that the service sent: curl ${notifications}`,
   ];
 }

@@ -2,6 +2,8 @@ import { up } from "../automation/engine/stack.ts";
 import type { OperationEvent } from "../core/operation.ts";
 import type { Report } from "./context.ts";
 import { succeeded } from "./demo/screen.ts";
+import { writeEnvironmentFile } from "./environment.ts";
+import { startReceivers } from "./notifications.ts";
 import { PLATFORM } from "./platform.ts";
 import { reservePorts } from "./ports.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -13,6 +15,10 @@ export interface SandboxPage {
   readonly service: SandboxService;
   /** An administrator who signs in through Gitea. Undefined: an API key is the only way in. */
   readonly person: GiteaPerson | undefined;
+  /** Where the service's notifications can be read. */
+  readonly notifications: string;
+  /** Stops the service, and then its receivers. */
+  stop(): Promise<void>;
 }
 
 export interface PageOptions {
@@ -43,8 +49,22 @@ export async function openPage(
   const port = (await reservePorts()).take();
   const origin = `http://127.0.0.1:${port}`;
   const signIn = withPerson ? await offerSignIn(sandbox, { origin, role: "admin" }) : undefined;
-  const env = { ...sandbox.env, ...signIn?.variables };
-  const service = await startService({ env }, { port });
-  report("service", "ready");
-  return { service, person: signIn?.person };
+  const receivers = await startReceivers(sandbox.folder);
+  try {
+    const shared = { ...sandbox.env, ...receivers.variables };
+    // Another service on the same database would otherwise drop the notifications that it takes.
+    await writeEnvironmentFile(sandbox.folder, shared, workDir);
+    const service = await startService({ env: { ...shared, ...signIn?.variables } }, { port });
+    report("service", "ready");
+    return {
+      ...{ service, person: signIn?.person, notifications: receivers.url },
+      async stop() {
+        await service.stop();
+        await receivers.close();
+      },
+    };
+  } catch (error) {
+    await receivers.close();
+    throw error;
+  }
 }

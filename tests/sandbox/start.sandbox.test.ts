@@ -12,6 +12,8 @@ import { execa } from "execa";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { request } from "undici";
+import { announce } from "../../automation/notifications/outbox.ts";
+import { Store } from "../../automation/store/store.ts";
 import { until } from "../../sandbox/process.ts";
 import { type Sandbox, startSandbox } from "../../sandbox/sandbox.ts";
 import { signIn } from "../support/gitea-provider.ts";
@@ -21,6 +23,12 @@ import { WebBrowser } from "../support/web-browser.ts";
 const DOMAIN = "staging.example.test";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const MAIN = join(ROOT, "sandbox/main.ts");
+
+async function get(url: string, headers: Record<string, string> = {}) {
+  const { statusCode, body } = await request(url, { headers });
+  const content = await body.text();
+  return { status: statusCode, content };
+}
 
 describe("sandbox", () => {
   let sandbox: Sandbox;
@@ -45,11 +53,6 @@ describe("sandbox", () => {
   });
   after(() => sandbox.stop());
 
-  async function get(url: string, headers: Record<string, string>) {
-    const { statusCode, body } = await request(url, { headers });
-    const content = await body.text();
-    return { status: statusCode, content };
-  }
   const basic = (user: string, password: string) =>
     `Basic ${Buffer.from(`${env(user)}:${env(password)}`).toString("base64")}`;
 
@@ -325,7 +328,7 @@ describe("npm run sandbox", () => {
     await nothingIsLeft(second);
   });
 
-  it("prints two ways to sign in to the page, and stops everything on Ctrl-C", async function () {
+  it("prints how to sign in to the page and to read notifications, and stops on Ctrl-C", async function () {
     this.timeout(300_000);
     const child = spawn(process.execPath, [MAIN], { stdio: ["ignore", "pipe", "pipe"] });
     children.push(child);
@@ -356,6 +359,22 @@ describe("npm run sandbox", () => {
     for (const { text: answer } of answers) {
       assert.match(answer, /"grants":\[\{"role":"admin","project":null\}\]/);
     }
+
+    const [received = ""] = printed(/^Notifications that the service sent: curl (http:\S+)$/m);
+    const script = '. "$1"; printf %s "$DATABASE_URL"';
+    const envFile = join(folder, "env.sh");
+    const { stdout: database } = await execa("/bin/sh", ["-c", script, "sh", envFile]);
+    const store = new Store({ url: database });
+    await store.transaction((transaction) =>
+      announce(transaction, { kind: "drift.found", checked: 1, differing: [], failed: [] }),
+    );
+    await store.close();
+    await until(async () => {
+      const { content } = await get(received);
+      for (const part of ['"type": "io.rdev.drift.found"', "Subject: [staging]"]) {
+        assert.ok(content.includes(part), content);
+      }
+    });
 
     child.kill("SIGINT");
     await once(child, "exit");
