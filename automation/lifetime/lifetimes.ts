@@ -15,7 +15,10 @@ import { isStillExpired, type Lifetime, lifetimes, recordStep, resetLifetime } f
 /** The actor of the notices, stops and destroys. Names of keys contain no colon. */
 const ACTOR = "rdev-infra:lifetime";
 
-/** How many steps one tick does, so that it ends soon. */
+/**
+ * How many steps one tick does, so that it ends soon. A project that is busy does not count, because many
+ * of them would delay all others.
+ */
 const MAX_STEPS = 20;
 
 interface LifetimesOptions extends FleetTaskOptions<LifetimeSettings> {
@@ -46,8 +49,7 @@ export class Lifetimes implements FleetTask {
       const current = await this.#current(one);
       const step = current && nextStep(current, settings, now());
       if (!step) continue;
-      await this.#begin(step, current, settings);
-      steps += 1;
+      if (await this.#begin(step, current, settings)) steps += 1;
       if (steps === MAX_STEPS) return;
     }
   }
@@ -63,14 +65,16 @@ export class Lifetimes implements FleetTask {
     return { ...one, progress: { noticedAt: undefined, stoppedAt: undefined }, last: undefined };
   }
 
-  /** Does nothing if the project was prolonged meanwhile, is busy, or is gone. */
-  async #begin(step: LifetimeStep, one: Lifetime, settings: LifetimeSettings): Promise<void> {
+  /** False if the project was prolonged meanwhile, is busy, or is gone. */
+  async #begin(step: LifetimeStep, one: Lifetime, settings: LifetimeSettings): Promise<boolean> {
     try {
       if (step === "notice") await this.#notice(one);
       else if (step === "stop") await this.#stop(one, settings);
       else await this.#destroy(one);
+      return true;
     } catch (error) {
-      if (!isBusyOrGone(error) && !(error instanceof Prolonged)) throw error;
+      if (isBusyOrGone(error) || error instanceof Prolonged) return false;
+      throw error;
     }
   }
 

@@ -190,4 +190,21 @@ describe("projects with a time to live", function () {
     const [attempt] = await stage.take();
     assert.equal(attempt?.row.kind, "destroy");
   });
+
+  it("are stopped even if many that ended earlier are busy", async () => {
+    const busy = Array.from({ length: 25 }, (_, index) => `busy-${index}`);
+    for (const slug of busy) await stage.project(slug, { expiresAt: at(0) });
+    await stage.project("idle", { expiresAt: at(1) });
+    for (let tick = 0; tick < 2; tick += 1) await look(-1);
+    assert.equal((await steps()).length, 26);
+    for (const slug of busy) {
+      await stage.submit(slug, { kind: "up", settings: {}, onFailure: "keep" });
+    }
+    await look(1);
+    const ofIdle = (await stage.requests()).filter(({ slug }) => slug === "idle");
+    assert.deepEqual(
+      ofIdle.map(({ kind, state }) => `${kind} ${state}`),
+      ["up queued"],
+    );
+  });
 });
