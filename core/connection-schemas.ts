@@ -203,7 +203,7 @@ export const CONNECTIONS = {
     })
     .transform((v) => ({
       file: v.RDEV_INFRA_NOTIFICATIONS_FILE,
-      secrets: v.RDEV_INFRA_WEBHOOK_SECRETS ?? {},
+      secrets: v.RDEV_INFRA_WEBHOOK_SECRETS ?? new Map<string, Buffer[]>(),
       smtp: v.SMTP_URL,
     })),
   /** Previews of pull requests by the service. */

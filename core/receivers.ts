@@ -62,9 +62,9 @@ export function secretMistakes(
   const names = webhooks.map((each) => each.name);
   return [
     ...names
-      .filter((each) => secrets[each] === undefined)
+      .filter((each) => !secrets.has(each))
       .map((each) => `webhooks: "${each}" has no secret in RDEV_INFRA_WEBHOOK_SECRETS`),
-    ...Object.keys(secrets)
+    ...[...secrets.keys()]
       .filter((each) => !names.includes(each))
       .map((each) => `RDEV_INFRA_WEBHOOK_SECRETS: no webhook has the name "${each}"`),
     ...(mails.length > 0 && smtp === undefined ? ["mails: needs the variable SMTP_URL"] : []),

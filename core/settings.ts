@@ -350,10 +350,12 @@ type Config = Readonly<Record<string, string>>;
 
 /** Numbers, lists and maps are JSON in the config. A name that looks like a number stays text. */
 function fromText(schema: z.ZodObject, config: Config): Values {
+  // A map, because every object has a property called "constructor".
+  const settings = new Map<string, z.core.$ZodType>(Object.entries(schema.shape));
   return Object.fromEntries(
     Object.entries(config).map(([key, text]) => {
-      const setting = schema.shape[key] as z.ZodType | undefined;
-      return [key, setting?.safeParse(text).success ? text : jsonOrText(text)];
+      const setting = settings.get(key);
+      return [key, setting && z.safeParse(setting, text).success ? text : jsonOrText(text)];
     }),
   );
 }

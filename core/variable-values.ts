@@ -1,5 +1,6 @@
 /** The forms that values of environment variables have. No message repeats a value, because it may be a secret. */
 import { z } from "zod";
+import { isRecord } from "./engine-values.ts";
 
 export const url = (...protocols: string[]) =>
   z.string("is missing").check((context) => {
@@ -59,7 +60,10 @@ export const citadelKey = credential.refine(
 export const webhookSecrets = z
   .string()
   .transform((text, context) => {
-    const parsed = z.record(z.string(), z.string()).safeParse(jsonIn(text));
+    const json = jsonIn(text);
+    // A map, because a webhook may have the name of a property that every object has.
+    const entries = isRecord(json) && new Map(Object.entries(json));
+    const parsed = z.map(z.string(), z.string()).safeParse(entries);
     if (parsed.success) return parsed.data;
     context.issues.push({
       code: "custom",
@@ -69,7 +73,7 @@ export const webhookSecrets = z
     return z.NEVER;
   })
   .transform((secrets, context) => {
-    const entries = Object.entries(secrets).map(([name, text]) => {
+    const entries = [...secrets].map(([name, text]) => {
       const keys = text.split(" ").map((each) => {
         return Buffer.from(each.startsWith("whsec_") ? each.slice(6) : "", "base64");
       });
@@ -79,7 +83,7 @@ export const webhookSecrets = z
       }
       return [name, keys] as const;
     });
-    return Object.fromEntries(entries);
+    return new Map(entries);
   });
 
 function jsonIn(text: string): unknown {

@@ -49,7 +49,7 @@ export function parseReceivers(
   }
   const { webhooks, mails, from = "" } = parsed.data;
   return [
-    ...webhooks.map((each) => ({ ...each, secrets: secrets[each.name] ?? [] })),
+    ...webhooks.map((each) => ({ ...each, secrets: secrets.get(each.name) ?? [] })),
     ...mails.map((each) => ({ ...each, from, server: smtp ?? "" })),
   ];
 }

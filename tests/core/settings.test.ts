@@ -105,6 +105,11 @@ describe("settings", () => {
     }
   });
 
+  it("refuse the name of a property that every object has", () => {
+    const { message } = thrown("RDEV_SETTINGS", () => parseProjectConfig({ constructor: "1" }));
+    assert.match(message, /rdev:constructor is not a setting/);
+  });
+
   it("forbid scripts and INFO on Redis by default", () => {
     assert.deepEqual(parsePlatformConfig(PLATFORM).cache, { scripts: false, info: false });
     const { cache } = parsePlatformConfig({ ...PLATFORM, cache: '{"scripts":true}' });

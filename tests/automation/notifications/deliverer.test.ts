@@ -355,6 +355,20 @@ describe("the settings of notifications", () => {
     assert.match(second.message, /mails: needs the variable SMTP_URL/);
   });
 
+  it("accept a webhook that is called like a property of every object", () => {
+    const settings = { webhooks: [{ name: "constructor", url: "https://hooks.example.com" }] };
+    const { message } = thrown("RDEV_NOTIFICATIONS", () => receiversOf(settings));
+    assert.match(message, /"constructor" has no secret in RDEV_INFRA_WEBHOOK_SECRETS/);
+    const given = (name: string) => ({
+      RDEV_INFRA_WEBHOOK_SECRETS: `{"${name}": "${SECRET}"}`,
+    });
+    const [receiver] = receiversOf(settings, given("constructor"));
+    assert.ok(receiver && "secrets" in receiver);
+    assert.deepEqual(receiver.secrets, [Buffer.from(SECRET.slice("whsec_".length), "base64")]);
+    const other = thrown("RDEV_NOTIFICATIONS", () => receiversOf({}, given("__proto__")));
+    assert.match(other.message, /no webhook has the name "__proto__"/);
+  });
+
   it("refuse malformed secrets without repeating them", () => {
     for (const text of ["planted", '{"ops": "planted"}', '{"ops": "whsec_planted"}']) {
       const { message } = thrown("RDEV_CONNECTION", () =>
