@@ -164,8 +164,8 @@ export function clusterDocuments(cluster: Kubernetes): IssuerDocuments {
   return {
     async issuer(signal) {
       const path = "/.well-known/openid-configuration";
-      return description.parse(await cluster.issuerDocument(path, signal)).issuer;
+      return description.parse(await cluster.calls.issuerDocument(path, signal)).issuer;
     },
-    keys: (signal) => cluster.issuerDocument("/openid/v1/jwks", signal),
+    keys: (signal) => cluster.calls.issuerDocument("/openid/v1/jwks", signal),
   };
 }

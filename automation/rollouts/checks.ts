@@ -45,7 +45,7 @@ export const checkProject: CheckProject = async (checked, { ready, errors }) => 
 async function unready({ project }: Checked): Promise<string | undefined> {
   const { slug } = project;
   const kubernetes = await Kubernetes.connect();
-  const isReady = await kubernetes.isRolledOut(slug, slug);
+  const isReady = await kubernetes.deployments.isRolledOut(slug, slug);
   if (isReady === undefined) return `it has no Deployment ${slug}/${slug}`;
   return isReady ? undefined : `not all pods of the Deployment ${slug}/${slug} are ready`;
 }

@@ -122,7 +122,7 @@ async function createWithoutPods(
   slug: string,
   image: string,
 ): Promise<void> {
-  const space = await kubernetes.namespace(slug);
+  const space = await kubernetes.namespaces.read(slug);
   const environment = space?.labels[ENVIRONMENT_LABEL];
   const labels = workloadLabels(slug);
   const deployment = {
@@ -141,7 +141,7 @@ async function createWithoutPods(
   // Pulumi's plugin takes over what has its own name, as after a create of its own that was killed.
   await kubernetes.create(deployment, PULUMI);
   await until(
-    async () => (await kubernetes.image(slug, slug, CONTAINER))?.isRollingOut === false,
+    async () => (await kubernetes.deployments.image(slug, slug, CONTAINER))?.isRollingOut === false,
     `The controller did not take up the Deployment ${slug}`,
   );
 }

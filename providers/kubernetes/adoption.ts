@@ -20,7 +20,7 @@ export const adoption: Adoption = {
   async find(project) {
     const kubernetes = await Kubernetes.connect();
     const { slug, owner } = project;
-    const space = await kubernetes.namespace(slug);
+    const space = await kubernetes.namespaces.read(slug);
     if (!space) return [];
     const whose = ownershipOf(markInLabels(space.labels), owner);
     const labels = MARK_LABELS.flatMap((label) =>
@@ -47,10 +47,10 @@ export const adoption: Adoption = {
 
   async mark({ slug, owner }) {
     const kubernetes = await Kubernetes.connect();
-    const space = await kubernetes.namespace(slug);
+    const space = await kubernetes.namespaces.read(slug);
     if (!space || space.isTerminating) return;
     if (ownershipOf(markInLabels(space.labels), owner) !== "unmarked") return;
-    await kubernetes.applyNamespace(slug, space.uid, {
+    await kubernetes.namespaces.apply(slug, space.uid, {
       labels: markLabels(retainedOwner(owner)),
       annotations: {},
     });
@@ -58,7 +58,7 @@ export const adoption: Adoption = {
 
   async prepare({ slug, owner }) {
     const kubernetes = await Kubernetes.connect();
-    const space = await kubernetes.namespace(slug);
+    const space = await kubernetes.namespaces.read(slug);
     const whose = ownershipOf(markInLabels(space?.labels ?? {}), owner);
     if (whose === "retained" || whose === "ours") await replaceDeployment(kubernetes, slug);
   },

@@ -52,7 +52,7 @@ function check(name: string, run: Check["run"]): Check {
 export const checks: readonly Check[] = [
   check("version", async () => {
     const kubernetes = await Kubernetes.connect();
-    const { text } = await kubernetes.ask("/version");
+    const { text } = await kubernetes.calls.ask("/version");
     const { major, minor, gitVersion } = versionAnswer.parse(JSON.parse(text));
     // Some providers write "30+".
     if (Number(major) > 1 || Number.parseInt(minor, 10) >= OLDEST_MINOR) return ok(gitVersion);
@@ -64,7 +64,7 @@ export const checks: readonly Check[] = [
   check("clock", async () => {
     const kubernetes = await Kubernetes.connect();
     const asked = Date.now();
-    return clock((await kubernetes.ask("/version")).date, asked);
+    return clock((await kubernetes.calls.ask("/version")).date, asked);
   }),
   check("rights", async () => {
     const kubernetes = await Kubernetes.connect();
@@ -116,7 +116,7 @@ export const checks: readonly Check[] = [
     if (!claim) return skipped("needs the platform's settings and its backend");
     return unlessForbidden("/metrics", async () => {
       const kubernetes = await Kubernetes.connect();
-      const counts = refusalsIn((await kubernetes.ask("/metrics")).text, claim.policies);
+      const counts = refusalsIn((await kubernetes.calls.ask("/metrics")).text, claim.policies);
       if (counts.length === 0) return ok("the policies refused nothing since the API server began");
       return warning(
         `since the API server began, the policies refused or would have refused ${counts.join(", ")}`,
@@ -173,17 +173,20 @@ async function notAllowed(kubernetes: Kubernetes, rights: readonly Right[]): Pro
 }
 
 async function isAllowed(kubernetes: Kubernetes, right: Right): Promise<boolean> {
-  const { text } = await kubernetes.ask("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {
-    apiVersion: "authorization.k8s.io/v1",
-    kind: "SelfSubjectAccessReview",
-    spec: { resourceAttributes: right },
-  });
+  const { text } = await kubernetes.calls.ask(
+    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SelfSubjectAccessReview",
+      spec: { resourceAttributes: right },
+    },
+  );
   return reviewAnswer.parse(JSON.parse(text)).status.allowed;
 }
 
 async function examineIssuer(name: string): Promise<Finding> {
   const kubernetes = await Kubernetes.connect();
-  const answer = await kubernetes.ask(`${ISSUERS}/${name}`).catch((error: unknown) => {
+  const answer = await kubernetes.calls.ask(`${ISSUERS}/${name}`).catch((error: unknown) => {
     if (error instanceof InfraError && error.status === 404) return undefined;
     throw error;
   });

@@ -45,7 +45,7 @@ const definition = define({
   connect: () => Kubernetes.connect(),
 
   async lookUp(kubernetes, { namespace, deployment, container, replicas, stopped = false }) {
-    const live = await kubernetes.deployment(namespace, deployment);
+    const live = await kubernetes.deployments.read(namespace, deployment);
     if (!live) return { takenBack: "" };
     const isScaled =
       !stopped && (await isAutoscaled(kubernetes, namespace, deployment, live.managedFields));
@@ -65,7 +65,7 @@ const definition = define({
   create: (_kubernetes, { namespace, deployment }) => Promise.resolve(`${namespace}/${deployment}`),
 
   async apply(kubernetes, _id, { namespace, deployment, container, stopped = false }) {
-    await kubernetes.changeManagedFields(namespace, deployment, async (all) => {
+    await kubernetes.deployments.changeManagedFields(namespace, deployment, async (all) => {
       const isScaled = !stopped && (await isAutoscaled(kubernetes, namespace, deployment, all));
       const foreign = foreignFields(all, claims(container, isScaled));
       return foreign.length > 0 ? takenOver(all, foreign) : undefined;
@@ -85,7 +85,7 @@ async function isAutoscaled(
   all: readonly ManagedFields[],
 ): Promise<boolean> {
   try {
-    return await kubernetes.isAutoscaled(namespace, deployment);
+    return await kubernetes.deployments.isAutoscaled(namespace, deployment);
   } catch (error) {
     if (!(error instanceof InfraError) || error.code !== "RDEV_FORBIDDEN") throw error;
     return all.some(

@@ -6,7 +6,7 @@ import { Kubernetes } from "./client.ts";
 export const leftovers: LeftoverProbe = {
   describe: ({ slug }) => `namespace ${slug}`,
   async find({ slug, owner }) {
-    const found = await (await Kubernetes.connect()).namespace(slug);
+    const found = await (await Kubernetes.connect()).namespaces.read(slug);
     if (!found) return [];
     const state = found.isTerminating ? `, terminating: ${found.remains}` : "";
     return [

@@ -17,9 +17,9 @@ const entries = z.array(
 
 export type ManagedFields = z.output<typeof entries>[number];
 
-/** Parses the records of an object from the API server's JSON. */
+/** Parses the records of an object, from JSON or with the dates that the client library makes of times. */
 export function managedFieldsOf(records: unknown): ManagedFields[] {
-  return entries.parse(records ?? []);
+  return entries.parse(JSON.parse(JSON.stringify(records ?? [])));
 }
 
 /**

@@ -64,11 +64,11 @@ export async function deleteNamespace(
   name: string,
   times: DeletionTimes = TIMES,
 ): Promise<void> {
-  const found = await kubernetes.namespace(name);
+  const found = await kubernetes.namespaces.read(name);
   if (!found) return;
   if (!found.isTerminating) {
     await stopPods(kubernetes, name, times.pods);
-    await kubernetes.deleteNamespace(name, found.uid);
+    await kubernetes.namespaces.delete(name, found.uid);
   }
   if (await isGone(kubernetes, name, found.uid, times.finalizers)) return;
   for (const object of await blockedObjects(kubernetes, name, INSIDE)) {
@@ -90,7 +90,7 @@ export async function untilNamespaceGone(
   const objects = blocked.map(
     ({ kind, name: object, finalizers }) => `${kind} ${object} (${finalizers.join(", ")})`,
   );
-  const remains = (await kubernetes.namespace(name))?.remains ?? "";
+  const remains = (await kubernetes.namespaces.read(name))?.remains ?? "";
   throw new InfraError(
     "RDEV_DEADLINE",
     `The namespace ${name} is still being deleted after ${limit / 1000} s. ${remains} ` +
@@ -115,7 +115,7 @@ async function stopPods(kubernetes: Kubernetes, namespace: string, limit: number
 }
 
 function isGone(kubernetes: Kubernetes, name: string, uid: string, limit: number) {
-  return becomesTrue(limit, async () => (await kubernetes.namespace(name))?.uid !== uid);
+  return becomesTrue(limit, async () => (await kubernetes.namespaces.read(name))?.uid !== uid);
 }
 
 async function becomesTrue(limit: number, check: () => Promise<boolean>): Promise<boolean> {

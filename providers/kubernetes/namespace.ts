@@ -28,26 +28,26 @@ const definition = define({
   connect: () => Kubernetes.connect(),
 
   async find(kubernetes, { name, owner }) {
-    const object = await kubernetes.namespace(name);
+    const object = await kubernetes.namespaces.read(name);
     if (!object) return undefined;
     return { id: name, ownership: ownershipOf(markInLabels(object.labels), owner), object };
   },
 
   async create(kubernetes, { name, owner }) {
-    await kubernetes.createNamespace(name, markLabels(owner));
+    await kubernetes.namespaces.create(name, markLabels(owner));
     return name;
   },
 
   async apply(kubernetes, name, { owner, labels, annotations }, last, object) {
     const gone = new InfraError("RDEV_GONE", `There is no namespace ${name}.`);
-    let found = object ?? (await kubernetes.namespace(name));
+    let found = object ?? (await kubernetes.namespaces.read(name));
     if (found?.isTerminating && !last?.uid) {
       await untilNamespaceGone(kubernetes, name, found.uid);
-      await kubernetes.createNamespace(name, markLabels(owner));
-      found = await kubernetes.namespace(name);
+      await kubernetes.namespaces.create(name, markLabels(owner));
+      found = await kubernetes.namespaces.read(name);
     }
     if (!found || found.isTerminating || (last?.uid && last.uid !== found.uid)) throw gone;
-    const { uid } = await kubernetes.applyNamespace(name, found.uid, {
+    const { uid } = await kubernetes.namespaces.apply(name, found.uid, {
       labels: { ...labels, ...markLabels(owner) },
       annotations,
     });
@@ -55,7 +55,7 @@ const definition = define({
   },
 
   async read(kubernetes, name, { owner, labels, annotations, uid }) {
-    const found = await kubernetes.namespace(name);
+    const found = await kubernetes.namespaces.read(name);
     if (!found || found.isTerminating || (uid && found.uid !== uid)) return undefined;
     const ownership = ownershipOf(markInLabels(found.labels), owner);
     if (ownership === "others") return undefined;

@@ -29,7 +29,7 @@ const definition = define({
   connect: () => Kubernetes.connect(),
 
   async lookUp(kubernetes, { namespace, deployment, container, fallback }) {
-    const live = await kubernetes.image(namespace, deployment, container);
+    const live = await kubernetes.deployments.image(namespace, deployment, container);
     // The program itself set the fallback, so it has to wait for its pods.
     return live && live.image !== fallback
       ? live
