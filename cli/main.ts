@@ -13,6 +13,7 @@ import { addDrift } from "./commands/drift.ts";
 import { addDestroy } from "./commands/destroy.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLogs } from "./commands/logs.ts";
+import { addNotifications } from "./commands/notifications.ts";
 import { addOperations } from "./commands/operations.ts";
 import { addPreview } from "./commands/preview.ts";
 import { addProjects, addSlug } from "./commands/projects.ts";
@@ -46,6 +47,7 @@ const service = [
   addDrift,
   addOperations,
   addRollout,
+  addNotifications,
   addBackup,
   addRestore,
 ];

@@ -27,6 +27,8 @@ const LEASE = 120_000;
 const BACKOFF = { first: 1_000, longest: 30 * 60_000, max: 60 * 60_000 };
 /** In ms: an event that a receiver did not take for this long is not sent to it again. */
 const GIVE_UP = 3 * 24 * 60 * 60_000;
+/** An older event that is sent again, or that no service sent for so long, has this many attempts. */
+const MIN_ATTEMPTS = 10;
 
 export interface DelivererOptions {
   readonly store: Store;
@@ -100,7 +102,7 @@ export class Deliverer {
     } catch (error) {
       failure = asInfraError(error);
     }
-    if (Date.now() - event.at.getTime() > GIVE_UP) {
+    if (event.attempts >= MIN_ATTEMPTS && Date.now() - event.at.getTime() > GIVE_UP) {
       return this.#giveUp(event, `${failure.message} It is given up after 3 days.`);
     }
     const wait = backoff(this.#options.backoff ?? BACKOFF, event.attempts, failure.retryAfter);

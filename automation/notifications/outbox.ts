@@ -7,6 +7,7 @@ import {
   type NotificationKind,
   subjectOf,
 } from "../../core/notification.ts";
+import type { Delivery, DeliveryState } from "../../core/notification-delivery.ts";
 import { cleanText } from "../audit/details.ts";
 import { registerGauges } from "../store/gauges.ts";
 import { jsonText } from "../store/schema.ts";
@@ -174,6 +175,55 @@ export async function giveUpForgotten(
         AND receiver <> ALL (${receivers.map(({ name }) => name)}::text[])`.execute(transaction);
     await removeOld(transaction);
   });
+}
+
+export interface DeliveryQuery {
+  readonly limit: number;
+  /** Only those after this one in the list's order. */
+  readonly after?: { readonly id: string; readonly receiver: string } | undefined;
+  /** Default: all. */
+  readonly state?: DeliveryState | undefined;
+}
+
+/** The events that receivers have not taken, newest first. */
+export async function deliveries(
+  store: Store,
+  { limit, after, state }: DeliveryQuery,
+): Promise<Delivery[]> {
+  const rows = await store.run((db) => {
+    let query = db
+      .selectFrom("notification_deliveries")
+      .select(["id", "receiver", "at", "subject", "attempts", "reason", "given_up_at", "event"])
+      .orderBy("id", "desc")
+      .orderBy("receiver", "desc")
+      .limit(limit);
+    if (state !== undefined) {
+      query = query.where("given_up_at", state === "waiting" ? "is" : "is not", null);
+    }
+    if (after) {
+      const { id, receiver } = after;
+      query = query.where(sql<boolean>`(id, receiver) < (${id}::uuid, ${receiver})`);
+    }
+    return query.execute();
+  });
+  return rows.map(({ id, receiver, at, subject, attempts, reason, given_up_at: end, event }) => ({
+    ...{ id, receiver, subject, attempts },
+    at: at.toISOString(),
+    kind: event.kind,
+    state: end === null ? "waiting" : "given-up",
+    ...(reason !== null && { reason }),
+    ...(end !== null && { givenUpAt: end.toISOString() }),
+  }));
+}
+
+/** Queues an event again, or all without an id, for the receivers for which it was given up. Returns how many. */
+export async function queueAgain(transaction: StoreTransaction, id?: string): Promise<number> {
+  let update = transaction
+    .updateTable("notification_deliveries")
+    .set({ given_up_at: null, reason: null, attempts: 0, next_at: sql<Date>`'-infinity'` })
+    .where("given_up_at", "is not", null);
+  if (id !== undefined) update = update.where("id", "=", id);
+  return Number((await update.executeTakeFirst()).numUpdatedRows);
 }
 
 async function removeOld(transaction: StoreTransaction): Promise<void> {

@@ -7,6 +7,7 @@ import type { AuditPage } from "../audit/queries.ts";
 import type { DriftRecords } from "../drift/table.ts";
 import type { Authenticator } from "../identity/authenticator.ts";
 import type { ProjectLogs } from "../logs/project-logs.ts";
+import type { Deliveries } from "../notifications/deliveries.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { Period, StatisticsQuery } from "../statistics.ts";
@@ -46,6 +47,7 @@ export interface ServiceOptions {
   readonly authenticator: Authenticator;
   readonly audit: Pick<AuditLog, "record">;
   readonly auditPage: (query: AuditPage) => Promise<AuditRow[]>;
+  readonly deliveries: Pick<Deliveries, "list" | "resend">;
   readonly statistics: (query: StatisticsQuery) => Promise<Period[]>;
   /** The logs of projects. Default: none, because the platform has no Citadel. */
   readonly logs?: Pick<ProjectLogs, "page" | "histogram" | "follow" | "download"> | undefined;

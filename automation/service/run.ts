@@ -21,6 +21,7 @@ import { fleetSettings } from "../fleet/settings.ts";
 import { Keys } from "../keys/keys.ts";
 import { Lifetimes } from "../lifetime/lifetimes.ts";
 import { ProjectLogs } from "../logs/project-logs.ts";
+import { Deliveries } from "../notifications/deliveries.ts";
 import { Deliverer } from "../notifications/deliverer.ts";
 import { registerNotificationMetrics } from "../notifications/outbox.ts";
 import { readReceivers, type Receiver } from "../notifications/receivers.ts";
@@ -141,6 +142,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     templates: new TemplateUpdates(store, { audit }),
     audit,
     auditPage: (query) => auditPage(store, query),
+    deliveries: new Deliveries(store, { audit }),
     statistics: (query) => statistics(store, query),
     logs: enabled ? new ProjectLogs(new Citadel()) : undefined,
     checkReady: () => checkDatabase(store),

@@ -25,6 +25,7 @@ import { driftRoutes } from "./routes/drift.ts";
 import { forgeRoutes } from "./routes/forge.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
+import { notificationRoutes } from "./routes/notifications.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
@@ -104,6 +105,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(rolloutRoutes(options, limits, shutdown.signal));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
+  await app.register(notificationRoutes(options));
   await app.register(statisticsRoutes(options));
   await app.register(healthRoutes(options, limits, shutdown.signal));
   await app.register(tokenRoutes(options.tokenIssuer, limits));

@@ -10,6 +10,7 @@ import type { Role } from "../../core/identity.ts";
 import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { Keys } from "../../automation/keys/keys.ts";
 import { DriftRecords } from "../../automation/drift/table.ts";
+import { Deliveries } from "../../automation/notifications/deliveries.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import type { Problem } from "../../automation/service/schemas/problem.ts";
 import { createService } from "../../automation/service/service.ts";
@@ -48,6 +49,7 @@ describe("an attack on the service over HTTP", function () {
       lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: auditLog(store),
       auditPage: (query) => auditPage(store, query),
+      deliveries: new Deliveries(store, { audit: auditLog(store) }),
       statistics: (query) => statistics(store, query),
       checkReady: () => store.run(async (db) => void (await db.selectFrom("projects").execute())),
       logger: pino({ enabled: false }),

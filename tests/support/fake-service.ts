@@ -192,6 +192,7 @@ export async function fakeService(
     }),
     audit: { record: async (event) => void audit.push(event) },
     auditPage: async () => [],
+    deliveries: { list: async () => [], resend: async () => 1 },
     statistics: async () => [],
     checkReady: async () => undefined,
     metrics,

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { slugProblems } from "../../../core/slug.ts";
 
-export type ListName = "project" | "operation" | "rollout" | "audit" | "log" | "drift";
+export type ListName =
+  "project" | "operation" | "rollout" | "audit" | "notification" | "log" | "drift";
 
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
@@ -12,6 +13,8 @@ const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
   rollout: isUuid,
   log: (last) =>
     /^\S{20,40} \S{1,120}$/.test(last) && !Number.isNaN(Date.parse(last.split(" ")[0]!)),
+  notification: (last) =>
+    isUuid(last.slice(0, 36)) && /^ [a-z][a-z0-9-]{0,39}$/.test(last.slice(36)),
   audit: (id) => /^[1-9]\d{0,14}$/.test(id),
 };
 

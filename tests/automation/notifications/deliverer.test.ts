@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { Deliverer, type DelivererOptions } from "../../../automation/notifications/deliverer.ts";
-import { announce } from "../../../automation/notifications/outbox.ts";
+import { announce, queueAgain } from "../../../automation/notifications/outbox.ts";
 import { parseReceivers } from "../../../automation/notifications/receivers.ts";
 import { connection } from "../../../core/connections.ts";
 import type { Notification } from "../../../core/notification.ts";
@@ -236,7 +236,13 @@ describe("notifications", function () {
       const rows = await waiting();
       assert.ok(rows.every((row) => row["given_up_at"] !== null));
     });
-    assert.ok(failures.includes("ops answered 500. It is given up after 3 days."));
+    const last = "ops answered 500. It is given up after 3 days.";
+    assert.ok(failures.includes(last));
+    const before = ops.events.length;
+    failures.splice(0);
+    await test.store().transaction((transaction) => queueAgain(transaction, ops.events.at(-1)?.id));
+    await until(() => assert.ok(failures.includes(last)));
+    assert.equal(ops.events.length - before, 10, "one that is sent again is not given up at once");
   });
 
   it("are removed without receivers", async () => {

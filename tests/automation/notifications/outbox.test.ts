@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { PostgresAuditLog } from "../../../automation/audit/log.ts";
+import { Deliveries } from "../../../automation/notifications/deliveries.ts";
 import {
   announce,
   assign,
@@ -9,7 +11,9 @@ import {
   postpone,
 } from "../../../automation/notifications/outbox.ts";
 import type { Notification } from "../../../core/notification.ts";
+import type { Delivery } from "../../../core/notification-delivery.ts";
 import { rejected } from "../../support/errors.ts";
+import { bearer, fakeService } from "../../support/fake-service.ts";
 import { migratedStore } from "../../support/migrated-store.ts";
 import { withVariables } from "../../support/variables.ts";
 
@@ -123,6 +127,74 @@ describe("the outbox of notifications", function () {
     await test.admin("UPDATE notification_deliveries SET at = now() - interval '31 days'");
     await giveUpForgotten(test.store(), [], LEASE);
     assert.deepEqual(await test.admin("SELECT FROM notification_deliveries"), []);
+  });
+
+  it("lists what receivers have not taken, and sends again what was given up", async () => {
+    const store = test.store();
+    const deliveries = new Deliveries(store, { audit: new PostgresAuditLog(store) });
+    const { app, key } = await fakeService({ deliveries });
+    const headers = bearer(key("admin"));
+    const listed = async (query = "") => {
+      const found: Delivery[] = [];
+      let next: string | undefined = "";
+      while (next !== undefined) {
+        const cursor: string = next && `&cursor=${next}`;
+        const url = `/v1/notifications?limit=1${query}${cursor}`;
+        const answer = await app.inject({ url, headers });
+        const page = answer.json<{ items: Delivery[]; next?: string }>();
+        found.push(...page.items);
+        next = page.next;
+      }
+      return found;
+    };
+    const resend = async (path: string) => {
+      const url = `/v1/notifications/${path}`;
+      const answer = await app.inject({ method: "POST", url, headers });
+      return [answer.statusCode, answer.json<{ resent?: number }>().resent];
+    };
+    const names = (found: readonly Delivery[]) =>
+      found.map(({ receiver, kind, state }) => `${receiver} ${kind} ${state}`);
+
+    await send(FAILED);
+    await send(DRIFT);
+    const events = ["operation.failed", "drift.found"] as const;
+    await assign(
+      store,
+      ["ops", "team"].map((name) => ({ name, events })),
+    );
+    const failed = (await claim(store, "ops", LEASE))!;
+    const drift = (await claim(store, "ops", LEASE))!;
+    for (const event of [failed, drift]) await giveUp(store, event, "ops answered 410.");
+    assert.deepEqual(names(await listed()), [
+      "team drift.found waiting",
+      "ops drift.found given-up",
+      "team operation.failed waiting",
+      "ops operation.failed given-up",
+    ]);
+    const [first] = await listed("&state=given-up");
+    const { givenUpAt, ...rest } = first!;
+    assert.ok(givenUpAt);
+    assert.deepEqual(rest, {
+      ...{ id: drift.id, receiver: "ops", state: "given-up", kind: "drift.found" },
+      ...{ subject: "drift", at: drift.at.toISOString(), attempts: 1, reason: "ops answered 410." },
+    });
+
+    assert.equal(await claim(store, "ops", LEASE), undefined);
+    assert.deepEqual(await resend(`${failed.id}/resend`), [200, 1]);
+    assert.deepEqual(await claim(store, "ops", LEASE), failed);
+    assert.deepEqual(await resend(`${failed.id}/resend`), [404, undefined]);
+    assert.deepEqual(await resend("resend"), [200, 1]);
+    assert.deepEqual(await claim(store, "ops", LEASE), drift);
+    assert.deepEqual(await resend("resend"), [200, 0]);
+    assert.deepEqual(await listed("&state=given-up"), []);
+    assert.deepEqual(
+      await test.admin("SELECT actor, details FROM audit_log WHERE action LIKE 'notification.%'"),
+      [{ id: failed.id, resent: 1 }, { resent: 1 }, { resent: 0 }].map((details) => ({
+        actor: "a-admin",
+        details,
+      })),
+    );
+    await app.close();
   });
 
   it("keeps the order of a subject's events, while other subjects go on", async () => {

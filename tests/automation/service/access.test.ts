@@ -38,6 +38,9 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["operator", "POST", `/v1/rollouts/${ROLLOUT.id}/cancel`],
   ["admin", "POST", `/v1/rollouts/${ROLLOUT.id}/approve`],
   ["admin", "GET", "/v1/audit"],
+  ["admin", "GET", "/v1/notifications"],
+  ["admin", "POST", "/v1/notifications/resend"],
+  ["admin", "POST", `/v1/notifications/${OPERATION.id}/resend`],
 ];
 
 describe("access control", () => {
@@ -104,6 +107,8 @@ describe("access control", () => {
     assert.equal(await on(other, "POST", "/v1/projects/my-app/drift/fix"), 403);
     assert.equal(await on(other, "GET", "/v1/drift/runs"), 403);
     assert.equal(await on(other, "POST", "/v1/drift/runs"), 403);
+    assert.equal(await on(mine, "GET", "/v1/notifications"), 403);
+    assert.equal(await on(mine, "POST", "/v1/notifications/resend"), 403);
     assert.equal(await on(mine, "POST", "/v1/projects", { name: "My App" }), 202);
     assert.deepEqual(
       submitted.map(({ slug }) => slug),

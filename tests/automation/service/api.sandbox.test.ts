@@ -13,6 +13,7 @@ import { Authenticator } from "../../../automation/identity/authenticator.ts";
 import { Keys } from "../../../automation/keys/keys.ts";
 import type { Operation } from "../../../core/operation.ts";
 import { DriftRecords } from "../../../automation/drift/table.ts";
+import { Deliveries } from "../../../automation/notifications/deliveries.ts";
 import { Operations } from "../../../automation/operations/operations.ts";
 import { addEvents, addStateEvent } from "../../../automation/operations/tables.ts";
 import { registerOperationMetrics } from "../../../automation/service/metrics.ts";
@@ -65,6 +66,7 @@ describe("the API with its database", function () {
       lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: new MultiWriter(store),
       auditPage: (query) => auditPage(store, query),
+      deliveries: new Deliveries(store, { audit: new MultiWriter(store) }),
       statistics: (query) => statistics(store, query),
       checkReady: () =>
         store.run(async (db) => void (await db.selectFrom("api_keys").selectAll().execute())),

@@ -74,6 +74,9 @@ describe("a cursor", () => {
     drift: slug.filter((text) => decodeCursor("drift", encodeCursor("drift", text)) !== undefined),
     operation: fc.uuid(),
     rollout: fc.uuid(),
+    notification: fc
+      .tuple(fc.uuid(), fc.stringMatching(/^[a-z][a-z0-9-]{0,39}$/))
+      .map((parts) => parts.join(" ")),
     audit: fc.integer({ min: 1, max: 2 ** 40 }).map(String),
     log: fc
       .tuple(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }), fc.uuid())
