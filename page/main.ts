@@ -1,16 +1,20 @@
 import { html } from "htm/preact";
 import { type ComponentChild, h, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, call, whenSignedOut } from "./lib/api.ts";
+import { useAction } from "./lib/action.ts";
+import { type ApiError, call, whenSignedOut } from "./lib/api.ts";
 import { announce } from "./lib/announce.ts";
+import { focusHeading, keepFocus } from "./lib/focus.ts";
 import { problem } from "./lib/parts.ts";
 import { matchPath } from "./lib/paths.ts";
+import { restorePlace } from "./lib/place.ts";
 import { followLinks, usePlace } from "./lib/router.ts";
 import { type Caller, mayActSomewhere, pastedKey } from "./lib/session.ts";
 import type { View } from "./lib/view.ts";
 import { Missing } from "./views/missing.ts";
 import { Projects } from "./views/projects.ts";
 import { SignIn } from "./views/sign-in.ts";
+import { Unloaded } from "./views/unloaded.ts";
 
 /** The views by path. All but the first are loaded when they are shown first. */
 const ROUTES: readonly (readonly [pattern: string, load: () => View | Promise<View>])[] = [
@@ -78,18 +82,15 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
     return () => void (isCurrent = false);
   }, [path]);
   useEffect(() => {
-    if (shown) focusHeading();
+    if (shown) announceView();
   }, [shown]);
-  const [refused, setRefused] = useState<ApiError>();
-  const signOut = async () => {
-    try {
+  const { isBusy, error: refused, run } = useAction();
+  const signOut = () =>
+    run(async () => {
       if (pastedKey.get() === null) await call("POST", "/auth/sign-out");
       pastedKey.remove();
       onSignOut();
-    } catch (error) {
-      if (error instanceof ApiError) setRefused(error);
-    }
-  };
+    });
   const links = LINKS.filter(([, , isShown]) => isShown(caller)).map(
     ([to, text]) =>
       html`<li>
@@ -109,7 +110,7 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
         </ul>
       </nav>
       <span class="who" title=${caller.actor}>${caller.actor}</span>
-      <button class="button quiet" onClick=${signOut}>Sign out</button>
+      <button class="button quiet" aria-disabled=${isBusy} onClick=${signOut}>Sign out</button>
     </header>
     <main id="main" tabindex="-1">
       ${problem(refused)}
@@ -130,32 +131,49 @@ async function viewOf(path: string): Promise<{ view: View; params: Record<string
   return { view: Missing, params: {} };
 }
 
-/** After an upgrade the service has no modules of the version before, so the page is loaded again. */
+/** Holds the address of this module, which has the page's version, after the page was loaded again. */
+const RELOADED = "rdev-infra reloaded";
+
+/**
+ * After an upgrade the service has no modules of the version before, so the page is loaded again, once for
+ * each version. If that did not help, or the service does not answer, a view says so.
+ */
 async function loaded(load: () => View | Promise<View>): Promise<View> {
   try {
     return await load();
   } catch {
+    const isReloaded = sessionStorage.getItem(RELOADED) === import.meta.url;
+    if (isReloaded || !(await answers())) return Unloaded;
+    sessionStorage.setItem(RELOADED, import.meta.url);
     location.reload();
-    return Missing;
+    return new Promise(() => undefined);
   }
+}
+
+/** Without the service, the browser would replace this page by its own error page. */
+async function answers(): Promise<boolean> {
+  const answer = await fetch("/", { cache: "no-store" }).catch(() => undefined);
+  return answer?.ok ?? false;
 }
 
 /** The first view keeps the focus where the browser has put it. */
 let isFirst = true;
 
-function focusHeading(): void {
+function announceView(): void {
   const title = document.querySelector<HTMLElement>("main h1");
   document.title = title ? `${title.textContent} · rdev-infra` : "rdev-infra";
   if (!isFirst) {
     scrollTo(0, 0);
-    title?.focus({ preventScroll: true });
+    focusHeading();
     announce(title?.textContent ?? "");
   }
   isFirst = false;
 }
 
+restorePlace();
 followLinks();
 const root = document.createElement("div");
 root.id = "app";
 document.body.prepend(root);
+keepFocus(root);
 render(h(App, {}), root);

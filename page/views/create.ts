@@ -4,10 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
 import { slugFromName } from "../../core/slug.ts";
-import { type ApiError, call } from "../lib/api.ts";
+import { useAction, useStart } from "../lib/action.ts";
+import { call } from "../lib/api.ts";
 import { heading, problem } from "../lib/parts.ts";
 import { Plan } from "../lib/plan.ts";
-import { go } from "../lib/router.ts";
 import { mayActSomewhere } from "../lib/session.ts";
 import type { ViewProps } from "../lib/view.ts";
 
@@ -30,7 +30,8 @@ export function Create({ caller }: ViewProps): VNode {
   const [isTaken, setTaken] = useState(false);
   const [plan, setPlan] = useState<{ id: string; body: object }>();
   const [isReady, setReady] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const planning = useAction();
+  const creating = useStart();
   const edits = useRef(0);
   const { slug, wrong } = slugOf(name);
   useEffect(() => {
@@ -52,36 +53,22 @@ export function Create({ caller }: ViewProps): VNode {
     return html`${heading("Create a project")}
       <p class="note">Your role does not allow this.</p>`;
   }
-  const preview = async (event: SubmitEvent) => {
+  const preview = (event: SubmitEvent) => {
     event.preventDefault();
     if (slug === undefined) return;
     const body = bodyOf(new FormData(event.target as HTMLFormElement), name);
-    const before = edits.current;
-    setReady(false);
-    setError(undefined);
-    try {
+    void planning.run(async () => {
+      const before = edits.current;
+      setReady(false);
+      setPlan(undefined);
       const { id } = await call<OperationView>("POST", `/v1/projects/${slug}/preview`, {
         body: { settings: body },
       });
       // The plan of a form that has changed meanwhile would have another project's name beside it.
       if (edits.current === before) setPlan({ id, body });
-    } catch (reason) {
-      setPlan(undefined);
-      setError(reason as ApiError);
-    }
+    });
   };
-  const create = async () => {
-    if (!plan) return;
-    try {
-      const { id } = await call<OperationView>("POST", "/v1/projects", {
-        body: plan.body,
-        headers: { "idempotency-key": plan.id },
-      });
-      go(`/operations/${id}`);
-    } catch (reason) {
-      setError(reason as ApiError);
-    }
-  };
+  const create = () => plan && creating.start("POST", "/v1/projects", { body: plan.body });
   const onInput = () => {
     edits.current += 1;
     setPlan(undefined);
@@ -121,11 +108,13 @@ export function Create({ caller }: ViewProps): VNode {
       <label class="check"
         ><input type="checkbox" name="retainData" /> On delete: keep the database</label
       >
-      ${problem(error)}
-      <button class="button" disabled=${problems !== undefined}>Show the plan</button>
+      ${problem(planning.error ?? creating.error)}
+      <button class="button" disabled=${problems !== undefined} aria-disabled=${planning.isBusy}>
+        Show the plan
+      </button>
     </form>
     ${plan && h(Plan, { key: plan.id, id: plan.id, onReady: () => setReady(true) })}
-    ${plan && html`<button class="button main" disabled=${!isReady} onClick=${create}>Create ${slug}</button>`}`;
+    ${plan && html`<button class="button main" disabled=${!isReady} aria-disabled=${creating.isBusy} onClick=${create}>Create ${slug}</button>`}`;
 }
 
 function slugOf(name: string): { slug?: string; wrong?: string } {

@@ -3,11 +3,11 @@ import { h, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
+import { useStart } from "../lib/action.ts";
 import { type ApiError, call } from "../lib/api.ts";
 import { problem } from "../lib/parts.ts";
 import { Plan } from "../lib/plan.ts";
 import { type Step, shortType } from "../lib/progress.ts";
-import { go } from "../lib/router.ts";
 
 export interface DeleteDialogProps {
   readonly project: ProjectView;
@@ -23,25 +23,20 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
   const [plan, setPlan] = useState<OperationView>();
   const [isReady, setReady] = useState(false);
   const [typed, setTyped] = useState("");
-  const [error, setError] = useState<ApiError>();
+  const [unplanned, setUnplanned] = useState<ApiError>();
+  const { isBusy, error, start } = useStart();
   useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
     setReady(false);
     call<OperationView>("DELETE", `/v1/projects/${slug}`, { query: { dryRun: true } }).then(
       setPlan,
-      setError,
+      setUnplanned,
     );
   }, [slug]);
-  const remove = async (event: SubmitEvent) => {
+  const remove = (event: SubmitEvent) => {
     event.preventDefault();
-    try {
-      const query = { retainData, retainRepository };
-      const { id } = await call<OperationView>("DELETE", `/v1/projects/${slug}`, { query });
-      dialog.current?.close();
-      go(`/operations/${id}`);
-    } catch (reason) {
-      setError(reason as ApiError);
-    }
+    const query = { retainData, retainRepository };
+    return start("DELETE", `/v1/projects/${slug}`, { query });
   };
   const isKept = ({ type }: Step) =>
     (retainData && shortType(type) === "postgres:Database") ||
@@ -78,12 +73,16 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
         value=${typed}
         onInput=${(event: InputEvent) => setTyped((event.target as HTMLInputElement).value)}
       />
-      ${problem(error)}
+      ${problem(error ?? unplanned)}
       <div class="actions">
         <button type="button" class="button" onClick=${() => dialog.current?.close()}>
           Keep it
         </button>
-        <button class="button danger" disabled=${!isReady || typed !== slug}>
+        <button
+          class="button danger"
+          disabled=${!isReady || typed !== slug}
+          aria-disabled=${isBusy}
+        >
           Delete the project
         </button>
       </div>

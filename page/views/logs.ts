@@ -3,7 +3,8 @@ import { h, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LogHistogram } from "../../automation/service/schemas/logs.ts";
 import { announce } from "../lib/announce.ts";
-import { ApiError, call, fetchFile, queryText } from "../lib/api.ts";
+import { useAction } from "../lib/action.ts";
+import { type ApiError, call, fetchFile, queryText } from "../lib/api.ts";
 import { bars } from "../lib/charts.ts";
 import { countText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
@@ -23,7 +24,7 @@ export function Logs({ params, query }: ViewProps): VNode {
   const { slug = "" } = params;
   const search = searchOf(query);
   const [isPaused, setIsPaused] = useState(false);
-  const [failed, setFailed] = useState<ApiError>();
+  const { isBusy, error: failed, run } = useAction();
   const log = useLogLines(slug, search, isPaused);
   useEffect(() => setIsPaused(false), [search.isLive]);
   const show = (change: Partial<LogSearch>) => go(logAddress(slug, { ...search, ...change }));
@@ -38,14 +39,6 @@ export function Logs({ params, query }: ViewProps): VNode {
     const isCopied = await copied(address.href);
     announce(isCopied ? "The link is copied." : "The address of this page is the link.");
   };
-  const download = async () => {
-    setFailed(undefined);
-    try {
-      await save(slug, search);
-    } catch (error) {
-      if (error instanceof ApiError) setFailed(error);
-    }
-  };
 
   return html`${heading(
       `Logs of ${slug}`,
@@ -56,7 +49,13 @@ export function Logs({ params, query }: ViewProps): VNode {
           </button>
           ${search.isLive && html`<button class="button" onClick=${() => show({ isLive: false })}>Stop</button>`}
           <button class="button" onClick=${share}>Copy link</button>
-          <button class="button" onClick=${download}>Download</button>
+          <button
+            class="button"
+            aria-disabled=${isBusy}
+            onClick=${() => run(() => save(slug, search))}
+          >
+            Download
+          </button>
         </div>`,
     )}
     ${h(SearchForm, { key: JSON.stringify(search), search, error: log.error, onSearch: show })}
@@ -102,6 +101,7 @@ function SearchForm({ search, error, onSearch }: SearchFormProps): VNode {
         Query
         <input
           ref=${input}
+          id="query"
           name="q"
           class="mono"
           defaultValue=${q === "*" ? "" : q}

@@ -3,7 +3,8 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { announce } from "../lib/announce.ts";
-import { type ApiError, call } from "../lib/api.ts";
+import { useAction } from "../lib/action.ts";
+import { call } from "../lib/api.ts";
 import { countText, durationText } from "../lib/format.ts";
 import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { countSteps, type Message, type Progress, shortType, type Step } from "../lib/progress.ts";
@@ -19,7 +20,8 @@ export function Operation({ params, caller }: ViewProps): VNode {
   const id = params["id"];
   const live = useOperation(id);
   const { operation, progress, isConnected, error } = live;
-  const [refused, setRefused] = useState<ApiError>();
+  const [isAsked, setAsked] = useState(false);
+  const { isBusy, error: refused, run } = useAction();
   const state = stateOf(live);
   useEffect(() => {
     if (operation) announce(`${operation.request.kind} of ${operation.slug}: ${state}`);
@@ -27,8 +29,13 @@ export function Operation({ params, caller }: ViewProps): VNode {
   const now = useClock(isOpen(state));
   if (!operation) return html`${heading("Operation")} ${problem(error)}`;
   const { slug, actor, createdAt, startedAt, endedAt, outcome, remaining } = operation;
-  const cancel = () => call("POST", `/v1/operations/${operation.id}/cancel`).catch(setRefused);
-  const mayCancel = isOpen(state) && state !== "cancelling" && mayAct(caller, "operator", slug);
+  const cancel = () =>
+    run(async () => {
+      await call("POST", `/v1/operations/${operation.id}/cancel`);
+      setAsked(true);
+    });
+  const mayCancel =
+    isOpen(state) && state !== "cancelling" && !isAsked && mayAct(caller, "operator", slug);
   const began = Date.parse(startedAt ?? createdAt);
   const until = endedAt === undefined ? now : Date.parse(endedAt);
   return html` ${heading(
@@ -36,7 +43,7 @@ export function Operation({ params, caller }: ViewProps): VNode {
       html`${operationBadge(state)}
         <div class="actions">
           <a class="button" href=${`/projects/${slug}`}>Project</a>
-          ${mayCancel && html`<button class="button danger" onClick=${cancel}>Cancel</button>`}
+          ${mayCancel && html`<button class="button danger" aria-disabled=${isBusy} onClick=${cancel}>Cancel</button>`}
         </div>`,
     )}
     <p class="soft">

@@ -5,12 +5,12 @@ import type { OperationView } from "../../automation/service/schemas/operation.t
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
 import type { DriftChange } from "../../core/drift.ts";
 import type { ProjectResource } from "../../core/resources.ts";
-import { type ApiError, call } from "../lib/api.ts";
+import { useStart } from "../lib/action.ts";
+import { call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { operationTable } from "../lib/operation-table.ts";
 import { ago, badge, heading, outside, problem, table } from "../lib/parts.ts";
 import { shortType } from "../lib/progress.ts";
-import { go } from "../lib/router.ts";
 import { type Caller, mayAct } from "../lib/session.ts";
 import { driftBadge, resourceBadge, statusBadge } from "../lib/states.ts";
 import type { ViewProps } from "../lib/view.ts";
@@ -75,25 +75,19 @@ interface ActionsProps {
 
 function Actions({ project, caller }: ActionsProps): VNode {
   const [isDeleting, setDeleting] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const { isBusy, error, start } = useStart();
   const { slug, status } = project;
-  const start = (path: string, body?: object) => async () => {
-    try {
-      const method = path === "" ? "PUT" : "POST";
-      const { id } = await call<OperationView>(method, `/v1/projects/${slug}${path}`, {
-        ...(body && { body }),
-      });
-      go(`/operations/${id}`);
-    } catch (reason) {
-      setError(reason as ApiError);
-    }
+  const button = (text: string, path: string, body: object) => {
+    const method = path === "" ? "PUT" : "POST";
+    const onClick = () => start(method, `/v1/projects/${slug}${path}`, { body });
+    return html`<button class="button" aria-disabled=${isBusy} onClick=${onClick}>${text}</button>`;
   };
   const operates = mayAct(caller, "operator", slug);
   const exists = status !== "deleted";
   return html`<div class="actions">
-      ${operates && exists && html`<button class="button" onClick=${start("/drift/check")}>Check for drift</button>`}
-      ${operates && exists && html`<button class="button" onClick=${start("/preview", { of: "up" })}>Preview</button>`}
-      ${operates && html`<button class="button" onClick=${start("", {})}>${status === "incomplete" ? "Try again" : "Bring up"}</button>`}
+      ${operates && exists && button("Check for drift", "/drift/check", {})}
+      ${operates && exists && button("Preview", "/preview", { of: "up" })}
+      ${operates && button(status === "incomplete" ? "Try again" : "Bring up", "", {})}
       ${mayAct(caller, "admin", slug) && exists && html`<button class="button danger" onClick=${() => setDeleting(true)}>Delete …</button>`}
     </div>
     ${problem(error)}

@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { h, type VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type {
   ProjectCounts,
   ProjectOrder,
@@ -95,10 +95,20 @@ interface SearchProps {
 
 function Search({ query, change }: SearchProps): VNode {
   const [text, setText] = useState(query.search);
-  useEffect(() => setText(query.search), [query.search]);
+  const searched = useRef(query.search);
+  const latest = useRef(change);
+  latest.current = change;
   useEffect(() => {
-    if (text === query.search) return undefined;
-    const timer = setTimeout(() => go(change({ search: text }), { replace: true }), TYPING);
+    // The search of this field is older than what a person has typed meanwhile.
+    if (query.search !== searched.current) setText(query.search);
+    searched.current = query.search;
+  }, [query.search]);
+  useEffect(() => {
+    if (text === searched.current) return undefined;
+    const timer = setTimeout(() => {
+      searched.current = text;
+      go(latest.current({ search: text }), { replace: true });
+    }, TYPING);
     return () => clearTimeout(timer);
   }, [text]);
   const onTemplate = (event: Event) => {

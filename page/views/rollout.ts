@@ -1,10 +1,16 @@
 import { html } from "htm/preact";
 import { h, type VNode } from "preact";
-import { useState } from "preact/hooks";
-import type { RolloutReport, RolloutStack, RolloutStackState } from "../../core/rollout.ts";
+import { useRef } from "preact/hooks";
+import type {
+  RolloutReport,
+  RolloutStack,
+  RolloutStackState,
+  RolloutState,
+} from "../../core/rollout.ts";
 import type { RolloutView } from "../../automation/service/schemas/rollout.ts";
 import { announce } from "../lib/announce.ts";
-import { ApiError, call } from "../lib/api.ts";
+import { useAction } from "../lib/action.ts";
+import { call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { mayAct } from "../lib/session.ts";
@@ -22,6 +28,12 @@ const TONES: Readonly<Record<RolloutStackState, Tone>> = {
   failed: "bad",
   held: "bad",
   skipped: "calm",
+};
+
+/** The actions of a state, besides "cancel", with their texts. */
+const CHANGES: Readonly<Partial<Record<RolloutState, readonly [action: string, text: string]>>> = {
+  running: ["pause", "Pause"],
+  paused: ["resume", "Resume"],
 };
 
 interface Found {
@@ -46,30 +58,35 @@ export function Rollout({ params, caller }: ViewProps): VNode {
     },
     { everyMs: REFRESH_MS },
   );
-  const [refusal, setRefusal] = useState<ApiError>();
+  const { isBusy, error: refusal, run } = useAction();
+  const actedOn = useRef<Found>(undefined);
   if (!data) return html`${heading("Rollout")} ${problem(error)}`;
   const { rollout, projects, report } = data;
+  // Until the next answer, the buttons are those of the state before.
+  const isDone = isBusy || actedOn.current === data;
   const act = async (action: string, body?: object) => {
-    setRefusal(undefined);
-    try {
+    if (isDone) return;
+    await run(async () => {
       await call("POST", `${path}/${action}`, { ...(body && { body }) });
+      actedOn.current = data;
       announce(`The rollout: ${action}`);
-    } catch (reason) {
-      if (reason instanceof ApiError) setRefusal(reason);
-    }
+    });
     reload();
   };
-  const button = (isShown: boolean, action: string, text: string) =>
-    isShown && html`<button class="button" onClick=${() => act(action)}>${text}</button>`;
+  const button = (action: string, text: string) => {
+    // The second click of a double click would press "Resume", which takes the place of "Pause".
+    const onClick = ({ detail }: MouseEvent) => void (detail < 2 && act(action));
+    return html`<button class="button" aria-disabled=${isDone} onClick=${onClick}>${text}</button>`;
+  };
   const mayOperate = mayAct(caller, "operator");
+  const change = CHANGES[rollout.state];
   const isOpen = rollout.endedAt === undefined;
   return html`${heading(
       `Rollout of ${rollout.version}`,
       html`${rolloutBadge(rollout.state)}
         <div class="actions">
-          ${button(mayOperate && rollout.state === "running", "pause", "Pause")}
-          ${button(mayOperate && rollout.state === "paused", "resume", "Resume")}
-          ${button(mayOperate && isOpen, "cancel", "Cancel")}
+          ${mayOperate && change && button(...change)}
+          ${mayOperate && isOpen && button("cancel", "Cancel")}
         </div>`,
     )}
     ${problem(refusal ?? error)}
@@ -78,7 +95,7 @@ export function Rollout({ params, caller }: ViewProps): VNode {
     ${
       rollout.state === "planned" &&
       mayAct(caller, "admin") &&
-      h(Approval, { rollout, projects, onApprove: (body) => act("approve", body) })
+      h(Approval, { rollout, projects, isDone, onApprove: (body) => act("approve", body) })
     }
     ${plan(report)} ${projectTable(projects)}`;
 }
@@ -86,11 +103,13 @@ export function Rollout({ params, caller }: ViewProps): VNode {
 interface ApprovalProps {
   readonly rollout: RolloutView;
   readonly projects: readonly RolloutStack[];
+  /** True while an approval is under way. */
+  readonly isDone: boolean;
   readonly onApprove: (body: object) => Promise<void>;
 }
 
 /** Names the plan that is shown, so the service refuses the approval if there is another one by now. */
-function Approval({ rollout, projects, onApprove }: ApprovalProps): VNode {
+function Approval({ rollout, projects, isDone, onApprove }: ApprovalProps): VNode {
   const losing = projects.filter(({ losesData }) => losesData).map(({ slug }) => slug);
   const approve = (event: SubmitEvent) => {
     event.preventDefault();
@@ -106,7 +125,7 @@ function Approval({ rollout, projects, onApprove }: ApprovalProps): VNode {
         otherwise these projects are held back</label
       >`
     }
-    <button class="button main">Approve the plan</button>
+    <button class="button main" aria-disabled=${isDone}>Approve the plan</button>
   </form>`;
 }
 

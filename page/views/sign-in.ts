@@ -1,9 +1,10 @@
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
-import { type ApiError, call, queryText } from "../lib/api.ts";
+import { useAction } from "../lib/action.ts";
+import { call, queryText } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
+import { keepPlace, placeOf } from "../lib/place.ts";
 import { type Caller, pastedKey } from "../lib/session.ts";
 
 /** How people can sign in, as `/auth/methods` answers. */
@@ -21,25 +22,26 @@ export function SignIn({ onSignedIn }: SignInProps): VNode {
   const methods = useLoaded("methods", (signal) =>
     call<Methods>("GET", "/auth/methods", { signal }),
   );
-  const [error, setError] = useState<ApiError>();
-  const signIn = async (event: SubmitEvent) => {
+  const { isBusy, error, run } = useAction();
+  const signIn = (event: SubmitEvent) => {
     event.preventDefault();
     const key = new FormData(event.target as HTMLFormElement).get("key");
     if (typeof key !== "string") return;
-    pastedKey.set(key.trim());
-    try {
-      onSignedIn(await call<Caller>("GET", "/auth/me"));
-    } catch (reason) {
-      pastedKey.remove();
-      setError(reason as ApiError);
-    }
+    void run(async () => {
+      pastedKey.set(key.trim());
+      try {
+        onSignedIn(await call<Caller>("GET", "/auth/me"));
+      } catch (reason) {
+        pastedKey.remove();
+        throw reason;
+      }
+    });
   };
-  const place = location.pathname === "/sign-in" ? "/" : location.pathname + location.search;
-  const address = `/auth/sign-in${queryText({ return: place })}`;
+  const address = `/auth/sign-in${queryText({ return: placeOf(location) })}`;
   const { data } = methods;
   return html`<main id="main" class="narrow">
     ${heading("Sign in to rdev-infra")} ${problem(methods.error)}
-    ${data?.browser && html`<p><a class="button main" href=${address}>Sign in at ${hostOf(data.issuer)}</a></p>`}
+    ${data?.browser && html`<p><a class="button main" href=${address} onClick=${keepPlace}>Sign in at ${hostOf(data.issuer)}</a></p>`}
     <form onSubmit=${signIn} class="stack">
       <label for="key">${data?.browser ? "Or paste an API key" : "API key"}</label>
       <input
@@ -56,7 +58,7 @@ export function SignIn({ onSignedIn }: SignInProps): VNode {
         The key stays in this tab and ends with it. <code>rdev-infra keys create</code> makes one.
       </p>
       ${problem(error)}
-      <button class="button">Use the key</button>
+      <button class="button" aria-disabled=${isBusy}>Use the key</button>
     </form>
   </main>`;
 }

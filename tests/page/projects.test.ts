@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import type { Locator, Page, Request } from "playwright-core";
 import { until } from "../../sandbox/process.ts";
 import { assertAccessible, PageStage } from "../support/page.ts";
 
@@ -173,6 +174,122 @@ describe("the page's projects and operations", function () {
       ...{ kind: "destroy", retainData: false, retainRepository: true },
     });
     await stage.operations.cancel(destroy.id, "test");
+  });
+
+  describe("does once what a person asks for twice", () => {
+    const presses = {
+      // A busy button says that it is disabled, and Playwright would wait for its end.
+      "a double click": (button: Locator) => button.dblclick({ force: true }),
+      "Enter twice": async (button: Locator) => {
+        await button.press("Enter");
+        await button.press("Enter");
+      },
+    };
+
+    /** Presses a button twice before the service answers, and again before the next view is there. */
+    async function pressOften(
+      page: Page,
+      button: Locator,
+      press: (button: Locator) => Promise<void> = presses["a double click"],
+    ): Promise<string[]> {
+      const [answer, arrival] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const sent: string[] = [];
+      await page.route("**/v1/**", async (route, request) => {
+        if (request.method() === "GET") return route.continue();
+        sent.push(`${request.method()} ${new URL(request.url()).pathname}`);
+        await answer.promise;
+        return route.continue();
+      });
+      await page.route("**/page/views/operation.ts", async (route) => {
+        await arrival.promise;
+        return route.continue();
+      });
+      await press(button);
+      answer.resolve();
+      await page.waitForURL("**/operations/*");
+      await press(button);
+      arrival.resolve();
+      await page.getByRole("heading", { name: /of (my-app|twice)/ }).waitFor();
+      await page.unrouteAll();
+      return sent;
+    }
+
+    for (const [how, press] of Object.entries(presses)) {
+      it(`starts one operation for ${how}`, async () => {
+        const page = await stage.visit("/projects/my-app");
+        for (const [text, request] of [
+          ["Check for drift", "POST /v1/projects/my-app/drift/check"],
+          ["Preview", "POST /v1/projects/my-app/preview"],
+          ["Bring up", "PUT /v1/projects/my-app"],
+        ] as const) {
+          const button = page.getByRole("button", { name: text });
+          assert.deepEqual(await pressOften(page, button, press), [request]);
+          await page.reload(); // the module of the next view comes from the network again
+          await page.getByRole("button", { name: "Cancel" }).dblclick({ force: true });
+          await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
+          assert.equal(await page.getByRole("alert").count(), 0);
+          await page.goto(`${stage.url}/projects/my-app`);
+        }
+      });
+    }
+
+    it("finds the operation of a request whose answer was lost", async () => {
+      const page = await stage.visit("/projects/my-app");
+      await page.route(
+        "**/v1/projects/my-app",
+        async (route, request) => {
+          if (request.method() === "GET") return route.fallback();
+          await route.fetch();
+          await route.abort();
+        },
+        { times: 2 },
+      );
+      const up = page.getByRole("button", { name: "Bring up" });
+      const before = await stage.operations.list({ limit: 100, slugs: ["my-app"] });
+      await up.click();
+      await page.getByRole("alert").getByText("RDEV_UNREACHABLE").waitFor();
+      await page.unrouteAll();
+      await up.click();
+      await page.getByRole("heading", { name: "up of my-app" }).waitFor();
+      const after = await stage.operations.list({ limit: 100, slugs: ["my-app"] });
+      assert.equal(after.length, before.length + 1);
+      await stage.operations.cancel(after[0]!.id, "test");
+    });
+  });
+
+  it("keeps what a person types while an earlier search begins", async () => {
+    const page = await stage.visit("/projects");
+    const field = page.getByLabel("Slug or name");
+    await field.waitFor();
+    // A key is pressed at the moment when the search for what was typed before begins.
+    await page.evaluate(`{
+      const replace = history.replaceState.bind(history);
+      history.replaceState = (...args) => {
+        history.replaceState = replace;
+        replace(...args);
+        const field = document.querySelector("input[type=search]");
+        field.value += "99";
+        field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+      };
+    }`);
+    await field.fill("app 49");
+    await page.locator(".pages").getByText("1 project", { exact: true }).waitFor();
+    assert.equal(await field.inputValue(), "app 4999");
+  });
+
+  it("gives up an older search, so that its answer cannot come after the newer one", async () => {
+    const page = await stage.visit("/projects");
+    const isOlder = (request: Request) => /search=app\+12&/.test(request.url());
+    await page.route("**/v1/projects?*search=app+12&*", () => undefined); // no answer
+    const [asked, givenUp] = [
+      page.waitForRequest(isOlder),
+      page.waitForEvent("requestfailed", isOlder),
+    ];
+    await page.getByLabel("Slug or name").fill("app 12");
+    await asked;
+    await page.getByLabel("Slug or name").fill("app 1234");
+    await page.locator(".pages").getByText("1 project", { exact: true }).waitFor();
+    await givenUp;
   });
 
   it("shows what others changed in a project, and since when", async () => {

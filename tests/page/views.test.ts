@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { assertViewAccessible, PageStage } from "../support/page.ts";
+import { assertAccessible, assertViewAccessible, PageStage } from "../support/page.ts";
 
 const HOSTILE = `<img src=x onerror="window.hurt=1">`;
 
@@ -68,5 +68,68 @@ describe("the views of the page", function () {
     await page.getByRole("button", { name: "Use the key" }).click();
     await page.getByRole("heading", { name: "Projects" }).waitFor();
     assert.equal(new URL(page.url()).search, "?search=a");
+  });
+
+  it("lead back to a search that is too long for the sign-in's cookie", async () => {
+    const page = await stage.visit("/logs/my-app", { role: "nobody" });
+    const methods = { browser: true, issuer: "https://git.example.test" };
+    await page.route("**/auth/methods", (route) => route.fulfill({ json: methods }));
+    let key: string | undefined;
+    // In place of the provider, which signs in at once.
+    await page.route("**/auth/sign-in?*", async (route, request) => {
+      const place = new URL(request.url()).searchParams.get("return") ?? "";
+      assert.ok(place.length <= 2_000, `${place.length} characters`);
+      key = await stage.key("viewer");
+      return route.fulfill({ status: 302, headers: { location: place } });
+    });
+    await page.route("**/v1/**", (route, request) =>
+      route.continue({ headers: { ...request.headers(), authorization: `Bearer ${key}` } }),
+    );
+    await page.route("**/auth/me", (route, request) =>
+      key === undefined
+        ? route.continue()
+        : route.continue({ headers: { ...request.headers(), authorization: `Bearer ${key}` } }),
+    );
+    for (const length of [20, 2_000]) {
+      key = undefined;
+      const q = "a ".repeat(length / 2).trim();
+      await page.goto(`${stage.url}/logs/my-app?q=${encodeURIComponent(q)}`);
+      await page.getByRole("link", { name: "Sign in at git.example.test" }).click();
+      await page.getByRole("heading", { name: "Logs of my-app" }).waitFor();
+      assert.equal(new URL(page.url()).searchParams.get("q"), q);
+      assert.equal(await page.getByLabel("Query").inputValue(), q);
+    }
+  });
+
+  it("are loaded again once when their module is gone, and then say so", async () => {
+    const page = await stage.visit("/projects");
+    let loads = 0;
+    page.on("load", () => (loads += 1));
+    let asked = 0;
+    await page.route("**/page/views/fleet.ts", (route) => {
+      asked += 1;
+      return route.fulfill({ status: 404 });
+    });
+    await page.getByRole("link", { name: "Fleet" }).click();
+    const title = page.getByRole("heading", { name: "This view could not be loaded" });
+    await title.waitFor();
+    assert.deepEqual([loads, asked], [1, 2]);
+    await assertAccessible(page, "a view that could not be loaded");
+    await page.getByRole("button", { name: "Load the page again" }).click();
+    await title.waitFor();
+    assert.deepEqual([loads, asked], [2, 3]);
+    await page.unrouteAll();
+    await page.getByRole("button", { name: "Load the page again" }).click();
+    await page.getByRole("heading", { name: "Fleet" }).waitFor();
+
+    // Without an answer of the service, the page stays as it is.
+    await page.goto(`${stage.url}/projects`);
+    await page.getByRole("heading", { name: "Projects" }).waitFor();
+    await page.context().setOffline(true);
+    loads = 0;
+    await page.getByRole("link", { name: "Operations" }).click();
+    await title.waitFor();
+    assert.equal(loads, 0);
+    await page.context().setOffline(false);
   });
 });
