@@ -45,8 +45,8 @@ export function requireAccess(
   app.addHook("onRequest", async (request, reply) => {
     const { access = "open", allProjects = false } = request.routeOptions.config;
     if (access === "open") return;
+    const credential = credentialOf(request, authenticator);
     try {
-      const credential = credentialOf(request, authenticator);
       request.identity = await authenticate(
         { request, reply, authenticator, unauthenticated },
         credential,
@@ -57,7 +57,9 @@ export function requireAccess(
       requireProject(request, (request.params as { slug?: string }).slug);
       if (allProjects) requireAllProjects(request);
     } catch (error) {
-      if (error instanceof InfraError) await refusals.record(error.code, request);
+      // A page asks who its visitor is before anybody has signed in. That is no attempt to get in.
+      const isVisit = access === "known" && credential === undefined;
+      if (error instanceof InfraError && !isVisit) await refusals.record(error.code, request);
       throw error;
     }
   });

@@ -227,6 +227,19 @@ describe("access control", () => {
     await app.close();
   });
 
+  it("does not put a visitor's question who they are into the audit trail, but every try of a key", async () => {
+    const { app, audit } = await fakeService();
+    assert.equal((await app.inject({ url: "/auth/me" })).statusCode, 401);
+    assert.deepEqual(audit, []);
+    const headers = bearer(`rdk_${"0".repeat(16)}_${"A".repeat(43)}`);
+    assert.equal((await app.inject({ url: "/auth/me", headers })).statusCode, 401);
+    assert.deepEqual(
+      audit.map(({ details }) => details?.["route"]),
+      ["/auth/me"],
+    );
+    await app.close();
+  });
+
   it("refuses an address after many requests without a valid key, but not a valid key from there", async () => {
     const { app, key, audit } = await fakeService({ limits: { unauthenticatedPerMinute: 5 } });
     const good = bearer(key("viewer"));
