@@ -17,6 +17,14 @@ export function Audit(): VNode {
   return html`${heading("Audit trail")} ${h<AuditTableProps>(AuditTable, {})}`;
 }
 
+/** The details on one line; a click shows them in full. */
+function details(all: AuditEventView["details"]): VNode {
+  return html`<details>
+    <summary><code>${JSON.stringify(all)}</code></summary>
+    <pre>${JSON.stringify(all, null, 2)}</pre>
+  </details>`;
+}
+
 export interface AuditTableProps {
   /** Only events of this project. */
   readonly project?: string;
@@ -38,7 +46,7 @@ export function AuditTable({ project }: AuditTableProps): VNode {
         ${project === undefined && html`<td>${event.project}</td>`}
         <td>${event.actor}</td>
         <td>${badge(TONES[event.result], event.result)}</td>
-        <td class="cut"><code>${JSON.stringify(event.details)}</code></td>
+        <td class="cut">${details(event.details)}</td>
       </tr>`,
   );
   const next = data?.next;

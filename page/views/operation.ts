@@ -152,8 +152,8 @@ function row(step: Step, endMs: number, totalMs: number, isRunning: boolean): VN
     <td>${isLost ? badge("bad", `${op}, not ended`) : badge(STEP_TONES[step.state], op)}</td>
     <td class="number">${durationText(durationMs ?? Math.max(0, endMs - startMs))}</td>
     <td class="timeline">
-      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-        <rect class=${step.state} x=${left} y="1" width=${Math.min(width, 100 - left)} height="6" />
+      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+        <rect class=${step.state} x=${left} y="2" width=${Math.min(width, 100 - left)} height="6" />
       </svg>
     </td>
   </tr>`;

@@ -58,12 +58,17 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
   return html` ${heading("Projects", html`<div class="actions">${mayActSomewhere(caller, "operator") && create}</div>`)}
     ${data?.counts && countLinks(data.counts, query, change)} ${h(Search, { query, change })}
     ${problem(page.error)} ${data && projectTable(data.items, query, change)}
-    ${data?.items.length === 0 && html`<p class="note">No project fits. <a href="/projects">Show all</a></p>`}
+    ${data?.items.length === 0 && nothingFound(query)}
     <div class="pages">
       ${query.cursor !== "" && html`<a class="button" href=${change({ cursor: "" })}>First page</a>`}
       ${data?.next !== undefined && html`<a class="button" rel="next" href=${change({ cursor: data.next })}>Next page</a>`}
       ${total !== undefined && html`<span class="soft">${countText(total, "project")}</span>`}
     </div>`;
+}
+
+function nothingFound({ search, status, template }: ProjectsQuery): VNode {
+  if (search + status + template === "") return html`<p class="note">There is no project.</p>`;
+  return html`<p class="note">No project matches. <a href="/projects">Show all</a></p>`;
 }
 
 function shownCount(counts: ProjectCounts, status: ProjectStatus | ""): number {

@@ -104,7 +104,7 @@ describe("the page, on real servers", function () {
     assert.equal(await page.getByRole("heading", { name: "What is left" }).count(), 0);
     const views = page.getByRole("navigation", { name: "Views" });
     await views.getByRole("link", { name: "Projects" }).click();
-    await page.getByText("No project fits.").waitFor();
+    await page.getByText("There is no project.").waitFor();
 
     assert.deepEqual(faults, []);
     assert.deepEqual(await leftOnServers(placeOf(settings, slug)), []);

@@ -62,6 +62,15 @@ describe("the views of the page", function () {
     }
   });
 
+  it("show the details of an event in the audit trail in full after a click", async () => {
+    const page = await stage.visit("/audit");
+    const event = page.getByRole("row", { name: "operation.submit" });
+    const inFull = event.getByText('"kind": "up"');
+    assert.equal(await inFull.isVisible(), false);
+    await event.locator("summary").click();
+    await inFull.waitFor();
+  });
+
   it("ask for a sign-in first, and lead back to the view", async () => {
     const page = await stage.visit("/projects?search=a", { role: "nobody" });
     await page.getByLabel("API key").fill(await stage.key("viewer"));
