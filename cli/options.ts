@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { labelsOf, type ProjectLabels } from "../core/project-labels.ts";
 import { spanMs } from "../core/units.ts";
 
 export type ConfigOption = Readonly<Record<string, string | object>>;
@@ -32,6 +33,13 @@ export function timeRange(text: string): string {
 /** `30m`, `1h` or `7d`, in ms. */
 export function timeSpan(text: string): number {
   return spanMs(timeRange(text)) ?? 0;
+}
+
+/** Labels of projects: `team=shop,tier=1`. */
+export function labels(text: string): ProjectLabels {
+  const found = labelsOf(text);
+  if (found) return found;
+  throw new InvalidArgumentError("Expected labels such as team=shop,tier=1.");
 }
 
 /** Returns a parser of whole numbers within these limits. */

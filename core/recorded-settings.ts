@@ -91,7 +91,8 @@ function valueText(value: unknown): string {
   return value === undefined ? "the default" : JSON.stringify(value);
 }
 
-function entries({ sizes = {}, ...rest }: ProjectChanges): Map<string, unknown> {
-  const ofSizes = Object.entries(sizes).map(([key, value]) => [`sizes.${key}`, value] as const);
-  return new Map<string, unknown>([...Object.entries(rest), ...ofSizes]);
+function entries({ sizes = {}, labels = {}, ...rest }: ProjectChanges): Map<string, unknown> {
+  const within = (name: string, all: object) =>
+    Object.entries(all).map(([key, value]): [string, unknown] => [`${name}.${key}`, value]);
+  return new Map([...Object.entries(rest), ...within("sizes", sizes), ...within("labels", labels)]);
 }

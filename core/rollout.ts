@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { projectLabels } from "./project-labels.ts";
 import { group, REPORT_VERDICTS, reportTotals } from "./previews/model.ts";
 
 // The shapes of rollouts: the database's rows, the API and the command use them. Like the shapes of
@@ -65,6 +66,10 @@ const selection = z
       }),
     template: z.string().min(1).max(100).optional().meta({
       description: "Only projects of this template.",
+    }),
+    labels: projectLabels.optional().meta({
+      description: "Only projects with all of these labels.",
+      examples: [{ team: "shop" }],
     }),
   })
   .meta({ id: "RolloutSelection", description: "A project must meet all conditions." });

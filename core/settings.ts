@@ -4,6 +4,7 @@ import { driftSettings } from "./drift.ts";
 import { egress } from "./egress.ts";
 import { problems } from "./errors.ts";
 import { lifetimeSettings, NEVER } from "./lifetime.ts";
+import { projectLabels } from "./project-labels.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry.ts";
 import { slugProblems } from "./slug.ts";
 import {
@@ -226,6 +227,10 @@ export const projectChanges = z
           "The end of its time to live, or `never`. Then it is stopped, and deleted after a grace.",
         examples: ["2026-12-24T18:00:00Z"],
       }),
+    labels: projectLabels.meta({
+      description: "For selecting projects. Replaces all labels that the project has.",
+      examples: [{ team: "shop" }],
+    }),
   })
   .partial();
 
@@ -237,6 +242,7 @@ const {
   retainRepository,
   stopped,
   expiresAt,
+  labels,
 } = projectChanges.shape;
 
 /** The template of a project whose settings name none. */
@@ -251,6 +257,7 @@ const projectSettings = z.strictObject({
   retainRepository: retainRepository.unwrap().default(false),
   stopped: stopped.unwrap().default(false),
   expiresAt: expiresAt.unwrap().default(NEVER),
+  labels: labels.unwrap().default({}),
 });
 
 export type ProjectSettings = z.output<typeof projectSettings>;

@@ -98,6 +98,7 @@ export class Rollouts {
           slug,
           status,
           template: settings.template ?? DEFAULT_TEMPLATE,
+          labels: settings.labels ?? {},
           outdated: programVersion !== version,
         })),
     );

@@ -1,4 +1,5 @@
 import { compareText } from "../../core/previews/changes.ts";
+import { hasLabels, type ProjectLabels } from "../../core/project-labels.ts";
 import type { RolloutRequest, RolloutSelection } from "../../core/rollout.ts";
 import type { ProjectStatus } from "../store/project-records.ts";
 
@@ -7,6 +8,7 @@ export interface Candidate {
   readonly slug: string;
   readonly status: ProjectStatus;
   readonly template: string;
+  readonly labels: ProjectLabels;
   /** Whether its last `up` ran another version of the program than the service has. */
   readonly outdated: boolean;
 }
@@ -16,7 +18,7 @@ const DELETED: readonly ProjectStatus[] = ["deleting", "half-deleted", "deleted"
 
 /** The slugs that the selection names, sorted. */
 export function selectSlugs(
-  { only, slugs, template }: RolloutSelection,
+  { only, slugs, template, labels = {} }: RolloutSelection,
   candidates: readonly Candidate[],
 ): string[] {
   const named = slugs?.map(matcher);
@@ -26,7 +28,8 @@ export function selectSlugs(
         !DELETED.includes(one.status) &&
         (only === "all" || one.outdated) &&
         (!named || named.some((matches) => matches(one.slug))) &&
-        (template === undefined || one.template === template),
+        (template === undefined || one.template === template) &&
+        hasLabels(one.labels, labels),
     )
     .map(({ slug }) => slug)
     .toSorted(compareText);

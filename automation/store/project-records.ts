@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import type { ProjectLabels } from "../../core/project-labels.ts";
 import type { ProjectResource } from "../../core/resources.ts";
 import { changeSettings } from "../../core/recorded-settings.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
@@ -60,6 +61,8 @@ interface ProjectsFilter {
   readonly template?: "outdated" | "current" | undefined;
   /** Only projects at another version than this one, or only those at it. */
   readonly version?: { readonly is: boolean; readonly current: string } | undefined;
+  /** Only projects with all of these labels. */
+  readonly labels?: ProjectLabels | undefined;
 }
 
 interface ProjectsQuery extends ProjectsFilter {
@@ -158,7 +161,13 @@ export class ProjectRecords {
   }
 }
 
-function filtered({ slugs, search, template, version }: ProjectsFilter): RawBuilder<unknown> {
+function filtered({
+  slugs,
+  search,
+  template,
+  version,
+  labels,
+}: ProjectsFilter): RawBuilder<unknown> {
   const text = sql`lower(${search})`;
   const conditions = [
     sql`true`,
@@ -167,6 +176,7 @@ function filtered({ slugs, search, template, version }: ProjectsFilter): RawBuil
     ...(version
       ? [sql`("programVersion" IS NOT DISTINCT FROM ${version.current}) = ${version.is}`]
       : []),
+    ...(labels ? [sql`settings->'labels' @> ${JSON.stringify(labels)}::jsonb`] : []),
     ...(search === undefined
       ? []
       : [sql`(position(${text} in slug) > 0 OR position(${text} in lower(name)) > 0)`]),

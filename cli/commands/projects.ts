@@ -32,6 +32,8 @@ export function addProjects(program: Command): void {
     .description("list all projects by slug")
     .option("--status <status>", "only this status, such as ready or incomplete")
     .option("--search <text>", "only those with this text in the slug or name")
+    .option("--outdated", "only those at another version of the program than the service")
+    .option("--labels <labels>", "only those with all of these labels, such as team=shop")
     .option("--json", "print each project as JSON")
     .action(list);
   projects
@@ -174,6 +176,8 @@ async function destroy(slug: string, options: DestroyOptions): Promise<void> {
 interface ListOptions {
   readonly status?: string;
   readonly search?: string;
+  readonly outdated?: true;
+  readonly labels?: string;
   readonly json?: true;
 }
 
@@ -193,7 +197,7 @@ async function list({ json, ...query }: ListOptions): Promise<void> {
     cursor = page.next;
   } while (cursor !== undefined);
   if (count === 0) {
-    const isFiltered = query.status !== undefined || query.search !== undefined;
+    const isFiltered = Object.keys(query).length > 0;
     console.error(isFiltered ? "No project matches." : `No projects at ${api.url}.`);
   }
 }

@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
+import type { ProjectLabels } from "../../core/project-labels.ts";
 import type { Rollout, RolloutReport } from "../../core/rollout.ts";
 import type { RolloutEventView, RolloutView } from "../../automation/service/schemas/rollout.ts";
 import { EXIT } from "../exit-codes.ts";
 import { askable, goAhead } from "../operation.ts";
-import { wholeNumber } from "../options.ts";
+import { labels, wholeNumber } from "../options.ts";
 import { printable } from "../text.ts";
 
 export function addRollout(program: Command): void {
@@ -17,6 +18,7 @@ export function addRollout(program: Command): void {
     .option("--all", "also projects that are at this version already")
     .option("--slugs <patterns>", "only these, such as shop-*,blog", list)
     .option("--template <name>", "only projects of this template")
+    .option("--labels <labels>", "only projects with all of these, such as team=shop", labels)
     .option("--canaries <slugs>", "these come first", list)
     .option("--waves <sizes>", "numbers, percentages and rest", list, ["1", "10%", "rest"])
     .option("--at-once <operations>", "1 to 100", wholeNumber(1, 100), 4)
@@ -73,6 +75,7 @@ interface StartOptions {
   readonly all?: true;
   readonly slugs?: string[];
   readonly template?: string;
+  readonly labels?: ProjectLabels;
   readonly canaries?: string[];
   readonly waves: string[];
   readonly atOnce: number;
@@ -86,11 +89,21 @@ interface StartOptions {
 }
 
 async function start(options: StartOptions): Promise<void> {
-  const { all, slugs, template, canaries, waves, atOnce, maxFailures, json } = options;
+  const {
+    all,
+    slugs,
+    template,
+    labels: wanted,
+    canaries,
+    waves,
+    atOnce,
+    maxFailures,
+    json,
+  } = options;
   const { api, rolloutSchema } = await open();
   const started = await api.call("POST", "/v1/rollouts", rolloutSchema, {
     json: {
-      select: { only: all ? "all" : "outdated", slugs, template },
+      select: { only: all ? "all" : "outdated", slugs, template, labels: wanted },
       canaries,
       waves,
       atOnce,

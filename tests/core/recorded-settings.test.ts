@@ -57,12 +57,15 @@ describe("changeSettings", () => {
   });
 
   it("makes differences that are listed setting by setting", () => {
-    const after = { name: "Shop", sizes: { replicas: 2 }, retainRepository: false };
+    const labels = { team: "shop" };
+    const after = { name: "Shop", sizes: { replicas: 2 }, retainRepository: false, labels };
     assert.deepEqual(settingsDifferences(SETTINGS, after).map(differenceText), [
+      'labels.team: the default → "shop"',
       "retainData: true → the default",
       "retainRepository: the default → false",
       "sizes.replicas: 3 → 2",
     ]);
     assert.deepEqual(settingsDifferences(SETTINGS, SETTINGS), []);
+    assert.deepEqual(settingsDifferences({ labels }, { labels: { ...labels } }), []);
   });
 });

@@ -75,6 +75,7 @@ describe("settings", () => {
       retainRepository: false,
       stopped: false,
       expiresAt: "never",
+      labels: {},
     });
   });
 

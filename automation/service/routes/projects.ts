@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Drift } from "../../../core/drift.ts";
 import { InfraError } from "../../../core/errors.ts";
+import { labelsOf } from "../../../core/project-labels.ts";
 import { slugFromName } from "../../../core/slug.ts";
 import {
   PROJECT_ORDERS,
@@ -30,6 +31,23 @@ import { acceptedResponse, submit, submitHeaders, submitQuery } from "../submit.
 const tags = ["projects"];
 const params = z.object({ slug: slugSchema });
 const querystring = z.strictObject(submitQuery);
+const labelSelector = z
+  .string()
+  .max(2_000)
+  .transform((text, context) => {
+    const labels = labelsOf(text);
+    if (labels) return labels;
+    context.addIssue({
+      code: "custom",
+      message: "is not a list of labels such as team=shop,tier=1",
+    });
+    return z.NEVER;
+  })
+  .optional()
+  .meta({
+    description: "Only projects with all of these labels.",
+    examples: ["team=shop,tier=1"],
+  });
 const submitSchema = { tags, params, headers: submitHeaders, querystring };
 
 export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
@@ -62,6 +80,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
             search: z.string().min(1).max(100).optional().meta({
               description: "Only projects with this text in the slug or the name, in any case.",
             }),
+            labels: labelSelector,
             outdated: flag("Only projects at another version of the program, or only the others."),
           }),
           response: {
@@ -73,10 +92,11 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         },
       },
       async (request) => {
-        const { limit, cursor, counts, search, template, outdated, ...query } = request.query;
+        const { limit, cursor, counts, search, template, outdated, labels, ...query } =
+          request.query;
         const slugs = visibleProjects(request, undefined);
         const version = outdated === undefined ? undefined : { is: !outdated, current };
-        const filter = { search, template, version, slugs };
+        const filter = { search, template, version, slugs, labels };
         const after = cursor === undefined ? undefined : positionOf(cursor);
         const [found, counted] = await Promise.all([
           options.projects.list({ ...query, ...filter, limit: limit + 1, after }),

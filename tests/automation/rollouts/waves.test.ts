@@ -63,11 +63,12 @@ describe("the selection of a rollout", () => {
     slug,
     status: "ready",
     template: "skeleton",
+    labels: {},
     outdated: true,
     ...more,
   });
 
-  it("leaves out what is deleted, at this version, or of another template", () => {
+  it("leaves out what is deleted, at this version, of another template or without the labels", () => {
     const all = [
       candidate("wiki"),
       candidate("app"),
@@ -76,11 +77,14 @@ describe("the selection of a rollout", () => {
       candidate("going", { status: "deleting" }),
       candidate("half", { status: "half-deleted" }),
       candidate("broken", { status: "incomplete" }),
-      candidate("other", { template: "api" }),
+      candidate("other", { template: "api", labels: { team: "shop", tier: "1" } }),
     ];
     const names = (more: object) => selectSlugs({ only: "outdated", ...more }, all);
     assert.deepEqual(names({}), ["app", "broken", "other", "wiki"]);
     assert.deepEqual(names({ template: "api" }), ["other"]);
+    assert.deepEqual(names({ labels: { team: "shop" } }), ["other"]);
+    assert.deepEqual(names({ labels: { team: "shop", tier: "2" } }), []);
+    assert.deepEqual(names({ labels: { constructor: "shop" } }), []);
     assert.deepEqual(names({ only: "all", slugs: ["n*", "*i"] }), ["new", "wiki"]);
     assert.deepEqual(names({ slugs: ["gone"] }), []);
     assert.deepEqual(unmatched(["w*", "x*"], ["wiki"]), ["x*"]);

@@ -295,6 +295,11 @@ describe("the HTTP service", () => {
         address,
       );
     }
+    for (const labels of ["team", "team=", "=shop", "Team=shop", "team=a=b", "__proto__=a", ""]) {
+      const address = `/v1/projects?labels=${encodeURIComponent(labels)}`;
+      const { errors } = await problem({ url: address }, 400, "RDEV_REQUEST");
+      assert.match(errors?.[0]?.detail ?? "", /labels such as team=shop/, address);
+    }
     const nested = `{"sizes":${"[".repeat(30_000)}"\\u0000"${"]".repeat(30_000)}}`;
     const headers = { ...admin, "content-type": "application/json" };
     await problem({ method: "PUT", url, headers, payload: nested }, 400, "RDEV_REQUEST");

@@ -101,6 +101,16 @@ describe("a list of 5,000 projects", function () {
     assert.ok(found.every(({ name, status }) => name.startsWith("Zebra 49") && status === "ready"));
   });
 
+  it("is filtered by labels", async () => {
+    await test.admin(`
+      UPDATE projects SET settings = '{"labels": {"team": "shop", "tier": "1"}}'
+      WHERE slug IN ('app-0007', 'app-0008')`);
+    const slugs = async (labels: Record<string, string>) =>
+      (await quickly(projects.list({ labels, limit: 5 }))).map(({ slug }) => slug);
+    assert.deepEqual(await slugs({ team: "shop" }), ["app-0007", "app-0008"]);
+    assert.deepEqual(await slugs({ team: "shop", tier: "2" }), []);
+  });
+
   it("tells each project's resources by their newest steps", async () => {
     const [id] = await test.admin(`
       SELECT id FROM operations WHERE slug = 'app-0100' ORDER BY id DESC`);
