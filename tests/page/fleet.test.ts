@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import type { Locator } from "playwright-core";
 import { rolloutRequest } from "../../core/rollout.ts";
-import { assertAccessible, assertViewAccessible, PageStage } from "../support/page.ts";
+import { focused, tabTo } from "../support/keyboard.ts";
+import { PageStage } from "../support/page.ts";
 
 describe("the view of the fleet", function () {
   this.timeout(300_000); // the first run downloads the browser
@@ -47,7 +49,6 @@ describe("the view of the fleet", function () {
 
   describe("and a rollout", () => {
     const id = "0193a8a1-7d5c-7c44-9c41-0c8f1d3f2b11";
-    const hostile = "<img src=x onerror=window.hurt=1>";
 
     before(async () => {
       const request = JSON.stringify(rolloutRequest.parse({}));
@@ -57,38 +58,27 @@ describe("the view of the fleet", function () {
       await stage.admin(`
         INSERT INTO rollout_projects (rollout_id, slug, wave, state, reason, loses_data, fingerprint)
         VALUES ('${id}', 'blog', 1, 'planned', NULL, true, 'a'),
-               ('${id}', 'shop', 2, 'held',
-                '{"code": "plan-failed", "message": "${hostile}"}', false, NULL)`);
+               ('${id}', 'shop', 2, 'held', NULL, false, NULL)`);
     });
 
-    it("shows it to a viewer without the buttons that would be refused", async () => {
-      const page = await stage.visit("/fleet", { role: "viewer" });
-      await page.getByRole("link", { name: "0.1.0+test" }).click();
-      await page.getByRole("heading", { name: "Rollout of 0.1.0+test" }).waitFor();
-      await page.getByText(hostile).first().waitFor();
-      assert.equal(await page.evaluate("window.hurt"), undefined);
-      assert.deepEqual(await page.locator("main button").allTextContents(), []);
-      const first = page.getByRole("table").getByRole("row").nth(1);
-      assert.match((await first.textContent()) ?? "", /shop.*held/s);
-      await assertAccessible(page, "a rollout");
-    });
-
-    it("is approved with its plan, paused and resumed by an administrator", async () => {
-      const page = await stage.visit(`/fleet/rollouts/${id}`, { scheme: "dark", width: 320 });
-      await assertAccessible(page, "a rollout to approve");
-      await page.getByLabel(/Also lose the data of blog/).check();
-      await page.getByRole("button", { name: "Approve the plan" }).click();
-      await page.getByRole("button", { name: "Pause" }).click();
-      await page.getByRole("button", { name: "Resume" }).waitFor();
+    it("is approved with its plan, paused and resumed by keyboard alone", async () => {
+      const page = await stage.visit("/fleet");
+      const press = async (target: Locator, key = "Enter") => {
+        await tabTo(page, target);
+        await page.keyboard.press(key);
+      };
+      await press(page.getByRole("link", { name: "0.1.0+test" }));
+      const title = page.getByRole("heading", { name: "Rollout of 0.1.0+test" });
+      await focused(title);
+      await press(page.getByLabel(/Also lose the data of blog/), "Space");
+      await press(page.getByRole("button", { name: "Approve the plan" }));
+      await focused(title);
+      await press(page.getByRole("button", { name: "Pause" }));
+      await focused(page.getByRole("button", { name: "Resume" }));
       const [row] = await stage.admin(`SELECT state, data_loss_approved FROM rollouts`);
       assert.deepEqual(row, { state: "paused", data_loss_approved: true });
-    });
-  });
-
-  it("has no finding of axe, light and dark, wide and narrow", async () => {
-    await assertViewAccessible(stage, "/fleet", async (page) => {
-      await page.getByRole("figure").first().waitFor();
-      await page.getByText("Numbers").first().click();
+      await page.keyboard.press("Enter");
+      await focused(page.getByRole("button", { name: "Pause" }));
     });
   });
 });

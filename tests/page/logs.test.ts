@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { type CitadelEvent, LEVELS } from "../../providers/citadel/port.ts";
 import { until } from "../../sandbox/process.ts";
-import { assertAccessible, assertViewAccessible, PageStage } from "../support/page.ts";
+import { focused, tabTo } from "../support/keyboard.ts";
+import { assertAccessible, PageStage } from "../support/page.ts";
 
 const MINUTE = 60_000;
 const HOSTILE = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'\u001b[31mred`;
@@ -240,17 +241,13 @@ describe("the view of logs", function () {
   it("is used with the keyboard alone", async () => {
     await ingest(line("keys 1", 3), line("keys 2", 2, { level: "error" }), line("keys 3", 1));
     const page = await stage.visit("/logs/my-app");
-    const focus = async () => (await page.locator("button:focus").allTextContents()).join().trim();
-    await page.getByRole("button", { name: "Search" }).waitFor();
-    for (let tries = 0; (await focus()) !== "Download"; tries += 1) {
-      assert.ok(tries < 20, "the keyboard reaches the button");
-      await page.keyboard.press("Tab");
-    }
-    await page.keyboard.press("Tab");
+    const query = page.getByLabel("Query");
+    await tabTo(page, query);
     await page.keyboard.type("keys");
     await page.keyboard.press("Enter");
     await shown(page, ["keys 1", "keys 2", "keys 3"]);
-    await page.getByRole("log").focus();
+    await focused(query);
+    await tabTo(page, page.getByRole("log"));
     await page.keyboard.press("ArrowUp");
     const open = page.getByRole("region", { name: "The open line" });
     await open.getByText("keys 3").waitFor();
@@ -266,13 +263,5 @@ describe("the view of logs", function () {
     await shown(mine, ["mine"]);
     const other = await stage.visit("/logs/other", { role: "viewer", project: "my-app" });
     await other.getByRole("alert").getByText("RDEV_ROLE").waitFor();
-  });
-
-  it("has no finding of axe, light and dark, wide and narrow", async () => {
-    await ingest(...LEVELS.map((level) => line(`axe ${level}`, MINUTE, { level })));
-    await assertViewAccessible(stage, "/logs/my-app?q=axe", async (page) => {
-      await rows(page).filter({ hasText: "axe trace" }).click();
-      await page.getByRole("group", { name: "Lines by level" }).waitFor();
-    });
   });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { Locator, Page, Request } from "playwright-core";
 import { until } from "../../sandbox/process.ts";
-import { assertAccessible, PageStage } from "../support/page.ts";
+import { focused, tabTo } from "../support/keyboard.ts";
+import { PageStage } from "../support/page.ts";
 
 /** A tenant can write all of these. */
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
@@ -76,28 +77,6 @@ describe("the page's projects and operations", function () {
     assert.equal(new URL(page.url()).searchParams.get("sort"), "name");
   });
 
-  it("shows a tenant's texts as texts", async () => {
-    const id = await operation("failed", { kind: "up", settings: {}, onFailure: "keep" });
-    await addEvents(id, 1, [
-      step("resourceFailed", HOSTILE),
-      { event: "diagnostic", severity: "error", message: HOSTILE },
-    ]);
-    await end(id, "failed", [{ message: HOSTILE, code: "RDEV_ENGINE" }]);
-    const views = [
-      "/projects?search=my-app",
-      "/projects/my-app",
-      "/projects/my-app?show=resources",
-      "/projects/my-app?show=operations",
-      `/operations/${id}`,
-    ];
-    for (const view of views) {
-      const page = await stage.visit(view);
-      await page.getByText("onerror").first().waitFor();
-      assert.equal(await page.locator("main img").count(), 0, view);
-      assert.doesNotMatch(await page.title(), /owned/);
-    }
-  });
-
   it("shows an operation live, without a gap or a doubled line after lost connections", async () => {
     const id = await operation("running", { kind: "up", settings: {}, onFailure: "keep" });
     await addEvents(id, 1, [
@@ -123,54 +102,73 @@ describe("the page's projects and operations", function () {
     assert.deepEqual(await page.locator(".messages pre").allTextContents(), ["line 1", "line 2"]);
   });
 
-  it("creates a project after its plan, and deletes it after a typed slug", async () => {
+  it("creates a project after its plan, and deletes it after a typed slug, by keyboard alone", async () => {
     const page = await stage.visit("/projects");
-    await page.getByRole("link", { name: "Create a project" }).click();
+    const { keyboard } = page;
+    const title = (name: string) => page.getByRole("heading", { level: 1, name, exact: true });
+    const newest = async () => (await stage.operations.list({ limit: 1 }))[0] ?? assert.fail();
+
+    await tabTo(page, page.getByRole("link", { name: "Create a project" }));
+    await keyboard.press("Enter");
+    await focused(title("Create a project"));
     const name = page.getByLabel("Name", { exact: true });
-    await name.fill("!!");
-    await page.getByText("gives no valid slug").waitFor();
-    await name.fill("My App");
-    await page.getByText("A project my-app exists already.").waitFor();
-    await name.fill("New Shop");
-    await page.getByText("new-shop").waitFor();
-    await page.getByRole("button", { name: "Show the plan" }).click();
+    await tabTo(page, name);
+    for (const [text, answer] of [
+      ["!!", "gives no valid slug"],
+      ["My App", "A project my-app exists already."],
+      ["New Shop", "new-shop"],
+    ] as const) {
+      await keyboard.press("ControlOrMeta+A");
+      await keyboard.type(text);
+      await page.getByText(answer).waitFor();
+    }
+    await keyboard.press("Enter");
     const create = page.getByRole("button", { name: "Create new-shop" });
+    await create.waitFor();
     assert.ok(await create.isDisabled());
-    const [preview] = await stage.operations.list({ limit: 1 });
-    assert.equal(preview?.request.kind, "preview");
+    const preview = await newest();
+    assert.equal(preview.request.kind, "preview");
     await addEvents(preview.id, 2, [step("resourceDone", "new-shop")]);
     await end(preview.id, "succeeded");
     await page.getByText("Created 1 resource").waitFor();
-    await create.click();
-    await page.getByRole("heading", { name: "up of new-shop" }).waitFor();
-    const [up] = await stage.operations.list({ limit: 1 });
-    assert.equal(up?.request.kind, "up");
-    await page.getByRole("button", { name: "Cancel" }).click();
+    await focused(name);
+    await tabTo(page, create);
+    await keyboard.press("Enter");
+    await focused(title("up of new-shop"));
+    assert.equal((await newest()).request.kind, "up");
+    await tabTo(page, page.getByRole("button", { name: "Cancel" }));
+    await keyboard.press("Enter");
     await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
+    await focused(title("up of new-shop"));
 
     await page.goto(`${stage.url}/projects/my-app`);
-    await page.getByRole("button", { name: "Delete …" }).click();
+    const open = page.getByRole("button", { name: "Delete …" });
+    await tabTo(page, open);
+    await keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Delete my-app" });
-    const remove = dialog.getByRole("button", { name: "Delete the project" });
-    await until(async () => {
-      const [newest] = await stage.operations.list({ limit: 1, slugs: ["my-app"] });
-      assert.equal(newest?.request.kind, "preview");
-    });
-    const [plan] = await stage.operations.list({ limit: 1, slugs: ["my-app"] });
-    await addEvents(plan!.id, 2, [step("resourceDone", "my-app", "delete")]);
-    await end(plan!.id, "succeeded");
+    await focused(dialog.getByLabel("Keep the database"));
+    await keyboard.press("Escape");
+    await focused(open);
+    const before = await newest();
+    await keyboard.press("Enter");
+    await until(async () => assert.notEqual((await newest()).id, before.id));
+    const plan = await newest();
+    assert.equal(plan.request.kind, "preview");
+    await addEvents(plan.id, 2, [step("resourceDone", "my-app", "delete")]);
+    await end(plan.id, "succeeded");
     await dialog.getByText("Deleted 1 resource").waitFor();
-    await assertAccessible(page, "delete dialog");
-    await dialog.getByLabel("Archive the repository").check();
+    await tabTo(page, dialog.getByLabel("Archive the repository"));
+    await keyboard.press("Space");
     await dialog.getByText("the repository, archived").waitFor();
     await dialog.getByText("Nothing would change.").waitFor();
-    await dialog.getByLabel("Type my-app to confirm").fill("my-ap");
-    assert.ok(await remove.isDisabled());
-    await dialog.getByLabel("Type my-app to confirm").fill("my-app");
-    await remove.click();
-    await page.getByRole("heading", { name: "destroy of my-app" }).waitFor();
-    const [destroy] = await stage.operations.list({ limit: 1, slugs: ["my-app"] });
-    assert.deepEqual(destroy?.request, {
+    await tabTo(page, dialog.getByLabel("Type my-app to confirm"));
+    await keyboard.type("my-ap");
+    assert.ok(await dialog.getByRole("button", { name: "Delete the project" }).isDisabled());
+    await keyboard.type("p");
+    await keyboard.press("Enter");
+    await focused(title("destroy of my-app"));
+    const destroy = await newest();
+    assert.deepEqual(destroy.request, {
       ...{ kind: "destroy", retainData: false, retainRepository: true },
     });
     await stage.operations.cancel(destroy.id, "test");
@@ -290,34 +288,6 @@ describe("the page's projects and operations", function () {
     await page.getByLabel("Slug or name").fill("app 1234");
     await page.locator(".pages").getByText("1 project", { exact: true }).waitFor();
     await givenUp;
-  });
-
-  it("shows what others changed in a project, and since when", async () => {
-    const urn = "urn:pulumi:s::p::gitea:Repository::settings";
-    const properties = [{ path: "spec.replicas", kind: "update", replaces: false }];
-    const change = { op: "update", urn, type: "gitea:Repository", name: HOSTILE, properties };
-    const by = [{ manager: "kubectl-edit" }];
-    const changes = [{ ...change, moreProperties: 0, by, since: new Date().toISOString() }];
-    await stage.admin(`
-      INSERT INTO drift (slug, checked_at, changes, fixable_by)
-      VALUES ('app-0001', now(), '${JSON.stringify(changes).replaceAll("'", "''")}', 'updates')`);
-    const page = await stage.visit("/projects?search=app-0001");
-    await page.getByRole("cell", { name: "drifted" }).waitFor();
-    await page.getByRole("link", { name: "app-0001" }).click();
-    const row = page.getByRole("region", { name: "Drift" }).getByRole("row").last();
-    await row.getByText("spec.replicas").waitFor();
-    assert.match((await row.textContent()) ?? "", /onerror.*changed.*kubectl-edit/s);
-    await assertAccessible(page, "a project with drift");
-  });
-
-  it("shows a viewer no button that would be refused", async () => {
-    for (const path of ["/projects", "/projects/my-app", "/operations", "/create"]) {
-      const page = await stage.visit(path, { role: "viewer" });
-      await page.getByRole("heading", { level: 1 }).waitFor();
-      const buttons = await page.getByRole("button").allTextContents();
-      assert.deepEqual(buttons, ["Sign out"], path);
-      assert.equal(await page.getByRole("link", { name: "Audit" }).count(), 0);
-    }
   });
 
   it("signs in with a pasted key, which ends with the tab, and by keyboard alone", async () => {

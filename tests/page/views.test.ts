@@ -1,75 +1,79 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { assertAccessible, assertViewAccessible, PageStage } from "../support/page.ts";
+import {
+  answerRequests,
+  fillViews,
+  PAGE_VIEWS_SHOWN,
+  type PageView,
+  stableText,
+} from "../support/page-views.ts";
 
-const HOSTILE = `<img src=x onerror="window.hurt=1">`;
+const FOLDER = join(import.meta.dirname, "aria");
+/** `npm run aria` writes the files. */
+const MUST_WRITE = process.env["ARIA"] === "write";
 
 describe("the views of the page", function () {
   this.timeout(300_000); // the first run downloads the browser
   let stage: PageStage;
-  /** Each view with a text that shows that it is complete. The logs and the fleet have tests of their own. */
-  let views: readonly (readonly [path: string, text: string])[];
 
   before(async () => {
     stage = await PageStage.open();
-    await stage.addProject("my-app", HOSTILE);
-    const { operation } = await stage.operations.submit({
-      platform: "staging",
-      slug: "my-app",
-      request: { kind: "up", settings: { name: HOSTILE }, onFailure: "keep" },
-      actor: HOSTILE,
-      ifBusy: "wait",
-    });
-    const urn = "urn:pulumi:s::p::gitea:Repository::my-app";
-    const step = { urn, type: "gitea:Repository", name: HOSTILE, op: "create", component: false };
-    const events = [
-      { event: "resourceDone", ...step, durationMs: 700 },
-      { event: "diagnostic", severity: "warning", message: `slow ${HOSTILE}` },
-    ];
-    const values = events.map(
-      (event, at) => `('${operation.id}', ${at + 2}, now(), '${JSON.stringify(event)}')`,
-    );
-    await stage.admin(
-      `INSERT INTO operation_events (operation_id, number, at, event) VALUES ${values.join()}`,
-    );
-    await stage.admin(
-      `UPDATE operations SET last_event = 3, state = 'running', started_at = now()
-       WHERE id = '${operation.id}'`,
-    );
-    views = [
-      ["/", "my-app"],
-      ["/create", "Template"],
-      ["/operations", "my-app"],
-      ["/audit", "Details"],
-      ["/projects/a/b", "There is no such view"],
-      ["/projects/my-app", "Settings"],
-      ["/projects/my-app?show=resources", "Last step"],
-      ["/projects/my-app?show=operations", "Error"],
-      ["/projects/my-app?show=audit", "Details"],
-      [`/operations/${operation.id}`, "slow"],
-    ];
+    await fillViews(stage);
   });
   after(() => stage.close());
   afterEach(() => stage.closeWindows());
 
-  it("have no finding of axe, light and dark, wide and narrow, and show texts as texts", async () => {
-    for (const [path, text] of views) {
-      await assertViewAccessible(stage, path, async (page) => {
-        await page.getByRole("heading", { level: 1 }).waitFor();
-        await page.locator("main").getByText(text).first().waitFor();
-        assert.equal(await page.evaluate("window.hurt"), undefined, path);
-        assert.equal(await page.locator("main img").count(), 0, path);
-      });
-    }
-  });
+  for (const view of PAGE_VIEWS_SHOWN) {
+    it(`"${view.name}" is as its file says, shows texts as texts, and has no finding of axe`, async () => {
+      const { name, path, text, part = "main", isOpen = false, prepare } = view;
+      const page = await stage.visit("/sign-in", { role: isOpen ? "nobody" : "admin" });
+      await answerRequests(page);
+      await page.goto(stage.url + path);
+      await page.locator("main").getByText(text).first().waitFor();
+      await prepare?.(page);
+      assert.equal(await page.evaluate("window.hurt"), undefined);
+      assert.equal(await page.locator("main img, main script, a[href^=javascript]").count(), 0);
+      await compare(name, stableText(await page.locator(part).ariaSnapshot()));
+      await page.evaluate(
+        "for (const one of document.querySelectorAll('main details')) one.open = true",
+      );
+      await assertViewAccessible(page, name);
+    });
+  }
 
-  it("show the details of an event in the audit trail in full after a click", async () => {
-    const page = await stage.visit("/audit");
-    const event = page.getByRole("row", { name: "operation.submit" });
-    const inFull = event.getByText('"kind": "up"');
-    assert.equal(await inFull.isVisible(), false);
-    await event.locator("summary").click();
-    await inFull.waitFor();
-  });
+  for (const role of ["viewer", "operator"] as const) {
+    it(`have no button that the service would refuse ${role === "viewer" ? "a viewer" : "an operator"}`, async () => {
+      const page = await stage.visit("/", { role });
+      for (const view of PAGE_VIEWS_SHOWN.filter(({ isOpen }) => !isOpen)) {
+        await page.goto(stage.url + view.path);
+        const isRefused = ["audit", "project-audit"].includes(view.name);
+        const content = isRefused
+          ? page.getByRole("alert").getByText("RDEV_ROLE")
+          : page.locator("main").getByText(view.text).first();
+        await content.waitFor();
+        const buttons = await page.locator("main").getByRole("button").allTextContents();
+        const texts = buttons.map((button) => button.trim());
+        assert.deepEqual(texts, buttonsFor(view, role), view.name);
+        assert.equal(await page.getByRole("link", { name: /^Audit/ }).count(), 0, view.name);
+      }
+    });
+  }
+
+  function buttonsFor({ forViewer = [], forOperator = [] }: PageView, role: string) {
+    return role === "viewer" ? forViewer : [...forOperator, ...forViewer];
+  }
+
+  async function compare(name: string, snapshot: string): Promise<void> {
+    const file = join(FOLDER, `${name}.yaml`);
+    if (MUST_WRITE) await writeFile(file, `${snapshot}\n`);
+    assert.equal(
+      `${snapshot}\n`,
+      await readFile(file, "utf8"),
+      "run npm run aria, and look at the change",
+    );
+  }
 
   it("ask for a sign-in first, and lead back to the view", async () => {
     const page = await stage.visit("/projects?search=a", { role: "nobody" });

@@ -190,27 +190,19 @@ export class PageStage {
   }
 }
 
-/**
- * Opens a view in light and wide, and in dark and narrow, and checks both with axe and for sideways
- * scrolling. `ready` resolves when the view is as it should be checked.
- */
-export async function assertViewAccessible(
-  stage: PageStage,
-  path: string,
-  ready: (page: Page) => Promise<unknown>,
-): Promise<void> {
-  for (const [scheme, width] of [
+/** Checks a view with axe, in light and wide, and in dark and narrow, where it must not scroll sideways. */
+export async function assertViewAccessible(page: Page, view: string): Promise<void> {
+  for (const [colorScheme, width] of [
     ["light", 1280],
     ["dark", 320],
   ] as const) {
-    const page = await stage.visit(path, { scheme, width });
-    await ready(page);
-    await assertAccessible(page, `${path}, ${scheme}, ${width} px`);
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 800 });
+    await assertAccessible(page, `${view}, ${colorScheme}, ${width} px`);
     const beyond = await page.evaluate(
       "document.documentElement.scrollWidth - document.documentElement.clientWidth",
     );
-    assert.equal(beyond, 0, `${path} scrolls sideways at ${width} px`);
-    await page.context().close();
+    assert.equal(beyond, 0, `${view} scrolls sideways at ${width} px`);
   }
 }
 
