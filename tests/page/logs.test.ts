@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { type CitadelEvent, LEVELS } from "../../providers/citadel/port.ts";
 import { until } from "../../sandbox/process.ts";
 import { focused, tabTo } from "../support/keyboard.ts";
-import { assertAccessible, PageStage } from "../support/page.ts";
+import { assertAccessible, hide, PageStage } from "../support/page.ts";
 
 const MINUTE = 60_000;
 const HOSTILE = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'\u001b[31mred`;
@@ -94,7 +94,7 @@ describe("the view of logs", function () {
     await shown(page, ["bar before", "bar"]);
   });
 
-  it("follows new lines, pauses, and goes on after a lost connection, each line once", async () => {
+  it("follows new lines, pauses, and goes on in a hidden tab and after a lost connection, each line once", async () => {
     await ingest(line("tail 1"));
     const page = await stage.visit("/logs/my-app?q=tail");
     await shown(page, ["tail 1"]);
@@ -115,18 +115,26 @@ describe("the view of logs", function () {
     await ingest(line("tail 5"));
     await shown(page, ["tail 1", "tail 2", "tail 3", "tail 4", "tail 5"]);
 
-    await page.context().setOffline(true);
-    await page.context().setOffline(false);
+    const connect = await stage.disconnect(page);
+    await status.filter({ hasText: "connection lost, connecting again" }).waitFor();
     await ingest(line("tail 6"));
-    await shown(
-      page,
-      [1, 2, 3, 4, 5, 6].map((each) => `tail ${each}`),
-    );
+    await connect();
+    const tail = (count: number) => Array.from({ length: count }, (_, at) => `tail ${at + 1}`);
+    await shown(page, tail(6));
+
+    const show = await hide(page);
+    await ingest(line("tail 7"));
+    await shown(page, tail(7));
+    await (
+      await stage.disconnect(page)
+    )();
+    await ingest(line("tail 8"));
+    await shown(page, tail(8));
+    await show();
+    await ingest(line("tail 9"));
+    await shown(page, tail(9));
     await page.reload();
-    await shown(
-      page,
-      [1, 2, 3, 4, 5, 6].map((each) => `tail ${each}`),
-    );
+    await shown(page, tail(9));
     await status.filter({ hasText: "live" }).waitFor();
   });
 

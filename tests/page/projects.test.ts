@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Locator, Page, Request } from "playwright-core";
 import { until } from "../../sandbox/process.ts";
 import { focused, tabTo } from "../support/keyboard.ts";
-import { PageStage } from "../support/page.ts";
+import { hide, PageStage } from "../support/page.ts";
 
 /** A tenant can write all of these. */
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
@@ -77,7 +77,7 @@ describe("the page's projects and operations", function () {
     assert.equal(new URL(page.url()).searchParams.get("sort"), "name");
   });
 
-  it("shows an operation live, without a gap or a doubled line after lost connections", async () => {
+  it("shows an operation live, hidden and after lost connections, without a gap or a doubled line", async () => {
     const id = await operation("running", { kind: "up", settings: {}, onFailure: "keep" });
     await addEvents(id, 1, [
       { event: "state", state: "running", attempts: 1 },
@@ -87,19 +87,25 @@ describe("the page's projects and operations", function () {
     const page = await stage.visit(`/operations/${id}`);
     await page.getByText("line 1", { exact: true }).waitFor();
     await page.getByText("0 of 1 resource done").waitFor();
-    await page.context().setOffline(true);
+    const connect = await stage.disconnect(page);
+    await page.getByText("connecting again").waitFor();
     await addEvents(id, 4, [
       step("resourceDone", "repository"),
       { event: "diagnostic", severity: "info", message: "line 2" },
     ]);
-    await page.context().setOffline(false);
+    await connect();
     await page.getByText("1 of 1 resource done").waitFor();
+    const show = await hide(page);
+    await addEvents(id, 6, [{ event: "diagnostic", severity: "info", message: "line 3" }]);
+    await page.getByText("line 3", { exact: true }).waitFor();
+    await show();
     await page.reload();
     await page.getByText("line 2", { exact: true }).waitFor();
-    await addEvents(id, 6, [{ event: "state", state: "succeeded", attempts: 1 }]);
+    await addEvents(id, 7, [{ event: "state", state: "succeeded", attempts: 1 }]);
     await end(id, "succeeded");
     await page.locator("main .badge", { hasText: "succeeded" }).waitFor();
-    assert.deepEqual(await page.locator(".messages pre").allTextContents(), ["line 1", "line 2"]);
+    const lines = await page.locator(".messages pre").allTextContents();
+    assert.deepEqual(lines, ["line 1", "line 2", "line 3"]);
   });
 
   it("creates a project after its plan, and deletes it after a typed slug, by keyboard alone", async () => {

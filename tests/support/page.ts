@@ -175,6 +175,14 @@ export class PageStage {
     return page;
   }
 
+  /** A page that has lost its connections and finds no other, until the returned function is called. */
+  async disconnect(page: Page): Promise<() => Promise<void>> {
+    // Chromium continues to read the streams that it has.
+    await page.context().setOffline(true);
+    this.#app.server.closeAllConnections();
+    return () => page.context().setOffline(false);
+  }
+
   /** Closes the windows, and fails if a page had an error. For `afterEach`. */
   async closeWindows(): Promise<void> {
     await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
@@ -188,6 +196,26 @@ export class PageStage {
     await this.store.close();
     await Promise.all([this.#database.close(), this.citadelServer.close()]);
   }
+}
+
+/** A page in a hidden tab, for which the browser draws nothing, until the returned function is called. */
+export async function hide(page: Page): Promise<() => Promise<void>> {
+  await page.evaluate(`{
+    const draw = requestAnimationFrame;
+    const waiting = [];
+    let state = "hidden";
+    const changed = () => document.dispatchEvent(new Event("visibilitychange"));
+    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+    window.requestAnimationFrame = (callback) => waiting.push(callback);
+    window.showAgain = () => {
+      window.requestAnimationFrame = draw;
+      state = "visible";
+      waiting.forEach((callback) => draw(callback));
+      changed();
+    };
+    changed();
+  }`);
+  return () => page.evaluate("showAgain()");
 }
 
 /** Checks a view with axe, in light and wide, and in dark and narrow, where it must not scroll sideways. */
