@@ -30,6 +30,14 @@ export function timeRange(text: string): string {
   throw new InvalidArgumentError("Expected a time such as 30m, 1h or 7d.");
 }
 
+/** Like `timeRange`, at most so many days. */
+export function timeRangeWithin(days: number): (text: string) => string {
+  return (text) => {
+    if (timeSpan(text) <= days * 86_400_000) return text;
+    throw new InvalidArgumentError(`Expected at most ${days}d.`);
+  };
+}
+
 /** `30m`, `1h` or `7d`, in ms. */
 export function timeSpan(text: string): number {
   return spanMs(timeRange(text)) ?? 0;

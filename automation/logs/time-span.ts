@@ -7,6 +7,9 @@ export interface TimeSpan {
 /** The lines that one query of Citadel can return. */
 export const MAX_LIMIT = 500;
 
+/** How far back a search may reach. No platform keeps lines for so long. */
+export const MAX_DAYS = 3_650;
+
 const MINUTE = 60_000;
 const DAY = 1440;
 /** Citadel's ranges have at most 6 digits. */

@@ -40,11 +40,18 @@ export function sendEvents(
     disconnected.abort();
     releaseSlot();
   });
-  // Back pressure stops all writes to a client that reads nothing, so its socket becomes idle.
-  request.raw.socket.setTimeout(idleStreamMs, () => request.raw.socket.destroy());
+  disconnectIdle(request, idleStreamMs);
   reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
   reply.header("x-accel-buffering", "no").header("connection", "close");
   return reply.send(stream);
+}
+
+/**
+ * Disconnects a client of a stream that reads nothing for `ms`: back pressure stops all writes to it, so
+ * its socket becomes idle.
+ */
+export function disconnectIdle({ raw: { socket } }: FastifyRequest, ms: number): void {
+  socket.setTimeout(ms, () => socket.destroy());
 }
 
 /** Runs `work` once the answer is complete or the client is gone, which may be the case already. */

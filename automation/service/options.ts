@@ -96,7 +96,7 @@ export interface ServiceLimits {
   readonly requestTimeoutMs: number;
   /** The time between two comments on an event stream. */
   readonly heartbeatMs: number;
-  /** A client of an event stream that reads nothing for this long is disconnected. */
+  /** A client of an event stream or a download that reads nothing for this long is disconnected. */
   readonly idleStreamMs: number;
   /** On shutdown, clients that are still connected after this time are disconnected. */
   readonly shutdownGraceMs: number;

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { Entry, LogSubject } from "../../automation/logs/logs.ts";
+import { MAX_DAYS } from "../../automation/logs/time-span.ts";
 import { EXIT } from "../exit-codes.ts";
-import { timeRange, wholeNumber } from "../options.ts";
+import { timeRangeWithin, wholeNumber } from "../options.ts";
 import { paint, printable, type Style } from "../text.ts";
 
 interface Options {
@@ -33,7 +34,7 @@ export function addLogs(program: Command): void {
     .addOption(subject("--platform", "of the platform"))
     .addOption(subject("--group <name>", "of a tenant group, such as projects"))
     .addOption(subject("--all", "of the whole organization"))
-    .option("--last <time>", "how far back, such as 30m, 1h or 7d", timeRange, "1h")
+    .option("--last <time>", "how far back, such as 30m, 1h or 7d", timeRangeWithin(MAX_DAYS), "1h")
     .option("--limit <lines>", "only the newest lines, 1 to 500", wholeNumber(1, 500), 100)
     .option("-f, --follow", "also print new lines, until Ctrl-C")
     .option("--json", "print each line as JSON")

@@ -128,6 +128,7 @@ describe("rdev-infra logs", () => {
       /option '--platform' cannot be used with option '--all'/,
     ],
     [["level:error", "--all", "--last", "1 hour"], 2, /Expected a time such as 30m, 1h or 7d/],
+    [["level:error", "--all", "--last", "999999d"], 2, /Expected at most 3650d/],
     [["level:error", "--all", "--limit", "501"], 2, /Expected a number from 1 to 500/],
     [["level:error AND (", "--all"], 2, /^RDEV_QUERY: [\s\S]*\n {2}level:error AND \(\n {2} +\^/],
     [["level:error AND (", "--all", "--follow"], 2, /^RDEV_QUERY: /],

@@ -7,7 +7,14 @@ import type { Note } from "../../logs/follow.ts";
 import { MAX_DOWNLOAD } from "../../logs/project-logs.ts";
 import { MAX_LIMIT } from "../../logs/time-span.ts";
 import { identityOf, refuseExcess } from "../access.ts";
-import { EVENT_STREAM, frame, sendEvents, StreamSlots, whenClosed } from "../event-stream.ts";
+import {
+  disconnectIdle,
+  EVENT_STREAM,
+  frame,
+  sendEvents,
+  StreamSlots,
+  whenClosed,
+} from "../event-stream.ts";
 import { limiter } from "../limiter.ts";
 import type { ServiceLimits, ServiceOptions } from "../options.ts";
 import {
@@ -15,9 +22,11 @@ import {
   histogramView,
   IN_ORDER,
   isInOrder,
+  isNotTooEarly,
   logLineSchema,
   logLineView,
   logQuery,
+  NOT_TOO_EARLY,
   spanOf,
   timeQuery,
 } from "../schemas/logs.ts";
@@ -28,7 +37,10 @@ import { slugSchema } from "../schemas/project.ts";
 const tags = ["logs"];
 const params = z.object({ slug: slugSchema });
 const search = { q: logQuery, ...timeQuery };
-const searchSchema = z.strictObject(search).refine(isInOrder, IN_ORDER);
+const searchSchema = z
+  .strictObject(search)
+  .refine(isInOrder, IN_ORDER)
+  .refine(isNotTooEarly, NOT_TOO_EARLY);
 const logLimit = z.coerce.number().int().min(1).max(MAX_LIMIT).default(100).meta({
   description: "The maximum number of lines.",
 });
@@ -73,7 +85,8 @@ export function logRoutes(
             "A mistake in the query is answered with `RDEV_QUERY`, with its position in `errors`.",
           querystring: z
             .strictObject({ ...search, ...pageQuery("log"), limit: logLimit })
-            .refine(isInOrder, IN_ORDER),
+            .refine(isInOrder, IN_ORDER)
+            .refine(isNotTooEarly, NOT_TOO_EARLY),
           response: {
             200: pageOf(logLineSchema)
               .extend({
@@ -175,6 +188,7 @@ export function logRoutes(
         const lines = await logs.download(tenant, q, spanOf(time));
         reply.header("content-type", NDJSON).header("cache-control", "no-store");
         reply.header("content-disposition", `attachment; filename="${slug}-logs.ndjson"`);
+        disconnectIdle(request, limits.idleStreamMs);
         return reply.send(Readable.from(ndjson(lines)) as never);
       },
     );

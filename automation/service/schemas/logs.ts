@@ -2,10 +2,11 @@ import { z } from "zod";
 import { spanMs } from "../../../core/units.ts";
 import { LEVELS, type Entry } from "../../../providers/citadel/port.ts";
 import type { Histogram } from "../../logs/histogram.ts";
-import type { TimeSpan } from "../../logs/time-span.ts";
+import { MAX_DAYS, type TimeSpan } from "../../logs/time-span.ts";
 
 /** Lines may have a timestamp that is a little in the future, because clocks differ. */
 const CLOCKS_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 export const logQuery = z
   .string()
@@ -21,8 +22,12 @@ export const timeQuery = {
   range: z
     .string()
     .refine((text) => spanMs(text) !== undefined, "Expected a time such as 30m, 1h or 7d")
+    .refine((text) => (spanMs(text) ?? 0) <= MAX_DAYS * DAY_MS, `Expected at most ${MAX_DAYS}d`)
     .default("1h")
-    .meta({ description: "How far back, such as `30m`, `1h` or `7d`.", examples: ["1h"] }),
+    .meta({
+      description: `How far back, such as \`30m\`, \`1h\` or \`7d\`; at most \`${MAX_DAYS}d\`.`,
+      examples: ["1h"],
+    }),
   from: z.iso.datetime().optional().meta({
     description: "Only lines of this time or later. Takes precedence over `range`.",
   }),
@@ -40,6 +45,12 @@ interface TimeQuery {
 export function isInOrder({ from, before }: Pick<TimeQuery, "from" | "before">): boolean {
   return from === undefined || before === undefined || Date.parse(from) < Date.parse(before);
 }
+
+export function isNotTooEarly({ from }: Pick<TimeQuery, "from">): boolean {
+  return from === undefined || Date.parse(from) >= Date.now() - MAX_DAYS * DAY_MS;
+}
+
+export const NOT_TOO_EARLY = { path: ["from"], message: `Must be at most ${MAX_DAYS} days ago` };
 
 export const IN_ORDER = { path: ["before"], message: "Must be later than `from`" };
 

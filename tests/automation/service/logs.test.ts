@@ -152,6 +152,17 @@ describe("the routes for logs", () => {
       order.errors?.map(({ pointer }) => pointer),
       ["#/before"],
     );
+    for (const route of ["", "/tail", "/download", "/histogram"]) {
+      const tooLong = await refused(url(route, { range: "999999d" }));
+      const [error] = tooLong.errors ?? [];
+      assert.deepEqual([tooLong.status, error?.pointer], [400, "#/range"], route);
+      assert.match(error?.detail ?? "", /at most 3650d/);
+    }
+    const early = await refused(url("", { from: "0001-01-01T00:00:00Z" }));
+    assert.deepEqual(
+      early.errors?.map(({ pointer }) => pointer),
+      ["#/from"],
+    );
     const all = await refused(url("", { range: "soon", limit: "0", cursor: "x", tenant }));
     assert.deepEqual(all.errors?.map(({ pointer }) => pointer).sort(), [
       "#/cursor",
@@ -192,13 +203,14 @@ describe("the routes for logs", () => {
 
   it("download all lines, oldest first", async () => {
     const messages = await manyLines();
-    const answer = await app.inject({ url: url("/download"), headers });
-    assert.equal(answer.headers["content-type"], "application/x-ndjson");
+    const address = await app.listen({ host: "127.0.0.1", port: 0 });
+    const answer = await fetch(address + url("/download"), { headers });
+    assert.equal(answer.headers.get("content-type"), "application/x-ndjson");
     assert.equal(
-      answer.headers["content-disposition"],
+      answer.headers.get("content-disposition"),
       'attachment; filename="my-app-logs.ndjson"',
     );
-    const lines = answer.body.trimEnd().split("\n");
+    const lines = (await answer.text()).trimEnd().split("\n");
     assert.deepEqual(
       lines.map((text) => (JSON.parse(text) as Line).message),
       messages,
@@ -259,6 +271,31 @@ describe("the routes for logs", () => {
       });
     }
     await slow.app.close();
+  });
+
+  it("disconnect a caller that does not read its download", async () => {
+    const entry = { id: "1", level: "info", service: "my-app", metadata: {} };
+    const big = { ...entry, timestamp: new Date().toISOString(), message: "x".repeat(100_000) };
+    async function* endless() {
+      for (;;) yield big;
+    }
+    const project = { ...PROJECT, citadelTenantId: tenant };
+    const stalling = await fakeService({
+      logs: { download: async () => endless() } as never,
+      projects: { find: async () => project } as never,
+      limits: { downloadsPerKey: 1, idleStreamMs: 200, shutdownGraceMs: 100 },
+    });
+    const address = await stalling.app.listen({ host: "127.0.0.1", port: 0 });
+    const viewer = bearer(stalling.key("viewer"));
+    const stalled = await fetch(address + url("/download"), { headers: viewer });
+    assert.equal(stalled.status, 200);
+    await until(async () => {
+      const next = await fetch(address + url("/download"), { headers: viewer });
+      await next.body?.cancel();
+      assert.equal(next.status, 200);
+    });
+    await assert.rejects(stalled.text());
+    await stalling.app.close();
   });
 
   it("count the lines by time and level, whether they are few or many", async () => {
