@@ -17,6 +17,17 @@ const repository = z.object({
   empty: z.boolean(),
 });
 
+const repositoriesFound = z.object({
+  data: z.array(
+    z.object({
+      full_name: z.string(),
+      permissions: z.object({ admin: z.boolean(), push: z.boolean() }),
+    }),
+  ),
+});
+
+export type RepositoryRights = z.output<typeof repositoriesFound>["data"][number];
+
 export type GiteaRepository = z.output<typeof repository>;
 
 const user = z.object({
@@ -203,16 +214,43 @@ export class Gitea {
    * object, and no repository or variable can have this name.
    */
   async assertMayWrite(organization: string): Promise<void> {
-    for (const [method, path] of [
-      ["PATCH", repositoryPath(organization, IMPOSSIBLE_NAME)],
-      ["DELETE", variablePath(organization, IMPOSSIBLE_NAME)],
-    ] as const) {
-      const answer = await this.#http.raw(method, path, method === "PATCH" ? { json: {} } : {});
-      // Any other answer is about the name.
-      if ([401, 403].includes(answer.status) || answer.status >= 429) {
-        throw this.#http.failure(method, path, answer);
-      }
-    }
+    await this.assertMayWriteRepositories(organization);
+    const refusal = await this.#refusal("DELETE", variablePath(organization, IMPOSSIBLE_NAME));
+    if (refusal) throw refusal;
+  }
+
+  /** Like `assertMayWrite`, for the scope write:repository only. */
+  async assertMayWriteRepositories(organization: string): Promise<void> {
+    const refusal = await this.#refusal("PATCH", repositoryPath(organization, IMPOSSIBLE_NAME));
+    if (refusal) throw refusal;
+  }
+
+  /** Whether the token may change the organization itself. Changes nothing. */
+  async mayWriteOrganization(organization: string): Promise<boolean> {
+    const refusal = await this.#refusal("DELETE", variablePath(organization, IMPOSSIBLE_NAME));
+    if (refusal && refusal.code !== "RDEV_FORBIDDEN") throw refusal;
+    return refusal === undefined;
+  }
+
+  async #refusal(method: "PATCH" | "DELETE", path: string): Promise<InfraError | undefined> {
+    const answer = await this.#http.raw(method, path, method === "PATCH" ? { json: {} } : {});
+    const { status } = answer;
+    // Any other answer is about the name.
+    if (status !== 401 && status !== 403 && status < 429) return undefined;
+    return this.#http.failure(method, path, answer);
+  }
+
+  async organizationId(name: string): Promise<number> {
+    const { id } = await this.#http.call("GET", org(name), z.object({ id: z.int() }));
+    return id;
+  }
+
+  /** At most 50 of an organization's repositories that the token sees, with its account's rights. */
+  async rightsIn(organizationId: number): Promise<RepositoryRights[]> {
+    const query = { uid: organizationId, exclusive: true, limit: PAGE_SIZE };
+    const path = "/api/v1/repos/search";
+    const { data } = await this.#http.call("GET", path, repositoriesFound, { query });
+    return data;
   }
 
   async #isSiteAdmin(): Promise<boolean> {

@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { CoreV1Api, NetworkingV1Api } from "@kubernetes/client-node";
 import { Redis } from "ioredis";
 import { type Diagnosis, diagnose } from "../../automation/doctor/doctor.ts";
+import { checks as giteaChecks } from "../../providers/gitea/checks.ts";
+import { Gitea } from "../../providers/gitea/client.ts";
 import { kubeConfig } from "../../sandbox/proofs/project.ts";
-import { PLATFORM } from "../../sandbox/platform.ts";
+import { PLATFORM, sandboxPlatform } from "../../sandbox/platform.ts";
 import { queryOnce } from "../../sandbox/store-database.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
-import { GiteaPeople } from "../support/gitea-people.ts";
+import { GiteaPeople, type Person } from "../support/gitea-people.ts";
 import { writeKubeconfig } from "../support/kubeconfig.ts";
 import { ownPlatform } from "../support/own-platform.ts";
 import { runningSandbox } from "../support/sandbox.ts";
@@ -198,6 +200,50 @@ describe("rdev-infra doctor", function () {
     } finally {
       await queryOnce(admin, `DROP OWNED BY ${role}`);
       await queryOnce(admin, `DROP ROLE ${role}`);
+      await people.remove();
+    }
+  });
+
+  it("finds a token for updates of templates that may too little, or too much", async () => {
+    const people = new GiteaPeople();
+    const settings = await sandboxPlatform();
+    const admin = new Gitea({ url: variable("GITEA_URL"), token: variable("GITEA_TOKEN") });
+    const path = `/repos/${settings.gitOrganization}/${name}`;
+    await admin.createRepository(settings.gitOrganization, name, {
+      description: "",
+      private: true,
+      default_branch: "main",
+    });
+    const invite = (person: Person, permission: string) =>
+      GiteaPeople.ok("PUT", `${path}/collaborators/${person.name}`, variable("GITEA_TOKEN"), {
+        permission,
+      });
+    const [, check] = giteaChecks;
+    const found = async (token: string | undefined) => {
+      const { status, found: text } = await withVariables({ GITEA_TEMPLATE_TOKEN: token }, () =>
+        check!.run({ settings }),
+      );
+      return `${status}: ${text}`;
+    };
+    try {
+      assert.match(await found(undefined), /^skipped: GITEA_TEMPLATE_TOKEN is not set/);
+      const person = await people.add("templates", "write:repository");
+      assert.match(await found(person.token), /^failed: .* sees no repository of the projects$/);
+      await invite(person, "read");
+      assert.match(await found(person.token), /^failed: .* may not write projects\//);
+      await invite(person, "write");
+      assert.equal(
+        await found(person.token),
+        "ok: GITEA_TEMPLATE_TOKEN may write repositories of projects, and no more",
+      );
+      await invite(person, "admin");
+      assert.match(await found(person.token), /^warning: GITEA_TEMPLATE_TOKEN may delete projects/);
+      assert.match(await found(variable("GITEA_TOKEN")), /^warning: .* change the organization/);
+      const reader = await people.add("reader", "read:repository");
+      await assert.rejects(found(reader.token), { code: "RDEV_FORBIDDEN" });
+      await assert.rejects(found("a-wrong-token"), { code: "RDEV_UNAUTHORIZED" });
+    } finally {
+      await admin.deleteRepository(settings.gitOrganization, name);
       await people.remove();
     }
   });
