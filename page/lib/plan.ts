@@ -1,9 +1,11 @@
 import { html } from "htm/preact";
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
+import type { Change } from "../../core/previews/model.ts";
 import { announce } from "./announce.ts";
 import { countText } from "./format.ts";
 import { problem } from "./parts.ts";
+import { propertyChanges } from "./property-changes.ts";
 import { PLAN_GROUPS, type PlanGroup, planOf, shortType, type Step } from "./progress.ts";
 import { isOpen, operationBadge } from "./states.ts";
 import { useOperation } from "./use-operation.ts";
@@ -23,16 +25,25 @@ export interface PlanProps {
   readonly isLeftOut?: (step: Step) => boolean;
   /** Called when the preview has succeeded. */
   readonly onReady: () => void;
+  /** Called when the preview ended without a plan: it failed, was cancelled, or cannot be read. */
+  readonly onFailure?: () => void;
 }
 
 /** The changes that an operation would make, from a preview that may still run. */
-export function Plan({ id, isLeftOut = () => false, onReady }: PlanProps): VNode {
+export function Plan({
+  id,
+  isLeftOut = () => false,
+  onReady,
+  onFailure = () => undefined,
+}: PlanProps): VNode {
   const { operation, progress, error } = useOperation(id);
   const state = operation?.state ?? progress.state;
   useEffect(() => {
     if (state === "succeeded") onReady();
+    else if (!isOpen(state) || error) onFailure();
     if (!isOpen(state)) announce(`The plan ${state}`);
-  }, [state]);
+  }, [state, error]);
+  const changes = new Map(operation?.outcome?.plan?.changes.map((change) => [change.urn, change]));
   const plan = planOf(progress);
   const groups = PLAN_GROUPS.filter((group) => group !== "same").flatMap((group) => {
     const steps = (plan.get(group) ?? []).filter((step) => !isLeftOut(step));
@@ -42,13 +53,13 @@ export function Plan({ id, isLeftOut = () => false, onReady }: PlanProps): VNode
           ${TITLES[group]} <span class="soft">${countText(steps.length, "resource")}</span>
         </h3>
         <ul class="objects">
-          ${steps.map(line)}
+          ${steps.map((step) => line(step, changes.get(step.urn)))}
         </ul>`,
     ];
   });
   const isEmpty = state === "succeeded" && groups.length === 0;
   return html`<section class="plan" aria-label="Plan">
-    ${state !== "succeeded" && html`<p>The plan is being made: ${operationBadge(state)}</p>`}
+    ${isOpen(state) && html`<p>The plan is being made: ${operationBadge(state)}</p>`}
     ${problem(error)}
     ${operation?.outcome?.errors.map(
       ({ message, code }) =>
@@ -61,9 +72,11 @@ export function Plan({ id, isLeftOut = () => false, onReady }: PlanProps): VNode
   </section>`;
 }
 
-function line({ urn, type, name, changed }: Step): VNode {
+/** The events name the properties; the values come with the plan, at the end of the preview. */
+function line({ urn, type, name, changed }: Step, change: Change | undefined): VNode {
+  const values = change && propertyChanges(change);
   return html`<li key=${urn}>
     <code>${shortType(type)}</code> ${name}
-    ${changed.length > 0 && html`<span class="soft"> ${changed.join(", ")}</span>`}
+    ${values ?? (changed.length > 0 && html`<span class="soft"> ${changed.join(", ")}</span>`)}
   </li>`;
 }

@@ -3,8 +3,10 @@ import { h, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
+import type { ProjectResource } from "../../core/resources.ts";
 import { useStart } from "../lib/action.ts";
 import { type ApiError, call } from "../lib/api.ts";
+import { useLoaded } from "../lib/load.ts";
 import { problem } from "../lib/parts.ts";
 import { Plan } from "../lib/plan.ts";
 import { type Step, shortType } from "../lib/progress.ts";
@@ -14,6 +16,27 @@ export interface DeleteDialogProps {
   readonly onClose: () => void;
 }
 
+interface SlugProps {
+  readonly slug: string;
+}
+
+/** The resources on record: a project that is half broken has no plan, but must be deletable. */
+function Known({ slug }: SlugProps): VNode {
+  const { data, error } = useLoaded(slug, (signal) =>
+    call<{ items: readonly ProjectResource[] }>("GET", `/v1/projects/${slug}/resources`, {
+      signal,
+    }),
+  );
+  return html`<p>
+      There is no plan. The deletion asks every system itself, and its operation says what is left.
+      ${data && data.items.length > 0 && "On record are:"}
+    </p>
+    ${problem(error)}
+    <ul class="objects">
+      ${data?.items.map(({ urn, type, name }) => html`<li key=${urn}><code>${shortType(type)}</code> ${name}</li>`)}
+    </ul>`;
+}
+
 /** Names everything that goes and what stays. The slug, typed, confirms. */
 export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
   const { slug, settings } = project;
@@ -21,16 +44,19 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
   const [retainData, setRetainData] = useState(settings.retainData ?? false);
   const [retainRepository, setRetainRepository] = useState(settings.retainRepository ?? false);
   const [plan, setPlan] = useState<OperationView>();
-  const [isReady, setReady] = useState(false);
+  const [made, setMade] = useState<"made" | "missing">();
   const [typed, setTyped] = useState("");
   const [unplanned, setUnplanned] = useState<ApiError>();
   const { isBusy, error, start } = useStart();
   useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
-    setReady(false);
+    setMade(undefined);
     call<OperationView>("DELETE", `/v1/projects/${slug}`, { query: { dryRun: true } }).then(
       setPlan,
-      setUnplanned,
+      (reason: ApiError) => {
+        setUnplanned(reason);
+        setMade("missing");
+      },
     );
   }, [slug]);
   const remove = (event: SubmitEvent) => {
@@ -53,7 +79,8 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
       <div class="columns">
         <section>
           <h3>What goes</h3>
-          ${plan && h(Plan, { id: plan.id, isLeftOut: isKept, onReady: () => setReady(true) })}
+          ${plan && h(Plan, { id: plan.id, isLeftOut: isKept, onReady: () => setMade("made"), onFailure: () => setMade("missing") })}
+          ${problem(unplanned)} ${made === "missing" && h(Known, { slug })}
         </section>
         <section>
           <h3>What stays</h3>
@@ -73,14 +100,14 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
         value=${typed}
         onInput=${(event: InputEvent) => setTyped((event.target as HTMLInputElement).value)}
       />
-      ${problem(error ?? unplanned)}
+      ${problem(error)}
       <div class="actions">
         <button type="button" class="button" onClick=${() => dialog.current?.close()}>
           Keep it
         </button>
         <button
           class="button danger"
-          disabled=${!isReady || typed !== slug}
+          disabled=${made === undefined || typed !== slug}
           aria-disabled=${isBusy}
         >
           Delete the project

@@ -2,12 +2,14 @@ import { html } from "htm/preact";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
+import type { Change, StackPlan } from "../../core/previews/model.ts";
 import { announce } from "../lib/announce.ts";
 import { useAction } from "../lib/action.ts";
 import { call } from "../lib/api.ts";
 import { countText, durationText } from "../lib/format.ts";
 import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { countSteps, type Message, type Progress, shortType, type Step } from "../lib/progress.ts";
+import { propertyChanges } from "../lib/property-changes.ts";
 import { mayAct } from "../lib/session.ts";
 import { isOpen, operationBadge } from "../lib/states.ts";
 import { type LiveOperation, useOperation } from "../lib/use-operation.ts";
@@ -52,7 +54,7 @@ export function Operation({ params, caller }: ViewProps): VNode {
       ${isOpen(state) && !isConnected && html` · ${badge("warn", "connecting again")}`}
     </p>
     ${problem(error)} ${problem(refused)} ${bar(progress, state)} ${errorsOf(outcome)}
-    ${remaining.length > 0 && left(remaining)} ${steps(progress, state, until)}
+    ${remaining.length > 0 && left(remaining)} ${steps(progress, outcome?.plan, state, until)}
     ${messages(progress.messages)}`;
 }
 
@@ -123,22 +125,34 @@ const STEP_TONES: Readonly<Record<Step["state"], Tone>> = {
 };
 
 /** A resource that an interrupted operation did not end lasts until the operation's end. */
-function steps(progress: Progress, state: OperationView["state"], until: number): VNode | null {
+function steps(
+  progress: Progress,
+  plan: StackPlan | undefined,
+  state: OperationView["state"],
+  until: number,
+): VNode | null {
   const rows = [...progress.steps.values()].filter(({ isGroup }) => !isGroup);
   if (rows.length === 0) return null;
   const openMs = until - (progress.startedAt ?? until);
   const endOf = ({ startMs, durationMs = openMs - startMs }: Step) =>
     startMs + Math.max(0, durationMs);
   const total = Math.max(1, ...rows.map(endOf));
+  const changes = new Map(plan?.changes.map((change) => [change.urn, change]));
   return html`<h2>Resources</h2>
     ${table(
       "Resources",
       ["Resource", "Type", "State", { number: "Time" }, "Timeline"],
-      rows.map((step) => row(step, endOf(step), total, isOpen(state))),
+      rows.map((step) => row(step, changes.get(step.urn), endOf(step), total, isOpen(state))),
     )}`;
 }
 
-function row(step: Step, endMs: number, totalMs: number, isRunning: boolean): VNode {
+function row(
+  step: Step,
+  change: Change | undefined,
+  endMs: number,
+  totalMs: number,
+  isRunning: boolean,
+): VNode {
   const { urn, name, type, op, changed, startMs, durationMs } = step;
   const isLost = step.state === "working" && !isRunning;
   const left = (startMs / totalMs) * 100;
@@ -146,8 +160,10 @@ function row(step: Step, endMs: number, totalMs: number, isRunning: boolean): VN
   return html`<tr key=${urn}>
     <th scope="row">${name}</th>
     <td>
-      <code>${shortType(type)}</code
-      >${changed.length > 0 && html`<div class="soft">${changed.join(", ")}</div>`}
+      <code>${shortType(type)}</code> ${
+        (change && propertyChanges(change)) ??
+        (changed.length > 0 && html`<div class="soft">${changed.join(", ")}</div>`)
+      }
     </td>
     <td>${isLost ? badge("bad", `${op}, not ended`) : badge(STEP_TONES[step.state], op)}</td>
     <td class="number">${durationText(durationMs ?? Math.max(0, endMs - startMs))}</td>

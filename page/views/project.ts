@@ -11,6 +11,7 @@ import { useLoaded } from "../lib/load.ts";
 import { operationTable } from "../lib/operation-table.ts";
 import { ago, badge, heading, outside, problem, table } from "../lib/parts.ts";
 import { shortType } from "../lib/progress.ts";
+import { propertyChanges } from "../lib/property-changes.ts";
 import { type Caller, mayAct } from "../lib/session.ts";
 import { driftBadge, resourceBadge, statusBadge } from "../lib/states.ts";
 import type { ViewProps } from "../lib/view.ts";
@@ -138,14 +139,11 @@ function overview(project: ProjectView): VNode {
 /** The objects that others have changed, and since when. */
 function driftOf({ state, checkedAt, changes = [], error, operation }: ProjectDrift): VNode {
   const rows = changes.map(
-    ({ urn, op, type, name, properties, by, since }) =>
+    ({ urn, op, type, name, properties, moreProperties, by, since }) =>
       html`<tr key=${urn}>
         <th scope="row">${name}</th>
         <td><code>${shortType(type)}</code></td>
-        <td>
-          ${DRIFT_TEXTS[op]}
-          ${properties.length > 0 && html`<div class="soft">${properties.map(({ path }) => path).join(", ")}</div>`}
-        </td>
+        <td>${DRIFT_TEXTS[op]} ${propertyChanges({ properties, moreProperties })}</td>
         <td>${by.map(({ manager }) => manager).join(", ")}</td>
         <td>${ago(since)}</td>
       </tr>`,

@@ -13,6 +13,8 @@ import { useAction } from "../lib/action.ts";
 import { call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
+import { shortType } from "../lib/progress.ts";
+import { propertyChanges } from "../lib/property-changes.ts";
 import { mayAct } from "../lib/session.ts";
 import type { ViewProps } from "../lib/view.ts";
 import { progressText, rolloutBadge } from "./rollouts.ts";
@@ -138,13 +140,10 @@ function plan({ of: kind, severe, failed, changed, unchanged }: RolloutReport): 
           ${errors.map(({ message }) => html`<li class="wrong">${message}</li>`)}
           ${findings.map(({ message }) => html`<li class="wrong">${message}</li>`)}
           ${changes.map(
-            ({ op, type, name, properties }) =>
+            (change) =>
               html`<li>
-                <b>${op}</b> <code>${type}</code> ${name}
-                ${properties.map(
-                  ({ path, old, new: next }) =>
-                    html`<div class="mono">${path}: <del>${old}</del> <ins>${next}</ins></div>`,
-                )}
+                <b>${change.op}</b> <code>${shortType(change.type)}</code> ${change.name}
+                ${propertyChanges(change)}
               </li>`,
           )}
         </ul>

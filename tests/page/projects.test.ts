@@ -153,6 +153,7 @@ describe("the page's projects and operations", function () {
     await keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Delete my-app" });
     await focused(dialog.getByLabel("Keep the database"));
+    await dialog.getByText("The plan is being made").waitFor(); // else its preview could begin later
     await keyboard.press("Escape");
     await focused(open);
     const before = await newest();
@@ -177,6 +178,30 @@ describe("the page's projects and operations", function () {
     assert.deepEqual(destroy.request, {
       ...{ kind: "destroy", retainData: false, retainRepository: true },
     });
+    await stage.operations.cancel(destroy.id, "test");
+  });
+
+  it("deletes a project whose plan failed, and shows why it failed and what is on record", async () => {
+    const up = await operation("succeeded", { kind: "up", settings: {}, onFailure: "keep" });
+    await addEvents(up, 1, [step("resourceDone", "half-made")]);
+    await end(up, "failed");
+    const page = await stage.visit("/projects/my-app");
+    await page.getByRole("button", { name: "Delete …" }).click();
+    const dialog = page.getByRole("dialog", { name: "Delete my-app" });
+    await dialog.getByText("The plan is being made").waitFor();
+    const [plan] = await stage.operations.list({ limit: 1 });
+    assert.ok(plan);
+    await dialog.getByLabel("Type my-app to confirm").fill("my-app");
+    const remove = dialog.getByRole("button", { name: "Delete the project" });
+    assert.ok(await remove.isDisabled());
+    const failure = { code: "RDEV_ENGINE", message: "the state names an unknown provider" };
+    await end(plan.id, "failed", [failure]);
+    await dialog.getByText(failure.message).waitFor();
+    await dialog.getByText("half-made").waitFor();
+    await remove.click();
+    await page.getByRole("heading", { level: 1, name: "destroy of my-app" }).waitFor();
+    const [destroy] = await stage.operations.list({ limit: 1 });
+    assert.equal(destroy?.request.kind, "destroy");
     await stage.operations.cancel(destroy.id, "test");
   });
 

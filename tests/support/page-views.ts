@@ -199,16 +199,35 @@ async function addOperations(stage: PageStage): Promise<void> {
     outcome("failed", [failed]),
   );
   const preview = (of: string) => ({ kind: "preview", of, settings: {} });
-  for (const [id, of, op] of [
-    [PREVIEW, "up", "create"],
-    [DESTROY_PREVIEW, "destroy", "delete"],
+  const settings = step("resourceDone", "settings", "update", { durationMs: 1, changed: ["spec"] });
+  const { urn, type } = settings;
+  const plan = {
+    ...{ fingerprint: "a", unchanged: 0, findings: [] },
+    changes: [
+      {
+        ...{ op: "update", urn, type, name: "settings", moreProperties: 0 },
+        properties: [
+          { path: "spec", kind: "update", replaces: false, old: HOSTILE, new: "[secret]" },
+        ],
+      },
+    ],
+  };
+  for (const [id, of, steps, more] of [
+    [
+      PREVIEW,
+      "up",
+      [step("resourceDone", HOSTILE, "create", { durationMs: 700 }), settings],
+      { plan },
+    ],
+    [
+      DESTROY_PREVIEW,
+      "destroy",
+      [step("resourceDone", HOSTILE, "delete", { durationMs: 700 })],
+      {},
+    ],
   ] as const) {
-    const events = [
-      state("running"),
-      step("resourceDone", HOSTILE, op, { durationMs: 700 }),
-      state("succeeded"),
-    ];
-    await addOperation(stage, id, preview(of), events, outcome("succeeded"));
+    const events = [state("running"), ...steps, state("succeeded")];
+    await addOperation(stage, id, preview(of), events, { ...outcome("succeeded"), ...more });
   }
 }
 
