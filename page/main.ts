@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { type ComponentChild, h, render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useAction } from "./lib/action.ts";
 import { type ApiError, call, whenSignedOut } from "./lib/api.ts";
 import { announce } from "./lib/announce.ts";
@@ -76,7 +76,7 @@ function Shell({ caller, onSignOut }: ShellProps): ComponentChild {
     view: View;
     params: Record<string, string>;
   }>();
-  useEffect(() => {
+  useLayoutEffect(() => {
     let isCurrent = true;
     void viewOf(path).then((found) => isCurrent && setShown({ path, ...found }));
     return () => void (isCurrent = false);

@@ -8,9 +8,9 @@ import { type Modules, readModules } from "./modules.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** In the order in which a browser applies them: a later rule wins. */
-const STYLES = ["base", "tables", "projects", "charts", "logs"].map(
-  (name) => `page/styles/${name}.css`,
-);
+const STYLES = ["base", "tables", "projects", "charts", "logs"];
+/** All of them in one file, because each file delays the first view. */
+const STYLE = "page/style.css";
 const ICON = "page/icon.svg";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -45,7 +45,9 @@ export const ASSETS = "/assets";
 export const readPage: () => Promise<Page> = once(async () => {
   const modules = await readModules();
   const texts = new Map(modules.sources);
-  for (const path of [...STYLES, ICON]) texts.set(path, await readFile(join(ROOT, path), "utf8"));
+  const read = (path: string) => readFile(join(ROOT, path), "utf8");
+  const styles = await Promise.all(STYLES.map((name) => read(`page/styles/${name}.css`)));
+  texts.set(STYLE, styles.join("\n")).set(ICON, await read(ICON));
   const version = hash("sha256", JSON.stringify([...texts])).slice(0, 16);
   const map = importMap(modules, `${ASSETS}/${version}`);
   const files = [...texts].map(async ([path, text]) => [path, await fileOf(path, text)] as const);
@@ -64,7 +66,6 @@ function importMap({ packages }: Modules, base: string): string {
 
 /** The import map comes first: a browser ignores it after the first module. */
 function documentOf({ first }: Modules, base: string, map: string): string {
-  const styles = STYLES.map((path) => `<link rel="stylesheet" href="${base}/${path}">`);
   const preloads = first.map((path) => `<link rel="modulepreload" href="${base}/${path}">`);
   return `<!doctype html>
 <html lang="en">
@@ -75,7 +76,7 @@ function documentOf({ first }: Modules, base: string, map: string): string {
 <title>rdev-infra</title>
 <script type="importmap">${map}</script>
 <link rel="icon" href="${base}/${ICON}">
-${styles.join("\n")}
+<link rel="stylesheet" href="${base}/${STYLE}">
 ${preloads.join("\n")}
 <script type="module" src="${base}/page/main.ts"></script>
 </head>

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "./api.ts";
 
 export interface Loaded<T> {
@@ -29,7 +29,8 @@ export function useLoaded<T>(
   latest.current = load;
   /** When the load began that has no answer yet, in ms since 1970. */
   const waitsSince = useRef<number | undefined>(undefined);
-  useEffect(() => {
+  // An ordinary effect would wait for the next paint.
+  useLayoutEffect(() => {
     const stop = new AbortController();
     const settle = (change: (before: State<T>) => State<T>) => {
       if (stop.signal.aborted) return;

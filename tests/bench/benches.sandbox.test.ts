@@ -14,6 +14,11 @@ const BENCHES: readonly (readonly [name: string, args: readonly string[], last: 
     ["--stacks", "1", "--plain", "1", "--concurrencies", "1", "--no-bounds"],
     /^ {2}[\d.]+ times as many$/,
   ],
+  [
+    "page",
+    ["--runs", "1", "--projects", "60", "--no-bounds"],
+    /^over the wire, at first: \d+\.\d kB$/,
+  ],
   ["citadel", ["--events", "1000", "--rounds", "1"], /^query .* \d+ found$/],
   ["audit", ["--events", "500"], /^shipper: [1-9]\d* events /],
 ];
