@@ -212,8 +212,22 @@ export async function unfixed(
   return rows.map(({ slug }) => slug);
 }
 
-interface Row extends Omit<Drift, "checkedAt" | "since" | "error" | "operation" | "fix"> {
-  readonly checkedAt: Date | null;
+/** The drift of every project as rows for `driftOfRow`, to be joined in other statements. */
+export const DRIFTS = sql`
+  SELECT p.slug, p.platform, d.run, d.checked_at AS "checkedAt", d.error, d.operation, d.fix,
+         coalesce(d.changes, '[]') AS changes,
+         coalesce(d.fixable_by, 'nothing') AS "fixableBy",
+         CASE WHEN d.error IS NOT NULL THEN 'failed'
+              WHEN d.checked_at IS NULL THEN 'unchecked'
+              WHEN d.changes = '[]' THEN 'clean' ELSE 'drifted' END AS state
+  FROM projects p LEFT JOIN drift d ON d.slug = p.slug`;
+
+export interface DriftRow extends Omit<
+  Drift,
+  "checkedAt" | "since" | "error" | "operation" | "fix"
+> {
+  /** A text if the row was read as JSON. */
+  readonly checkedAt: Date | string | null;
   readonly error: NonNullable<Drift["error"]> | null;
   readonly operation: string | null;
   readonly fix: string | null;
@@ -267,16 +281,8 @@ export class DriftRecords {
 
   async #select(condition: RawBuilder<unknown>, limit: number): Promise<Drift[]> {
     const { rows } = await this.#store.run((db) =>
-      sql<Row>`
-        SELECT * FROM (
-          SELECT p.slug, p.platform, d.run, d.checked_at AS "checkedAt", d.error, d.operation, d.fix,
-                 coalesce(d.changes, '[]') AS changes,
-                 coalesce(d.fixable_by, 'nothing') AS "fixableBy",
-                 CASE WHEN d.error IS NOT NULL THEN 'failed'
-                      WHEN d.checked_at IS NULL THEN 'unchecked'
-                      WHEN d.changes = '[]' THEN 'clean' ELSE 'drifted' END AS state
-          FROM projects p LEFT JOIN drift d ON d.slug = p.slug
-        ) known
+      sql<DriftRow>`
+        SELECT * FROM (${DRIFTS}) known
         WHERE ${condition} ORDER BY slug COLLATE "C" LIMIT ${limit}`.execute(db),
     );
     return rows.map(driftOfRow);
@@ -313,13 +319,13 @@ interface RunRow extends Omit<DriftRun, "reason" | "startedAt" | "endedAt"> {
   readonly endedAt: Date | null;
 }
 
-function driftOfRow(row: Row): Drift {
+export function driftOfRow(row: DriftRow): Drift {
   const { slug, state, checkedAt, changes, fixableBy, error, operation, fix } = row;
   const since = firstSeen(changes);
   return {
     slug,
     state,
-    ...(checkedAt && { checkedAt: checkedAt.toISOString() }),
+    ...(checkedAt !== null && { checkedAt: new Date(checkedAt).toISOString() }),
     ...(since !== undefined && { since }),
     changes,
     fixableBy,

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import type { Drift } from "../../core/drift.ts";
 import type { ProjectLabels } from "../../core/project-labels.ts";
 import type { ProjectResource } from "../../core/resources.ts";
 import { changeSettings } from "../../core/recorded-settings.ts";
@@ -10,6 +11,7 @@ import type {
   TemplateState,
 } from "../../core/template-update.ts";
 import { newestVersions } from "../../providers/git/template.ts";
+import { type DriftRow, driftOfRow, DRIFTS } from "../drift/table.ts";
 import { projectResources } from "../operations/resources.ts";
 import { isNoLook, OPEN_STATES, operationOf } from "../operations/tables.ts";
 import type { OperationRow } from "./schema.ts";
@@ -48,6 +50,7 @@ export interface ProjectRecord {
   readonly programVersion: string | null;
   readonly status: ProjectStatus;
   readonly lastOperation: Operation | undefined;
+  readonly drift: Drift;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
@@ -104,7 +107,8 @@ type OperationJson = Omit<OperationRow, keyof OperationDates> & {
   readonly [Name in keyof OperationDates]: string | Extract<OperationDates[Name], null>;
 };
 
-interface Row extends Omit<ListedProject, "lastOperation" | "template"> {
+interface Row extends Omit<ListedProject, "lastOperation" | "template" | "drift"> {
+  readonly drift: DriftRow;
   readonly templateSeed: TemplateSeedRecord | null;
   readonly templateVersion: string | null;
   readonly templatePullRequest: TemplateState["pullRequest"] | null;
@@ -112,7 +116,7 @@ interface Row extends Omit<ListedProject, "lastOperation" | "template"> {
   readonly requests: readonly OperationRequest[];
 }
 
-/** Reads projects, joined with their operations and audit events. Writes go through `Projects`. */
+/** Reads projects, joined with their operations, drift and audit events. Writes go through `Projects`. */
 export class ProjectRecords {
   readonly #store: Store;
 
@@ -244,11 +248,13 @@ function selectProjects(
   const way = descending ? sql`DESC` : sql`ASC`;
   const order = sql`key ${way}, slug COLLATE "C" ${way}`;
   return sql<Row>`
-    SELECT page.*, newest.operation, open.requests FROM (
+    SELECT page.*, newest.operation, open.requests, looks.drift FROM (
       SELECT known.*, ${KEYS[sort]} COLLATE "C" AS key FROM (${KNOWN}) known
       WHERE ${condition}
       ORDER BY ${order} LIMIT ${limit}
-    ) page LEFT JOIN LATERAL (
+    ) page JOIN LATERAL (
+      SELECT to_jsonb(d) AS drift FROM (${DRIFTS}) d WHERE d.slug = page.slug
+    ) looks ON true LEFT JOIN LATERAL (
       SELECT to_jsonb(o) AS operation FROM operations o
       WHERE slug = page.slug AND ${isNoLook} ORDER BY id DESC LIMIT 1
     ) newest ON true CROSS JOIN LATERAL (
@@ -272,6 +278,7 @@ function recordOf({
   templateSeed,
   templateVersion,
   templatePullRequest,
+  drift,
   ...row
 }: Row): ListedProject {
   const name = templateSeed?.template;
@@ -288,6 +295,7 @@ function recordOf({
             ...(templatePullRequest !== null && { pullRequest: templatePullRequest }),
           },
     lastOperation: operation ? operationOf(datesOf(operation)) : undefined,
+    drift: driftOfRow(drift),
   };
 }
 

@@ -50,6 +50,26 @@ export const OPERATION: Operation = {
   remaining: [],
 };
 
+export const DRIFT: Drift = {
+  slug: "my-app",
+  state: "drifted",
+  checkedAt: "2026-01-02T03:04:05.678Z",
+  since: "2026-01-01T03:04:05.678Z",
+  changes: [
+    {
+      op: "update",
+      urn: "urn:pulumi:staging.my-app::rdev::kubernetes:apps/v1:Deployment::my-app",
+      type: "kubernetes:apps/v1:Deployment",
+      name: "my-app",
+      properties: [{ path: "spec.replicas", kind: "update", replaces: false, old: "1", new: "3" }],
+      moreProperties: 0,
+      by: [{ manager: "kubectl-edit", at: "2026-01-01T02:00:00.000Z" }],
+      since: "2026-01-01T03:04:05.678Z",
+    },
+  ],
+  fixableBy: "updates",
+};
+
 export const PROJECT: ProjectRecord = {
   slug: "my-app",
   platform: "staging",
@@ -61,6 +81,7 @@ export const PROJECT: ProjectRecord = {
   programVersion: null,
   status: "ready",
   lastOperation: OPERATION,
+  drift: DRIFT,
   createdAt: new Date(0),
   updatedAt: new Date(0),
 };
@@ -110,26 +131,6 @@ const TEMPLATE_UPDATE: TemplateUpdate = {
   newest: "0123456789abcdef",
   files: [],
   conflicts: [],
-};
-
-export const DRIFT: Drift = {
-  slug: PROJECT.slug,
-  state: "drifted",
-  checkedAt: "2026-01-02T03:04:05.678Z",
-  since: "2026-01-01T03:04:05.678Z",
-  changes: [
-    {
-      op: "update",
-      urn: "urn:pulumi:staging.my-app::rdev::kubernetes:apps/v1:Deployment::my-app",
-      type: "kubernetes:apps/v1:Deployment",
-      name: "my-app",
-      properties: [{ path: "spec.replicas", kind: "update", replaces: false, old: "1", new: "3" }],
-      moreProperties: 0,
-      by: [{ manager: "kubectl-edit", at: "2026-01-01T02:00:00.000Z" }],
-      since: "2026-01-01T03:04:05.678Z",
-    },
-  ],
-  fixableBy: "updates",
 };
 
 const RUN: DriftRun = {

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import type { Drift } from "../../../core/drift.ts";
 import { InfraError } from "../../../core/errors.ts";
 import { labelsOf } from "../../../core/project-labels.ts";
 import { slugFromName } from "../../../core/slug.ts";
@@ -102,9 +101,10 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
           options.projects.list({ ...query, ...filter, limit: limit + 1, after }),
           counts === true ? options.projects.counts(filter) : undefined,
         ]);
-        const drifts = await driftOf(options, found);
-        const view = (record: ListedProject) =>
-          projectView(record, current, drifts.get(record.slug));
+        const view = (record: ListedProject) => {
+          const { changes: _, ...drift } = record.drift;
+          return projectView({ ...record, drift }, current);
+        };
         const page = toPage("project", limit, found, view, ({ slug, key }) =>
           positionText(slug, key),
         );
@@ -151,8 +151,7 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
           response: { 200: projectSchema, ...problemResponses(400, 404) },
         },
       },
-      async ({ params: { slug } }) =>
-        projectView(await findProject(options, slug), current, await options.drift.find(slug)),
+      async ({ params: { slug } }) => projectView(await findProject(options, slug), current),
     );
 
     app.get(
@@ -336,14 +335,6 @@ export function projectRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
       },
     );
   };
-}
-
-/** The drift of listed projects by slug, without the changes. */
-async function driftOf({ platform, drift }: ServiceOptions, found: readonly ListedProject[]) {
-  if (found.length === 0) return new Map<string, Omit<Drift, "changes">>();
-  const slugs = found.map(({ slug }) => slug);
-  const drifts = await drift.list({ platform, slugs, limit: slugs.length });
-  return new Map(drifts.map(({ changes: _, ...rest }) => [rest.slug, rest]));
 }
 
 /** Throws RDEV_NOT_FOUND. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Drift, drift } from "../../../core/drift.ts";
+import { drift } from "../../../core/drift.ts";
 import { projectTemplate } from "../../../core/template-update.ts";
 import { settingsSchema } from "../../../core/operation.ts";
 import { projectResource as projectResourceShape } from "../../../core/resources.ts";
@@ -130,10 +130,9 @@ export const projectResource = projectResourceShape.extend({ at: z.iso.datetime(
 
 /** `current` is the version of the program that the service runs. */
 export function projectView(
-  record: ProjectRecord,
+  record: Omit<ProjectRecord, "drift"> & { readonly drift: ProjectView["drift"] },
   current: string,
-  drifts?: Omit<Drift, "slug" | "changes"> & Partial<Pick<Drift, "changes">>,
-): z.output<typeof projectSchema> {
+): ProjectView {
   const { slug, name, platform, status, settings, outputs, citadelTenantId } = record;
   const { template } = record;
   const { programVersion: version } = record;
@@ -153,7 +152,7 @@ export function projectView(
     ...(version !== null && { version }),
     outdated: version !== current,
     ...(citadelTenantId !== null && { tenantId: citadelTenantId }),
-    ...(drifts && { drift: drifts }),
+    drift: record.drift,
     ...(record.lastOperation && { lastOperation: operationView(record.lastOperation) }),
     createdAt: record.createdAt.toISOString(),
     updatedAt: record.updatedAt.toISOString(),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DriftRecords } from "../../../automation/drift/table.ts";
 import { migrate } from "../../../automation/store/migrate.ts";
 import { ProjectRecords, type ProjectOrder } from "../../../automation/store/project-records.ts";
 import { Store } from "../../../automation/store/store.ts";
@@ -109,6 +110,29 @@ describe("a list of 5,000 projects", function () {
       (await quickly(projects.list({ labels, limit: 5 }))).map(({ slug }) => slug);
     assert.deepEqual(await slugs({ team: "shop" }), ["app-0007", "app-0008"]);
     assert.deepEqual(await slugs({ team: "shop", tier: "2" }), []);
+  });
+
+  it("has each project's drift, which a single project has as well", async () => {
+    const since = "2026-01-02T03:04:05.678Z";
+    await test.admin(`
+      INSERT INTO drift (slug, checked_at, changes, fixable_by, error, operation) VALUES
+        ('app-0001', '${since}', '[{"urn": "one", "since": "${since}"}]', 'updates', NULL, gen_random_uuid()),
+        ('app-0002', '${since}', '[]', 'nothing', '{"message": "no", "since": "${since}"}', gen_random_uuid())`);
+    const drift = await new DriftRecords(store).list({ platform: "staging", limit: 3 });
+    assert.deepEqual(
+      drift.map(({ state, checkedAt, since: first }) => [state, checkedAt, first]),
+      [
+        ["drifted", since, since],
+        ["failed", since, undefined],
+        ["unchecked", undefined, undefined],
+      ],
+    );
+    const listed = await quickly(projects.list({ limit: 3 }));
+    assert.deepEqual(
+      listed.map(({ drift }) => drift),
+      drift,
+    );
+    assert.deepEqual((await projects.find("app-0001"))?.drift, drift[0]);
   });
 
   it("tells each project's resources by their newest steps", async () => {
