@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Registry } from "prom-client";
+import { type Backlog, backlogOf } from "../store/backlog.ts";
 import { registerGauges } from "../store/gauges.ts";
 import type { AuditRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
@@ -15,15 +16,6 @@ export const MAX_WAIT = 15 * 60_000;
 export interface QueuedRow extends AuditRow {
   /** Failed attempts so far. */
   readonly attempts: number;
-}
-
-interface Backlog {
-  /** Events that wait to be shipped. */
-  readonly waiting: number;
-  /** Age of the oldest waiting event; 0 if none waits. */
-  readonly oldestSeconds: number;
-  /** Events that Citadel refused for good. They stay in the outbox. */
-  readonly refused: number;
 }
 
 interface RefusedRow {
@@ -142,17 +134,16 @@ export async function refusedRows(store: Store): Promise<RefusedRow[]> {
   return rows;
 }
 
-export async function backlog(store: Store): Promise<Backlog> {
-  const { rows } = await store.run((db) =>
-    sql<Backlog>`
-      SELECT count(*) FILTER (WHERE refused_at IS NULL) AS waiting,
-             count(*) FILTER (WHERE refused_at IS NOT NULL) AS refused,
-             greatest(0, coalesce(
-               extract(epoch FROM now() - min(queued_at) FILTER (WHERE refused_at IS NULL)), 0
-             ))::float AS "oldestSeconds"
-      FROM audit_outbox`.execute(db),
-  );
-  return rows[0]!;
+interface AuditBacklog extends Omit<Backlog, "ended"> {
+  /** Events that Citadel refused for good. They stay in the outbox. */
+  readonly refused: number;
+}
+
+/** Counts the events that wait to be shipped. */
+export async function backlog(store: Store): Promise<AuditBacklog> {
+  const outbox = { table: "audit_outbox", at: "queued_at", ended: "refused_at" };
+  const { ended: refused, ...counts } = await backlogOf(store, outbox);
+  return { ...counts, refused };
 }
 
 const GAUGES = [
@@ -175,5 +166,5 @@ const GAUGES = [
 
 /** Registers gauges of the outbox. Each scrape counts the rows; a gauge is NaN if PostgreSQL is down. */
 export function registerAuditMetrics(registry: Registry, store: Store): void {
-  registerGauges<Backlog>(registry, GAUGES, () => backlog(store));
+  registerGauges<AuditBacklog>(registry, GAUGES, () => backlog(store));
 }

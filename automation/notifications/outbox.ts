@@ -9,6 +9,7 @@ import {
 } from "../../core/notification.ts";
 import type { Delivery, DeliveryState } from "../../core/notification-delivery.ts";
 import { cleanText } from "../audit/details.ts";
+import { type Backlog, backlogOf } from "../store/backlog.ts";
 import { registerGauges } from "../store/gauges.ts";
 import { jsonText } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
@@ -233,28 +234,6 @@ async function removeOld(transaction: StoreTransaction): Promise<void> {
     .execute();
 }
 
-interface Backlog {
-  /** Events that a receiver has not taken yet. An event counts once for each receiver. */
-  readonly waiting: number;
-  /** Age of the oldest one; 0 if none waits. */
-  readonly oldestSeconds: number;
-  /** Events that are not sent again. */
-  readonly givenUp: number;
-}
-
-async function backlog(store: Store): Promise<Backlog> {
-  const { rows } = await store.run((db) =>
-    sql<Backlog>`
-      SELECT count(*) FILTER (WHERE given_up_at IS NULL) AS waiting,
-             count(*) FILTER (WHERE given_up_at IS NOT NULL) AS "givenUp",
-             greatest(0, coalesce(
-               extract(epoch FROM now() - min(at) FILTER (WHERE given_up_at IS NULL)), 0
-             ))::float AS "oldestSeconds"
-      FROM notification_deliveries`.execute(db),
-  );
-  return rows[0]!;
-}
-
 const GAUGES = [
   {
     name: "rdev_notifications_backlog",
@@ -269,11 +248,12 @@ const GAUGES = [
   {
     name: "rdev_notifications_given_up",
     help: "Notifications that are not sent again. They are kept for 30 days.",
-    field: "givenUp",
+    field: "ended",
   },
 ] as const;
 
 /** Registers gauges of the outbox. Each scrape counts the rows. */
 export function registerNotificationMetrics(registry: Registry, store: Store): void {
-  registerGauges<Backlog>(registry, GAUGES, () => backlog(store));
+  const outbox = { table: "notification_deliveries", at: "at", ended: "given_up_at" };
+  registerGauges<Backlog>(registry, GAUGES, () => backlogOf(store, outbox));
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Registry } from "prom-client";
 import { PostgresAuditLog } from "../../../automation/audit/log.ts";
 import { Deliveries } from "../../../automation/notifications/deliveries.ts";
 import {
@@ -9,6 +10,7 @@ import {
   giveUpForgotten,
   markDelivered,
   postpone,
+  registerNotificationMetrics,
 } from "../../../automation/notifications/outbox.ts";
 import type { Notification } from "../../../core/notification.ts";
 import type { Delivery } from "../../../core/notification-delivery.ts";
@@ -195,6 +197,27 @@ describe("the outbox of notifications", function () {
       })),
     );
     await app.close();
+  });
+
+  it("counts for the metrics what waits, since when, and what was given up", async () => {
+    const registry = new Registry();
+    registerNotificationMetrics(registry, test.store());
+    const values = async () => {
+      const metrics = await registry.getMetricsAsJSON();
+      return Object.fromEntries(metrics.map(({ name, values: [one] }) => [name, one?.value]));
+    };
+    assert.deepEqual(await values(), {
+      rdev_notifications_backlog: 0,
+      rdev_notifications_oldest_seconds: 0,
+      rdev_notifications_given_up: 0,
+    });
+    for (const event of [DRIFT, FAILED, FAILED]) await send(event);
+    await assign(test.store(), [{ name: "ops", events: ["operation.failed", "drift.found"] }]);
+    await giveUp(test.store(), (await claim(test.store(), "ops", LEASE))!, "ops answered 410.");
+    await test.admin("UPDATE notification_deliveries SET at = now() - interval '1 hour'");
+    const { rdev_notifications_oldest_seconds: age, ...counts } = await values();
+    assert.deepEqual(counts, { rdev_notifications_backlog: 2, rdev_notifications_given_up: 1 });
+    assert.ok(Number(age) >= 3_600, String(age));
   });
 
   it("keeps the order of a subject's events, while other subjects go on", async () => {
