@@ -11,6 +11,7 @@ import {
   retryAfterOf,
   unless404,
 } from "./answers.ts";
+import { retryableFor } from "./retryable.ts";
 
 /** How a system is reached over HTTP. */
 export interface HttpOptions {
@@ -48,20 +49,6 @@ interface StreamOptions extends CallOptions {
   /** Ends the stream. */
   readonly signal?: AbortSignal | undefined;
 }
-
-/** The failures after which a request is sent again. A rate limit is always one. */
-interface Retryable {
-  readonly statuses: readonly number[];
-  readonly errors: readonly string[];
-}
-
-const IDEMPOTENT: Retryable = {
-  statuses: [502, 503, 504],
-  errors: ["ECONNRESET", "ECONNREFUSED", "EPIPE", "UND_ERR_SOCKET"],
-};
-
-/** A POST or PATCH is sent again only if it certainly had no effect. */
-const NOT_IDEMPOTENT: Retryable = { statuses: [], errors: ["ECONNREFUSED"] };
 
 const MAX_TRIES = 5;
 /** In ms, if the server names no time. Doubles with every try. */
@@ -151,7 +138,7 @@ export class Http {
     const deadline = options.deadline ?? this.#options.deadline ?? DEADLINE;
     const signal = AbortSignal.timeout(deadline);
     const end = performance.now() + deadline;
-    const retryable = method === "POST" || method === "PATCH" ? NOT_IDEMPOTENT : IDEMPOTENT;
+    const retryable = retryableFor(method !== "POST" && method !== "PATCH");
     for (let tries = 1; ; tries += 1) {
       const result = await this.#sendOnce(method, path, options, signal).catch(
         (error: unknown) => error as NodeJS.ErrnoException,

@@ -1,4 +1,5 @@
 import { type ErrorCode, InfraError, redact } from "../../core/errors.ts";
+import { retryableFor } from "../retryable.ts";
 
 /** An error answer of the API server (https://kubernetes.io/docs/reference/generated/kubernetes-api, Status). */
 interface ErrorAnswer {
@@ -74,12 +75,12 @@ export function waitBeforeRetry(
 ): number | undefined {
   const backoff = 100 * 2 ** tries;
   const answer = errorAnswer(error);
+  const { statuses, errors } = retryableFor(isIdempotent);
   if (answer) {
-    const statuses = isIdempotent ? [429, 502, 503, 504] : [429];
-    return statuses.includes(answer.status) ? (answer.retryAfter ?? backoff) : undefined;
+    const { status, retryAfter = backoff } = answer;
+    return status === 429 || statuses.includes(status) ? retryAfter : undefined;
   }
-  const codes = isIdempotent ? ["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"] : ["ECONNREFUSED"];
-  return codes.includes(connectionCode(error) ?? "") ? backoff : undefined;
+  return errors.includes(connectionCode(error) ?? "") ? backoff : undefined;
 }
 
 /** A Status has a `message`. A proxy in front of the server may answer anything. */
