@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { migrate } from "../automation/store/migrate.ts";
-import { problems } from "../core/errors.ts";
+import { InfraError, problems } from "../core/errors.ts";
 import { connection } from "../core/connections.ts";
 import { registryHost } from "../core/registry.ts";
 import { startCitadel } from "./citadel/server.ts";
@@ -59,7 +59,7 @@ export interface SandboxOptions {
    */
   readonly realNode?: boolean;
   /**
-   * Whether an ingress controller runs on the real node. It serves Gitea at `https://git.<domain>`, too,
+   * Whether an ingress controller runs on the real node, which this needs. It serves Gitea at `https://git.<domain>`, too,
    * which is then the address in Gitea's links and tokens. @default false
    */
   readonly ingress?: boolean;
@@ -112,9 +112,15 @@ export interface Sandbox {
 /**
  * Starts the local platform, after building and installing what the machine lacks.
  * Everything is stopped by `stop`, by SIGINT or SIGTERM, and when this process dies.
- * Errors: RDEV_PREREQUISITE names everything that is missing; RDEV_SANDBOX names a part that failed.
+ * Errors: RDEV_PREREQUISITE names everything that is missing; RDEV_SANDBOX names a part that failed, or
+ * an option that needs another one.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  if (options.ingress && !options.realNode) {
+    const text =
+      "The sandbox's ingress controller runs on a real node: set realNode, or leave ingress out.";
+    throw new InfraError("RDEV_SANDBOX", text);
+  }
   const started = Date.now();
   const report: Report = (part, text) =>
     options.onProgress?.({ part, text, elapsedMs: Date.now() - started });
