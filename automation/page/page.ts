@@ -82,6 +82,7 @@ ${preloads.join("\n")}
 </head>
 <body>
 <noscript>This page needs JavaScript. The command rdev-infra and the API show the same.</noscript>
+<p class="starting">The page is being loaded. If it does not appear, <a href="">load it again</a>.</p>
 </body>
 </html>
 `;

@@ -61,8 +61,12 @@ describe("the view of the fleet", function () {
                ('${id}', 'shop', 2, 'held', NULL, false, NULL)`);
     });
 
-    it("is approved with its plan, paused and resumed by keyboard alone", async () => {
+    it("is approved with its plan, paused and resumed by keyboard alone, each once", async () => {
       const page = await stage.visit("/fleet");
+      const actions: (string | undefined)[] = [];
+      page.on("request", (request) => {
+        if (request.method() === "POST") actions.push(request.url().split("/").at(-1));
+      });
       const press = async (target: Locator, key = "Enter") => {
         await tabTo(page, target);
         await page.keyboard.press(key);
@@ -72,13 +76,19 @@ describe("the view of the fleet", function () {
       await focused(title);
       await press(page.getByLabel(/Also lose the data of blog/), "Space");
       await press(page.getByRole("button", { name: "Approve the plan" }));
+      await page.keyboard.press("Enter");
       await focused(title);
       await press(page.getByRole("button", { name: "Pause" }));
       await focused(page.getByRole("button", { name: "Resume" }));
       const [row] = await stage.admin(`SELECT state, data_loss_approved FROM rollouts`);
       assert.deepEqual(row, { state: "paused", data_loss_approved: true });
       await page.keyboard.press("Enter");
-      await focused(page.getByRole("button", { name: "Pause" }));
+      const pause = page.getByRole("button", { name: "Pause" });
+      await focused(pause);
+      // The second click of a double click must not press "Resume".
+      await pause.dblclick({ force: true });
+      await page.getByRole("button", { name: "Resume" }).waitFor();
+      assert.deepEqual(actions, ["approve", "pause", "resume", "pause"]);
     });
   });
 });

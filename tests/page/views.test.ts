@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { PAGE_VIEWS } from "../../core/page-views.ts";
 import { assertAccessible, assertViewAccessible, PageStage } from "../support/page.ts";
 import {
   answerRequests,
@@ -74,6 +75,27 @@ describe("the views of the page", function () {
       "run npm run aria, and look at the change",
     );
   }
+
+  it("are all in the table", () => {
+    const shown = PAGE_VIEWS_SHOWN.map(({ path }) => path.split(/[/?]/)[1]);
+    assert.deepEqual(new Set(shown), new Set(["", ...PAGE_VIEWS]));
+  });
+
+  it("have a way out when the page itself cannot be loaded", async () => {
+    const page = await stage.visit("/sign-in");
+    const wayOut = page.getByRole("link", { name: "load it again" });
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    assert.equal(await wayOut.isVisible(), false);
+    await page.route("**/page/lib/format.ts", (route) => route.fulfill({ status: 404 }));
+    await page.goto(`${stage.url}/fleet?range=7d`);
+    // It appears after a while.
+    await page.evaluate("for (const one of document.getAnimations()) one.finish()");
+    await wayOut.waitFor();
+    await page.unrouteAll();
+    await wayOut.click();
+    await page.getByRole("heading", { name: "Fleet" }).waitFor();
+    assert.equal(new URL(page.url()).search, "?range=7d");
+  });
 
   it("ask for a sign-in first, and lead back to the view", async () => {
     const page = await stage.visit("/projects?search=a", { role: "nobody" });

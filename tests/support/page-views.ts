@@ -121,7 +121,7 @@ export const PAGE_VIEWS_SHOWN: readonly PageView[] = [
     forOperator: ["Cancel"],
   },
   { name: "missing", path: "/projects/a/b", text: "There is no such view" },
-  { name: "sign-in", path: "/projects", text: "API key", part: "#app", isOpen: true },
+  { name: "sign-in", path: "/sign-in", text: "API key", part: "#app", isOpen: true },
 ];
 
 /** Fills the service with what the views show. */
