@@ -13,7 +13,7 @@ import type { Outcome } from "../../core/operation.ts";
 import { safeText } from "../../core/previews/sensitive.ts";
 import { cutMiddle } from "../../core/previews/text.ts";
 import { connectionSecrets } from "../../core/connections.ts";
-import { OPEN_STATES } from "../operations/tables.ts";
+import { isNoLook, OPEN_STATES } from "../operations/tables.ts";
 import { jsonText, type OperationRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 
@@ -194,7 +194,10 @@ interface UnfixedQuery {
   readonly atOnce: number;
 }
 
-/** Drifted projects that a policy permits to fix and whose last look has led to no fix yet. */
+/**
+ * Drifted projects that a policy permits to fix and whose last look has led to no fix yet. Busy ones are
+ * left out, because they would delay the others.
+ */
 export async function unfixed(
   store: Store,
   { platform, permitted, atOnce }: UnfixedQuery,
@@ -204,6 +207,8 @@ export async function unfixed(
       SELECT d.slug FROM drift d JOIN projects p ON p.slug = d.slug
       WHERE p.platform = ${platform} AND d.changes <> '[]' AND d.error IS NULL
         AND d.fixable_by = ANY (${permitted}) AND d.fixed_look IS DISTINCT FROM d.operation
+        AND NOT EXISTS (
+          SELECT FROM operations WHERE slug = p.slug AND state = ANY (${OPEN_STATES}) AND ${isNoLook})
       ORDER BY d.checked_at
       LIMIT greatest(0, ${atOnce}::int - (
         SELECT count(*)::int FROM drift f JOIN operations o ON o.id = f.fix

@@ -279,6 +279,22 @@ describe("looks at all projects", function () {
     assert.deepEqual(await states(), { "a-app": "clean", "b-app": "drifted", "c-app": "drifted" });
   });
 
+  it("fix a project although others that drifted before are busy", async () => {
+    await three();
+    await night();
+    await finish(
+      Object.fromEntries(
+        ["a-app", "b-app", "c-app"].map((slug) => [slug, { drift: found("updates") }]),
+      ),
+    );
+    for (const slug of ["a-app", "b-app"]) {
+      await stage.submit(slug, { kind: "up", settings: {}, onFailure: "keep" });
+    }
+    settings = { ...settings, fix: "updates" };
+    await look();
+    assert.deepEqual(await open(), ["a-app", "b-app", "c-app"]);
+  });
+
   it("fix no project that was deleted meanwhile, because an up would create it again", async () => {
     await stage.project("a-app");
     await night();
