@@ -14,7 +14,8 @@ type State<T> = Omit<Loaded<T>, "reload">;
 const PATIENCE = 30_000;
 
 /**
- * Loads when the key changes, and again every so many ms while the tab is visible. The next load waits for
+ * Loads when the key changes, and again every so many ms while the tab is visible, and when it
+ * becomes visible. The next load waits for
  * the answer to the one before, because a service that is slower than that would never be heard. An
  * answer that comes after the key has changed is ignored.
  */
@@ -47,11 +48,16 @@ export function useLoaded<T>(
   const reload = useCallback(() => setRound((before) => before + 1), []);
   useEffect(() => {
     if (everyMs === undefined) return undefined;
-    const timer = setInterval(() => {
+    const look = () => {
       const isWaiting = Date.now() - (waitsSince.current ?? -Infinity) < PATIENCE;
       if (document.visibilityState === "visible" && !isWaiting) reload();
-    }, everyMs);
-    return () => clearInterval(timer);
+    };
+    const timer = setInterval(look, everyMs);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
   }, [everyMs]);
   return { ...state, reload };
 }

@@ -181,8 +181,8 @@ function projectTable(projects: readonly RolloutStack[]): VNode {
       <td>${id && html`<a href="/operations/${id}">${operation ? "up" : "preview"}</a>`}</td>
     </tr>`;
   });
-  return html`<section aria-labelledby="projects">
-    <h2 id="projects">Projects</h2>
+  return html`<section>
+    <h2>Projects</h2>
     ${table("Projects", ["Project", { number: "Wave" }, "State", "Why", "Operation"], rows)}
   </section>`;
 }

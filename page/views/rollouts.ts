@@ -55,8 +55,8 @@ export function RolloutList(): VNode {
         <td>${ago(rollout.createdAt)}</td>
       </tr>`,
   );
-  return html`<section aria-labelledby="rollouts">
-    <h2 id="rollouts">Rollouts</h2>
+  return html`<section>
+    <h2>Rollouts</h2>
     ${problem(error)} ${rows?.length === 0 && html`<p class="soft">Nobody has started one.</p>`}
     ${
       rows &&

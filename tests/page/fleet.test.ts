@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Locator } from "playwright-core";
 import { rolloutRequest } from "../../core/rollout.ts";
 import { focused, tabTo } from "../support/keyboard.ts";
-import { PageStage } from "../support/page.ts";
+import { hide, PageStage } from "../support/page.ts";
 
 describe("the view of the fleet", function () {
   this.timeout(300_000); // the first run downloads the browser
@@ -11,18 +11,19 @@ describe("the view of the fleet", function () {
 
   before(async () => {
     stage = await PageStage.open();
-    const ended = (state: string, ago: string) =>
-      stage.admin(`
-        INSERT INTO operations (id, platform, slug, kind, request, settings, state, actor, started_at,
-                                ended_at, remaining)
-        VALUES ('${randomUUID()}', 'staging', 'shop', 'refresh', '{"kind": "refresh"}', '{}', '${state}',
-                'rdev', now() - interval '${ago}' - interval '20 s', now() - interval '${ago}', '[]')`);
     await ended("succeeded", "1 minute");
     await ended("failed", "1 minute");
     await ended("failed", "3 days");
   });
   after(() => stage.close());
   afterEach(() => stage.closeWindows());
+
+  const ended = (state: string, ago: string) =>
+    stage.admin(`
+      INSERT INTO operations (id, platform, slug, kind, request, settings, state, actor, started_at,
+                              ended_at, remaining)
+      VALUES ('${randomUUID()}', 'staging', 'shop', 'refresh', '{"kind": "refresh"}', '{}', '${state}',
+              'rdev', now() - interval '${ago}' - interval '20 s', now() - interval '${ago}', '[]')`);
 
   it("shows operations, failures, durations and projects, as pictures and as numbers", async () => {
     const page = await stage.visit("/fleet");
@@ -40,6 +41,15 @@ describe("the view of the fleet", function () {
       .getByText("failed 2", { exact: true })
       .waitFor();
     assert.equal(new URL(page.url()).search, "?range=7d");
+  });
+
+  it("is brought up to date when its tab is shown again", async () => {
+    const page = await stage.visit("/fleet?range=30d");
+    await page.getByText("cancelled 0", { exact: true }).waitFor();
+    const show = await hide(page);
+    await ended("cancelled", "10 days");
+    await show(); // the next look would be half a minute after the first
+    await page.getByText("cancelled 1", { exact: true }).waitFor();
   });
 
   it("shows a person only the numbers of their project", async () => {

@@ -113,6 +113,12 @@ describe("the page's projects and operations", function () {
     const { keyboard } = page;
     const title = (name: string) => page.getByRole("heading", { level: 1, name, exact: true });
     const newest = async () => (await stage.operations.list({ limit: 1 }))[0] ?? assert.fail();
+    const sent: string[] = [];
+    page.on("request", (request) => sent.push(`${request.method()} ${request.url()}`));
+    const pressTwice = async () => {
+      await keyboard.press("Enter");
+      await keyboard.press("Enter");
+    };
 
     await tabTo(page, page.getByRole("link", { name: "Create a project" }));
     await keyboard.press("Enter");
@@ -139,7 +145,7 @@ describe("the page's projects and operations", function () {
     await page.getByText("Created 1 resource").waitFor();
     await focused(name);
     await tabTo(page, create);
-    await keyboard.press("Enter");
+    await pressTwice();
     await focused(title("up of new-shop"));
     assert.equal((await newest()).request.kind, "up");
     await tabTo(page, page.getByRole("button", { name: "Cancel" }));
@@ -172,12 +178,17 @@ describe("the page's projects and operations", function () {
     await keyboard.type("my-ap");
     assert.ok(await dialog.getByRole("button", { name: "Delete the project" }).isDisabled());
     await keyboard.type("p");
-    await keyboard.press("Enter");
+    await pressTwice();
     await focused(title("destroy of my-app"));
     const destroy = await newest();
     assert.deepEqual(destroy.request, {
       ...{ kind: "destroy", retainData: false, retainRepository: true },
     });
+    const writes = sent.filter((each) => /^POST .*projects$|^DELETE .*retainData/.test(each));
+    assert.deepEqual(
+      writes.map((each) => each.split(" ")[0]),
+      ["POST", "DELETE"],
+    );
     await stage.operations.cancel(destroy.id, "test");
   });
 
@@ -328,13 +339,10 @@ describe("the page's projects and operations", function () {
     await page.getByRole("alert").waitFor();
     await page.getByLabel("API key").fill(await stage.key("viewer"));
     await page.keyboard.press("Enter");
-    await page.getByRole("rowheader", { name: "my-app" }).waitFor();
-    await page.getByRole("link", { name: "my-app" }).focus();
+    await focused(page.getByRole("heading", { name: "Projects", level: 1 }));
+    await tabTo(page, page.getByRole("link", { name: "my-app" }));
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "my-app", level: 1 }).waitFor();
-    await until(async () => {
-      assert.equal(await page.evaluate("document.activeElement.tagName"), "H1");
-    });
+    await focused(page.getByRole("heading", { name: "my-app", level: 1 }));
     assert.equal(await page.evaluate("localStorage.length"), 0);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("API key").waitFor();
