@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { environmentBinding, ownershipLabels } from "../core/labels.ts";
 import { type DataService, type Egress, egressRules } from "../core/egress.ts";
-import { amount } from "../core/units.ts";
+import { amount } from "../core/quantity.ts";
 import type { Owner } from "../core/ownership.ts";
 import type { Sizes } from "../core/sizes.ts";
 import { Namespace } from "../providers/kubernetes/namespace.ts";

@@ -7,14 +7,8 @@ import { lifetimeSettings, NEVER } from "./lifetime.ts";
 import { projectLabels } from "./project-labels.ts";
 import { OWN_NAMESPACE, registryPath } from "./registry.ts";
 import { slugProblems } from "./slug.ts";
-import {
-  DEFAULT_SIZES,
-  excesses,
-  shortages,
-  sizes,
-  type Sizes,
-  type SizeSettings,
-} from "./sizes.ts";
+import { excesses, shortages, type SizeSettings } from "./size-rules.ts";
+import { DEFAULT_SIZES, sizes, type Sizes } from "./sizes.ts";
 import { domain, image, namespace, objectName } from "./setting-values.ts";
 import { notificationSettings } from "./receivers.ts";
 import { serviceSettings } from "./service-settings.ts";

@@ -22,7 +22,7 @@ const platformState = z.looseObject({
   }),
 });
 
-export type FleetSettings = Pick<PlatformSettings, "drift" | "lifetime">;
+export type FleetSettings = Pick<PlatformSettings, "drift" | "lifetime" | "sizes" | "maxSizes">;
 
 /**
  * Reads the settings of the platform's last `up`, at most once a minute. Rejects with RDEV_PLATFORM if

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Registry } from "prom-client";
 import type { DriftRun } from "../../core/drift.ts";
 import type { ForgeEvent } from "../../core/previews/forge-event.ts";
+import type { SizeSettings } from "../../core/size-rules.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
 import type { DriftRecords } from "../drift/table.ts";
@@ -40,7 +41,9 @@ export interface ServiceOptions {
   >;
   /** The version of the program that the service runs. */
   readonly programVersion: string;
-  readonly templates: Pick<TemplateUpdates, "update">;
+  readonly templates: Pick<TemplateUpdates, "update" | "list">;
+  /** The platform's sizes and ceilings. Rejects with RDEV_PLATFORM if it was never brought up. */
+  readonly sizes: () => Promise<SizeSettings>;
   readonly drift: Pick<DriftRecords, "find" | "list" | "runs">;
   /** Begins a look at all projects for drift. Rejects with RDEV_BUSY if one is under way. */
   readonly lookAtAll: (actor: string) => Promise<DriftRun>;

@@ -140,6 +140,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     tokenIssuer,
     projects: new ProjectRecords(store),
     templates: new TemplateUpdates(store, { audit }),
+    sizes: fleet,
     audit,
     auditPage: (query) => auditPage(store, query),
     deliveries: new Deliveries(store, { audit }),

@@ -29,6 +29,7 @@ import { notificationRoutes } from "./routes/notifications.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { sizeRoutes } from "./routes/sizes.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
 import { templateRoutes } from "./routes/templates.ts";
@@ -99,6 +100,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await serveOpenApi(app);
   await app.register(projectRoutes(options));
   await app.register(templateRoutes(options));
+  await app.register(sizeRoutes(options));
   await app.register(driftRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
   await app.register(logRoutes(options, limits, shutdown.signal));

@@ -14,7 +14,7 @@ import {
   UPDATE_BRANCH,
 } from "../../core/template-update.ts";
 import { type Proposed, proposeTemplate } from "../../providers/git/template-merge.ts";
-import { readTemplate } from "../../providers/git/template.ts";
+import { listTemplates, readTemplate, type Template } from "../../providers/git/template.ts";
 import { Gitea, type GiteaRepository } from "../../providers/gitea/client.ts";
 import { audited, type AuditLog, auditLog } from "../audit/log.ts";
 import { Projects } from "../store/projects.ts";
@@ -52,6 +52,11 @@ export class TemplateUpdates {
     this.#projects = new Projects(store);
     this.#audit = audit;
     this.#templates = templates;
+  }
+
+  /** The templates that new projects can have. */
+  list(): readonly Template[] {
+    return listTemplates(this.#templates);
   }
 
   /**

@@ -3,24 +3,19 @@ import { h, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
+import type { SizeLimits } from "../../automation/service/schemas/sizes.ts";
+import type { TemplateView } from "../../automation/service/schemas/template.ts";
+import type { Sizes } from "../../core/sizes.ts";
 import { slugFromName } from "../../core/slug.ts";
 import { useAction, useStart } from "../lib/action.ts";
 import { call } from "../lib/api.ts";
+import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
 import { Plan } from "../lib/plan.ts";
 import { mayActSomewhere } from "../lib/session.ts";
+import { checkSizes, type SizeTexts } from "../lib/sizes.ts";
 import type { ViewProps } from "../lib/view.ts";
-
-/** A quantity of Kubernetes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
-const QUANTITY = "[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?";
-
-/** Sizes of the form, with what a field accepts. All others are the platform's. */
-const SIZES = [
-  { name: "replicas", text: "Replicas", type: "number", min: 0, max: 20 },
-  { name: "cpuLimit", text: "CPU limit of a pod", type: "text", pattern: QUANTITY },
-  { name: "memoryLimit", text: "Memory limit of a pod", type: "text", pattern: QUANTITY },
-  { name: "databaseConnections", text: "Database sessions", type: "number", min: 1, max: 500 },
-] as const;
+import { SizeFields } from "./create-sizes.ts";
 
 /** In ms, after the last key before the service is asked whether the slug is free. */
 const TYPING = 300;
@@ -33,6 +28,9 @@ export function Create({ caller }: ViewProps): VNode {
   const planning = useAction();
   const creating = useStart();
   const edits = useRef(0);
+  const [texts, setTexts] = useState<SizeTexts>({});
+  const limits = useLoaded("sizes", (signal) => call<SizeLimits>("GET", "/v1/sizes", { signal }));
+  const checked = checkSizes(texts, limits.data);
   const { slug, wrong } = slugOf(name);
   useEffect(() => {
     setTaken(false);
@@ -56,7 +54,7 @@ export function Create({ caller }: ViewProps): VNode {
   const preview = (event: SubmitEvent) => {
     event.preventDefault();
     if (slug === undefined) return;
-    const body = bodyOf(new FormData(event.target as HTMLFormElement), name);
+    const body = bodyOf(new FormData(event.target as HTMLFormElement), name, checked.sizes);
     void planning.run(async () => {
       const before = edits.current;
       setReady(false);
@@ -95,21 +93,17 @@ export function Create({ caller }: ViewProps): VNode {
       >
         ${name === "" ? "The slug is derived from it." : (problems ?? html`Slug: <code>${slug}</code>`)}
       </p>
-      <label for="template">Template</label>
-      <input id="template" name="template" value="skeleton" required pattern="[a-z][a-z0-9\\-]*" />
-      <details>
-        <summary>Sizes</summary>
-        <p class="hint">A field that is left empty has the platform's value.</p>
-        ${SIZES.map(
-          ({ name: size, text, ...rules }) =>
-            html`<label for=${size}>${text}</label> <input id=${size} name=${size} ...${rules} />`,
-        )}
-      </details>
+      ${h(Templates, { name, slug })}
+      ${h(SizeFields, { texts, problems: checked.problems, limits: limits.data, onChange: setTexts })}
       <label class="check"
         ><input type="checkbox" name="retainData" /> On delete: keep the database</label
       >
-      ${problem(planning.error ?? creating.error)}
-      <button class="button" disabled=${problems !== undefined} aria-disabled=${planning.isBusy}>
+      ${problem(planning.error ?? creating.error ?? limits.error)}
+      <button
+        class="button"
+        disabled=${problems !== undefined || checked.problems.size > 0}
+        aria-disabled=${planning.isBusy}
+      >
         Show the plan
       </button>
     </form>
@@ -125,19 +119,44 @@ function slugOf(name: string): { slug?: string; wrong?: string } {
   }
 }
 
-function bodyOf(form: FormData, name: string): object {
-  const text = (field: string) => {
-    const value = form.get(field);
-    return typeof value === "string" && value !== "" ? value : undefined;
-  };
-  const sizes = SIZES.flatMap(({ name: field, type }) => {
-    const value = text(field);
-    return value === undefined ? [] : [[field, type === "number" ? Number(value) : value]];
-  });
+interface TemplatesProps {
+  readonly name: string;
+  readonly slug: string | undefined;
+}
+
+/** The templates to choose from, and the README of the chosen one as plain text. */
+function Templates({ name, slug }: TemplatesProps): VNode {
+  const { data, error } = useLoaded("templates", (signal) =>
+    call<{ readonly items: readonly TemplateView[] }>("GET", "/v1/templates", { signal }),
+  );
+  const [picked, setPicked] = useState<string>();
+  const chosen = data?.items.find((one) =>
+    picked === undefined ? one.isDefault : one.name === picked,
+  );
+  const readme = chosen?.readme
+    ?.replaceAll("{{PROJECT_NAME}}", () => name || "{{PROJECT_NAME}}")
+    .replaceAll("{{PROJECT_SLUG}}", () => slug ?? "{{PROJECT_SLUG}}");
+  const onChange = (event: Event) => setPicked((event.target as HTMLSelectElement).value);
+  return html`<label for="template">Template</label>
+    <select id="template" name="template" value=${chosen?.name} onChange=${onChange}>
+      ${data?.items.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}
+    </select>
+    ${problem(error)}
+    ${
+      readme !== undefined &&
+      html`<details>
+        <summary>README of ${chosen?.name}</summary>
+        <pre class="readme" tabindex="0">${readme}</pre>
+      </details>`
+    }`;
+}
+
+function bodyOf(form: FormData, name: string, sizes: Partial<Sizes>): object {
+  const template = form.get("template");
   return {
     name,
-    template: text("template"),
-    ...(sizes.length > 0 && { sizes: Object.fromEntries(sizes) as object }),
+    ...(template !== null && { template }),
+    ...(Object.keys(sizes).length > 0 && { sizes }),
     ...(form.get("retainData") !== null && { retainData: true }),
   };
 }

@@ -23,27 +23,42 @@ export function readTemplate(template: string, root = TEMPLATES): TemplateFile[]
   return files;
 }
 
-const versions = new Map<string, Readonly<Record<string, string>>>();
+export interface Template {
+  readonly name: string;
+  readonly version: string;
+  /** Its README.md, with the template's variables as they are. */
+  readonly readme: string | undefined;
+}
+
+const known = new Map<string, readonly Template[]>();
 
 /**
- * The newest version of every template by its name. Leaves out a template that is not valid. Reads the
- * folder once, because templates do not change while a process runs.
+ * Every template by its name. Leaves out a template that is not valid. Reads the folder once, because
+ * templates do not change while a process runs.
  */
-export function newestVersions(root = TEMPLATES): Readonly<Record<string, string>> {
-  const known = versions.get(root);
-  if (known) return known;
+export function listTemplates(root = TEMPLATES): readonly Template[] {
+  const before = known.get(root);
+  if (before) return before;
   const folders = readdirSync(root, { withFileTypes: true }).filter((each) => each.isDirectory());
-  const found = Object.fromEntries(
-    folders.flatMap(({ name }) => {
+  const found = folders
+    .map(({ name }) => name)
+    .sort()
+    .flatMap((name): Template[] => {
       try {
-        return [[name, templateVersion(readTemplate(name, root))] as const];
+        const files = readTemplate(name, root);
+        const readme = files.find(({ path }) => path === "README.md")?.content.toString();
+        return [{ name, version: templateVersion(files), readme }];
       } catch {
         return []; // an update or an up of its projects says why
       }
-    }),
-  );
-  versions.set(root, found);
+    });
+  known.set(root, found);
   return found;
+}
+
+/** The newest version of every template by its name. */
+export function newestVersions(root = TEMPLATES): Readonly<Record<string, string>> {
+  return Object.fromEntries(listTemplates(root).map(({ name, version }) => [name, version]));
 }
 
 /** Writes a template's files into a folder. */

@@ -18,6 +18,7 @@ import { Rollouts } from "../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../automation/store/project-records.ts";
 import { TemplateUpdates } from "../../automation/templates/updates.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
+import { DEFAULT_SIZES } from "../../core/sizes.ts";
 
 describe("an attack on the service over HTTP", function () {
   this.timeout(400_000);
@@ -45,6 +46,7 @@ describe("an attack on the service over HTTP", function () {
       metrics: new Registry(),
       projects: new ProjectRecords(store),
       templates: new TemplateUpdates(store),
+      sizes: async () => ({ sizes: DEFAULT_SIZES, maxSizes: {} }),
       drift: new DriftRecords(store),
       lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: auditLog(store),

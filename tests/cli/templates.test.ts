@@ -35,6 +35,7 @@ describe("rdev-infra template", function () {
           template ? all.filter((one) => one.template.outdated) : [...all, unknown],
       },
       templates: {
+        list: () => [],
         async update(slug, options) {
           asked.push([slug, options.dryRun]);
           if (slug === "gone") throw new InfraError("RDEV_GONE", "The repository is gone.");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { amount, quantity, spanMs } from "../../core/units.ts";
+import { amount } from "../../core/quantity.ts";
+import { quantity, spanMs } from "../../core/units.ts";
 
 describe("quantity", () => {
   it("compares by number, whatever the unit", () => {

@@ -132,7 +132,7 @@ describe("the page's projects and operations", function () {
     ] as const) {
       await keyboard.press("ControlOrMeta+A");
       await keyboard.type(text);
-      await page.getByText(answer).waitFor();
+      await page.locator("#slug").getByText(answer).waitFor();
     }
     await keyboard.press("Enter");
     const create = page.getByRole("button", { name: "Create new-shop" });

@@ -12,6 +12,11 @@ import {
 } from "../../page/lib/projects-query.ts";
 import { matchPath } from "../../page/lib/paths.ts";
 import { mayAct } from "../../page/lib/session.ts";
+import { isCount } from "../../core/size-counts.ts";
+import { SIZE_NAMES } from "../../core/size-rules.ts";
+import { projectChanges, projectSizes } from "../../core/settings.ts";
+import { DEFAULT_SIZES } from "../../core/sizes.ts";
+import { checkSizes, type SizeName } from "../../page/lib/sizes.ts";
 
 function event(number: number, inner: object): NumberedEventView {
   const at = new Date(number * 1_000).toISOString();
@@ -77,6 +82,71 @@ describe("the page's progress of an operation", () => {
     );
     const names = [...plan].map(([group, steps]) => [group, steps.map(({ name }) => name)]);
     assert.deepEqual(Object.fromEntries(names), { replace: ["a"], delete: ["b"], same: ["c"] });
+  });
+});
+
+describe("the sizes in the form", () => {
+  const text = fc.oneof(
+    fc.constantFrom(
+      "",
+      "0",
+      "1",
+      "3",
+      "21",
+      "1.5",
+      "-1",
+      "x",
+      "50m",
+      "600m",
+      "1e3",
+      "300Mi",
+      "2Gi",
+    ),
+    fc.constantFrom("999Gi", "1Ti", "1 Gi", "500", "501", "1000000"),
+  );
+  const texts = fc.record(
+    Object.fromEntries(SIZE_NAMES.map((name) => [name, text])) as Record<SizeName, typeof text>,
+    { requiredKeys: [] },
+  );
+
+  it("are wrong exactly if the service would refuse them", () => {
+    const ceilings = { ...DEFAULT_SIZES, replicas: 5, cpuLimit: "1", memoryQuota: "2Gi" };
+    const platform = { sizes: DEFAULT_SIZES, maxSizes: ceilings };
+    const limits = { defaults: DEFAULT_SIZES, ceilings };
+    fc.assert(
+      fc.property(texts, (typed) => {
+        const entries = Object.entries(typed)
+          .filter(([, value]) => value !== "")
+          .map(([name, value]) => [
+            name,
+            isCount(name as SizeName) && Number.isFinite(Number(value)) ? Number(value) : value,
+          ]);
+        const parsed = projectChanges.safeParse({ sizes: Object.fromEntries(entries) as unknown });
+        const isRefused = () => {
+          if (!parsed.success) return true;
+          try {
+            projectSizes(platform, { sizes: parsed.data.sizes ?? {} });
+            return false;
+          } catch {
+            return true;
+          }
+        };
+        const { problems, sizes } = checkSizes(typed, limits);
+        assert.equal(problems.size > 0, isRefused(), JSON.stringify([...problems]));
+        if (problems.size === 0 && parsed.success) assert.deepEqual(sizes, parsed.data.sizes);
+      }),
+    );
+  });
+
+  it("say what is wrong at the field", () => {
+    const limits = { defaults: DEFAULT_SIZES, ceilings: { ...DEFAULT_SIZES, replicas: 5 } };
+    const { problems } = checkSizes({ replicas: "5", cpuLimit: "x", podQuota: "0" }, limits);
+    assert.deepEqual(Object.fromEntries(problems), {
+      cpuLimit: "is not a Kubernetes quantity, such as 250m or 256Mi",
+      podQuota: "is not a whole number from 1 to 500",
+      memoryQuota: "1Gi is too small for 5 replicas, each with 256Mi",
+      cpuQuota: "2 is too small for 5 replicas, each with 500m",
+    });
   });
 });
 

@@ -22,6 +22,8 @@ import {
   type ProjectRecord,
 } from "../../automation/store/project-records.ts";
 import type { TemplateUpdate } from "../../core/template-update.ts";
+import { DEFAULT_SIZES } from "../../core/sizes.ts";
+import type { Template } from "../../providers/git/template.ts";
 import { logOptions } from "../../automation/service/log.ts";
 
 export interface FakeService {
@@ -133,6 +135,13 @@ const TEMPLATE_UPDATE: TemplateUpdate = {
   conflicts: [],
 };
 
+/** A template with HTML in its README. */
+const TEMPLATE: Template = {
+  name: "skeleton",
+  version: "0123456789abcdef",
+  readme: "# {{PROJECT_NAME}}\n\nA service in <b>Go</b>: `{{PROJECT_SLUG}}`.\n",
+};
+
 const RUN: DriftRun = {
   id: OPERATION.id,
   reason: "request",
@@ -179,7 +188,9 @@ export async function fakeService(
     programVersion: "0.1.0+new",
     templates: {
       update: async (slug, { dryRun }) => ({ ...TEMPLATE_UPDATE, slug, dryRun }),
+      list: () => [TEMPLATE],
     },
+    sizes: async () => ({ sizes: DEFAULT_SIZES, maxSizes: {} }),
     drift: {
       find: async (slug) => (slug === PROJECT.slug ? DRIFT : undefined),
       list: async ({ slugs }) =>

@@ -78,7 +78,12 @@ export const PAGE_VIEWS_SHOWN: readonly PageView[] = [
     path: "/create",
     text: "Create a project",
     async prepare(page) {
+      await page.getByText("README of skeleton").click();
       await page.getByText("Sizes", { exact: true }).click();
+      await page.getByLabel("Replicas").fill("21");
+      await page.getByText("Requests, disks and quotas").click();
+      await page.getByText("is not a whole number from 0 to 20").waitFor();
+      await page.getByLabel("Replicas").fill("2");
       await page.getByLabel("Name", { exact: true }).fill("New Shop");
       await page.getByRole("button", { name: "Show the plan" }).click();
       await page.getByText("Created 1 resource").waitFor();

@@ -1,14 +1,38 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { DEFAULT_TEMPLATE } from "../../../core/settings.ts";
 import { templateUpdate } from "../../../core/template-update.ts";
 import { identityOf } from "../access.ts";
 import type { ServiceOptions } from "../options.ts";
 import { flag } from "../schemas/flag.ts";
 import { problemResponses } from "../schemas/problem.ts";
 import { slugSchema } from "../schemas/project.ts";
+import { templateSchema } from "../schemas/template.ts";
 
 export function templateRoutes({ templates }: ServiceOptions): FastifyPluginAsyncZod {
   return async (app) => {
+    app.get(
+      "/v1/templates",
+      {
+        config: { access: "viewer" },
+        schema: {
+          tags: ["projects"],
+          operationId: "listTemplates",
+          summary: "List the templates of new projects",
+          response: {
+            200: z.object({ items: z.array(templateSchema) }).meta({ id: "TemplateList" }),
+            ...problemResponses(),
+          },
+        },
+      },
+      async () => ({
+        items: templates.list().map(({ name, version, readme }) => ({
+          ...{ name, version, isDefault: name === DEFAULT_TEMPLATE },
+          ...(readme !== undefined && { readme }),
+        })),
+      }),
+    );
+
     app.post(
       "/v1/projects/:slug/template/update",
       {

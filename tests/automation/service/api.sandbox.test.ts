@@ -27,6 +27,7 @@ import { Store } from "../../../automation/store/store.ts";
 import { TemplateUpdates } from "../../../automation/templates/updates.ts";
 import { type ServerSentEvent, serverSentEvents } from "../../../providers/sse.ts";
 import { createTestStore, type TestStore } from "../../support/test-store.ts";
+import { DEFAULT_SIZES } from "../../../core/sizes.ts";
 
 interface Answer<T> {
   readonly status: number;
@@ -62,6 +63,7 @@ describe("the API with its database", function () {
       metrics,
       projects: new ProjectRecords(store),
       templates: new TemplateUpdates(store),
+      sizes: async () => ({ sizes: DEFAULT_SIZES, maxSizes: {} }),
       drift: new DriftRecords(store),
       lookAtAll: () => Promise.reject(new Error("not in this test")),
       audit: new MultiWriter(store),

@@ -76,6 +76,7 @@ describe("the HTTP service", () => {
     const asked: unknown[] = [];
     const { app, key } = await fakeService({
       templates: {
+        list: () => [],
         update: async (slug, options) => {
           asked.push([slug, options]);
           throw new InfraError("RDEV_TEMPLATE_MERGE", "the repository is archived");
