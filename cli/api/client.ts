@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { pageOf } from "../../automation/service/schemas/page.ts";
 import { connection } from "../../core/connections.ts";
 import { ERROR_CODES, type ErrorCode, InfraError } from "../../core/errors.ts";
 import { Http } from "../../providers/http.ts";
@@ -60,6 +61,21 @@ export class ApiClient {
       "RDEV_CONTRACT",
       `The API's answer to ${method} ${path} does not have the expected form.`,
     );
+  }
+
+  /** Yields the items of a list, page by page. Rejects like `call`. */
+  async *items<S extends z.ZodType>(
+    path: string,
+    item: S,
+    query: CallOptions["query"] = {},
+  ): AsyncGenerator<z.output<S>> {
+    const page = pageOf(item);
+    let cursor: string | undefined;
+    do {
+      const found = await this.call("GET", path, page, { query: { ...query, cursor, limit: 200 } });
+      yield* found.items;
+      cursor = found.next;
+    } while (cursor !== undefined);
   }
 
   /** Streams the events at a path after this number. Rejects as `Http.stream` does. */

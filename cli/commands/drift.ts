@@ -39,17 +39,12 @@ export function addDrift(program: Command): void {
 }
 
 async function list({ state, json }: { state?: string; json?: true }): Promise<void> {
-  const { api, driftPage, driftRuns } = await open();
-  let cursor: string | undefined;
+  const { api, driftSchema, driftRuns } = await open();
   let found = 0;
-  do {
-    const page = await api.call("GET", "/v1/drift", driftPage, {
-      query: { state, cursor, limit: 200 },
-    });
-    for (const one of page.items) console.log(json ? JSON.stringify(one) : lineOf(one));
-    found += page.items.length;
-    cursor = page.next;
-  } while (cursor !== undefined);
+  for await (const one of api.items("/v1/drift", driftSchema, { state })) {
+    console.log(json ? JSON.stringify(one) : lineOf(one));
+    found += 1;
+  }
   if (json) return;
   if (found === 0)
     console.error(state === undefined ? "No drift is known." : "No project matches.");
@@ -130,13 +125,12 @@ function pathOf(slug: string): string {
 
 /** Loads the modules that only these commands need. */
 async function open() {
-  const [{ ApiClient }, { follow }, { operationSchema }, { drift, driftRun }, { pageOf }, { z }] =
+  const [{ ApiClient }, { follow }, { operationSchema }, { drift, driftRun }, { z }] =
     await Promise.all([
       import("../api/client.ts"),
       import("../api/follow.ts"),
       import("../../automation/service/schemas/operation.ts"),
       import("../../core/drift.ts"),
-      import("../../automation/service/schemas/page.ts"),
       import("zod"),
     ]);
   return {
@@ -144,7 +138,6 @@ async function open() {
     follow,
     operationSchema,
     driftSchema: drift,
-    driftPage: pageOf(drift),
     driftRunSchema: driftRun,
     driftRuns: z.object({ items: z.array(driftRun) }),
   };

@@ -29,18 +29,13 @@ export function addNotifications(program: Command): void {
 }
 
 async function list({ givenUp, json }: { givenUp?: true; json?: true }): Promise<void> {
-  const { api, deliveryPage } = await open();
+  const { api, delivery } = await open();
   const state = givenUp && "given-up";
-  let cursor: string | undefined;
   let found = 0;
-  do {
-    const page = await api.call("GET", "/v1/notifications", deliveryPage, {
-      query: { state, cursor, limit: 200 },
-    });
-    for (const one of page.items) console.log(json ? JSON.stringify(one) : lineOf(one));
-    found += page.items.length;
-    cursor = page.next;
-  } while (cursor !== undefined);
+  for await (const one of api.items("/v1/notifications", delivery, { state })) {
+    console.log(json ? JSON.stringify(one) : lineOf(one));
+    found += 1;
+  }
   if (found === 0 && !json) {
     console.error(givenUp ? "None was given up." : "Receivers have taken all notifications.");
   }
@@ -64,10 +59,9 @@ function lineOf({ id, receiver, state, kind, subject, at, attempts, reason }: De
 
 /** Loads the modules that only these commands need. */
 async function open() {
-  const [{ ApiClient }, { delivery, resent }, { pageOf }] = await Promise.all([
+  const [{ ApiClient }, { delivery, resent }] = await Promise.all([
     import("../api/client.ts"),
     import("../../core/notification-delivery.ts"),
-    import("../../automation/service/schemas/page.ts"),
   ]);
-  return { api: new ApiClient(), deliveryPage: pageOf(delivery), resent };
+  return { api: new ApiClient(), delivery, resent };
 }

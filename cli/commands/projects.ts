@@ -182,20 +182,13 @@ interface ListOptions {
 }
 
 async function list({ json, ...query }: ListOptions): Promise<void> {
-  const { api, projectPage } = await open();
-  let cursor: string | undefined;
+  const { api, projectSchema } = await open();
   let count = 0;
-  do {
-    const page = await api.call("GET", "/v1/projects", projectPage, {
-      query: { ...query, cursor, limit: 200 },
-    });
-    for (const project of page.items) {
-      const { slug, status, name, urls } = project;
-      console.log(json ? JSON.stringify(project) : [slug, status, name, urls.site].join("  "));
-    }
-    count += page.items.length;
-    cursor = page.next;
-  } while (cursor !== undefined);
+  for await (const project of api.items("/v1/projects", projectSchema, query)) {
+    const { slug, status, name, urls } = project;
+    console.log(json ? JSON.stringify(project) : [slug, status, name, urls.site].join("  "));
+    count += 1;
+  }
   if (count === 0) {
     const isFiltered = Object.keys(query).length > 0;
     console.error(isFiltered ? "No project matches." : `No projects at ${api.url}.`);
@@ -244,14 +237,11 @@ function projectPath(slug: string): string {
 
 /** Loads the modules that only these commands need. */
 async function open() {
-  const [{ ApiClient }, { follow }, { operationSchema }, { projectSchema }, { pageOf }] =
-    await Promise.all([
-      import("../api/client.ts"),
-      import("../api/follow.ts"),
-      import("../../automation/service/schemas/operation.ts"),
-      import("../../automation/service/schemas/project.ts"),
-      import("../../automation/service/schemas/page.ts"),
-    ]);
-  const projectPage = pageOf(projectSchema);
-  return { api: new ApiClient(), follow, operationSchema, projectSchema, projectPage };
+  const [{ ApiClient }, { follow }, { operationSchema }, { projectSchema }] = await Promise.all([
+    import("../api/client.ts"),
+    import("../api/follow.ts"),
+    import("../../automation/service/schemas/operation.ts"),
+    import("../../automation/service/schemas/project.ts"),
+  ]);
+  return { api: new ApiClient(), follow, operationSchema, projectSchema };
 }

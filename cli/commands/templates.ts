@@ -108,24 +108,17 @@ function updateLines(done: TemplateUpdate): string[] {
 }
 
 async function* projects({ outdated, search }: Selection) {
-  const { api, projectPage } = await open();
-  let cursor: string | undefined;
-  do {
-    const template = outdated ? "outdated" : undefined;
-    const query = { template, search, cursor, limit: 200 };
-    const page = await api.call("GET", "/v1/projects", projectPage, { query });
-    yield* page.items;
-    cursor = page.next;
-  } while (cursor !== undefined);
+  const { api, projectSchema } = await open();
+  const template = outdated ? "outdated" : undefined;
+  yield* api.items("/v1/projects", projectSchema, { template, search });
 }
 
 /** Loads the modules that only these commands need. */
 async function open() {
-  const [{ ApiClient }, { projectSchema }, { pageOf }, { templateUpdate }] = await Promise.all([
+  const [{ ApiClient }, { projectSchema }, { templateUpdate }] = await Promise.all([
     import("../api/client.ts"),
     import("../../automation/service/schemas/project.ts"),
-    import("../../automation/service/schemas/page.ts"),
     import("../../core/template-update.ts"),
   ]);
-  return { api: new ApiClient(), projectPage: pageOf(projectSchema), templateUpdate };
+  return { api: new ApiClient(), projectSchema, templateUpdate };
 }
