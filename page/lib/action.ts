@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { ApiError, call, type CallOptions } from "./api.ts";
 import { go } from "./router.ts";
@@ -26,6 +26,12 @@ export function useAction(): Action {
     isUnderWay.current = busy;
     setBusy(busy);
   };
+  useEffect(() => {
+    // "Back" before the next view is there leaves this one as it is.
+    const release = () => settle(false);
+    addEventListener("popstate", release);
+    return () => removeEventListener("popstate", release);
+  }, []);
   const run: Action["run"] = async (work, { isLast = false } = {}) => {
     if (isUnderWay.current) return;
     settle(true);

@@ -273,6 +273,17 @@ describe("the page's projects and operations", function () {
       });
     }
 
+    it("is ready again when a person goes back before the next view is there", async () => {
+      const page = await stage.visit("/projects/my-app");
+      await page.route("**/page/views/operation.ts", () => undefined); // no answer
+      const preview = page.getByRole("button", { name: "Preview" });
+      await preview.click();
+      await page.waitForURL("**/operations/*");
+      assert.equal(await preview.getAttribute("aria-disabled"), "true");
+      await page.goBack();
+      await page.getByRole("button", { name: "Preview", disabled: false }).waitFor();
+    });
+
     it("finds the operation of a request whose answer was lost", async () => {
       const page = await stage.visit("/projects/my-app");
       await page.route(
