@@ -3,7 +3,7 @@ import { secureUrl } from "./setting-values.ts";
 import { slugProblems } from "./slug.ts";
 
 /** In ascending order of rights: each role includes the roles before it. */
-export const ROLES = ["viewer", "operator", "admin"] as const;
+export const ROLES = ["viewer", "operator", "approver", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 const role = z.enum(ROLES);

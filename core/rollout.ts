@@ -256,10 +256,14 @@ export const rolloutApproval = z
       .min(1)
       .max(100)
       .meta({ description: "The rollout's `plan`, as it was shown." }),
-    dataLoss: z.boolean().default(false).meta({
-      description:
-        "Also approve plans that delete or replace what holds data. Otherwise those projects are held.",
-    }),
+    dataLoss: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          "Also approve plans that delete or replace what holds data, which needs the role admin. " +
+          "Otherwise those projects are held.",
+      }),
   })
   .meta({ id: "ApproveRollout" });
 

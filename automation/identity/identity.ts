@@ -33,6 +33,11 @@ export function grantsFor({ grants }: Identity, needed: Role): readonly Grant[] 
   return grants.filter((grant) => mayActAs(grant, needed));
 }
 
+/** Whether the caller has a role for a project; null: for all of them. */
+export function hasRole(identity: Identity, needed: Role, wanted: string | null): boolean {
+  return grantsFor(identity, needed).some(({ project }) => project === null || project === wanted);
+}
+
 /** For messages: `no role`, `the role viewer`, `the roles viewer, operator of my-app`. */
 export function describeGrants(grants: readonly Grant[]): string {
   const texts = grants.map(({ role, project }) =>

@@ -216,7 +216,7 @@ export class Rollouts {
       if (isOwn && !ownApproval) {
         throw new InfraError(
           "RDEV_ROLE",
-          "This platform does not let the one who started a rollout approve it. Ask another admin.",
+          "This platform does not let the one who started a rollout approve it. Ask another approver or admin.",
         );
       }
       requireState(row, ["planned"], "approved");

@@ -46,22 +46,23 @@ export function requireAccess(
     const { access = "open", allProjects = false } = request.routeOptions.config;
     if (access === "open") return;
     const credential = credentialOf(request, authenticator);
-    try {
-      request.identity = await authenticate(
-        { request, reply, authenticator, unauthenticated },
-        credential,
-      );
-      if (credential?.kind === "session") requireSameOrigin(request, authenticator.signIn?.origin);
-      await requireQuota(request, reply, requests);
-      requireRole(request.identity, access);
-      requireProject(request, (request.params as { slug?: string }).slug);
-      if (allProjects) requireAllProjects(request);
-    } catch (error) {
-      // A page asks who its visitor is before anybody has signed in. That is no attempt to get in.
-      const isVisit = access === "known" && credential === undefined;
-      if (error instanceof InfraError && !isVisit) await refusals.record(error.code, request);
-      throw error;
-    }
+    request.identity = await authenticate(
+      { request, reply, authenticator, unauthenticated },
+      credential,
+    );
+    if (credential?.kind === "session") requireSameOrigin(request, authenticator.signIn?.origin);
+    await requireQuota(request, reply, requests);
+    requireRole(request.identity, access);
+    requireProject(request, (request.params as { slug?: string }).slug);
+    if (allProjects) requireAllProjects(request);
+  });
+  // Handlers refuse as well, once they know what exactly the request asks for.
+  app.addHook("onError", async (request, _reply, error) => {
+    const { access = "open" } = request.routeOptions.config;
+    if (access === "open") return;
+    // A page asks who its visitor is before anybody has signed in. That is no attempt to get in.
+    const isVisit = access === "known" && credentialOf(request, authenticator) === undefined;
+    if (error instanceof InfraError && !isVisit) await refusals.record(error.code, request);
   });
 }
 

@@ -2,7 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { InfraError } from "../../core/errors.ts";
 import { expiryOf } from "../../core/lifetime.ts";
 import type { ProjectChanges } from "../../core/settings.ts";
-import { grantsFor } from "../identity/identity.ts";
+import { hasRole } from "../identity/identity.ts";
 import { identityOf } from "./access.ts";
 import type { ServiceOptions } from "./options.ts";
 
@@ -26,10 +26,7 @@ export async function checkExpiry(
     );
   }
   const identity = identityOf(request);
-  const isAdmin = grantsFor(identity, "admin").some(
-    ({ project }) => project === null || project === slug,
-  );
-  if (isAdmin) return;
+  if (hasRole(identity, "admin", slug)) return;
   const found = await projects.find(slug);
   if (!found || wanted >= expiryOf(found.settings)) return;
   throw new InfraError(

@@ -10,6 +10,7 @@ import * as foundEmpty from "./migrations/006-found-empty.ts";
 import * as turns from "./migrations/007-turns.ts";
 import * as auditShipped from "./migrations/008-audit-shipped.ts";
 import * as fleet from "./migrations/009-fleet.ts";
+import * as fleetRequests from "./migrations/010-fleet-requests.ts";
 import { installQueue, QUEUE_SCHEMA } from "./queue.ts";
 import type { Schema } from "./schema.ts";
 import { Store, type StoreTransaction } from "./store.ts";
@@ -25,6 +26,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "007-turns": turns,
   "008-audit-shipped": auditShipped,
   "009-fleet": fleet,
+  "010-fleet-requests": fleetRequests,
 };
 
 /**

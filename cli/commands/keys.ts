@@ -12,7 +12,10 @@ export function addKeys(program: Command): void {
     .description("create a key and print it; it is shown only once")
     .requiredOption("--name <name>", "the name in the audit log, such as rdev")
     .addOption(
-      new Option("--role <role>", "viewers read, operators also change, admins also delete")
+      new Option(
+        "--role <role>",
+        "viewers read, operators also change, approvers also approve rollouts, admins also delete",
+      )
         .choices(ROLES)
         .makeOptionMandatory(),
     )

@@ -50,7 +50,7 @@ export function addRollout(program: Command): void {
   rollout
     .command("approve <id>")
     .description("show the plan of a rollout, and approve it")
-    .option("--data-loss", "also approve plans that delete or replace what holds data")
+    .option("--data-loss", "also approve plans that delete or replace what holds data (role admin)")
     .option("-y, --yes", "go ahead without asking")
     .action(approve);
   for (const [action, description] of [

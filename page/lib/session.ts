@@ -16,7 +16,12 @@ export const pastedKey = {
   remove: (): void => sessionStorage.removeItem(ITEM),
 };
 
-const RANKS: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
+const RANKS: Readonly<Record<Role, number>> = {
+  viewer: 0,
+  operator: 1,
+  approver: 2,
+  admin: 3,
+};
 
 /** Whether the caller has a role for a project; without a project: for all of them. */
 export function mayAct(caller: Caller, needed: Role, project: string | null = null): boolean {

@@ -96,8 +96,11 @@ export function Rollout({ params, caller }: ViewProps): VNode {
     <p class="soft">Started by ${rollout.actor} ${ago(rollout.createdAt)}</p>
     ${
       rollout.state === "planned" &&
-      mayAct(caller, "admin") &&
-      h(Approval, { rollout, projects, isDone, onApprove: (body) => act("approve", body) })
+      mayAct(caller, "approver") &&
+      h(Approval, {
+        ...{ rollout, projects, isDone, mayLoseData: mayAct(caller, "admin") },
+        onApprove: (body) => act("approve", body),
+      })
     }
     ${plan(report)} ${projectTable(projects)}`;
 }
@@ -107,11 +110,13 @@ interface ApprovalProps {
   readonly projects: readonly RolloutStack[];
   /** True while an approval is under way. */
   readonly isDone: boolean;
+  /** Only an administrator may approve the loss of data. */
+  readonly mayLoseData: boolean;
   readonly onApprove: (body: object) => Promise<void>;
 }
 
 /** Names the plan that is shown, so the service refuses the approval if there is another one by now. */
-function Approval({ rollout, projects, isDone, onApprove }: ApprovalProps): VNode {
+function Approval({ rollout, projects, isDone, mayLoseData, onApprove }: ApprovalProps): VNode {
   const losing = projects.filter(({ losesData }) => losesData).map(({ slug }) => slug);
   const approve = (event: SubmitEvent) => {
     event.preventDefault();
@@ -122,10 +127,15 @@ function Approval({ rollout, projects, isDone, onApprove }: ApprovalProps): VNod
     <p>Nothing is changed before the plan below is approved.</p>
     ${
       losing.length > 0 &&
-      html`<label
-        ><input type="checkbox" name="dataLoss" /> Also lose the data of ${losing.join(", ")};
-        otherwise these projects are held back</label
-      >`
+      (mayLoseData
+        ? html`<label
+            ><input type="checkbox" name="dataLoss" /> Also lose the data of ${losing.join(", ")};
+            otherwise these projects are held back</label
+          >`
+        : html`<p>
+            ${losing.join(", ")}: held back, because the plan loses their data, and only an
+            administrator may approve that.
+          </p>`)
     }
     <button class="button main" aria-disabled=${isDone}>Approve the plan</button>
   </form>`;

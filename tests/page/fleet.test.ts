@@ -71,6 +71,23 @@ describe("the view of the fleet", function () {
                ('${id}', 'shop', 2, 'held', NULL, false, NULL)`);
     });
 
+    it("is approved only by those who may, and without the loss of data by an approver", async () => {
+      for (const [role, buttons, choices] of [
+        ["viewer", [], 0],
+        ["operator", ["Cancel"], 0],
+        ["approver", ["Cancel", "Approve the plan"], 0],
+        ["admin", ["Cancel", "Approve the plan"], 1],
+      ] as const) {
+        const page = await stage.visit(`/fleet/rollouts/${id}`, { role });
+        await page.getByRole("heading", { name: "Plan" }).waitFor();
+        const texts = await page.locator("main").getByRole("button").allTextContents();
+        assert.deepEqual(texts, buttons, role);
+        assert.equal(await page.getByRole("checkbox").count(), choices, role);
+        const hint = page.getByText(/^blog: held back, because the plan loses their data/);
+        assert.equal(await hint.count(), role === "approver" ? 1 : 0, role);
+      }
+    });
+
     it("is approved with its plan, paused and resumed by keyboard alone, each once", async () => {
       const page = await stage.visit("/fleet");
       const actions: (string | undefined)[] = [];

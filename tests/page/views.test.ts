@@ -44,8 +44,8 @@ describe("the views of the page", function () {
     });
   }
 
-  for (const role of ["viewer", "operator"] as const) {
-    it(`have no button that the service would refuse ${role === "viewer" ? "a viewer" : "an operator"}`, async () => {
+  for (const role of ["viewer", "operator", "approver"] as const) {
+    it(`have no button that the service would refuse ${role === "viewer" ? "a viewer" : `an ${role}`}`, async () => {
       const page = await stage.visit("/", { role });
       for (const view of PAGE_VIEWS_SHOWN.filter(({ isOpen }) => !isOpen)) {
         await page.goto(stage.url + view.path);
@@ -62,8 +62,13 @@ describe("the views of the page", function () {
     });
   }
 
-  function buttonsFor({ forViewer = [], forOperator = [] }: PageView, role: string) {
-    return role === "viewer" ? forViewer : [...forOperator, ...forViewer];
+  function buttonsFor(view: PageView, role: "viewer" | "operator" | "approver") {
+    const { forViewer = [], forOperator = [], forApprover = [] } = view;
+    return [
+      ...(role === "viewer" ? [] : forOperator),
+      ...forViewer,
+      ...(role === "approver" ? forApprover : []),
+    ];
   }
 
   async function compare(name: string, snapshot: string): Promise<void> {

@@ -30,7 +30,7 @@ export class Identities {
 
   /** Each role has a group and a service account; so has each role in the project `other`. */
   options(): Omit<AuthenticatorOptions, "keys"> {
-    const roles = ["viewer", "operator", "admin"];
+    const roles = ["viewer", "operator", "approver", "admin"];
     const bound = [{}, { project: "other" }];
     const grants = roles.flatMap((role) => bound.map((more) => ({ role, ...more })));
     const nameOf = ({ role, project }: { role: string; project?: string }) =>

@@ -35,6 +35,8 @@ export interface PageView {
   readonly forViewer?: readonly string[];
   /** Those that an operator sees besides. Default: none. */
   readonly forOperator?: readonly string[];
+  /** Those that an approver sees after these. Default: none. */
+  readonly forApprover?: readonly string[];
 }
 
 const ON_PROJECT = ["Check for drift", "Preview", "Try again"];
@@ -124,6 +126,7 @@ export const PAGE_VIEWS_SHOWN: readonly PageView[] = [
     path: `/fleet/rollouts/${ROLLOUT}`,
     text: "plan-failed",
     forOperator: ["Cancel"],
+    forApprover: ["Approve the plan"],
   },
   { name: "missing", path: "/projects/a/b", text: "There is no such view" },
   { name: "sign-in", path: "/sign-in", text: "API key", part: "#app", isOpen: true },
@@ -175,7 +178,7 @@ export async function answerRequests(page: Page): Promise<void> {
 /** Replaces what differs from run to run. */
 export function stableText(snapshot: string): string {
   return snapshot
-    .replaceAll(/\b(admin|operator|viewer)-[0-9a-f]{8}\b/g, "$1-key")
+    .replaceAll(/\b(admin|approver|operator|viewer)-[0-9a-f]{8}\b/g, "$1-key")
     .replaceAll(/\b(?!01900000)[0-9a-f]{8}-[0-9a-f-]{27}\b/g, "<id>");
 }
 

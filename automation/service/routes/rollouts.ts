@@ -8,6 +8,7 @@ import {
   rolloutRequest,
   rolloutStack,
 } from "../../../core/rollout.ts";
+import { hasRole } from "../../identity/identity.ts";
 import { identityOf } from "../access.ts";
 import { EVENT_STREAM, sendEvents, StreamSlots } from "../event-stream.ts";
 import { eventFrames, eventParameters, eventsResponse } from "../numbered-events.ts";
@@ -192,7 +193,7 @@ export function rolloutRoutes(
     app.post(
       "/v1/rollouts/:id/approve",
       {
-        config: { access: "admin", allProjects: true },
+        config: { access: "approver", allProjects: true },
         schema: {
           tags,
           params,
@@ -200,13 +201,21 @@ export function rolloutRoutes(
           summary: "Approve the plan of a rollout",
           description:
             "The first wave begins. A project whose plan at its turn is not the approved one is held back. " +
-            "Where the platform says so, the one who started a rollout may not approve it.",
+            "Where the platform says so, the one who started a rollout may not approve it. `dataLoss` needs " +
+            "the role admin.",
           body: rolloutApproval,
           response: { 202: rolloutSchema, ...problemResponses(400, 404, 409, 413, 415) },
         },
       },
       async (request, reply) => {
         const caller = identityOf(request);
+        if (request.body.dataLoss && !hasRole(caller, "admin", null)) {
+          throw new InfraError(
+            "RDEV_ROLE",
+            `The ${caller.title} may approve the plan, but only the role admin may approve that data is ` +
+              "lost. Approve it without dataLoss, and those projects are held back.",
+          );
+        }
         const rollout = await rollouts.approve(request.params.id, request.body, caller);
         return reply.code(202).send(rolloutView(rollout));
       },

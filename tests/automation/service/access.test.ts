@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { InjectOptions } from "fastify";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
+import { type Role, ROLES } from "../../../core/identity.ts";
 import { bearer, fakeService, OPERATION, ROLLOUT } from "../../support/fake-service.ts";
 
-const ROUTES: [needed: string, method: string, url: string][] = [
+const ROUTES: [needed: Role, method: string, url: string][] = [
   ["viewer", "GET", "/v1/projects"],
   ["viewer", "GET", "/v1/projects/my-app"],
   ["viewer", "GET", "/v1/projects/my-app/resources"],
@@ -36,38 +37,78 @@ const ROUTES: [needed: string, method: string, url: string][] = [
   ["admin", "POST", "/v1/projects/my-app/adopt"],
   ["operator", "POST", "/v1/rollouts"],
   ["operator", "POST", `/v1/rollouts/${ROLLOUT.id}/cancel`],
-  ["admin", "POST", `/v1/rollouts/${ROLLOUT.id}/approve`],
+  ["approver", "POST", `/v1/rollouts/${ROLLOUT.id}/approve`],
   ["admin", "GET", "/v1/audit"],
   ["admin", "GET", "/v1/notifications"],
   ["admin", "POST", "/v1/notifications/resend"],
   ["admin", "POST", `/v1/notifications/${OPERATION.id}/resend`],
 ];
 
+const BODIES: Readonly<Record<string, object>> = {
+  "/v1/projects": { name: "My App" },
+  [`/v1/rollouts/${ROLLOUT.id}/approve`]: { plan: ROLLOUT.plan },
+};
+
 describe("access control", () => {
   it("allows each role its own routes and those of lower roles", async () => {
     const { app, key, audit } = await fakeService();
-    const roles = ["viewer", "operator", "admin"] as const;
-    for (const role of roles) {
+    for (const role of ROLES) {
       const headers = bearer(key(role));
       for (const [needed, method, url] of ROUTES) {
-        const payload = method === "GET" ? {} : { payload: { name: "My App" } };
-        const options = { method, url, headers, ...(url === "/v1/projects" && payload) };
+        const body = method === "POST" && BODIES[url];
+        const options = { method, url, headers, ...(body && { payload: body }) };
         const { statusCode } = await app.inject(options as InjectOptions);
-        const may = roles.indexOf(role) >= roles.indexOf(needed as never);
+        const may = ROLES.indexOf(role) >= ROLES.indexOf(needed);
         assert.equal(statusCode !== 403, may, `${role} ${method} ${url}: ${statusCode}`);
         assert.ok(statusCode < 500, `${method} ${url}: ${statusCode}`);
       }
     }
     const refused = audit.filter(({ action }) => action === "api.refuse");
     const above = (role: string) => ROUTES.filter(([needed]) => needed === role).length;
-    // A viewer is refused on both, and an operator on the second.
-    const expected = above("operator") + 2 * above("admin");
+    // A viewer is refused on all of them, and an approver on the last ones.
+    const expected = above("operator") + 2 * above("approver") + 3 * above("admin");
     assert.equal(refused.length, expected, "each refusal is in the audit trail");
     const deletion = refused.find(({ details }) => details?.["method"] === "DELETE");
     assert.deepEqual(
       [deletion?.actor, deletion?.projectId, deletion?.component, deletion?.result],
       ["a-viewer", "my-app", "http", "failure"],
     );
+    await app.close();
+  });
+
+  it("lets an approver approve a plan of all projects, and an admin alone the loss of data", async () => {
+    const { app, key, audit } = await fakeService();
+    const approve = async (text: string, dataLoss: boolean) => {
+      const answer = await app.inject({
+        method: "POST",
+        url: `/v1/rollouts/${ROLLOUT.id}/approve`,
+        headers: bearer(text),
+        payload: { plan: ROLLOUT.plan, dataLoss },
+      });
+      return answer.statusCode === 202 ? 202 : answer.json<Problem>().code;
+    };
+    assert.equal(await approve(key("approver"), false), 202);
+    assert.equal(await approve(key("admin"), true), 202);
+    assert.deepEqual(audit, []);
+    assert.equal(await approve(key("approver"), true), "RDEV_ROLE");
+    assert.equal(await approve(key("approver", { project: "my-app" }), false), "RDEV_ROLE");
+    assert.equal(await approve(key("operator"), false), "RDEV_ROLE");
+    assert.deepEqual(
+      audit.map(({ action, actor }) => [action, actor]),
+      [
+        ["api.refuse", "a-approver"],
+        ["api.refuse", "a-approver"],
+        ["api.refuse", "a-operator"],
+      ],
+    );
+    await app.close();
+  });
+
+  it("gives a role that this version does not know no right", async () => {
+    const { app, key } = await fakeService();
+    const headers = bearer(key("viewer", { role: "owner" as Role }));
+    const answer = await app.inject({ method: "GET", url: "/v1/projects", headers });
+    assert.deepEqual([answer.statusCode, answer.json<Problem>().code], [403, "RDEV_ROLE"]);
     await app.close();
   });
 

@@ -12,7 +12,12 @@ import { breakingChanges, readCatalog } from "../../support/schema-changes.ts";
  * The changes that the version before a migration does not survive, each with the reason why they are
  * right all the same. For example a column that no version has used since the migration before.
  */
-const EXPECTED: Readonly<Record<string, readonly string[]>> = {};
+const EXPECTED: Readonly<Record<string, readonly string[]>> = {
+  "010-fleet-requests": [
+    // It permits one more role than the rule before.
+    "api_keys has a new rule: CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'approver'::text, 'admin'::text])))",
+  ],
+};
 
 const catalogOf = (transaction: StoreTransaction) =>
   readCatalog(async (text) => (await sql.raw(text).execute(transaction)).rows);
@@ -104,6 +109,23 @@ describe("the migrations", function () {
     ]) {
       assert.deepEqual(await changesBy(statement), [], statement);
     }
+  });
+
+  it("keep the keys of 009, and permit one for an approver", async () => {
+    await owner.transaction((transaction) => migrateTo(transaction, "009-fleet"));
+    const add = (role: string) =>
+      test.admin(
+        `INSERT INTO api_keys (id, name, role, hash)
+         VALUES ('${role}', '${role}', '${role}', '\\x${"00".repeat(32)}')`,
+      );
+    for (const role of ["viewer", "operator", "admin"]) await add(role);
+    await rejected(add("approver"), /api_keys_role_check/);
+    const keys = () => test.admin("SELECT * FROM api_keys ORDER BY id");
+    const before = await keys();
+    assert.deepEqual(await migrate(test), ["010-fleet-requests"]);
+    assert.deepEqual(await keys(), before);
+    await add("approver");
+    await rejected(add("owner"), /api_keys_role_check/);
   });
 
   it("bring the queue's tables to the version that docs/operations.md names", async () => {

@@ -31,9 +31,11 @@ describe("the schema check before the service starts", function () {
     await refused(/rdev-infra store migrate/);
     await migrate(test);
     await requireSchema(test.store);
-    await test.admin("DELETE FROM kysely_migration WHERE name = '009-fleet'");
-    await refused(/schema of an older version \(without 009-fleet\).*rdev-infra store migrate/);
-    await test.admin("INSERT INTO kysely_migration VALUES ('009-fleet', '2026-01-01')");
+    await test.admin("DELETE FROM kysely_migration WHERE name = '010-fleet-requests'");
+    await refused(
+      /schema of an older version \(without 010-fleet-requests\).*rdev-infra store migrate/,
+    );
+    await test.admin("INSERT INTO kysely_migration VALUES ('010-fleet-requests', '2026-01-01')");
     await test.admin("INSERT INTO kysely_migration VALUES ('998-next', '2098-01-01')");
     await requireSchema(test.store);
     assert.deepEqual(await migrate(test), []);
