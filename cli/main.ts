@@ -1,75 +1,16 @@
 import "../automation/engine/quirks/lazy-modules.ts"; // before the SDK
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { hasUnfinishedCalls } from "../automation/engine/quirks/lost-engine.ts";
-import { ownVersion } from "../automation/engine/versions.ts";
 import { connectionSecrets } from "../core/connections.ts";
 import { InfraError, redact, userMessage } from "../core/errors.ts";
-import { addAdopt } from "./commands/adopt.ts";
-import { addAudit } from "./commands/audit.ts";
-import { addAgent, addCitadel } from "./commands/citadel.ts";
-import { addBackup, addRestore } from "./commands/backup.ts";
-import { addDoctor, addInstall } from "./commands/doctor.ts";
-import { addDrift } from "./commands/drift.ts";
-import { addDestroy } from "./commands/destroy.ts";
-import { addKeys } from "./commands/keys.ts";
-import { addLogs } from "./commands/logs.ts";
-import { addNotifications } from "./commands/notifications.ts";
-import { addOperations } from "./commands/operations.ts";
-import { addPreview } from "./commands/preview.ts";
-import { addProjects, addSlug } from "./commands/projects.ts";
-import { addApproval, addReport } from "./commands/pull-requests.ts";
-import { addRefresh } from "./commands/refresh.ts";
-import { addRegistry } from "./commands/registry.ts";
-import { addRollout } from "./commands/rollouts.ts";
-import { addSecrets } from "./commands/secrets.ts";
-import { addService, addStore } from "./commands/service.ts";
-import { addTemplate } from "./commands/templates.ts";
-import { addUp } from "./commands/up.ts";
-import { EXIT, EXIT_HELP, exitCode } from "./exit-codes.ts";
-
-const program = new Command("rdev-infra")
-  .description(
-    "Manages the infrastructure of rdev. A stack is a platform (staging) or a project on it " +
-      "(staging.my-app).",
-  )
-  .version(ownVersion(), "--version", "print the version")
-  .addHelpText("after", EXIT_HELP)
-  .showHelpAfterError("(run rdev-infra --help for more)")
-  .configureHelp({ showGlobalOptions: true })
-  .exitOverride();
-
-const operations = [addUp, addPreview, addApproval, addReport, addAdopt, addDestroy, addRefresh];
-const service = [
-  addService,
-  addKeys,
-  addProjects,
-  addTemplate,
-  addDrift,
-  addOperations,
-  addRollout,
-  addNotifications,
-  addBackup,
-  addRestore,
-];
-const systems = [
-  addDoctor,
-  addInstall,
-  addLogs,
-  addAudit,
-  addCitadel,
-  addAgent,
-  addRegistry,
-  addSecrets,
-  addStore,
-  addSlug,
-];
-for (const add of [...operations, ...service, ...systems]) add(program);
+import { EXIT, exitCode } from "./exit-codes.ts";
+import { rdevInfra } from "./program.ts";
 
 // The reader of a pipe may leave early (| head). An operation must not fail in the middle of it.
 process.stdout.on("error", () => undefined);
 
 try {
-  await program.parseAsync();
+  await rdevInfra().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage; // commander has printed it
