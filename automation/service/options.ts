@@ -7,6 +7,7 @@ import type { AuditLog } from "../audit/log.ts";
 import type { AuditPage } from "../audit/queries.ts";
 import type { DriftRecords } from "../drift/table.ts";
 import type { Authenticator } from "../identity/authenticator.ts";
+import type { ErrorCounts } from "../logs/error-counts.ts";
 import type { ProjectLogs } from "../logs/project-logs.ts";
 import type { Deliveries } from "../notifications/deliveries.ts";
 import type { Operations } from "../operations/operations.ts";
@@ -54,6 +55,8 @@ export interface ServiceOptions {
   readonly statistics: (query: StatisticsQuery) => Promise<Period[]>;
   /** The logs of projects. Default: none, because the platform has no Citadel. */
   readonly logs?: Pick<ProjectLogs, "page" | "histogram" | "follow" | "download"> | undefined;
+  /** Counts the projects' errors. Default: none, because the platform has no Citadel. */
+  readonly errorCounts?: Pick<ErrorCounts, "of"> | undefined;
   /** Rejects while the service cannot work. */
   readonly checkReady: () => Promise<void>;
   /** Issues tokens for accounts of the image registry. Default: the service issues none. */

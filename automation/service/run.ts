@@ -20,6 +20,7 @@ import { runFleet } from "../fleet/loop.ts";
 import { fleetSettings } from "../fleet/settings.ts";
 import { Keys } from "../keys/keys.ts";
 import { Lifetimes } from "../lifetime/lifetimes.ts";
+import { ErrorCounts } from "../logs/error-counts.ts";
 import { ProjectLogs } from "../logs/project-logs.ts";
 import { Deliveries } from "../notifications/deliveries.ts";
 import { Deliverer } from "../notifications/deliverer.ts";
@@ -146,6 +147,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     deliveries: new Deliveries(store, { audit }),
     statistics: (query) => statistics(store, query),
     logs: enabled ? new ProjectLogs(new Citadel()) : undefined,
+    errorCounts: enabled ? new ErrorCounts(new Citadel()) : undefined,
     checkReady: () => checkDatabase(store),
     forge: previews && {
       ...previews,

@@ -22,6 +22,7 @@ import { problemOf, problemOfStatus, problemRoutes } from "./problem.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { driftRoutes } from "./routes/drift.ts";
+import { errorCountRoutes } from "./routes/error-counts.ts";
 import { forgeRoutes } from "./routes/forge.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
@@ -104,6 +105,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(driftRoutes(options));
   await app.register(operationRoutes(options, limits, shutdown.signal));
   await app.register(logRoutes(options, limits, shutdown.signal));
+  await app.register(errorCountRoutes(options));
   await app.register(rolloutRoutes(options, limits, shutdown.signal));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));

@@ -7,10 +7,12 @@ import type {
   ProjectStatus,
   ProjectView,
 } from "../../automation/service/schemas/project.ts";
+import type { ErrorCount } from "../../automation/service/schemas/error-counts.ts";
 import { call, queryText } from "../lib/api.ts";
 import { announce } from "../lib/announce.ts";
 import { countText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
+import { logAddress } from "../lib/log-search.ts";
 import { ago, badge, heading, problem, table } from "../lib/parts.ts";
 import { driftBadge, operationBadge, statusBadge } from "../lib/states.ts";
 import {
@@ -35,6 +37,11 @@ const REFRESH = 10_000;
 /** In ms, after the last key before a search begins. */
 const TYPING = 250;
 const LIMIT = 50;
+/** In ms, between two counts of the shown projects' errors. */
+const ERRORS_REFRESH = 30_000;
+
+/** By slug. A project whose errors are not known is missing. */
+type Errors = ReadonlyMap<string, number>;
 
 export function Projects({ query: address, caller }: ViewProps): VNode {
   const query = readProjectsQuery(address);
@@ -50,6 +57,7 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
   const change = (next: Partial<ProjectsQuery>) =>
     `/projects${queryText(changeProjectsQuery(query, next))}`;
   const { data } = page;
+  const errors = useErrors(data?.items ?? []);
   const total = data?.counts && shownCount(data.counts, query.status);
   useEffect(() => {
     if (total !== undefined) announce(countText(total, "project"));
@@ -57,13 +65,30 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
   const create = html`<a class="button main" href="/create">Create a project</a>`;
   return html` ${heading("Projects", html`<div class="actions">${mayActSomewhere(caller, "operator") && create}</div>`)}
     ${data?.counts && countLinks(data.counts, query, change)} ${h(Search, { query, change })}
-    ${problem(page.error)} ${data && projectTable(data.items, query, change)}
+    ${problem(page.error)} ${data && projectTable(data.items, errors, query, change)}
     ${data?.items.length === 0 && nothingFound(query)}
     <div class="pages">
       ${query.cursor !== "" && html`<a class="button" href=${change({ cursor: "" })}>First page</a>`}
       ${data?.next !== undefined && html`<a class="button" rel="next" href=${change({ cursor: data.next })}>Next page</a>`}
       ${total !== undefined && html`<span class="soft">${countText(total, "project")}</span>`}
     </div>`;
+}
+
+/** The errors of the shown projects in the last hour. It is asked apart, so that the list waits for nothing. */
+function useErrors(projects: readonly ProjectView[]): Errors {
+  const slugs = projects.map(({ slug }) => slug).join(",");
+  const { data } = useLoaded(
+    slugs,
+    (signal) =>
+      slugs === ""
+        ? Promise.resolve({ items: [] })
+        : call<{ readonly items: readonly ErrorCount[] }>("GET", "/v1/logs/errors", {
+            query: { slugs },
+            signal,
+          }),
+    { everyMs: ERRORS_REFRESH },
+  );
+  return new Map(data?.items.map((count) => [count.slug, count.errors]));
 }
 
 function nothingFound({ search, status, template }: ProjectsQuery): VNode {
@@ -141,6 +166,7 @@ function Search({ query, change }: SearchProps): VNode {
 
 function projectTable(
   projects: readonly ProjectView[],
+  errors: Errors,
   query: ProjectsQuery,
   change: (next: Partial<ProjectsQuery>) => string,
 ): VNode {
@@ -154,12 +180,17 @@ function projectTable(
   };
   const columns = [
     ...[column("slug", "Project"), column("name", "Name"), column("status", "Status"), "Drift"],
+    errors.size > 0 && { number: "Errors, 1 h" },
     ...["Template", "Version", "Last operation", column("changed", "When")],
   ];
-  return table("Projects", columns, projects.map(row));
+  return table(
+    "Projects",
+    columns,
+    projects.map((project) => row(project, errors)),
+  );
 }
 
-function row(project: ProjectView): VNode {
+function row(project: ProjectView, errors: Errors): VNode {
   const { slug, name, status, drift, template, version, outdated, lastOperation, updatedAt } =
     project;
   return html`<tr key=${slug}>
@@ -167,6 +198,7 @@ function row(project: ProjectView): VNode {
     <td>${name}</td>
     <td>${statusBadge(status)}</td>
     <td>${drift && driftBadge(drift.state)}</td>
+    ${errors.size > 0 && errorCell(slug, errors.get(slug))}
     <td>${template && html`${template.name} ${template.outdated && badge("warn", "outdated")}`}</td>
     <td>
       ${version?.slice(0, 18)} ${version !== undefined && outdated && badge("warn", "outdated")}
@@ -176,4 +208,11 @@ function row(project: ProjectView): VNode {
     </td>
     <td>${ago(lastOperation?.endedAt ?? lastOperation?.createdAt ?? updatedAt)}</td>
   </tr>`;
+}
+
+function errorCell(slug: string, errors: number | undefined): VNode {
+  const address = logAddress(slug, { q: "level:error", range: "1h" });
+  return html`<td class="number">
+    ${errors === 0 ? 0 : errors !== undefined && html`<a href=${address}>${errors.toLocaleString("en")}</a>`}
+  </td>`;
 }

@@ -65,6 +65,8 @@ describe("the page's projects and operations", function () {
     const page = await stage.visit("/projects");
     await page.locator(".pages").getByText("5,001 projects").waitFor();
     assert.equal(await page.locator("tbody tr").count(), 50);
+    // None of these projects has logs.
+    assert.equal(await page.getByRole("columnheader", { name: "Errors" }).count(), 0);
     await page.getByRole("link", { name: "Next page" }).click();
     await page.getByRole("rowheader", { name: "app-0051" }).waitFor();
     await page.getByLabel("Slug or name").fill("app 499");
@@ -75,6 +77,21 @@ describe("the page's projects and operations", function () {
     await page.locator(".pages").getByText("11 projects").waitFor();
     await page.getByRole("columnheader", { name: "Name" }).getByRole("link").click();
     assert.equal(new URL(page.url()).searchParams.get("sort"), "name");
+  });
+
+  it("shows the errors of the shown projects, with one request, and the list without Citadel", async () => {
+    const asked: string[] = [];
+    const page = await stage.visit("/");
+    page.on("request", (request) => {
+      if (request.url().includes("/v1/logs/errors")) asked.push(request.url());
+    });
+    await page.goto(`${stage.url}/projects?search=my-app`);
+    await page.getByRole("columnheader", { name: "Errors, 1 h" }).waitFor();
+    assert.deepEqual(asked, [`${stage.url}/v1/logs/errors?slugs=my-app`]);
+    await page.route("**/v1/logs/errors*", (route) => route.fulfill({ json: { items: [] } }));
+    await page.reload();
+    await page.getByRole("rowheader", { name: "my-app" }).waitFor();
+    assert.equal(await page.getByRole("columnheader", { name: "Errors" }).count(), 0);
   });
 
   it("shows an operation live, hidden and after lost connections, without a gap or a doubled line", async () => {

@@ -44,7 +44,13 @@ const ON_LOGS = ["Live", "Copy link", "Download", "Search"];
 
 /** All views of the page. */
 export const PAGE_VIEWS_SHOWN: readonly PageView[] = [
-  { name: "projects", path: "/", text: "my-app", part: "#app" },
+  {
+    name: "projects",
+    path: "/",
+    text: "my-app",
+    part: "#app",
+    prepare: (page) => page.getByRole("columnheader", { name: "Errors, 1 h" }).waitFor(),
+  },
   { name: "project", path: "/projects/my-app", text: "kubectl-edit", forOperator: ON_PROJECT },
   {
     name: "project-resources",

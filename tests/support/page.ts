@@ -8,6 +8,7 @@ import { auditPage } from "../../automation/audit/queries.ts";
 import { Authenticator } from "../../automation/identity/authenticator.ts";
 import { DriftRecords } from "../../automation/drift/table.ts";
 import { Keys } from "../../automation/keys/keys.ts";
+import { ErrorCounts } from "../../automation/logs/error-counts.ts";
 import { ProjectLogs } from "../../automation/logs/project-logs.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import { Rollouts } from "../../automation/rollouts/rollouts.ts";
@@ -116,6 +117,7 @@ export class PageStage {
       auditPage: (query) => auditPage(store, query),
       statistics: (query) => statistics(store, query),
       logs: new ProjectLogs(new Citadel(citadelServer)),
+      errorCounts: new ErrorCounts(new Citadel(citadelServer)),
     });
     const url = await app.listen({ host: "127.0.0.1", port: 0 });
     const closing = [() => operations.close(), () => rollouts.close()];

@@ -9,7 +9,13 @@ import { type CitadelEvent, type Level, LEVELS } from "../../../providers/citade
 import { serverSentEvents } from "../../../providers/sse.ts";
 import { type Citadel as Server, startCitadel } from "../../../sandbox/citadel/server.ts";
 import { until } from "../../../sandbox/process.ts";
-import { bearer, type FakeService, fakeService, PROJECT } from "../../support/fake-service.ts";
+import {
+  bearer,
+  type FakeService,
+  fakeService,
+  PROJECT,
+  PROJECTS,
+} from "../../support/fake-service.ts";
 
 interface Line {
   readonly id: string;
@@ -385,5 +391,25 @@ describe("the routes for logs", () => {
       const second = await tailed(2, { "last-event-id": first.ids[1] ?? "" });
       assert.deepEqual(second.messages, ["9", "10"]);
     });
+  });
+
+  it("count the errors of the projects that a caller may see, and none without Citadel", async () => {
+    const of = async () => new Map([[tenant, 7]]);
+    const projects = {
+      ...PROJECTS,
+      list: async () => [{ ...PROJECT, citadelTenantId: tenant, key: "" }],
+    };
+    const own = await fakeService({ projects, errorCounts: { of } });
+    const ask = (parts: FakeService, slugs: string) =>
+      parts.app.inject({
+        url: `/v1/logs/errors?slugs=${slugs}`,
+        headers: bearer(parts.key("viewer", { project: "my-app" })),
+      });
+    assert.deepEqual((await ask(own, "my-app")).json(), { items: [{ slug: "my-app", errors: 7 }] });
+    assert.equal((await ask(own, "my-app,blog")).statusCode, 403);
+    assert.equal((await ask(own, "My App")).statusCode, 400);
+    const many = Array.from({ length: 101 }, () => "my-app").join(",");
+    assert.equal((await ask(own, many)).statusCode, 400);
+    assert.deepEqual((await ask(await fakeService({ projects }), "my-app")).json(), { items: [] });
   });
 });
