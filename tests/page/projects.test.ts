@@ -266,18 +266,18 @@ describe("the page's projects and operations", function () {
       await page.waitForURL("**/operations/*");
       await press(button);
       arrival.resolve();
-      await page.getByRole("heading", { name: /of (my-app|twice)/ }).waitFor();
+      await page.getByRole("heading", { name: /of app-0002/ }).waitFor();
       await page.unrouteAll();
       return sent;
     }
 
     for (const [how, press] of Object.entries(presses)) {
       it(`starts one operation for ${how}`, async () => {
-        const page = await stage.visit("/projects/my-app");
+        const page = await stage.visit("/projects/app-0002");
         for (const [text, request] of [
-          ["Check for drift", "POST /v1/projects/my-app/drift/check"],
-          ["Preview", "POST /v1/projects/my-app/preview"],
-          ["Bring up", "PUT /v1/projects/my-app"],
+          ["Check for drift", "POST /v1/projects/app-0002/drift/check"],
+          ["Preview", "POST /v1/projects/app-0002/preview"],
+          ["Bring up", "PUT /v1/projects/app-0002"],
         ] as const) {
           const button = page.getByRole("button", { name: text });
           assert.deepEqual(await pressOften(page, button, press), [request]);
@@ -285,13 +285,13 @@ describe("the page's projects and operations", function () {
           await page.getByRole("button", { name: "Cancel" }).dblclick({ force: true });
           await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
           assert.equal(await page.getByRole("alert").count(), 0);
-          await page.goto(`${stage.url}/projects/my-app`);
+          await page.goto(`${stage.url}/projects/app-0002`);
         }
       });
     }
 
     it("is ready again when a person goes back before the next view is there", async () => {
-      const page = await stage.visit("/projects/my-app");
+      const page = await stage.visit("/projects/app-0002");
       await page.route("**/page/views/operation.ts", () => undefined); // no answer
       const preview = page.getByRole("button", { name: "Preview" });
       await preview.click();
@@ -302,9 +302,9 @@ describe("the page's projects and operations", function () {
     });
 
     it("finds the operation of a request whose answer was lost", async () => {
-      const page = await stage.visit("/projects/my-app");
+      const page = await stage.visit("/projects/app-0002");
       await page.route(
-        "**/v1/projects/my-app",
+        "**/v1/projects/app-0002",
         async (route, request) => {
           if (request.method() === "GET") return route.fallback();
           await route.fetch();
@@ -313,13 +313,13 @@ describe("the page's projects and operations", function () {
         { times: 2 },
       );
       const up = page.getByRole("button", { name: "Bring up" });
-      const before = await stage.operations.list({ limit: 100, slugs: ["my-app"] });
+      const before = await stage.operations.list({ limit: 100, slugs: ["app-0002"] });
       await up.click();
       await page.getByRole("alert").getByText("RDEV_UNREACHABLE").waitFor();
       await page.unrouteAll();
       await up.click();
-      await page.getByRole("heading", { name: "up of my-app" }).waitFor();
-      const after = await stage.operations.list({ limit: 100, slugs: ["my-app"] });
+      await page.getByRole("heading", { name: "up of app-0002" }).waitFor();
+      const after = await stage.operations.list({ limit: 100, slugs: ["app-0002"] });
       assert.equal(after.length, before.length + 1);
       await stage.operations.cancel(after[0]!.id, "test");
     });
