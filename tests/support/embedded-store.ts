@@ -8,8 +8,9 @@ import {
   queryOnce,
   type StoreDatabase,
 } from "../../sandbox/store-database.ts";
+import { dropStoreDatabase } from "./test-store.ts";
 
-/** A database without tables on a PostgreSQL of its own, for tests without the sandbox. */
+/** A database without tables, for tests that need nothing else of a sandbox. */
 interface EmbeddedStore extends StoreDatabase {
   /** Runs a statement in the database, as the server's administrator. */
   admin(statement: string): Promise<Record<string, unknown>[]>;
@@ -19,21 +20,35 @@ interface EmbeddedStore extends StoreDatabase {
 }
 
 export async function embeddedStore(): Promise<EmbeddedStore> {
-  const folder = await mkdtemp(join(tmpdir(), "rdev-store-"));
-  await chmod(folder, 0o711);
-  const server = await startEmbeddedPostgres(folder);
+  const server = await serverOfTests();
   const name = `store_${randomBytes(6).toString("hex")}`;
-  const made = await createStoreDatabase(server.ownerUrl, name, () => "planted-Passw0rd");
-  const inside = Object.assign(new URL(server.ownerUrl), { pathname: `/${name}` }).href;
+  const made = await createStoreDatabase(server.url, name, () => "planted-Passw0rd");
+  const inside = Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
   return {
     ...made,
     admin: (statement) => queryOnce(inside, statement),
     async lose() {
-      await queryOnce(server.ownerUrl, `DROP DATABASE ${name} WITH (FORCE)`);
-      await queryOnce(server.ownerUrl, `CREATE DATABASE ${name} OWNER ${name}_owner`);
+      await queryOnce(server.url, `DROP DATABASE ${name} WITH (FORCE)`);
+      await queryOnce(server.url, `CREATE DATABASE ${name} OWNER ${name}_owner`);
     },
     async close() {
+      await dropStoreDatabase(server.url, name);
       await server.stop();
+    },
+  };
+}
+
+/** The sandbox's server if there is one, because a new one takes seconds to start. */
+async function serverOfTests(): Promise<{ url: string; stop: () => Promise<void> }> {
+  const running = process.env["POSTGRES_ADMIN_URL"];
+  if (running !== undefined) return { url: running, stop: async () => undefined };
+  const folder = await mkdtemp(join(tmpdir(), "rdev-store-"));
+  await chmod(folder, 0o711);
+  const { ownerUrl: url, stop } = await startEmbeddedPostgres(folder);
+  return {
+    url,
+    async stop() {
+      await stop();
       await rm(folder, { recursive: true });
     },
   };

@@ -45,10 +45,15 @@ export async function createTestStore({ migrated = true } = {}): Promise<TestSto
     },
     async drop() {
       await store.close();
-      await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
-      // Projects that came up meanwhile granted these roles CONNECT on the server's own databases.
-      await queryOnce(server, `DROP OWNED BY ${name}, ${name}_owner`);
-      await queryOnce(server, `DROP ROLE ${name}, ${name}_owner`);
+      await dropStoreDatabase(server, name);
     },
   };
+}
+
+/** Ends all sessions of a database, and drops it and its roles. */
+export async function dropStoreDatabase(server: string, name: string): Promise<void> {
+  await queryOnce(server, `DROP DATABASE ${name} WITH (FORCE)`);
+  // Projects that came up meanwhile granted these roles CONNECT on the server's own databases.
+  await queryOnce(server, `DROP OWNED BY ${name}, ${name}_owner`);
+  await queryOnce(server, `DROP ROLE ${name}, ${name}_owner`);
 }
