@@ -1,8 +1,9 @@
 /**
  * Measures the API on the sandbox: the time of each operation compared with plain `pulumi`, reads
  * while operations run, the memory of one operation, and projects an hour.
- * `npm run bench:api [-- --rounds 3] [--seconds 20] [--batch 4] [--concurrencies 1,2,3,4]
- * [--no-bounds]`.
+ * `npm run bench:api [-- --rounds 3] [--kinds create,destroy] [--seconds 20] [--batch 4]
+ * [--concurrencies 1,2,3,4] [--no-bounds]`. `--kinds` leaves the other kinds out of the comparison with
+ * `pulumi`. Default: all four.
  */
 import { parseArgs } from "node:util";
 import { execa } from "execa";
@@ -22,6 +23,7 @@ const WARM_UP_S = 2;
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
+    kinds: { type: "string", default: "create,unchanged up,preview,destroy" },
     seconds: { type: "string", default: "20" },
     batch: { type: "string", default: "4" },
     concurrencies: { type: "string", default: "1,2,3,4" },
@@ -48,8 +50,7 @@ try {
   done(await up(PLATFORM, { workDir: sandbox.workFolder }));
   await withService(2, async (service) => {
     await compare(service, sandbox, Number(values.rounds));
-    await reads(service, Number(values.seconds));
-    await memory(service);
+    await readsAndMemory(service, Number(values.seconds));
   });
   await projectsAnHour(Number(values.batch));
   done(await destroy(PLATFORM, { workDir: sandbox.workFolder, remove: true }));
@@ -68,7 +69,7 @@ async function compare(
   const pulumi = (...args: string[]) => execa("pulumi", [...args, "--non-interactive"], { cwd });
   const stackFlag = ["--stack", stack];
   const update = () => pulumi("up", "--yes", "--skip-preview", ...stackFlag);
-  const kinds: readonly (readonly [Kind, () => Promise<unknown>, () => Promise<unknown>])[] = [
+  const all: readonly (readonly [Kind, () => Promise<unknown>, () => Promise<unknown>])[] = [
     [
       "create",
       () => service.operate("PUT", path, { body: {} }),
@@ -89,6 +90,7 @@ async function compare(
         ),
     ],
   ];
+  const kinds = all.filter(([kind]) => values.kinds.split(",").includes(kind));
   const times = new Map(
     kinds.map(([kind]) => [kind, { api: [] as number[], pulumi: [] as number[] }]),
   );
@@ -108,12 +110,21 @@ async function compare(
   }
 }
 
+/** Weighs the operations of one project, and reads it in between. */
+async function readsAndMemory(service: SandboxService, duration: number): Promise<void> {
+  const path = "/v1/projects/read";
+  await weighed("create", () => service.operate("PUT", path, { body: {} }));
+  await weighed("unchanged up", () => service.operate("PUT", path, { body: {} }));
+  await reads(service, path, duration);
+  await weighed("destroy", () => service.operate("DELETE", path));
+  console.log(`memory of the service itself: ${mebibytes(residentMemoryOf([service.pid]))} RSS`);
+}
+
 /** Reads one project at a fixed rate: alone, and while operations of two other projects run. */
-async function reads(service: SandboxService, duration: number): Promise<void> {
-  await service.operate("PUT", "/v1/projects/read", { body: {} });
+async function reads(service: SandboxService, path: string, duration: number): Promise<void> {
   const load = async (seconds: number) => {
     const { times, failed, rate } = await steadyLoad({
-      url: `${service.url}/v1/projects/read`,
+      url: `${service.url}${path}`,
       headers: { authorization: `Bearer ${service.key}` },
       perSecond: READS_A_SECOND,
       seconds,
@@ -139,29 +150,21 @@ async function reads(service: SandboxService, duration: number): Promise<void> {
   isOver = true;
   await busy;
   console.log(`GET, two operations run: ${figures}; ${operations} operations done`);
-  for (const slug of ["read", ...others]) await service.operate("DELETE", `/v1/projects/${slug}`);
+  await Promise.all(others.map((slug) => service.operate("DELETE", `/v1/projects/${slug}`)));
 }
 
 /** Measures the peak memory of one operation: worker, engine and plugins together. */
-async function memory(service: SandboxService): Promise<void> {
-  const path = "/v1/projects/weighed";
-  for (const [kind, work] of [
-    ["create", () => service.operate("PUT", path, { body: {} })],
-    ["unchanged up", () => service.operate("PUT", path, { body: {} })],
-    ["destroy", () => service.operate("DELETE", path)],
-  ] as const) {
-    let most: Weight = { rss: 0, pss: 0, parts: "" };
-    const timer = setInterval(() => {
-      for (const weight of weighWorkers()) if (weight.pss > most.pss) most = weight;
-    }, 200);
-    await work();
-    clearInterval(timer);
-    console.log(
-      `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
-    );
-    bounds.check("MiB of an operation", most.pss / 2 ** 20);
-  }
-  console.log(`memory of the service itself: ${mebibytes(residentMemoryOf([service.pid]))} RSS`);
+async function weighed(kind: string, work: () => Promise<unknown>): Promise<void> {
+  let most: Weight = { rss: 0, pss: 0, parts: "" };
+  const timer = setInterval(() => {
+    for (const weight of weighWorkers()) if (weight.pss > most.pss) most = weight;
+  }, 200);
+  await work();
+  clearInterval(timer);
+  console.log(
+    `memory of a ${kind}: ${mebibytes(most.pss)} (RSS ${mebibytes(most.rss)}): ${most.parts}`,
+  );
+  bounds.check("MiB of an operation", most.pss / 2 ** 20);
 }
 
 /** Creates a batch of projects, once for each limit of concurrent operations. */
