@@ -4,7 +4,7 @@ import { until } from "../../../sandbox/process.ts";
 import { rolloutRequest } from "../../../core/rollout.ts";
 import { embeddedStore } from "../../support/embedded-store.ts";
 import { rejected } from "../../support/errors.ts";
-import { ADA, BOB, RolloutStage } from "../../support/rollout-stage.ts";
+import { ADA, BOB, RolloutStage, VERSION } from "../../support/rollout-stage.ts";
 
 describe("a rollout", function () {
   this.timeout(60_000);
@@ -88,6 +88,22 @@ describe("a rollout", function () {
       app: "failed:not-ready",
       blog: "skipped:not-begun",
     });
+
+    // Its `up` succeeded, so it is no longer outdated. docs/fleet.md says how it is a canary again.
+    await database.admin(`UPDATE projects SET program_version = '${VERSION}' WHERE slug = 'app'`);
+    stage.unready.clear();
+    await rejected(stage.start({ canaries: ["app"] }), /canaries are not among the selected/);
+    const again = { select: { only: "all" }, canaries: ["app"], waves: ["1", "rest"] };
+    const second = await stage.approved(again);
+    await stage.untilState(second.id, "succeeded");
+    assert.deepEqual(stage.begun, ["app", "app", "blog"]);
+    const conducted = "by rdev-infra:rollout";
+    assert.deepEqual(await stage.audited(), [
+      ...["rollout.start by ada", "rollout.approve by bob"],
+      `rollout.end ${conducted}`,
+      ...["rollout.start by ada", "rollout.approve by bob"],
+      ...[`rollout.wave ${conducted}`, `rollout.end ${conducted}`],
+    ]);
   });
 
   it("cancels the operation of a canary that hangs, and counts it as failed", async () => {
