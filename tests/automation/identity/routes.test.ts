@@ -69,6 +69,8 @@ describe("every route", () => {
           listed.push(projects);
           return [];
         },
+        // The test asks every route without a credential, and they are more than the default.
+        limits: { unauthenticatedPerMinute: 1_000 },
       },
       identities.options(),
     );
