@@ -52,7 +52,7 @@ export function driftRoutes(options: ServiceOptions): FastifyPluginAsyncZod {
         const query = { platform, limit: limit + 1, after, slugs, states };
         const found = await options.drift.list(query);
         return toPage(
-          "project",
+          "drift",
           limit,
           found,
           (one) => one,

@@ -7,6 +7,7 @@ import { InfraError } from "../../../core/errors.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import {
   bearer,
+  DRIFT,
   type FakeService,
   fakeService,
   OPERATION,
@@ -418,6 +419,24 @@ describe("the HTTP service", () => {
     const all = JSON.stringify(service.lines);
     assert.ok(!all.includes(text.slice(21)) && !all.includes("hunter2"));
     assert.ok(Object.values(line!).every((value) => typeof value !== "object"));
+  });
+
+  it("lists all drift page by page", async () => {
+    const all = ["blog", "my-app", "shop"].map((slug) => ({ ...DRIFT, slug }));
+    const list = async ({ after = "", limit }: { after?: string; limit: number }) =>
+      all.filter(({ slug }) => slug > after).slice(0, limit);
+    const { app, key } = await fakeService({ drift: { list } as never });
+    const headers = bearer(key("viewer"));
+    const slugs: string[] = [];
+    for (let more = ""; slugs.length < all.length;) {
+      const answer = await app.inject({ url: `/v1/drift?limit=1${more}`, headers });
+      assert.equal(answer.statusCode, 200, answer.body);
+      const { items, next } = answer.json<{ items: { slug: string }[]; next?: string }>();
+      slugs.push(...items.map(({ slug }) => slug));
+      more = `&cursor=${next}`;
+    }
+    assert.deepEqual(slugs, ["blog", "my-app", "shop"]);
+    await app.close();
   });
 
   it("measures requests by route", async () => {
