@@ -1,7 +1,6 @@
 /**
- * Measures a rollout over the projects of the sandbox beside `up` of one after another, and lists of
- * many records. `npm run bench:fleet [-- --projects 40] [--records 1000] [--at-once 4] [--no-bounds]`.
- * The records beyond the projects are rows without a stack.
+ * Measures a rollout over the projects of the sandbox beside `up` of one after another.
+ * `npm run bench:fleet` or `node bench/fleet.ts [--projects 40] [--at-once 4] [--no-bounds]`.
  */
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -12,14 +11,12 @@ import type { RolloutState } from "../core/rollout.ts";
 import { PLATFORM, sandboxPlatform } from "../sandbox/platform.ts";
 import { startSandbox } from "../sandbox/sandbox.ts";
 import { type SandboxService, startService } from "../sandbox/service.ts";
-import { queryOnce } from "../sandbox/store-database.ts";
 import { Bounds } from "./bounds.ts";
 import { machine } from "./machine.ts";
 
 const { values } = parseArgs({
   options: {
     projects: { type: "string", default: "40" },
-    records: { type: "string", default: "1000" },
     "at-once": { type: "string", default: "4" },
     bounds: { type: "boolean", default: true },
   },
@@ -27,7 +24,6 @@ const { values } = parseArgs({
 });
 const bounds = new Bounds(values.bounds, {
   "a rollout's time, part of one by one": { atMost: 1.5 },
-  "ms of the slowest list": { atMost: 100 },
 });
 
 const sandbox = await startSandbox({ ...(await sandboxPlatform()) });
@@ -47,14 +43,6 @@ try {
     const words = `${slugs.length} projects`;
     console.log(`${words}: rollout ${seconds(rollout)}, one by one ${seconds(single)}`);
     bounds.check("a rollout's time, part of one by one", rollout / single);
-    await queryOnce(
-      sandbox.env["DATABASE_OWNER_URL"] ?? "",
-      `INSERT INTO projects (slug, platform, name)
-       SELECT 'record-' || n, '${PLATFORM}', 'Record' FROM generate_series(1, ${Number(values.records)}) n`,
-    );
-    const slowest = await lists(service);
-    console.log(`${values.records} records: the slowest list took ${slowest.toFixed(0)} ms`);
-    bounds.check("ms of the slowest list", slowest);
     await pLimit(2).map(slugs, (slug) => service.operate("DELETE", `/v1/projects/${slug}`));
   } finally {
     await service.stop();
@@ -85,24 +73,6 @@ async function rollOut(service: SandboxService): Promise<void> {
   const { plan } = await reached("planned", "planning");
   await service.call("POST", `/v1/rollouts/${id}/approve`, { plan });
   await reached("succeeded", "planned", "running");
-}
-
-/** In ms: the slowest request of each page of the lists. */
-async function lists(service: SandboxService): Promise<number> {
-  let slowest = 0;
-  for (const filter of ["", "&outdated=true", "&search=record"]) {
-    let cursor = "";
-    for (let next: string | undefined = ""; next !== undefined; cursor = `&cursor=${next}`) {
-      const begin = performance.now();
-      const page = await service.call<{ next?: string }>(
-        "GET",
-        `/v1/projects?limit=200${filter}${cursor}`,
-      );
-      slowest = Math.max(slowest, performance.now() - begin);
-      ({ next } = page);
-    }
-  }
-  return slowest;
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
