@@ -21,7 +21,7 @@ const PICTURES: readonly Picture[] = [
   {
     name: "projects",
     path: "/",
-    ready: (page) => page.getByRole("link", { name: "shop", exact: true }).first().waitFor(),
+    ready: (page) => page.getByRole("columnheader", { name: "Errors, 1 h" }).waitFor(),
   },
   {
     name: "logs",
@@ -78,7 +78,7 @@ async function fill(to: PageStage): Promise<void> {
   for (const slug of ["billing", "blog", "checkout", "search", "status"]) await to.addProject(slug);
   const levels = [2, 2, 2, 3, 2, 1, 2, 2, 4, 2, 0, 2];
   const lines = Array.from({ length: 480 }, (_, at): CitadelEvent => {
-    const level = LEVELS[levels[(at * at) % 12] ?? 2] ?? "info";
+    const level = LEVELS[levels[(at * 7) % 12] ?? 2] ?? "info";
     const ago = (480 - at) * 7_400 - (at % 7) * 900;
     return {
       message: level === "error" ? `order ${at}: payment refused` : `order ${at} stored`,
@@ -91,6 +91,19 @@ async function fill(to: PageStage): Promise<void> {
     };
   });
   await to.citadel.ingest(tenant, lines);
+  const changed = {
+    ...{
+      op: "update",
+      urn: "urn:pulumi:s::p::Deployment::blog",
+      type: "kubernetes:apps/v1:Deployment",
+    },
+    ...{ name: "blog", properties: [], moreProperties: 0, by: [], since: new Date().toISOString() },
+  };
+  await to.admin(`
+    INSERT INTO drift (slug, checked_at, changes)
+    SELECT slug, now() - interval '5 hours',
+           CASE slug WHEN 'blog' THEN '[${JSON.stringify(changed)}]'::jsonb ELSE '[]' END
+    FROM projects WHERE slug <> 'status'`);
   // An hour has up to 40 operations; one in 12 fails.
   await to.admin(`
     INSERT INTO operations (id, platform, slug, kind, request, settings, state, actor, created_at, started_at,
