@@ -74,12 +74,16 @@ const pullSchema = z
     head: z.object({ sha: z.string() }),
     base: z.object({ ref: z.string() }),
     user: z.object({ login: z.string() }).nullish(),
+    merged: z.boolean().nullish(),
+    /** GitHub fills it before the merge as well, with a commit for tests. */
+    merge_commit_sha: z.string().nullish(),
   })
-  .transform(({ state, head, base, user }): Candidate => ({
+  .transform(({ state, head, base, user, merged, merge_commit_sha: commit }): Candidate => ({
     isOpen: state === "open",
     head: head.sha,
     base: base.ref,
     author: user?.login,
+    merged: merged ? (commit ?? undefined) : undefined,
   }));
 
 const permissionSchema = z.object({ permission: z.string() });

@@ -26,6 +26,7 @@ const TABLES = Object.keys({
   forge_deliveries: true,
   pull_request_heads: true,
   preview_requests: true,
+  merged_rollouts: true,
 } satisfies Record<keyof Schema, true>);
 
 /** Bytes of rows in an entry, before the row that exceeds it. */

@@ -1,6 +1,6 @@
 import { InfraError, isTemporary, userMessage } from "../../core/errors.ts";
 import { MAY_NOT_WRITE, short, unfit } from "../../core/previews/approval.ts";
-import type { Approved, Asked } from "../../core/previews/forge-event.ts";
+import type { Approved, Asked, PreviewRequest } from "../../core/previews/forge-event.ts";
 import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
 import { type AuditLog, audited } from "../audit/log.ts";
 import type { RunnerLog } from "../operations/execution.ts";
@@ -42,6 +42,11 @@ interface PreviewCommit {
   readonly base: string;
 }
 
+export interface MergedPull extends PreviewCommit {
+  /** The account that asks. */
+  readonly by: string;
+}
+
 export interface PreviewerOptions {
   readonly store: Store;
   readonly audit: AuditLog;
@@ -52,6 +57,10 @@ export interface PreviewerOptions {
     use: (report: string) => Promise<unknown>,
     signal: AbortSignal,
   ) => Promise<unknown>;
+  /** Asks for the rollout of a merged commit, and returns what happens next. */
+  readonly rollout: (merged: MergedPull) => Promise<string>;
+  /** Whether a merge asks for a rollout. */
+  readonly rolloutOnMerge: boolean;
   readonly log: RunnerLog;
   /** In ms. Default: 2 s. */
   readonly poll?: number;
@@ -107,10 +116,7 @@ export class Previewer {
       return;
     }
     try {
-      const isDone =
-        request.kind === "approved"
-          ? await this.#approved(request, signal)
-          : await this.#asked(request, { isLast: attempts === MAX_ATTEMPTS, signal });
+      const isDone = await this.#do(request, { isLast: attempts === MAX_ATTEMPTS, signal });
       if (!isDone) return await postponeRequest(store, id, retry);
     } catch (error) {
       log.warn({ component: "previews", pull_request, attempts }, userMessage(error));
@@ -118,6 +124,24 @@ export class Previewer {
       if (mayRetry) return await postponeRequest(store, id, retry);
     }
     await endRequest(store, id);
+  }
+
+  /** Returns false if the request should be tried again. */
+  async #do(request: PreviewRequest, attempt: Try): Promise<boolean> {
+    if (request.kind === "approved") return this.#approved(request, attempt.signal);
+    if (request.kind === "asked") return this.#asked(request, attempt);
+    if (this.#options.rolloutOnMerge) await this.#rollOut(request);
+    return true;
+  }
+
+  async #rollOut({ number, by }: Pick<Asked, "number" | "by">): Promise<void> {
+    const host = this.#options.host(number);
+    const { merged: commit, base } = await host.pull();
+    await host.post(
+      commit === undefined
+        ? "No rollout: the pull request is not merged. Ask again after the merge."
+        : await this.#options.rollout({ number, commit, base, by }),
+    );
   }
 
   async #approved({ number, commit: wanted }: Approved, signal: AbortSignal): Promise<true> {
@@ -136,7 +160,7 @@ export class Previewer {
     if (!asked.isPerson) throw refused(asked, "is not a person");
     if (!(await host.mayWrite(by))) throw refused(asked, MAY_NOT_WRITE);
     if (command === "rollout") {
-      await host.post(ROLLOUT);
+      await this.#rollOut(asked);
       return true;
     }
     const pull = await host.pull();
@@ -197,13 +221,3 @@ function refused({ by, command }: Asked, why: string): InfraError {
 }
 
 const GIVEN_UP = "the service ended in the middle of each attempt.";
-
-/** The service runs the program of its own version, and of no other commit. */
-const ROLLOUT = [
-  "The service runs the program that it was installed with, so it cannot roll out this commit by itself.",
-  "After the merge, install the service of the merged version. Then start the rollout:",
-  "",
-  "```sh",
-  "rdev-infra rollout start",
-  "```",
-].join("\n");

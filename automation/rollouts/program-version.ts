@@ -17,17 +17,17 @@ const manifest = z.object({
  * The version of the program of projects: the package's version, and a hash of the files that the
  * program imports and of the packages' pinned versions, such as `0.1.0+3f2a9c1b0d4e`. A change of anything else,
  * such as a template or the platform's program, does not change it. `program` is a module in place
- * of this package's program.
+ * of this package's program. `root` is another checkout of this package; nothing in it is run.
  */
-export async function programVersion(program?: string): Promise<string> {
-  const text = await readFile(join(PACKAGE, "package.json"), "utf8");
+export async function programVersion(program?: string, root = PACKAGE): Promise<string> {
+  const text = await readFile(join(root, "package.json"), "utf8");
   const { version, dependencies } = manifest.parse(JSON.parse(text));
   const files = program
-    ? await importsOf(PACKAGE, relative(PACKAGE, program))
-    : (await programs(PACKAGE)).project;
+    ? await importsOf(root, relative(root, program))
+    : (await programs(root)).project;
   const hash = createHash("sha256").update(JSON.stringify(dependencies));
   const sorted = [...files].toSorted();
-  const contents = await Promise.all(sorted.map((file) => readFile(join(PACKAGE, file))));
+  const contents = await Promise.all(sorted.map((file) => readFile(join(root, file))));
   for (const [index, content] of contents.entries()) {
     hash.update(`\0${sorted[index]}\0${content.length}\0`).update(content);
   }

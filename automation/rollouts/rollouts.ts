@@ -77,9 +77,13 @@ export class Rollouts {
   /**
    * Selects the projects and begins to preview them. Rejects with RDEV_ROLLOUT if it selects none, if a
    * canary is not among them, or if it asks for a rollback; and with RDEV_BUSY, which names every
-   * project that another rollout has.
+   * project that another rollout has. `also` writes in the same transaction.
    */
-  async start(request: RolloutRequest, caller: RolloutCaller): Promise<Rollout> {
+  async start(
+    request: RolloutRequest,
+    caller: RolloutCaller,
+    also?: (transaction: StoreTransaction, id: string) => Promise<void>,
+  ): Promise<Rollout> {
     if (request.onFailure === "rollback") {
       throw new InfraError(
         "RDEV_ROLLOUT",
@@ -120,6 +124,7 @@ export class Rollouts {
         },
         waves,
       );
+      await also?.(transaction, row.id);
       const started = await this.#view(transaction, row);
       await this.#record(transaction, "start", row, caller, { version, request, projects: slugs });
       return started;
@@ -212,7 +217,7 @@ export class Rollouts {
   ): Promise<Rollout> {
     return this.#change(id, async (transaction, row) => {
       const { ownApproval = true } = this.#options;
-      const isOwn = row.actor_id === caller.id || row.actor === caller.actor;
+      const isOwn = row.actor_id === caller.id || nameOf(row.actor) === nameOf(caller.actor);
       if (isOwn && !ownApproval) {
         throw new InfraError(
           "RDEV_ROLE",
@@ -362,6 +367,11 @@ function requireState(
     "RDEV_ROLLOUT",
     `Rollout ${id} is ${state}. Only one that is ${allowed.join(" or ")} can be ${what}.`,
   );
+}
+
+/** `user:alice`, of `user:alice (7)`: a comment on a pull request tells the name only. */
+function nameOf(actor: string): string {
+  return actor.replace(/ \([^()]*\)$/, "");
 }
 
 function notFound(id: string): InfraError {

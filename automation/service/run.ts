@@ -29,12 +29,13 @@ import { readReceivers, type Receiver } from "../notifications/receivers.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
 import { Conductor } from "../rollouts/conductor.ts";
+import { MergedRollouts } from "../rollouts/merged.ts";
 import { programVersion } from "../rollouts/program-version.ts";
 import { Rollouts } from "../rollouts/rollouts.ts";
 import { openIssuer } from "../registry/token-issuer.ts";
 import { statistics } from "../statistics.ts";
 import { requireBox } from "../previews/box.ts";
-import { previewer } from "../previews/open-previewer.ts";
+import { commenter, previewer } from "../previews/open-previewer.ts";
 import { storeDelivery } from "../previews/requests.ts";
 import { readPreviewSettings } from "../previews/settings.ts";
 import { ProjectRecords } from "../store/project-records.ts";
@@ -158,12 +159,20 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     trustedProxies: options.trustedProxies,
   });
   const conductor = new Conductor({ store, operations, audit, platform, version, log: logger });
+  const merged =
+    previews &&
+    new MergedRollouts({
+      ...{ store, platform, version, rollouts, audit, log: logger },
+      comment: commenter(previews),
+    });
   const shutdown = new AbortController();
-  const loop = runFleet({ store, tasks: [lifetimes, drift], log: logger }, shutdown.signal);
+  const tasks = [lifetimes, drift, ...(merged ? [merged] : [])];
+  const loop = runFleet({ store, tasks, log: logger }, shutdown.signal);
   const shipping = enabled ? ship(store, platform, logger, shutdown.signal) : undefined;
   const notifying = notify(store, platform, receivers, logger, shutdown.signal);
   const previewing =
-    previews && previewer(previews, { store, audit, log: logger }).run(shutdown.signal);
+    merged &&
+    previewer(previews, { store, audit, log: logger, rollouts: merged }).run(shutdown.signal);
   const stop = async (deadline: number) => {
     shutdown.abort();
     await app.close();

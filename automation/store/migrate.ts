@@ -113,7 +113,7 @@ export async function grant(db: Kysely<Schema>, serviceRole: string): Promise<vo
     [
       "projects, audit_outbox, api_keys, operations, operation_attempts, operation_events",
       "notifications, notification_deliveries",
-      "rollouts, rollout_projects, rollout_events",
+      "rollouts, rollout_projects, rollout_events, merged_rollouts",
       "drift_runs, drift, lifetimes",
       "forge_deliveries, pull_request_heads, preview_requests",
     ].join(", "),

@@ -44,6 +44,7 @@ export interface Schema {
   forge_deliveries: ForgeDeliveriesTable;
   pull_request_heads: PullRequestHeadsTable;
   preview_requests: PreviewRequestsTable;
+  merged_rollouts: MergedRolloutsTable;
 }
 
 /** Read as a value, but written as JSON text, because pg writes a list as a PostgreSQL array. */
@@ -327,6 +328,24 @@ interface PreviewRequestsTable {
   attempts: Generated<number>;
   /** The next attempt. While one is under way: when another process may assume that it is lost. */
   next_at: Generated<Date>;
+}
+
+/** Requests to roll out a merged commit; at most one of a platform is open. */
+interface MergedRolloutsTable {
+  id: string;
+  platform: string;
+  /** Of the pull request. */
+  number: number;
+  commit: string;
+  /** The version of the program at that commit. */
+  version: string;
+  /** The account on the forge. */
+  by: string;
+  created_at: Generated<Date>;
+  /** When it was started, superseded, or found to have nothing to do. */
+  ended_at: Date | null;
+  /** The rollout that was started for it. */
+  rollout_id: string | null;
 }
 
 export type OperationRow = Selectable<OperationsTable>;

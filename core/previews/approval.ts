@@ -7,6 +7,8 @@ export interface Candidate {
   readonly base: string;
   /** The account that opened it; undefined if the account was deleted. */
   readonly author: string | undefined;
+  /** The full SHA of the commit that brought it into the target branch; undefined unless it is merged. */
+  readonly merged?: string | undefined;
 }
 
 export interface Review {

@@ -22,11 +22,15 @@ const commentPayload = z.object({
 });
 
 const pullPayload = z.object({
+  action: z.string().optional(),
   pull_request: z.object({
     number: z.int().min(1),
     head: z.object({ sha: commit }),
     updated_at: time,
+    merged: z.boolean().nullish(),
   }),
+  /** Who merged it, when `action` is `closed`. */
+  sender: account.nullish(),
   /** GitHub names the reviewed commit; Gitea sends the head of that time as `pull_request.head`. */
   review: z
     .object({
@@ -69,8 +73,15 @@ export interface HeadSeen {
   readonly at: string;
 }
 
+/** Somebody has merged the pull request. The host has to confirm it. */
+export interface Merged {
+  readonly kind: "merged";
+  readonly number: number;
+  readonly by: string;
+}
+
 /** An event that asks for something. */
-export type PreviewRequest = Asked | Approved;
+export type PreviewRequest = Asked | Approved | Merged;
 
 export type ForgeEvent = PreviewRequest | HeadSeen;
 
@@ -87,6 +98,9 @@ export function eventsOf(payload: unknown): ForgeEvent[] {
   if (!pull) return [];
   const { number, head, updated_at: at } = pull.pull_request;
   const seen: HeadSeen = { kind: "head", number, commit: head.sha, at };
+  if (pull.action === "closed" && pull.pull_request.merged && pull.sender) {
+    return [{ kind: "merged", number, by: pull.sender.login }];
+  }
   if (!isApproval(pull.review)) return [seen];
   return [seen, { kind: "approved", number, commit: pull.review?.commit_id ?? head.sha }];
 }

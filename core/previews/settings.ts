@@ -8,6 +8,8 @@ export const previewSettings = z.strictObject({
   url: secureUrl.transform((text) => text.replace(/\/+$/, "")),
   /** The repository of this program: `owner/name`. No other one is previewed. */
   repository: z.string().regex(/^[^/\s]+\/[^/\s]+$/, "is not of the form owner/name"),
+  /** Whether each merge asks for a rollout, as the comment `/rollout` does. */
+  rolloutOnMerge: z.boolean().default(false),
 });
 
 export type PreviewSettings = z.output<typeof previewSettings>;

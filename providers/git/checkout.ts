@@ -25,6 +25,46 @@ export async function checkOut(
   remote: Remote,
   { number, commit, base }: PullRequestCommit,
 ): Promise<void> {
+  const branches = [`+refs/pull/${number}/head:refs/remotes/origin/pull`, baseBranch(base)];
+  const refusal = new InfraError(
+    "RDEV_APPROVAL",
+    `The commit ${commit} is no longer in the pull request #${number}: its branch was rewritten ` +
+      "after the approval. The new commit needs its own approval.",
+  );
+  await fetchAndCheckOut(folder, remote, { branches, branch: "origin/pull", commit, refusal });
+}
+
+/** Like `checkOut`, of a commit in the branch that pull requests are merged into. */
+export async function checkOutMerged(
+  folder: string,
+  remote: Remote,
+  { commit, base }: Omit<PullRequestCommit, "number">,
+): Promise<void> {
+  const refusal = new InfraError(
+    "RDEV_REFUSED",
+    `The commit ${commit} is not in the branch ${base}: the branch was rewritten after the merge.`,
+  );
+  const branches = [baseBranch(base)];
+  await fetchAndCheckOut(folder, remote, { branches, branch: BASE, commit, refusal });
+}
+
+function baseBranch(base: string): string {
+  return `+refs/heads/${base}:refs/remotes/${BASE}`;
+}
+
+interface Wanted {
+  readonly branches: readonly string[];
+  /** The commit must be in this one. */
+  readonly branch: string;
+  readonly commit: string;
+  readonly refusal: InfraError;
+}
+
+async function fetchAndCheckOut(
+  folder: string,
+  remote: Remote,
+  { branches, branch, commit, refusal }: Wanted,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) {
     throw new InfraError(
@@ -34,21 +74,11 @@ export async function checkOut(
   }
   const git = (...args: string[]) => runGit(folder, remote, args, DEADLINE);
   await git("init", "--quiet");
-  const branches = [
-    `+refs/pull/${number}/head:refs/remotes/origin/pull`,
-    `+refs/heads/${base}:refs/remotes/${BASE}`,
-  ];
   await git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", remote.url, ...branches);
-  const isInBranch = await git("merge-base", "--is-ancestor", commit, "origin/pull").then(
+  const isInBranch = await git("merge-base", "--is-ancestor", commit, branch).then(
     () => true,
     () => false,
   );
-  if (!isInBranch) {
-    throw new InfraError(
-      "RDEV_APPROVAL",
-      `The commit ${commit} is no longer in the pull request #${number}: its branch was rewritten ` +
-        "after the approval. The new commit needs its own approval.",
-    );
-  }
+  if (!isInBranch) throw refusal;
   await git("checkout", "--quiet", "--detach", commit);
 }

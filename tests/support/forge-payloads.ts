@@ -27,13 +27,22 @@ interface PullRequestOptions {
   readonly head: string;
   readonly at?: Date;
   readonly review?: object;
+  /** The account that merged it. */
+  readonly mergedBy?: string;
 }
 
-/** An event of the pull request itself: it was opened, pushed to or reviewed. */
-export function pullRequest({ head, at = new Date(), review }: PullRequestOptions): string {
+/** An event of the pull request itself: it was opened, pushed to, reviewed or merged. */
+export function pullRequest({
+  head,
+  at = new Date(),
+  review,
+  mergedBy,
+}: PullRequestOptions): string {
+  const merged = mergedBy !== undefined;
   return JSON.stringify({
-    action: review ? "submitted" : "synchronize",
-    pull_request: { number: 7, head: { sha: head }, updated_at: at.toISOString() },
+    action: review ? "submitted" : merged ? "closed" : "synchronize",
+    pull_request: { number: 7, head: { sha: head }, updated_at: at.toISOString(), merged },
+    ...(merged && { sender: { login: mergedBy } }),
     ...(review && { review }),
     repository: { full_name: "acme/infra" },
   });

@@ -26,6 +26,7 @@ Object.assign(MIGRATIONS, {
         "forge_deliveries",
         "pull_request_heads",
         "preview_requests",
+        "merged_rollouts",
       ]) {
         await sql`
           ALTER TABLE ${sql.table(table)}

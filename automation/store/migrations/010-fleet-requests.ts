@@ -2,6 +2,26 @@ import { type Kysely, sql } from "kysely";
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await allowApprovers(db);
+  await addMergedRollouts(db);
+}
+
+/** Requests to roll out a merged commit, which wait for a service of its version. */
+async function addMergedRollouts(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    CREATE TABLE merged_rollouts (
+      id uuid PRIMARY KEY,
+      platform text NOT NULL,
+      number bigint NOT NULL,
+      commit text NOT NULL,
+      version text NOT NULL,
+      by text NOT NULL,
+      created_at timestamptz NOT NULL DEFAULT now(),
+      ended_at timestamptz,
+      rollout_id uuid REFERENCES rollouts ON DELETE SET NULL
+    )`.execute(db);
+  await sql`
+    CREATE UNIQUE INDEX merged_rollouts_open ON merged_rollouts (platform)
+    WHERE ended_at IS NULL`.execute(db);
 }
 
 /** The version before reads keys with the new role, and refuses whatever they ask for. */

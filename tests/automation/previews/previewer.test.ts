@@ -32,7 +32,14 @@ class Host implements PullRequests, ApprovalHost {
   statuses: (CommitStatus & { commit: string })[] = [];
   given: Review[] = [];
 
-  pull = async () => ({ isOpen: this.isOpen, head: this.branch, base: "main", author: "mallory" });
+  merged: string | undefined;
+  pull = async () => ({
+    isOpen: this.isOpen,
+    head: this.branch,
+    base: "main",
+    author: "mallory",
+    merged: this.merged,
+  });
   head = async () => this.branch;
   reviews = async () => this.given;
   mayWrite = async (account: string) => ["ada", "mallory", SELF].includes(account);
@@ -62,6 +69,9 @@ describe("previews by the service", function () {
   const test = migratedStore("forge_deliveries", "pull_request_heads", "preview_requests");
   let host: Host;
   let previewed: { number: number; commit: string; base: string }[];
+  /** The merged commits whose rollout was asked for. */
+  let asked: object[];
+  let onMerge: boolean;
   let warnings: string[];
   let failure: Error | undefined;
   let isLink: boolean;
@@ -74,6 +84,8 @@ describe("previews by the service", function () {
   beforeEach(() => {
     host = new Host();
     previewed = [];
+    asked = [];
+    onMerge = false;
     warnings = [];
     failure = undefined;
     isLink = false;
@@ -93,6 +105,13 @@ describe("previews by the service", function () {
         if (!isLink) return use(file);
         await symlink(file, `${file}.link`);
         return use(`${file}.link`);
+      },
+      rollout: async (merged) => {
+        asked.push(merged);
+        return "the answer";
+      },
+      get rolloutOnMerge() {
+        return onMerge;
       },
       log: { info: note, warn: note, error: note },
       poll: 20,
@@ -271,12 +290,32 @@ describe("previews by the service", function () {
     assert.deepEqual(previewed, []);
   });
 
-  it("answer /rollout with what a person has to do", async () => {
-    await receive(comment({ body: "/rollout", by: "reader" }));
-    await done();
-    assert.deepEqual(host.list, []);
+  it("ask for the rollout of a merged commit, if a person with write access asks", async () => {
     await receive(comment({ body: "/rollout", by: "ada" }));
     await done();
-    assert.match(host.text, /cannot roll out this commit by itself[^]*rdev-infra rollout/);
+    assert.match(host.text, /No rollout: the pull request is not merged/);
+    host.merged = SECOND;
+    await receive(comment({ body: "/rollout", by: "reader", id: 2 }));
+    await done();
+    assert.deepEqual(asked, []);
+    await receive(comment({ body: "/rollout", by: "ada", id: 3 }));
+    await done();
+    assert.deepEqual(asked, [{ number: 7, commit: SECOND, base: "main", by: "ada" }]);
+    assert.match(host.text, /the answer/);
+  });
+
+  it("ask for the rollout of each merge only if the settings say so, and the host confirms it", async () => {
+    const merged = pullRequest({ head: FIRST, mergedBy: "ada" });
+    await receive(merged);
+    await done();
+    assert.deepEqual(host.list, []);
+    onMerge = true;
+    await receive(`${merged} `);
+    await done();
+    assert.match(host.text, /No rollout: the pull request is not merged/);
+    host.merged = SECOND;
+    await receive(`${merged}  `);
+    await done();
+    assert.deepEqual(asked, [{ number: 7, commit: SECOND, base: "main", by: "ada" }]);
   });
 });
