@@ -61,7 +61,8 @@ const selection = z
       .max(1000)
       .optional()
       .meta({
-        description: "Only projects with one of these slugs. `*` stands for any characters.",
+        description:
+          "Only projects with one of these slugs. `*` stands for any characters. Each must match a project.",
         examples: [["shop-*", "blog"]],
       }),
     template: z.string().min(1).max(100).optional().meta({

@@ -2,10 +2,28 @@ import { InfraError, problems } from "../../core/errors.ts";
 import { count } from "../../core/previews/text.ts";
 import type { RolloutRequest } from "../../core/rollout.ts";
 import type { projectsInRollouts } from "./tables.ts";
-import { unmatched } from "./waves.ts";
+import { type Candidate, existing, unmatched } from "./waves.ts";
 
-/** Throws RDEV_ROLLOUT if nothing is selected, or if a canary is not. */
-export function requireSelected({ canaries }: RolloutRequest, slugs: readonly string[]): void {
+/**
+ * Throws RDEV_ROLLOUT if a pattern of the selection matches no project, if nothing is selected, or if a
+ * canary is not. A pattern may match only projects that another condition leaves out.
+ */
+export function requireSelected(
+  { select, canaries }: RolloutRequest,
+  slugs: readonly string[],
+  candidates: readonly Candidate[],
+): void {
+  const unknown = unmatched(
+    select.slugs ?? [],
+    existing(candidates).map(({ slug }) => slug),
+  );
+  if (unknown.length > 0) {
+    throw problems(
+      "RDEV_ROLLOUT",
+      "The platform has no project with these slugs. Correct them, or leave them out:",
+      unknown.map((pattern) => `"${pattern}"`),
+    );
+  }
   if (slugs.length === 0) {
     throw new InfraError(
       "RDEV_ROLLOUT",

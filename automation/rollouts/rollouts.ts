@@ -76,7 +76,7 @@ export class Rollouts {
 
   /**
    * Selects the projects and begins to preview them. Rejects with RDEV_ROLLOUT if it selects none, if a
-   * canary is not among them, or if it asks for a rollback; and with RDEV_BUSY, which names every
+   * pattern matches no project, if a canary is not among them, or if it asks for a rollback; and with RDEV_BUSY, which names every
    * project that another rollout has. `also` writes in the same transaction.
    */
   async start(
@@ -94,19 +94,17 @@ export class Rollouts {
     }
     const { platform, version } = this.#options;
     const records = await this.#projects.list({ limit: MAX_PROJECTS });
-    const slugs = selectSlugs(
-      request.select,
-      records
-        .filter((record) => record.platform === platform)
-        .map(({ slug, status, settings, programVersion }) => ({
-          slug,
-          status,
-          template: settings.template ?? DEFAULT_TEMPLATE,
-          labels: settings.labels ?? {},
-          outdated: programVersion !== version,
-        })),
-    );
-    requireSelected(request, slugs);
+    const candidates = records
+      .filter((record) => record.platform === platform)
+      .map(({ slug, status, settings, programVersion }) => ({
+        slug,
+        status,
+        template: settings.template ?? DEFAULT_TEMPLATE,
+        labels: settings.labels ?? {},
+        outdated: programVersion !== version,
+      }));
+    const slugs = selectSlugs(request.select, candidates);
+    requireSelected(request, slugs, candidates);
     return this.#store.exclusively(`rollouts of ${platform}`, async (transaction) => {
       const others = await projectsInRollouts(transaction, platform, slugs);
       if (others.length > 0) throw inOtherRollouts(others);

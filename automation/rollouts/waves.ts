@@ -16,16 +16,20 @@ export interface Candidate {
 /** Projects that are deleted, or may be half deleted: an `up` would create them again. */
 const DELETED: readonly ProjectStatus[] = ["deleting", "half-deleted", "deleted"];
 
+/** The candidates that a selection can name. */
+export function existing(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter(({ status }) => !DELETED.includes(status));
+}
+
 /** The slugs that the selection names, sorted. */
 export function selectSlugs(
   { only, slugs, template, labels = {} }: RolloutSelection,
   candidates: readonly Candidate[],
 ): string[] {
   const named = slugs?.map(matcher);
-  return candidates
+  return existing(candidates)
     .filter(
       (one) =>
-        !DELETED.includes(one.status) &&
         (only === "all" || one.outdated) &&
         (!named || named.some((matches) => matches(one.slug))) &&
         (template === undefined || one.template === template) &&

@@ -5,6 +5,7 @@ import {
   planWaves,
   selectSlugs,
   unmatched,
+  existing,
 } from "../../../automation/rollouts/waves.ts";
 
 const slugs = fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9]{2,9}$/), {
@@ -87,6 +88,10 @@ describe("the selection of a rollout", () => {
     assert.deepEqual(names({ labels: { constructor: "shop" } }), []);
     assert.deepEqual(names({ only: "all", slugs: ["n*", "*i"] }), ["new", "wiki"]);
     assert.deepEqual(names({ slugs: ["gone"] }), []);
+    assert.deepEqual(
+      existing(all).map(({ slug }) => slug),
+      ["wiki", "app", "new", "broken", "other"],
+    );
     assert.deepEqual(unmatched(["w*", "x*"], ["wiki"]), ["x*"]);
   });
 
