@@ -14,6 +14,7 @@ import { CitadelShipper } from "../audit/shipper.ts";
 import { Authenticator, clusterDocuments } from "../identity/authenticator.ts";
 import { readIdentitySettings } from "../identity/settings.ts";
 import { registerDriftMetrics } from "../drift/metrics.ts";
+import { registerRolloutMetrics } from "../rollouts/metrics.ts";
 import { DriftRuns } from "../drift/runs.ts";
 import { DriftRecords } from "../drift/table.ts";
 import { runFleet } from "../fleet/loop.ts";
@@ -220,6 +221,7 @@ function metricsOf(store: Store): Registry {
   registerNotificationMetrics(registry, store);
   registerOperationMetrics(registry, store);
   registerDriftMetrics(registry, store);
+  registerRolloutMetrics(registry, store);
   return registry;
 }
 
