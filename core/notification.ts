@@ -31,6 +31,7 @@ const rolloutEnded = z.object({
       "`incomplete`: projects failed or were held back. `stopped`: too many failures, so the remaining " +
       "projects were left alone.",
   }),
+  reason: z.string().optional().meta({ description: "Why it ended, unless all went well." }),
   succeeded: z.int().meta({ description: "How many projects the rollout updated." }),
   failed: z.array(failure),
   held: z

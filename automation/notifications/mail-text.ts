@@ -40,6 +40,7 @@ function contentOf(event: Notification): Content {
       return {
         title: `a rollout ended: ${event.result}`,
         lines: [
+          ...(event.reason === undefined ? [] : [event.reason]),
           `${event.succeeded} updated, ${event.failed.length} failed, ${event.held.length} held back`,
           ...section("Failed:", event.failed.map(failureLine)),
           ...section("Held back, because the plan changed:", event.held.map(failureLine)),

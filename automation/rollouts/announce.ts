@@ -32,6 +32,7 @@ export async function announceRollout(
     kind: "rollout.ended",
     rollout: id,
     result: final.data,
+    ...(reason !== null && { reason }),
     succeeded: rows.filter((row) => row.state === "succeeded").length,
     failed: named("failed"),
     held: named("held"),

@@ -13,7 +13,7 @@ import {
 
 /** In ms: how often rollouts are looked at without a notification. */
 const CONDUCT_MS = 2_000;
-/** In ms: a rollout of another version that nobody has conducted for so long is stopped. */
+/** In ms: a rollout of another version is stopped once no replica of its version has lived for so long. */
 const ABANDONED_MS = 60_000;
 const DELETE_OLD_MS = 3_600_000;
 
@@ -76,12 +76,16 @@ export class Conductor {
 
   async #conductAll(): Promise<void> {
     const { store, platform, version } = this.#options;
-    for (const rollout of await store.run((db) => conductedRollouts(db, platform, version))) {
+    for (const rollout of await store.run((db) => conductedRollouts(db, platform))) {
       if (this.#stopping.signal.aborted) return;
       const seen = rollout.conducted_until ?? rollout.created_at;
       const isOurs = rollout.version === version;
       if (!isOurs && Date.now() - seen.getTime() < ABANDONED_MS) continue;
       try {
+        if (isOurs && rollout.state === "planned") {
+          await this.#steps.claim(rollout.id);
+          continue;
+        }
         // Each step may make the next one possible.
         while (await this.#steps.next(rollout.id, isOurs))
           if (this.#stopping.signal.aborted) return;

@@ -1,15 +1,17 @@
 import { hash } from "node:crypto";
-import { asInfraError, isTemporary, userMessage } from "../../core/errors.ts";
+import { asInfraError, type InfraError, isTemporary, userMessage } from "../../core/errors.ts";
 import type { OperationRequest } from "../../core/operation.ts";
 import { isRolloutOpen, type RolloutReason } from "../../core/rollout.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { RunnerLog } from "../operations/execution.ts";
 import type { Operations } from "../operations/operations.ts";
+import { isTransient } from "../store/errors.ts";
 import { jsonText, type RolloutRow } from "../store/schema.ts";
 import type { Store, StoreTransaction } from "../store/store.ts";
 import { type CheckProject, checkProject, failedChecks } from "./checks.ts";
 import {
   afterWave,
+  type Ended,
   endedProjects,
   isUnderWay,
   type Known,
@@ -34,6 +36,8 @@ const CONDUCTOR_S = 20;
 const RENEW_MS = 5_000;
 /** In ms: how long a check is repeated before it counts as failed, or the rollout pauses. */
 const CHECK_GRACE_MS = 60_000;
+/** In ms: how long a submission that is refused is repeated before its project counts as failed. */
+const SUBMIT_GRACE_MS = 60_000;
 
 export interface ConductorOptions {
   readonly store: Store;
@@ -47,6 +51,8 @@ export interface ConductorOptions {
   readonly check?: CheckProject;
   /** In ms. Default: CHECK_GRACE_MS. */
   readonly checkGrace?: number;
+  /** In ms. Default: SUBMIT_GRACE_MS. */
+  readonly submitGrace?: number;
   /** In ms. Default: RENEW_MS. */
   readonly renewMs?: number;
 }
@@ -61,25 +67,34 @@ export class LostRollout extends Error {}
 export class RolloutSteps {
   readonly #options: Required<ConductorOptions>;
   readonly #id: string;
+  /** When a submission was refused first, by its Idempotency-Key. */
+  readonly #refusedSince = new Map<string, number>();
 
   /** `id` is the conductor's. */
   constructor(options: ConductorOptions, id: string) {
     this.#options = {
       check: checkProject,
       checkGrace: CHECK_GRACE_MS,
+      submitGrace: SUBMIT_GRACE_MS,
       renewMs: RENEW_MS,
       ...options,
     };
     this.#id = id;
   }
 
+  /** Makes this replica the conductor. Undefined if another one is, or if the rollout has ended. */
+  claim(id: string): Promise<RolloutRow | undefined> {
+    return this.#options.store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
+  }
+
   /** Does what can be done now. Returns whether there is more to do at once. */
   async next(id: string, isOurs: boolean): Promise<boolean> {
-    const { store, renewMs } = this.#options;
-    const claim = () => store.run((db) => claimRollout(db, id, this.#id, CONDUCTOR_S));
-    const rollout = await claim();
+    const rollout = await this.claim(id);
     if (!rollout) return false;
-    const renewing = setInterval(() => void claim().catch(() => undefined), renewMs);
+    const renewing = setInterval(
+      () => void this.claim(id).catch(() => undefined),
+      this.#options.renewMs,
+    );
     try {
       return await this.#step(rollout, isOurs);
     } finally {
@@ -107,7 +122,9 @@ export class RolloutSteps {
           : ({
               next: "end",
               state: "stopped",
-              reason: `the service has version ${version} now`,
+              reason:
+                `the service has version ${version} now, and no replica has version ` +
+                `${rollout.version} any more`,
             } as const);
     switch (next.next) {
       case "wait":
@@ -167,32 +184,59 @@ export class RolloutSteps {
     }
   }
 
-  /** Submits operations. Returns whether projects turned out to be deleted, so others may begin. */
+  /** Submits operations. Returns whether projects need none any more, so others may begin. */
   async #begin(rollout: RolloutRow, slugs: readonly string[]): Promise<boolean> {
-    let hasSkipped = false;
+    let hasEnded = false;
     for (const slug of slugs) {
+      const key = submissionKey(rollout, slug);
       try {
-        await this.#submit(rollout, slug);
+        await this.#submit(rollout, slug, key);
       } catch (error) {
-        const { code, message } = asInfraError(error);
-        // Too many operations of the project wait already: later there is room.
-        if (code === "RDEV_BUSY") continue;
-        if (code !== "RDEV_CONFLICT" && code !== "RDEV_NOT_FOUND") throw error;
-        const reason = jsonText({ code: "deleted", message });
+        // Another conductor, or a database that is away or not migrated, says nothing about the project.
+        if (error instanceof LostRollout || isTransient(error)) throw error;
+        const refusal = asInfraError(error);
+        if (refusal.code === "RDEV_STORE") throw error;
+        const ended = this.#notSubmitted(rollout, slug, key, refusal);
+        if (!ended) continue;
         await this.#write(rollout, (transaction) =>
-          changeProjects(transaction, rollout.id, [{ slug, state: "skipped", reason }]),
+          recordEnds(transaction, this.#options.audit, rollout, [ended]),
         );
-        hasSkipped = true;
+        hasEnded = true;
       }
+      this.#refusedSince.delete(key);
     }
-    return hasSkipped;
+    return hasEnded;
+  }
+
+  /** How a project ends whose submission was refused. Undefined while it is to be repeated. */
+  #notSubmitted(
+    { id, state }: RolloutRow,
+    slug: string,
+    key: string,
+    { code, message }: InfraError,
+  ): Ended | undefined {
+    // Too many operations of the project wait already: later there is room.
+    if (code === "RDEV_BUSY") return undefined;
+    if (code === "RDEV_CONFLICT" || code === "RDEV_NOT_FOUND") {
+      return { slug, state: "skipped", reason: { code: "deleted", message } };
+    }
+    const since = this.#refusedSince.get(key);
+    if (since !== undefined && performance.now() - since >= this.#options.submitGrace) {
+      return state === "planning"
+        ? { slug, state: "held", reason: { code: "plan-failed", message } }
+        : { slug, state: "failed", reason: { code: "failed", message } };
+    }
+    if (since === undefined) this.#refusedSince.set(key, performance.now());
+    const fields = { component: "rollout", rollout: id, slug, error: message };
+    this.#options.log.warn(fields, "project not submitted");
+    return undefined;
   }
 
   /**
    * Submits the operation of a project and records it in the same transaction, so none runs that the
    * rollout does not know. A repeated submission finds the operation of the first one.
    */
-  async #submit(rollout: RolloutRow, slug: string): Promise<void> {
+  async #submit(rollout: RolloutRow, slug: string, key: string): Promise<void> {
     const { store, operations } = this.#options;
     const { id, platform, version, actor, data_loss_approved: dataLoss } = rollout;
     const isPlanning = rollout.state === "planning";
@@ -213,7 +257,6 @@ export class RolloutSteps {
           onFailure: "keep",
           approved: { rollout: id, version, fingerprint, dataLoss },
         };
-    const key = `rollout ${id} ${request.kind} ${slug}`;
     const record = async (transaction: StoreTransaction, operation: string) => {
       await this.#requireOurs(transaction, rollout);
       const begun = isPlanning
@@ -305,4 +348,9 @@ export class RolloutSteps {
     const isSame = row?.conductor === this.#id && row.state === state;
     if (!isSame || !isRolloutOpen(row.state)) throw new LostRollout();
   }
+}
+
+/** The Idempotency-Key of what is submitted for a project. */
+function submissionKey({ id, state }: RolloutRow, slug: string): string {
+  return `rollout ${id} ${state === "planning" ? "preview" : "up"} ${slug}`;
 }

@@ -277,19 +277,18 @@ export function claimRollout(
 
 /**
  * Open rollouts that a replica of this version has to look at. A paused one may still have running
- * operations. A planned one waits for a person, unless it can never be approved: see `Rollouts.approve`.
+ * operations. A planned one only waits for a person, but a claim of it tells newer versions that a
+ * replica lives that can carry it out.
  */
 export function conductedRollouts(
   db: Kysely<Schema>,
   platform: string,
-  version: string,
-): Promise<Pick<RolloutRow, "id" | "version" | "conducted_until" | "created_at">[]> {
+): Promise<Pick<RolloutRow, "id" | "version" | "state" | "conducted_until" | "created_at">[]> {
   return db
     .selectFrom("rollouts")
-    .select(["id", "version", "conducted_until", "created_at"])
+    .select(["id", "version", "state", "conducted_until", "created_at"])
     .where("platform", "=", platform)
     .where("ended_at", "is", null)
-    .where((is) => is.or([is("state", "<>", "planned"), is("version", "<>", version)]))
     .orderBy("id")
     .execute();
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { Registry } from "prom-client";
 import type { Operations } from "../../../automation/operations/operations.ts";
+import { registerRolloutMetrics } from "../../../automation/rollouts/metrics.ts";
 import { until } from "../../../sandbox/process.ts";
+import { InfraError } from "../../../core/errors.ts";
 import { rolloutRequest } from "../../../core/rollout.ts";
 import { embeddedStore } from "../../support/embedded-store.ts";
 import { rejected } from "../../support/errors.ts";
@@ -17,6 +20,12 @@ describe("a rollout", function () {
   afterEach(async () => {
     await stage.close();
     await database.lose();
+  });
+
+  const submittingBy = (submit: Operations["submit"]) => ({
+    submit,
+    find: stage.operations.find.bind(stage.operations),
+    cancel: stage.operations.cancel.bind(stage.operations),
   });
 
   it("plans, waits for an approval, and brings up wave after wave", async () => {
@@ -207,6 +216,19 @@ describe("a rollout", function () {
     assert.equal(bad.error?.issues.length, 4, "all problems at once");
   });
 
+  it("refuses patterns that match no project, and names all of them", async () => {
+    await stage.addProjects("app", "blog");
+    await database.admin(`UPDATE projects SET program_version = '${VERSION}' WHERE slug = 'blog'`);
+    const { name, message } = await rejected(
+      stage.start({ select: { slugs: ["app", "ap-*", "blgo"] } }),
+      /./,
+    );
+    assert.equal(name, "RDEV_ROLLOUT");
+    assert.deepEqual(message.match(/"[^"]*"/g), ['"ap-*"', '"blgo"']);
+    const { id } = await stage.start({ select: { slugs: ["app", "b*"] } });
+    assert.deepEqual(await stage.states(id), { app: "waiting" }, "one may be at this version");
+  });
+
   it("skips a project that is deleted before or during its turn, and never creates it again", async () => {
     await stage.addProjects("app", "blog", "shop");
     stage.behaviour.set("app", "deleted");
@@ -266,13 +288,7 @@ describe("a rollout", function () {
       if (request.kind === "up") await stage.rollouts().cancel(request.approved!.rollout, BOB);
       return submitted;
     };
-    const { find, cancel } = stage.operations;
-    const conductor = {
-      submit,
-      find: find.bind(stage.operations),
-      cancel: cancel.bind(stage.operations),
-    };
-    stage.conduct({ operations: conductor });
+    stage.conduct({ operations: submittingBy(submit) });
     const { id } = await stage.approved({});
     await stage.untilState(id, "cancelled");
     assert.equal((await stage.states(id))["app"], "failed:cancelled");
@@ -323,31 +339,40 @@ describe("a rollout", function () {
     assert.equal(begun, 1);
   });
 
-  it("of an older version that waits for an approval is stopped, as nobody can approve it", async () => {
-    await stage.addProjects("app");
-    const old = stage.conduct();
-    const { id } = await stage.start();
-    await stage.untilState(id, "planned");
-    await old.stop();
-    await stage.database.admin("UPDATE rollouts SET conducted_until = now() - interval '61 s'");
-    stage.conduct();
-    const newer = stage.conduct({ version: "2.0.0+newer" });
-    await stage.untilState(id, "stopped");
-    await newer.stop();
-    await stage.approved({});
+  it("goes on without a project that cannot be submitted, once that was tried for long enough", async () => {
+    await stage.addProjects("app", "blog", "shop");
+    let tries = 0;
+    const submit: Operations["submit"] = async (submission) => {
+      const { slug, request } = submission;
+      const isRefused = slug === "app" ? request.kind === "up" : slug === "shop";
+      if (!isRefused) return stage.operations.submit(submission);
+      tries += 1;
+      throw new InfraError("RDEV_INTERNAL", `no place for ${slug}`);
+    };
+    stage.conduct({ operations: submittingBy(submit), submitGrace: 0 });
+    const { id } = await stage.approved({ waves: ["rest"], maxFailures: 2, atOnce: 1 });
+    await stage.untilState(id, "incomplete");
+    assert.equal(tries, 4, "each is tried again once");
+    assert.deepEqual(await stage.states(id), {
+      app: "failed:failed",
+      blog: "succeeded",
+      shop: "held:plan-failed",
+    });
+    const projects = await stage.rollouts().projects(id);
+    assert.equal(projects.find(({ slug }) => slug === "app")?.reason?.message, "no place for app");
   });
 
-  it("of an older version can be cancelled", async () => {
-    await stage.addProjects("app");
-    const old = stage.conduct();
-    const { id } = await stage.start();
-    await stage.untilState(id, "planned");
-    await old.stop();
-    await stage.rollouts({ version: "2.0.0+newer" }).cancel(id, BOB);
-    await stage.database.admin("UPDATE rollouts SET conducted_until = now() - interval '61 s'");
-    stage.conduct({ version: "2.0.0+newer" });
-    const ended = await stage.untilState(id, "cancelled");
-    assert.equal(ended.reason, "cancelled by bob");
+  it("is counted by its state", async () => {
+    await stage.addProjects("app", "blog");
+    await stage.start({ select: { slugs: ["app"] } });
+    const { id } = await stage.start({ select: { slugs: ["blog"] } });
+    await stage.rollouts().cancel(id, BOB);
+    const registry = new Registry();
+    registerRolloutMetrics(registry, stage.store);
+    const text = await registry.metrics();
+    for (const line of ['"planning"} 1', '"cancelling"} 1', '"stopped"} 0']) {
+      assert.ok(text.includes(`rdev_rollouts{state=${line}\n`), text);
+    }
   });
 
   it("goes on after the database was away", async () => {
@@ -366,25 +391,5 @@ describe("a rollout", function () {
     await admin(`ALTER ROLE ${serviceRole} LOGIN`);
     await stage.untilState(id, "succeeded");
     assert.equal(stage.begun.length, 3);
-  });
-
-  it("of an older version is stopped by the newer one, once nobody conducts it", async () => {
-    await stage.addProjects("app", "blog");
-    stage.behaviour.set("app", "hang");
-    const old = stage.conduct();
-    const { id } = await stage.approved({});
-    await stage.untilProject(id, "app", "running");
-    await old.stop();
-    stage.conduct({ version: "2.0.0+newer" });
-    stage.behaviour.delete("app");
-    await until(async () => {
-      const [row] = await stage.database.admin("SELECT state FROM operations WHERE kind = 'up'");
-      assert.equal(row?.["state"], "succeeded");
-    });
-    assert.equal((await stage.states(id))["app"], "running", "its own version may come back");
-    await stage.database.admin("UPDATE rollouts SET conducted_until = now() - interval '61 s'");
-    const ended = await stage.untilState(id, "stopped");
-    assert.match(ended.reason ?? "", /2\.0\.0\+newer/);
-    assert.deepEqual(stage.begun, ["app"]);
   });
 });
