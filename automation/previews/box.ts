@@ -27,6 +27,25 @@ interface BoxOptions {
 /** Files of /etc without secrets, for names, certificates and time zones. Missing ones are left out. */
 const ETC = ["hosts", "resolv.conf", "nsswitch.conf", "ssl", "ca-certificates", "localtime"];
 
+/** Name files with the private authorities that the service trusts, which hold no secret. */
+const AUTHORITIES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "GIT_SSL_CAINFO"];
+
+/** The service's private authorities, for a box that connects to others. */
+export function trustedAuthorities(): {
+  readonly mounts: readonly Mount[];
+  readonly variables: Readonly<Record<string, string>>;
+} {
+  const environment = processEnvironment();
+  const files = AUTHORITIES.flatMap((name) => {
+    const from = environment[name];
+    return from ? [{ name, from, to: `/tmp/authorities/${name}.pem` }] : [];
+  });
+  return {
+    mounts: files.map(({ from, to }) => ({ from, to, optional: true })),
+    variables: Object.fromEntries(files.map(({ name, to }) => [name, to])),
+  };
+}
+
 /**
  * Runs a command with bubblewrap: it sees the named folders, its own processes and the network, and
  * nothing else of this machine. So it cannot read the service's memory, variables, files or

@@ -9,7 +9,7 @@ import { previewVariables } from "../../core/previews/variables.ts";
 import { checkOut } from "../../providers/git/checkout.ts";
 import type { Remote } from "../../providers/git/git.ts";
 import { pulumiHome } from "../engine/folders.ts";
-import { programsFor, runInBox } from "./box.ts";
+import { programsFor, runInBox, trustedAuthorities } from "./box.ts";
 
 /** In ms. */
 const INSTALL_DEADLINE = 10 * 60_000;
@@ -54,6 +54,7 @@ export async function runPreview<T>(
     // The box shows this file, and not its folder: so it stays a file, and has the box's limit of size.
     await writeFile(report, "", { mode: 0o600 });
     const programs = await programsFor("git", "pulumi");
+    const authorities = trustedAuthorities();
     const { KUBECONFIG: kubeconfig, ...variables } = previewVariables(processEnvironment());
     const backend = variables["PULUMI_BACKEND_URL"] ?? "";
     // It may have a query, such as file:///states?metadata=skip.
@@ -67,6 +68,7 @@ export async function runPreview<T>(
       cwd: CHECKOUT,
       mounts: [
         ...programs.mounts,
+        ...authorities.mounts,
         { from: checkout, to: CHECKOUT },
         { from: join(pulumiHome(), "plugins"), to: "/tmp/pulumi/plugins", optional: true },
         ...(kubeconfig === undefined ? [] : [{ from: kubeconfig, to: "/tmp/kubeconfig" }]),
@@ -75,6 +77,7 @@ export async function runPreview<T>(
       ],
       variables: {
         ...variables,
+        ...authorities.variables,
         PATH: programs.path,
         HOME: "/tmp",
         PULUMI_HOME: "/tmp/pulumi",
@@ -127,11 +130,16 @@ async function checkoutOf(
 /** Installs the packages without their scripts, without any secret. */
 async function install(folder: string, signal: AbortSignal): Promise<void> {
   const programs = await programsFor("npm");
+  const authorities = trustedAuthorities();
   const code = await runInBox({
     command: ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
     cwd: CHECKOUT,
-    mounts: [...programs.mounts, { from: folder, to: CHECKOUT, writable: true }],
-    variables: { PATH: programs.path, HOME: "/tmp" },
+    mounts: [
+      ...programs.mounts,
+      ...authorities.mounts,
+      { from: folder, to: CHECKOUT, writable: true },
+    ],
+    variables: { ...authorities.variables, PATH: programs.path, HOME: "/tmp" },
     deadline: INSTALL_DEADLINE,
     signal,
   });
