@@ -137,10 +137,16 @@ export class Previewer {
   async #rollOut({ number, by }: Pick<Asked, "number" | "by">): Promise<void> {
     const host = this.#options.host(number);
     const { merged: commit, base } = await host.pull();
+    if (commit === undefined) {
+      await host.post("No rollout: the pull request is not merged. Ask again after the merge.");
+      return;
+    }
+    const answer = this.#options.rollout({ number, commit, base, by });
     await host.post(
-      commit === undefined
-        ? "No rollout: the pull request is not merged. Ask again after the merge."
-        : await this.#options.rollout({ number, commit, base, by }),
+      await answer.catch((error: unknown) => {
+        if (isTemporary(error)) throw error;
+        return `No rollout of ${short(commit)}: ${userMessage(error)}`;
+      }),
     );
   }
 

@@ -108,6 +108,7 @@ describe("previews by the service", function () {
       },
       rollout: async (merged) => {
         asked.push(merged);
+        if (failure) throw failure;
         return "the answer";
       },
       get rolloutOnMerge() {
@@ -302,6 +303,10 @@ describe("previews by the service", function () {
     await done();
     assert.deepEqual(asked, [{ number: 7, commit: SECOND, base: "main", by: "ada" }]);
     assert.match(host.text, /the answer/);
+    failure = new InfraError("RDEV_REFUSED", "The commit is not one of this program.");
+    await receive(comment({ body: "/rollout", by: "ada", id: 4 }));
+    await done();
+    assert.match(host.text, /No rollout of b+: [^]*is not one of this program/);
   });
 
   it("ask for the rollout of each merge only if the settings say so, and the host confirms it", async () => {
