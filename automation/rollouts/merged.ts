@@ -90,7 +90,10 @@ export class MergedRollouts implements FleetTask {
     for (const row of due) await this.#start(row);
   }
 
-  /** Rejects with RDEV_BUSY while another rollout has a project; the next tick tries again. */
+  /**
+   * Rejects with RDEV_BUSY while another rollout has a project; the next tick tries again. Rejects with
+   * RDEV_CONFLICT, and starts nothing, if a newer request took its place meanwhile.
+   */
   async #start(row: MergedCommit & { readonly id: string }): Promise<void> {
     const { store, rollouts } = this.#options;
     const end = { ended_at: new Date() };
@@ -101,11 +104,13 @@ export class MergedRollouts implements FleetTask {
         rolloutRequest.parse({}),
         caller,
         async (transaction, rollout) => {
-          await transaction
+          const { numUpdatedRows } = await transaction
             .updateTable("merged_rollouts")
             .set({ ...end, rollout_id: rollout })
             .where("id", "=", row.id)
-            .execute();
+            .where("ended_at", "is", null)
+            .executeTakeFirst();
+          if (numUpdatedRows === 0n) throw superseded(row);
         },
       );
       text = planned(id, row);
@@ -127,6 +132,13 @@ export class MergedRollouts implements FleetTask {
       log.warn(fields, `the comment could not be posted: ${userMessage(error)}`);
     });
   }
+}
+
+function superseded({ number, commit }: MergedCommit): InfraError {
+  return new InfraError(
+    "RDEV_CONFLICT",
+    `The request to roll out ${short(commit)} (#${number}) has ended: a newer one took its place.`,
+  );
 }
 
 function planned(id: string, { commit, version }: MergedCommit): string {

@@ -92,6 +92,25 @@ describe("the rollout of a merged commit", () => {
     assert.match(comments.join(), /^#7/);
   });
 
+  it("is not planned if a newer request took its place at the last moment", async () => {
+    const { merged, rollouts } = serviceOf(NEW);
+    await merged.request(request);
+    const late = new MergedRollouts({
+      ...{ store: test.store(), platform: "staging", version: NEW, log: { warn: () => undefined } },
+      audit: new PostgresAuditLog(test.store()),
+      comment: async (number, text) => comments.push(`#${number}: ${text}`),
+      rollouts: {
+        start: async (...args) => {
+          await merged.request({ ...request, number: 8, version: "1.0.0+newer" });
+          return rollouts.start(...args);
+        },
+      },
+    });
+    await assert.rejects(late.run(), { code: "RDEV_CONFLICT" });
+    assert.deepEqual(await list(), []);
+    assert.deepEqual(comments, []);
+  });
+
   it("waits while another rollout has a project, and says so if nothing is outdated", async () => {
     const { merged, rollouts } = serviceOf(NEW);
     await merged.request(request);
