@@ -31,6 +31,8 @@ const MAX_ATTEMPTS = 5;
 type Host = PullRequests & ApprovalHost;
 
 interface Try {
+  /** Of the request. */
+  readonly id: string;
   /** No further attempt follows. */
   readonly isLast: boolean;
   readonly signal: AbortSignal;
@@ -43,6 +45,8 @@ interface PreviewCommit {
 }
 
 export interface MergedPull extends PreviewCommit {
+  /** Of the request, the same in each attempt. */
+  readonly id: string;
   /** The account that asks. */
   readonly by: string;
 }
@@ -116,7 +120,7 @@ export class Previewer {
       return;
     }
     try {
-      const isDone = await this.#do(request, { isLast: attempts === MAX_ATTEMPTS, signal });
+      const isDone = await this.#do(request, { id, isLast: attempts === MAX_ATTEMPTS, signal });
       if (!isDone) return await postponeRequest(store, id, retry);
     } catch (error) {
       log.warn({ component: "previews", pull_request, attempts }, userMessage(error));
@@ -130,18 +134,18 @@ export class Previewer {
   async #do(request: PreviewRequest, attempt: Try): Promise<boolean> {
     if (request.kind === "approved") return this.#approved(request, attempt.signal);
     if (request.kind === "asked") return this.#asked(request, attempt);
-    if (this.#options.rolloutOnMerge) await this.#rollOut(request);
+    if (this.#options.rolloutOnMerge) await this.#rollOut(request, attempt.id);
     return true;
   }
 
-  async #rollOut({ number, by }: Pick<Asked, "number" | "by">): Promise<void> {
+  async #rollOut({ number, by }: Pick<Asked, "number" | "by">, id: string): Promise<void> {
     const host = this.#options.host(number);
     const { merged: commit, base } = await host.pull();
     if (commit === undefined) {
       await host.post("No rollout: the pull request is not merged. Ask again after the merge.");
       return;
     }
-    const answer = this.#options.rollout({ number, commit, base, by });
+    const answer = this.#options.rollout({ id, number, commit, base, by });
     await host.post(
       await answer.catch((error: unknown) => {
         if (isTemporary(error)) throw error;
@@ -158,7 +162,7 @@ export class Previewer {
   }
 
   /** Returns false if the request should be tried again, because events may arrive late. */
-  async #asked(asked: Asked, { isLast, signal }: Try): Promise<boolean> {
+  async #asked(asked: Asked, { id, isLast, signal }: Try): Promise<boolean> {
     const { number, by, command } = asked;
     const host = this.#options.host(number);
     const age = Date.now() - Date.parse(asked.at);
@@ -166,7 +170,7 @@ export class Previewer {
     if (!asked.isPerson) throw refused(asked, "is not a person");
     if (!(await host.mayWrite(by))) throw refused(asked, MAY_NOT_WRITE);
     if (command === "rollout") {
-      await this.#rollOut(asked);
+      await this.#rollOut(asked, id);
       return true;
     }
     const pull = await host.pull();

@@ -1,4 +1,3 @@
-import { randomUUIDv7 } from "node:crypto";
 import { InfraError, userMessage } from "../../core/errors.ts";
 import { short } from "../../core/previews/approval.ts";
 import { rolloutRequest } from "../../core/rollout.ts";
@@ -12,6 +11,8 @@ const MAX_AGE = 7 * 24 * 60 * 60_000;
 
 /** A pull request that was merged, and who asks to roll it out. */
 export interface MergedCommit {
+  /** Of the request, so that one that is repeated counts once. */
+  readonly id: string;
   readonly number: number;
   /** In the target branch. */
   readonly commit: string;
@@ -46,9 +47,15 @@ export class MergedRollouts implements FleetTask {
   }
 
   /** Stores the request in place of an older one, and returns what happens next. */
-  async request({ number, commit, version, by }: MergedCommit): Promise<string> {
+  async request({ id, number, commit, version, by }: MergedCommit): Promise<string> {
     const { store, platform, audit } = this.#options;
     await store.exclusively(`merged rollouts of ${platform}`, async (transaction) => {
+      const known = await transaction
+        .selectFrom("merged_rollouts")
+        .select("id")
+        .where("id", "=", id)
+        .executeTakeFirst();
+      if (known) return;
       await transaction
         .updateTable("merged_rollouts")
         .set({ ended_at: new Date() })
@@ -57,7 +64,7 @@ export class MergedRollouts implements FleetTask {
         .execute();
       await transaction
         .insertInto("merged_rollouts")
-        .values({ id: randomUUIDv7(), platform, number, commit, version, by })
+        .values({ id, platform, number, commit, version, by })
         .execute();
       await audit.recordIn(transaction, {
         action: "rollout.request",
@@ -94,7 +101,7 @@ export class MergedRollouts implements FleetTask {
    * Rejects with RDEV_BUSY while another rollout has a project; the next tick tries again. Rejects with
    * RDEV_CONFLICT, and starts nothing, if a newer request took its place meanwhile.
    */
-  async #start(row: MergedCommit & { readonly id: string }): Promise<void> {
+  async #start(row: MergedCommit): Promise<void> {
     const { store, rollouts } = this.#options;
     const end = { ended_at: new Date() };
     let text: string;

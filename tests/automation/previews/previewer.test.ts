@@ -106,7 +106,8 @@ describe("previews by the service", function () {
         await symlink(file, `${file}.link`);
         return use(`${file}.link`);
       },
-      rollout: async (merged) => {
+      rollout: async ({ id, ...merged }) => {
+        assert.match(id, /^[0-9a-f-]{36}$/);
         asked.push(merged);
         if (failure) throw failure;
         return "the answer";

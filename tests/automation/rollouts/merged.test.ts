@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { PostgresAuditLog } from "../../../automation/audit/log.ts";
 import { MergedRollouts } from "../../../automation/rollouts/merged.ts";
 import { Rollouts } from "../../../automation/rollouts/rollouts.ts";
@@ -40,13 +41,16 @@ describe("the rollout of a merged commit", () => {
     });
     return { rollouts, merged };
   };
-  const request = { number: 7, commit: COMMIT, version: NEW, by: "ada" };
+  const requested = (more: object = {}) => ({
+    ...{ id: randomUUID(), number: 7, commit: COMMIT, version: NEW, by: "ada" },
+    ...more,
+  });
   const list = () => serviceOf(NEW).rollouts.list({ limit: 10 });
 
   it("waits for a service of that version, which plans it once", async () => {
     const before = serviceOf(OLD).merged;
     assert.match(
-      await before.request(request),
+      await before.request(requested()),
       /waits until the service has the version `1.0.0\+new`/,
     );
     await before.run();
@@ -72,17 +76,28 @@ describe("the rollout of a merged commit", () => {
     ]);
   });
 
+  it("is asked for once by a request that is repeated", async () => {
+    const { merged } = serviceOf(NEW);
+    const once = requested();
+    await merged.request(once);
+    await merged.run();
+    await merged.request(once);
+    await test.admin("UPDATE rollouts SET state = 'cancelled', ended_at = now()");
+    await merged.run();
+    assert.equal((await list()).length, 1);
+  });
+
   it("is planned by the service that has the version already", async () => {
     const { merged } = serviceOf(NEW);
-    assert.match(await merged.request(request), /is being planned/);
+    assert.match(await merged.request(requested()), /is being planned/);
     await merged.run();
     assert.equal((await list()).length, 1);
   });
 
   it("takes the place of one that waits, and is not done a week later", async () => {
     const { merged } = serviceOf(OLD);
-    await merged.request({ ...request, number: 6 });
-    await merged.request(request);
+    await merged.request(requested({ number: 6 }));
+    await merged.request(requested());
     await test.admin("UPDATE merged_rollouts SET created_at = now() - interval '8 days'");
     await serviceOf(NEW).merged.run();
     assert.deepEqual(await list(), []);
@@ -94,14 +109,14 @@ describe("the rollout of a merged commit", () => {
 
   it("is not planned if a newer request took its place at the last moment", async () => {
     const { merged, rollouts } = serviceOf(NEW);
-    await merged.request(request);
+    await merged.request(requested());
     const late = new MergedRollouts({
       ...{ store: test.store(), platform: "staging", version: NEW, log: { warn: () => undefined } },
       audit: new PostgresAuditLog(test.store()),
       comment: async (number, text) => comments.push(`#${number}: ${text}`),
       rollouts: {
         start: async (...args) => {
-          await merged.request({ ...request, number: 8, version: "1.0.0+newer" });
+          await merged.request(requested({ number: 8, version: "1.0.0+newer" }));
           return rollouts.start(...args);
         },
       },
@@ -113,9 +128,9 @@ describe("the rollout of a merged commit", () => {
 
   it("waits while another rollout has a project, and says so if nothing is outdated", async () => {
     const { merged, rollouts } = serviceOf(NEW);
-    await merged.request(request);
+    await merged.request(requested());
     await merged.run();
-    await merged.request({ ...request, number: 8 });
+    await merged.request(requested({ number: 8 }));
     await assert.rejects(merged.run(), { code: "RDEV_BUSY" });
     const [first] = await list();
     await rollouts.cancel(first!.id, { id: "bob", actor: "bob" });
@@ -128,7 +143,7 @@ describe("the rollout of a merged commit", () => {
 
   it("stays planned if the comment cannot be posted", async () => {
     const { merged } = serviceOf(NEW);
-    await merged.request(request);
+    await merged.request(requested());
     isForgeAway = true;
     await merged.run();
     assert.equal((await list()).length, 1);
@@ -137,7 +152,7 @@ describe("the rollout of a merged commit", () => {
 
   it("is not approved by the person who asked for it where the platform says so", async () => {
     const { merged, rollouts } = serviceOf(NEW);
-    await merged.request(request);
+    await merged.request(requested());
     await merged.run();
     const [{ id } = { id: "" }] = await list();
     await test.admin("UPDATE rollouts SET state = 'planned', plan = 'p'");
