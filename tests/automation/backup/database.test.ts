@@ -285,6 +285,8 @@ async function fill(
     VALUES ('${rollout}', 'shop', 1, 'planned', '{"fingerprint": "x"}')`);
   await admin(`INSERT INTO rollout_events (rollout_id, number, at, event)
     VALUES ('${rollout}', 1, now(), '{"event": "rollout", "state": "planning"}')`);
+  await admin(`INSERT INTO merged_rollouts (id, platform, number, commit, version, by, rollout_id)
+    VALUES ('${idOf("0199-1")}', 'staging', 7, 'c0ffee', '1.0.0+a', 'ada', '${rollout}')`);
   await admin(
     `INSERT INTO drift_runs (id, platform, actor) VALUES ('${idOf("0199-1")}', 'staging', 'ada')`,
   );
