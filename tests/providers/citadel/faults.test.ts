@@ -17,7 +17,7 @@ const EVENT: CitadelEvent = {
 };
 
 /** In ms. The pauses between retries are shorter than this. */
-const DEADLINE = 300;
+const DEADLINE = 500;
 const SLOW = 20_000;
 
 /** The calls for which only the status of the answer counts. */
