@@ -154,6 +154,7 @@ export async function projectStack(
     name: displayName,
     url: `https://${dns.host}`,
     repository: repository.htmlUrl,
+    pipeline: pulumi.interpolate`${connection("woodpecker").url}/repos/${pipeline.repositoryId}`,
     image: images.image,
     namespace: deployment.namespace,
     database: database.database,

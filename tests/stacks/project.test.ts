@@ -33,6 +33,7 @@ describe("the project stack", () => {
     const outputs = result as Record<string, unknown>;
     assert.equal(outputs["url"], "https://my-app.staging.example.test");
     assert.equal(outputs["citadelTenantId"], TENANT);
+    assert.match(String(outputs["pipeline"]), /^http:\/\/woodpecker\/repos\/\d+$/);
     assert.equal(outputs["name"], "My App");
   });
 
