@@ -130,8 +130,8 @@ export class ProjectRecords {
     return (await this.#store.prepared("project-record", statement)).map(recordOf)[0];
   }
 
-  async list({ after, status, ...query }: ProjectsQuery): Promise<ListedProject[]> {
-    const { sort = "slug", descending = false } = query;
+  async list(query: ProjectsQuery): Promise<ListedProject[]> {
+    const { after, status, sort = "slug", descending = false } = query;
     const conditions = [
       filtered(query),
       ...(status ? [sql`status = ${status}`] : []),
@@ -151,7 +151,7 @@ export class ProjectRecords {
   async counts(filter: ProjectsFilter): Promise<ProjectCounts> {
     const { rows } = await this.#store.run((db) =>
       sql<{ status: ProjectStatus; count: number }>`
-        SELECT status, count(*)::int FROM (${KNOWN}) known
+        SELECT status, count(*)::int FROM (${withStatus(PROJECTS)}) known
         WHERE ${filtered(filter)} GROUP BY status`.execute(db),
     );
     const found = new Map(rows.map(({ status, count }) => [status, count]));
@@ -188,16 +188,24 @@ function filtered({
   return sql.join(conditions, sql` AND `);
 }
 
-/** Every project with its status. */
-const KNOWN = sql`
+/** Every project with what its own row says. */
+const PROJECTS = sql`
     SELECT p.slug, p.platform, p.name, p.citadel_tenant_id AS "citadelTenantId",
            p.template_seed AS "templateSeed",
            CASE WHEN about_it THEN p.template->>'version'
                 ELSE p.template_seed->>'version' END AS "templateVersion",
            CASE WHEN about_it THEN p.template->'pullRequest' END AS "templatePullRequest",
            p.program_version AS "programVersion",
-           p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt",
-           coalesce(last.at, p.updated_at) AS "changedAt",
+           p.settings, p.outputs, p.created_at AS "createdAt", p.updated_at AS "updatedAt"
+    FROM projects p CROSS JOIN LATERAL (
+      -- Otherwise the repository was replaced after the last update of the template.
+      SELECT p.template->'repositoryId' = p.template_seed->'repositoryId' AS about_it
+    ) t`;
+
+/** The projects of a statement, with the status of each. */
+function withStatus(projects: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    SELECT p.*, coalesce(last.at, p."updatedAt") AS "changedAt",
            CASE
              WHEN last.kind = 'up' AND last.state = 'succeeded' THEN 'ready'
              WHEN last.kind = 'up' AND last.state IN ('failed', 'cancelled')
@@ -209,10 +217,7 @@ const KNOWN = sql`
              WHEN last.kind = 'destroy' THEN 'deleting'
              ELSE 'unknown'
            END AS status
-    FROM projects p CROSS JOIN LATERAL (
-      -- Otherwise the repository was replaced after the last update of the template.
-      SELECT p.template->'repositoryId' = p.template_seed->'repositoryId' AS about_it
-    ) t LEFT JOIN LATERAL (
+    FROM (${projects}) p LEFT JOIN LATERAL (
       SELECT id, kind, state, created_at, ended_at FROM operations
       WHERE slug = p.slug AND kind IN ('up', 'destroy')
         AND (state <> 'cancelled' OR started_at IS NOT NULL)
@@ -235,6 +240,7 @@ const KNOWN = sql`
              CASE WHEN NOT coalesce(by_command, false) THEN coalesce(o.ended_at, o.created_at)
                   ELSE a.at END AS at
     ) last`;
+}
 
 /** One statement, because each round trip costs more than its work. */
 function selectProjects(
@@ -243,20 +249,28 @@ function selectProjects(
     limit,
     sort = "slug",
     descending = false,
-  }: Pick<ProjectsQuery, "limit" | "sort" | "descending">,
+    status,
+  }: Pick<ProjectsQuery, "limit" | "sort" | "descending" | "status">,
 ): RawBuilder<Row> {
   const way = descending ? sql`DESC` : sql`ASC`;
   const order = sql`key ${way}, slug COLLATE "C" ${way}`;
+  const page = (projects: RawBuilder<unknown>) => sql`
+      SELECT known.*, ${KEYS[sort]} COLLATE "C" AS key FROM (${projects}) known
+      WHERE ${condition}
+      ORDER BY ${order} LIMIT ${limit}`;
+  // The status of each project costs a look at its operations, so only a page's are looked at if possible.
+  const needsStatus = status !== undefined || sort === "status" || sort === "changed";
   return sql<Row>`
     SELECT page.*, newest.operation, open.requests, looks.drift FROM (
-      SELECT known.*, ${KEYS[sort]} COLLATE "C" AS key FROM (${KNOWN}) known
-      WHERE ${condition}
-      ORDER BY ${order} LIMIT ${limit}
+      ${needsStatus ? page(withStatus(PROJECTS)) : withStatus(page(PROJECTS))}
     ) page JOIN LATERAL (
       SELECT to_jsonb(d) AS drift FROM (${DRIFTS}) d WHERE d.slug = page.slug
     ) looks ON true LEFT JOIN LATERAL (
-      SELECT to_jsonb(o) AS operation FROM operations o
-      WHERE slug = page.slug AND ${isNoLook} ORDER BY id DESC LIMIT 1
+      -- Outside the LIMIT, because PostgreSQL would make JSON of all operations before it sorts them.
+      SELECT to_jsonb(o) AS operation FROM (
+        SELECT * FROM operations
+        WHERE slug = page.slug AND ${isNoLook} ORDER BY id DESC LIMIT 1
+      ) o
     ) newest ON true CROSS JOIN LATERAL (
       -- The ups and destroys that wait or run, in order.
       SELECT coalesce(jsonb_agg(request ORDER BY id), '[]') AS requests FROM operations
