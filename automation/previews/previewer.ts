@@ -31,7 +31,7 @@ const MAX_ATTEMPTS = 5;
 type Host = PullRequests & ApprovalHost;
 
 interface Try {
-  /** Of the request. */
+  /** The id of the request. */
   readonly id: string;
   /** No further attempt follows. */
   readonly isLast: boolean;
@@ -45,7 +45,7 @@ interface PreviewCommit {
 }
 
 export interface MergedPull extends PreviewCommit {
-  /** Of the request, the same in each attempt. */
+  /** The id of the request. All attempts of a request have the same one. */
   readonly id: string;
   /** The account that asks. */
   readonly by: string;

@@ -11,10 +11,10 @@ const MAX_AGE = 7 * 24 * 60 * 60_000;
 
 /** A pull request that was merged, and who asks to roll it out. */
 export interface MergedCommit {
-  /** Of the request, so that one that is repeated counts once. */
+  /** The id of the request. A repeated request has the same id, and is stored once. */
   readonly id: string;
   readonly number: number;
-  /** In the target branch. */
+  /** The full SHA of the commit in the target branch. */
   readonly commit: string;
   /** The version of the program at that commit. */
   readonly version: string;
@@ -82,6 +82,7 @@ export class MergedRollouts implements FleetTask {
           "newer request takes the place of this one.";
   }
 
+  /** Starts the open request, if it is due. A platform has one at most. */
   async run(): Promise<void> {
     const { store, platform, version } = this.#options;
     const due = await store.run((db) =>
@@ -92,9 +93,9 @@ export class MergedRollouts implements FleetTask {
         .where("version", "=", version)
         .where("ended_at", "is", null)
         .where("created_at", ">", new Date(Date.now() - MAX_AGE))
-        .execute(),
+        .executeTakeFirst(),
     );
-    for (const row of due) await this.#start(row);
+    if (due) await this.#start(due);
   }
 
   /**

@@ -334,7 +334,7 @@ interface PreviewRequestsTable {
 interface MergedRolloutsTable {
   id: string;
   platform: string;
-  /** Of the pull request. */
+  /** The number of the pull request. */
   number: number;
   commit: string;
   /** The version of the program at that commit. */

@@ -29,7 +29,7 @@ const pullPayload = z.object({
     updated_at: time,
     merged: z.boolean().nullish(),
   }),
-  /** Who merged it, when `action` is `closed`. */
+  /** The account that caused the event. If `action` is `closed`, it closed or merged the pull request. */
   sender: account.nullish(),
   /** GitHub names the reviewed commit; Gitea sends the head of that time as `pull_request.head`. */
   review: z

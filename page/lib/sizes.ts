@@ -12,7 +12,7 @@ export type SizeTexts = Readonly<Partial<Record<SizeName, string>>>;
 export interface CheckedSizes {
   /** The sizes that are typed and well-formed. */
   readonly sizes: Partial<Sizes>;
-  /** What is wrong with a size, by the rules of the service. */
+  /** The text of each size's problem. Sizes that the service would accept are not in it. */
   readonly problems: ReadonlyMap<SizeName, string>;
 }
 

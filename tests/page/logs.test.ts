@@ -199,7 +199,7 @@ describe("the view of logs", function () {
     await rows(page)
       .filter({ hasText: /^line 1$/ })
       .waitFor();
-    // What is drawn anew for a scroll does not grow with the list, at 50 places of it.
+    // The test scrolls to 50 places of the list. The nodes drawn for a scroll must not grow with the list.
     const most = await page.evaluate<number>(`(async () => {
       const list = document.querySelector("[role=log]");
       const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
