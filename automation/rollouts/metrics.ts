@@ -1,25 +1,16 @@
-import { Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { ROLLOUT_STATES } from "../../core/rollout.ts";
+import { registerStateGauge } from "../store/gauges.ts";
 import type { Store } from "../store/store.ts";
 
-/**
- * Reports the rollouts of all platforms in the database, which is queried on each scrape. While it is
- * down nothing is reported.
- */
+/** Reports the rollouts of all platforms in the database. */
 export function registerRolloutMetrics(registry: Registry, store: Store): void {
-  new Gauge({
+  const gauge = {
     name: "rdev_rollouts",
     help: "Rollouts by state. Ended ones are kept for 90 days.",
-    labelNames: ["state"],
-    registers: [registry],
-    async collect() {
-      this.reset();
-      const rows = await countRollouts(store).catch(() => undefined);
-      if (!rows) return;
-      for (const state of ROLLOUT_STATES) this.set({ state }, 0);
-      for (const { state, count } of rows) this.set({ state }, count);
-    },
-  });
+    states: ROLLOUT_STATES,
+  };
+  registerStateGauge(registry, gauge, () => countRollouts(store));
 }
 
 function countRollouts(store: Store) {

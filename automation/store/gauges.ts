@@ -30,3 +30,38 @@ export function registerGauges<T extends Record<keyof T, number>>(
     });
   }
 }
+
+interface StateGauge<State extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly states: readonly State[];
+}
+
+interface StateCount<State extends string> {
+  readonly state: State;
+  readonly count: number;
+}
+
+/**
+ * Registers a gauge of rows by state. Each scrape calls `read`. A state that it leaves out is 0; nothing is
+ * reported if it rejects, as when PostgreSQL is down.
+ */
+export function registerStateGauge<State extends string>(
+  registry: Registry,
+  { name, help, states }: StateGauge<State>,
+  read: () => Promise<readonly StateCount<State>[]>,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: ["state"],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const rows = await read().catch(() => undefined);
+      if (!rows) return;
+      for (const state of states) this.set({ state }, 0);
+      for (const { state, count } of rows) this.set({ state }, count);
+    },
+  });
+}
