@@ -9,12 +9,12 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { makeReport } from "../../core/previews/report.ts";
 import { until } from "../../sandbox/process.ts";
-import { adminToken, GiteaPeople, type Person } from "../support/gitea-people.ts";
+import { GiteaPeople, type Person } from "../support/gitea-people.ts";
+import { PreviewedRepository } from "../support/previewed-repository.ts";
 import { type ServiceProcess, startService } from "../support/service-process.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { variable } from "../support/variables.ts";
 
-const { ok } = GiteaPeople;
 const SECRET = `planted-forge-secret-${randomBytes(16).toString("hex")}`;
 /** In ms: a preview starts several processes. */
 const PATIENCE = 60_000;
@@ -53,7 +53,7 @@ describe("a preview that Gitea's webhook asks the service for", function () {
   this.timeout(400_000);
   const people = new GiteaPeople();
   let [bot, ada, reader, author]: Person[] = [];
-  let repository: string;
+  let repository: PreviewedRepository;
   let folder: string;
   let database: TestStore;
   let service: ServiceProcess;
@@ -67,27 +67,20 @@ describe("a preview that Gitea's webhook asks the service for", function () {
     ada = await people.add("ada", ...scopes);
     reader = await people.add("reader", ...scopes);
     author = await people.add("author", ...scopes);
-    const made = await ok<{ full_name: string }>("POST", "/user/repos", adminToken(), {
-      name: `infra-${randomBytes(4).toString("hex")}`,
-      private: true,
+    repository = await PreviewedRepository.create({
+      bot,
+      others: [
+        [ada, "write"],
+        [author, "write"],
+        [reader, "read"],
+      ],
       auto_init: true,
-      default_branch: "main",
     });
-    repository = `/repos/${made.full_name}`;
-    for (const [person, permission] of [
-      [bot, "admin"],
-      [ada, "write"],
-      [author, "write"],
-      [reader, "read"],
-    ] as const) {
-      const path = `${repository}/collaborators/${person.name}`;
-      await ok("PUT", path, adminToken(), { permission });
-    }
     collector = await startCollector(collected);
     folder = await mkdtemp(join(tmpdir(), "rdev-forge-"));
     const file = join(folder, "previews.yaml");
-    const settings = { forge: "gitea", url: variable("GITEA_URL"), repository: made.full_name };
-    await writeFile(file, JSON.stringify(settings));
+    const previews = { url: variable("GITEA_URL"), repository: repository.fullName };
+    await writeFile(file, JSON.stringify({ forge: "gitea", ...previews }));
     database = await createTestStore();
     service = await startService({
       variables: {
@@ -98,24 +91,13 @@ describe("a preview that Gitea's webhook asks the service for", function () {
         GITEA_COMMENT_TOKEN: bot.token,
       },
     });
-    await ok("POST", `${repository}/hooks`, adminToken(), {
-      type: "gitea",
-      active: true,
-      config: { url: `${service.url}/v1/forge/events`, content_type: "json", secret: SECRET },
-      events: [
-        "pull_request",
-        "pull_request_sync",
-        "issue_comment",
-        "pull_request_comment",
-        "pull_request_review",
-      ],
-    });
+    await repository.addWebhook(service.url, SECRET);
   });
   after(async () => {
     const { stdout, stderr } = await service.stop();
     assert.ok(!(stdout + stderr).includes(SECRET));
     await database.drop();
-    await ok("DELETE", repository, adminToken());
+    await repository.remove();
     await people.remove();
     await rm(folder, { recursive: true, force: true });
     await collector.close();
@@ -127,13 +109,11 @@ describe("a preview that Gitea's webhook asks the service for", function () {
       path,
       content: Buffer.from(text).toString("base64"),
     }));
-    const made = await ok<{ commit: { sha: string } }>(
-      "POST",
-      `${repository}/contents`,
-      author!.token,
-      { branch: from ?? branch, ...(from && { new_branch: branch }), files: changes },
-    );
-    return made.commit.sha;
+    type Made = { commit: { sha: string } };
+    const { commit } = await repository.call<Made>("POST", "/contents", author!.token, {
+      ...{ branch: from ?? branch, ...(from && { new_branch: branch }), files: changes },
+    });
+    return commit.sha;
   };
   const opened = async () => {
     const branch = `topic-${randomBytes(4).toString("hex")}`;
@@ -158,20 +138,14 @@ describe("a preview that Gitea's webhook asks the service for", function () {
       "main",
     );
     const json = { title: branch, head: branch, base: "main" };
-    const made = await ok<{ number: number }>("POST", `${repository}/pulls`, author!.token, json);
-    return { number: made.number, head, branch };
-  };
-  const say = (number: number, by: Person, body: string) =>
-    ok("POST", `${repository}/issues/${number}/comments`, by.token, { body });
-  const answers = async (number: number) => {
-    type Comments = { body: string; user: { login: string } }[];
-    const path = `${repository}/issues/${number}/comments`;
-    const found = await ok<Comments>("GET", path, bot!.token);
-    return found.filter(({ user }) => user.login === bot!.name).map(({ body }) => body);
+    type Made = { number: number };
+    const { number } = await repository.call<Made>("POST", "/pulls", author!.token, json);
+    return { number, head, branch };
   };
   const status = async (commit: string) => {
     type Statuses = { statuses: { status: string; context: string }[] | null };
-    const found = await ok<Statuses>("GET", `${repository}/commits/${commit}/status`, bot!.token);
+    const path = `/commits/${commit}/status`;
+    const found = await repository.call<Statuses>("GET", path, bot!.token);
     return found.statuses?.find(({ context }) => context === "rdev-infra/preview")?.status;
   };
   const eventually = (check: () => unknown) => until(check, undefined, PATIENCE);
@@ -187,14 +161,14 @@ describe("a preview that Gitea's webhook asks the service for", function () {
   it("shows exactly the requested commit, whose code gets nothing of the service", async () => {
     const pull = await opened();
     await known(pull.head);
-    await say(pull.number, reader!, "/preview");
-    await say(pull.number, ada!, "/preview");
+    await repository.say(pull.number, reader!, "/preview");
+    await repository.say(pull.number, ada!, "/preview");
     await eventually(async () => {
       const shown = await status(pull.head);
-      assert.equal(shown, "success", (await answers(pull.number)).join());
+      assert.equal(shown, "success", (await repository.answers(pull.number)).join());
     });
     await eventually(async () => {
-      const [comment, ...more] = await answers(pull.number);
+      const [comment, ...more] = await repository.answers(pull.number);
       assert.match(comment ?? "", /<code>as the hostile code says<\/code>/);
       assert.deepEqual(more, []);
     });
@@ -226,12 +200,12 @@ describe("a preview that Gitea's webhook asks the service for", function () {
     // The branch moves on: the older commit is not previewed any more, and no other in its place.
     const newer = await push(pull.branch, { "more.txt": "more" });
     await known(newer);
-    await say(pull.number, ada!, `/preview ${pull.head}`);
+    await repository.say(pull.number, ada!, `/preview ${pull.head}`);
     await eventually(async () =>
-      assert.match((await answers(pull.number)).join(), /its branch is at/),
+      assert.match((await repository.answers(pull.number)).join(), /its branch is at/),
     );
     assert.equal(await status(newer), undefined);
-    await ok("POST", `${repository}/pulls/${pull.number}/reviews`, ada!.token, {
+    await repository.call("POST", `/pulls/${pull.number}/reviews`, ada!.token, {
       event: "APPROVED",
       body: "looks good",
     });

@@ -14,13 +14,13 @@ import { until } from "../../sandbox/process.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { commandLines, shellBlocks } from "../support/document.ts";
 import { adminToken, GiteaPeople, type Person } from "../support/gitea-people.ts";
+import { PreviewedRepository } from "../support/previewed-repository.ts";
 import { type ServiceProcess, startService } from "../support/service-process.ts";
 import { platformStage } from "../support/stage.ts";
 import { createTestStore, type TestStore } from "../support/test-store.ts";
 import { uniqueSlug } from "../support/unique-slug.ts";
 import { variable } from "../support/variables.ts";
 
-const { ok } = GiteaPeople;
 const run = promisify(execFile);
 const TREE = join(import.meta.dirname, "../..");
 const SECRET = `planted-forge-secret-${randomBytes(16).toString("hex")}`;
@@ -36,8 +36,7 @@ describe("a change of the program, from the pull request to the fleet", function
   const slugs = Array.from({ length: 3 }, uniqueSlug).toSorted();
   const [canary = ""] = slugs;
   let [bot, ada, author]: Person[] = [];
-  let repository: string;
-  let cloneUrl: string;
+  let repository: PreviewedRepository;
   let folder: string;
   let database: TestStore;
   let service: ServiceProcess | undefined;
@@ -64,44 +63,27 @@ describe("a change of the program, from the pull request to the fleet", function
     bot = await people.add("bot", ...scopes);
     ada = await people.add("ada", ...scopes);
     author = await people.add("author", ...scopes);
-    const made = await ok<{ full_name: string; clone_url: string }>(
-      "POST",
-      "/user/repos",
-      adminToken(),
-      { name: `infra-${randomBytes(4).toString("hex")}`, private: true, default_branch: "main" },
-    );
-    repository = `/repos/${made.full_name}`;
-    cloneUrl = `${variable("GITEA_URL")}/${made.full_name}.git`;
-    for (const [person, permission] of [
-      [bot, "admin"],
-      [ada, "write"],
-      [author, "write"],
-    ] as const) {
-      const path = `${repository}/collaborators/${person.name}`;
-      await ok("PUT", path, adminToken(), { permission });
-    }
-    await publishProgram(join(folder, "source"), { url: cloneUrl, token: adminToken() });
-    await installEngine(join(folder, "engine"));
-    await writeFile(
-      join(folder, "previews.yaml"),
-      JSON.stringify({ forge: "gitea", url: variable("GITEA_URL"), repository: made.full_name }),
-    );
-    service = await serve(TREE);
-    await ok("POST", `${repository}/hooks`, adminToken(), {
-      type: "gitea",
-      active: true,
-      config: { url: `${service.url}/v1/forge/events`, content_type: "json", secret: SECRET },
-      events: ["pull_request", "pull_request_sync", "issue_comment", "pull_request_comment"].concat(
-        "pull_request_review",
-      ),
+    repository = await PreviewedRepository.create({
+      bot,
+      others: [
+        [ada, "write"],
+        [author, "write"],
+      ],
     });
+    await publishProgram(join(folder, "source"), { url: repository.cloneUrl, token: adminToken() });
+    await installEngine(join(folder, "engine"));
+    const previews = { url: variable("GITEA_URL"), repository: repository.fullName };
+    const settings = JSON.stringify({ forge: "gitea", ...previews });
+    await writeFile(join(folder, "previews.yaml"), settings);
+    service = await serve(TREE);
+    await repository.addWebhook(service.url, SECRET);
     await Promise.all(slugs.map((slug) => as("root", "projects", "create", slug, "--slug", slug)));
   });
   after(async () => {
     await Promise.all(slugs.map((slug) => as("root", "projects", "destroy", slug, "--yes")));
     await service?.stop();
     await database.drop();
-    await ok("DELETE", repository, adminToken());
+    await repository.remove();
     await people.remove();
     await rm(folder, { recursive: true, force: true });
   });
@@ -131,19 +113,11 @@ describe("a change of the program, from the pull request to the fleet", function
     assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
     return stdout;
   };
-  const say = (number: number, by: Person, body: string) =>
-    ok("POST", `${repository}/issues/${number}/comments`, by.token, { body });
-  const answers = async (number: number) => {
-    type Comments = { body: string; user: { login: string } }[];
-    const path = `${repository}/issues/${number}/comments`;
-    const found = await ok<Comments>("GET", path, bot!.token);
-    return found.filter(({ user }) => user.login === bot!.name).map(({ body }) => body);
-  };
   const answer = async (number: number, pattern: RegExp) => {
     let found: RegExpExecArray | null = null;
     await until(
       async () => {
-        const all = (await answers(number)).join("\n");
+        const all = (await repository.answers(number)).join("\n");
         found = pattern.exec(all);
         assert.ok(found, all);
       },
@@ -171,37 +145,28 @@ describe("a change of the program, from the pull request to the fleet", function
     );
     // A pull request, which the service previews once somebody has approved it.
     const changed = (await readFile(join(TREE, CHANGED), "utf8")).replace(BEFORE, AFTER);
-    const { sha } = await ok<{ sha: string }>(
-      "GET",
-      `${repository}/contents/${CHANGED}`,
-      author!.token,
-    );
-    await ok("PUT", `${repository}/contents/${CHANGED}`, author!.token, {
+    const file = `/contents/${CHANGED}`;
+    const { sha } = await repository.call<{ sha: string }>("GET", file, author!.token);
+    await repository.call("PUT", file, author!.token, {
       ...{ sha, branch: "main", new_branch: "topic", message: "Keep one more revision" },
       content: Buffer.from(changed).toString("base64"),
     });
-    const json = { title: "Keep one more revision", head: "topic", base: "main" };
-    const pull = await ok<{ number: number; head: { sha: string } }>(
-      "POST",
-      `${repository}/pulls`,
-      author!.token,
-      json,
-    );
-    const { number } = pull;
-    await ok("POST", `${repository}/pulls/${number}/reviews`, ada!.token, {
-      ...{ event: "APPROVED", body: "looks good", commit_id: pull.head.sha },
+    type Pull = { number: number; head: { sha: string } };
+    const { number, head } = await repository.call<Pull>("POST", "/pulls", author!.token, {
+      ...{ title: "Keep one more revision", head: "topic", base: "main" },
+    });
+    await repository.call("POST", `/pulls/${number}/reviews`, ada!.token, {
+      ...{ event: "APPROVED", body: "looks good", commit_id: head.sha },
     });
     await answer(number, /spec\.revisionHistoryLimit/);
-    const status = await ok<{ state: string }>(
-      "GET",
-      `${repository}/commits/${pull.head.sha}/status`,
-      bot!.token,
-    );
-    assert.equal(status.state, "success");
+    const status = `/commits/${head.sha}/status`;
+    const { state } = await repository.call<{ state: string }>("GET", status, bot!.token);
+    assert.equal(state, "success");
 
     // It is merged, and waits for the service of its version, which plans the rollout.
-    await ok("POST", `${repository}/pulls/${number}/merge`, ada!.token, { Do: "merge" });
-    await say(number, ada!, "/rollout");
+    const merge = { Do: "merge" };
+    await GiteaPeople.merge(`/repos/${repository.fullName}`, number, ada!.token, merge);
+    await repository.say(number, ada!, "/rollout");
     const [, version] = await answer(number, /waits until the service has the version `(\S+?)`/);
     await service?.stop();
     service = await serve(await checkedOut(join(folder, "merged")));
@@ -298,8 +263,9 @@ describe("a change of the program, from the pull request to the fleet", function
   /** The merged commit with the packages of this tree. */
   async function checkedOut(target: string): Promise<string> {
     await mkdir(target);
-    const remote = { url: cloneUrl, token: adminToken() };
-    await runGit(target, remote, ["clone", "--quiet", "--depth", "1", cloneUrl, "."]);
+    const url = repository.cloneUrl;
+    const remote = { url, token: adminToken() };
+    await runGit(target, remote, ["clone", "--quiet", "--depth", "1", url, "."]);
     await run("cp", ["-al", join(TREE, "node_modules"), target]);
     return target;
   }

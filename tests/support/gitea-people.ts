@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { request } from "undici";
+import { until } from "../../sandbox/process.ts";
 import { variable } from "./variables.ts";
 
 /** An account on the sandbox's Gitea, with its own token. */
@@ -52,6 +53,14 @@ export class GiteaPeople {
     const { status, body } = await GiteaPeople.call<T>(method, path, token, json);
     assert.ok(status < 300, `${method} ${path}: ${status} ${JSON.stringify(body)}`);
     return body;
+  }
+
+  /**
+   * Merges a pull request. Gitea answers 405 until a task in its background has found that it can be
+   * merged (go-gitea/gitea #32111).
+   */
+  static async merge(repository: string, pull: number, token: string, json: object) {
+    await until(() => GiteaPeople.ok("POST", `${repository}/pulls/${pull}/merge`, token, json));
   }
 }
 

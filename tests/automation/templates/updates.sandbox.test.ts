@@ -172,7 +172,7 @@ describe("updates of templates", function () {
     assert.match((await pulls())[0]?.title ?? "", new RegExp(changed.newest));
 
     const merge = { Do: "squash", delete_branch_after_merge: true };
-    await api("POST", `/pulls/${pull.number}/merge`, merge);
+    await GiteaPeople.merge(`/repos/${organization}/${slug}`, pull.number, adminToken(), merge);
     const merged = await update();
     assert.deepEqual([merged.result, merged.version], ["current", changed.newest]);
     assert.equal((await recorded())?.outdated, true);
