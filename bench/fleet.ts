@@ -35,10 +35,12 @@ try {
   try {
     const slugs = Array.from({ length: Number(values.projects) }, (_, n) => `fleet-${n + 1}`);
     const put = (slug: string) => service.operate("PUT", `/v1/projects/${slug}`, { body: {} });
-    await pLimit(2).map(slugs, put);
+    const create = await timed(() => pLimit(2).map(slugs, put));
+    console.log(`created, 2 at once: ${seconds(create)}`);
     const single = await timed(async () => {
       for (const slug of slugs) await put(slug);
     });
+    console.log(`one by one: ${seconds(single)}`);
     const rollout = await timed(() => rollOut(service));
     const words = `${slugs.length} projects`;
     console.log(`${words}: rollout ${seconds(rollout)}, one by one ${seconds(single)}`);

@@ -21,6 +21,11 @@ const BENCHES: readonly (readonly [name: string, args: readonly string[], last: 
     ["--runs", "1", "--projects", "60", "--no-bounds"],
     /^over the wire, at first: \d+\.\d kB$/,
   ],
+  [
+    "fleet",
+    ["--projects", "1", "--at-once", "1", "--no-bounds"],
+    /^1 projects: rollout [\d.]+ s, one by one [\d.]+ s$/,
+  ],
   ["citadel", ["--events", "1000", "--rounds", "1"], /^query .* \d+ found$/],
   ["audit", ["--events", "500"], /^shipper: [1-9]\d* events /],
 ];
