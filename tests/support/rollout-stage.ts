@@ -16,7 +16,7 @@ import { InfraError } from "../../core/errors.ts";
 import type { StackPlan } from "../../core/previews/model.ts";
 import { type Rollout, rolloutRequest, type RolloutStack } from "../../core/rollout.ts";
 import { until } from "../../sandbox/process.ts";
-import type { embeddedStore } from "./embedded-store.ts";
+import { embeddedStore } from "./embedded-store.ts";
 
 type Database = Awaited<ReturnType<typeof embeddedStore>>;
 
@@ -35,11 +35,25 @@ const DONE: Outcome = {
   errors: [],
 };
 
+/** A stage for each test of a suite, on a database without rollouts. */
+export function rolloutStages(): () => RolloutStage {
+  let database: Database;
+  let stage: RolloutStage;
+  before(async () => void (database = await embeddedStore()));
+  after(() => database.close());
+  beforeEach(async () => void (stage = await RolloutStage.open(database)));
+  afterEach(async () => {
+    await stage.close();
+    await database.lose();
+  });
+  return () => stage;
+}
+
 /**
  * Rollouts on a real database, with operations that end as the test says: no engine and no worker. The
  * stand-in for the runner keeps the rules of `Execution` for operations of rollouts.
  */
-export class RolloutStage {
+class RolloutStage {
   readonly behaviour = new Map<string, Behaviour>();
   /** Projects that a check finds unready. */
   readonly unready = new Set<string>();

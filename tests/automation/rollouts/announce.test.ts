@@ -1,38 +1,28 @@
 import assert from "node:assert/strict";
-import { embeddedStore } from "../../support/embedded-store.ts";
-import { ADA, BOB, RolloutStage } from "../../support/rollout-stage.ts";
+import { ADA, BOB, rolloutStages } from "../../support/rollout-stage.ts";
 
 describe("receivers hear of a rollout", function () {
   this.timeout(60_000);
-  let database: Awaited<ReturnType<typeof embeddedStore>>;
-  let stage: RolloutStage;
-
-  before(async () => void (database = await embeddedStore()));
-  after(() => database.close());
-  beforeEach(async () => void (stage = await RolloutStage.open(database)));
-  afterEach(async () => {
-    await stage.close();
-    await database.lose();
-  });
+  const stage = rolloutStages();
 
   const announced = async () => {
-    const rows = await database.admin(
+    const rows = await stage().database.admin(
       "SELECT event FROM notifications WHERE subject LIKE 'rollouts/%' ORDER BY id",
     );
     return rows.map(({ event }) => event as Record<string, unknown>);
   };
 
   it("when it waits for an approval, and when it has ended, with all that failed or was held", async () => {
-    await stage.addProjects("app", "blog", "shop");
-    stage.behaviour.set("app", "fail");
-    stage.behaviour.set("blog", "drift");
-    stage.conduct();
-    const { id: rollout } = await stage.start({ waves: ["rest"], maxFailures: 2 });
-    const { plan = "" } = await stage.untilState(rollout, "planned");
+    await stage().addProjects("app", "blog", "shop");
+    stage().behaviour.set("app", "fail");
+    stage().behaviour.set("blog", "drift");
+    stage().conduct();
+    const { id: rollout } = await stage().start({ waves: ["rest"], maxFailures: 2 });
+    const { plan = "" } = await stage().untilState(rollout, "planned");
     const waiting = { kind: "rollout.waiting", rollout, reason: "its plan needs an approval" };
     assert.deepEqual(await announced(), [waiting]);
-    await stage.rollouts().approve(rollout, { plan, dataLoss: false }, BOB);
-    await stage.untilState(rollout, "incomplete");
+    await stage().rollouts().approve(rollout, { plan, dataLoss: false }, BOB);
+    await stage().untilState(rollout, "incomplete");
     assert.deepEqual(await announced(), [
       waiting,
       {
@@ -47,13 +37,13 @@ describe("receivers hear of a rollout", function () {
   });
 
   it("when it is paused, and when it was cancelled", async () => {
-    await stage.addProjects("app", "blog");
-    stage.behaviour.set("app", "drift");
-    stage.conduct();
-    const { id } = await stage.approved();
-    await stage.untilState(id, "paused");
-    await stage.rollouts().cancel(id, ADA);
-    await stage.untilState(id, "cancelled");
+    await stage().addProjects("app", "blog");
+    stage().behaviour.set("app", "drift");
+    stage().conduct();
+    const { id } = await stage().approved();
+    await stage().untilState(id, "paused");
+    await stage().rollouts().cancel(id, ADA);
+    await stage().untilState(id, "cancelled");
     const [, paused, ended, ...more] = await announced();
     assert.equal(paused?.["reason"], "all projects of wave 1 were held back");
     assert.deepEqual([ended?.["kind"], ended?.["result"]], ["rollout.ended", "cancelled"]);
