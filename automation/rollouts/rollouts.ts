@@ -76,8 +76,8 @@ export class Rollouts {
 
   /**
    * Selects the projects and begins to preview them. Rejects with RDEV_ROLLOUT if it selects none, if a
-   * pattern matches no project, if a canary is not among them, or if it asks for a rollback; and with RDEV_BUSY, which names every
-   * project that another rollout has. `also` writes in the same transaction.
+   * pattern matches no project, if a canary is not among them, or if it asks for a rollback; and with
+   * RDEV_BUSY, which names every project that another rollout has. `also` writes in the same transaction.
    */
   async start(
     request: RolloutRequest,
