@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { userMessage } from "../../core/errors.ts";
 import { OPERATION_CHANGES } from "../operations/notifier.ts";
 import { Poll } from "../poll.ts";
+import { repeat } from "../retry.ts";
 import { Notifier } from "../store/notifier.ts";
-import { type ConductorOptions, LostRollout, RolloutSteps } from "./steps.ts";
+import { type ConductorOptions, LostRollout, RENEW_MS, RolloutSteps } from "./steps.ts";
 import {
   conductedRollouts,
   deleteOldRollouts,
+  markRolloutsSeen,
   releaseRollouts,
   ROLLOUT_CHANGES,
 } from "./tables.ts";
@@ -28,7 +30,9 @@ export class Conductor {
   readonly #notifiers;
   readonly #stopping = new AbortController();
   readonly #poll = new Poll(CONDUCT_MS, this.#stopping.signal);
+  readonly #stopped = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  #marking: Promise<void> = Promise.resolve();
 
   constructor(options: ConductorOptions) {
     this.#options = options;
@@ -47,12 +51,15 @@ export class Conductor {
     this.#notifiers.operations.subscribe(wake);
     this.#notifiers.rollouts.subscribe(wake);
     this.#loop = this.#run();
+    this.#marking = this.#markSeen();
   }
 
   /** Begins no step any more, and lets other replicas conduct. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#loop;
+    this.#stopped.abort();
+    await this.#marking;
     await this.#options.store.run((db) => releaseRollouts(db, this.#id)).catch(() => undefined);
     await Promise.all(Object.values(this.#notifiers).map((notifier) => notifier.close()));
   }
@@ -72,6 +79,15 @@ export class Conductor {
       }
       await this.#poll.wait();
     }
+  }
+
+  /** Does not wait for steps, because a check may take minutes. */
+  #markSeen(): Promise<void> {
+    const { store, renewMs = RENEW_MS } = this.#options;
+    return repeat(this.#stopped.signal, async () => {
+      await store.run((db) => markRolloutsSeen(db, this.#options)).catch(() => undefined);
+      return renewMs;
+    });
   }
 
   async #conductAll(): Promise<void> {

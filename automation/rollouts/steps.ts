@@ -32,8 +32,11 @@ import { addEvents, changeProjects, changeRollout, claimRollout, lockedRollout }
 
 /** In s: another replica conducts a rollout if its conductor is silent for so long. */
 const CONDUCTOR_S = 20;
-/** In ms: how often a conductor renews its claim during a step, such as the check of a large wave. */
-const RENEW_MS = 5_000;
+/**
+ * In ms: how often a conductor renews its claim during a step, such as the check of a large wave, and marks
+ * the other rollouts of its version as seen.
+ */
+export const RENEW_MS = 5_000;
 /** In ms: how long a check is repeated before it counts as failed, or the rollout pauses. */
 const CHECK_GRACE_MS = 60_000;
 /** In ms: how long a submission that is refused is repeated before its project counts as failed. */

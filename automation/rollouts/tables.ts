@@ -276,6 +276,26 @@ export function claimRollout(
 }
 
 /**
+ * Tells newer versions that a replica of this version lives: they stop rollouts that none has conducted or
+ * seen for long. Claims are not prolonged, so an idle replica can take over what a busy one does not get to.
+ */
+export async function markRolloutsSeen(
+  db: Kysely<Schema>,
+  { platform, version }: Pick<RolloutRow, "platform" | "version">,
+): Promise<void> {
+  await db
+    .updateTable("rollouts")
+    .set({ conducted_until: sql`now()` })
+    .where("platform", "=", platform)
+    .where("version", "=", version)
+    .where("ended_at", "is", null)
+    .where((is) =>
+      is.or([is("conductor", "is", null), is("conducted_until", "<", sql<Date>`now()`)]),
+    )
+    .execute();
+}
+
+/**
  * Open rollouts that a replica of this version has to look at. A paused one may still have running
  * operations. A planned one only waits for a person, but a claim of it tells newer versions that a
  * replica lives that can carry it out.

@@ -229,8 +229,9 @@ interface RolloutsTable {
   wave: Generated<number>;
   /** When the last operation of the wave ended. */
   wave_ended_at: Date | null;
-  /** The replica that conducts it, and until when. */
+  /** The replica that conducts it. */
   conductor: string | null;
+  /** The end of the conductor's claim, or when a replica of the rollout's version saw it after that. */
   conducted_until: Date | null;
   /** The number of its last event. */
   last_event: Generated<number>;

@@ -26,6 +26,31 @@ describe("a rollout of an older version", function () {
     await stage().untilState(id, "succeeded");
   });
 
+  it("goes on while its only replica is busy with the check of another", async () => {
+    await stage().addProjects("app", "blog", "shop");
+    const check = Promise.withResolvers<undefined>();
+    const begun = Promise.withResolvers<void>();
+    stage().conduct({ check: () => (begun.resolve(), check.promise), renewMs: 20 });
+    const { id: planned } = await stage().start({ select: { slugs: ["blog"] } });
+    await stage().untilState(planned, "planned");
+    const checked = await stage().approved({ select: { slugs: ["app"] } });
+    await begun.promise;
+    const fresh = await stage().start({ select: { slugs: ["shop"] } });
+    await stage().database.admin(`UPDATE rollouts
+      SET conducted_until = now() - interval '50 s', created_at = now() - interval '50 s'`);
+    stage().conduct({ version: "2.0.0+newer" });
+    await until(async () => {
+      const rows = await stage().database.admin(
+        "SELECT FROM rollouts WHERE conducted_until > now() - interval '10 s'",
+      );
+      assert.equal(rows.length, 3);
+    });
+    check.resolve(undefined);
+    await stage().untilState(checked.id, "succeeded");
+    await stage().untilState(fresh.id, "planned");
+    await stage().untilState(planned, "planned");
+  });
+
   it("is stopped while it waits for an approval, once no replica of that version lives", async () => {
     await stage().addProjects("app");
     const old = stage().conduct();
