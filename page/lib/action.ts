@@ -81,6 +81,19 @@ export function useStart(): Start {
   };
 }
 
+export interface Cancel extends Omit<Action, "run"> {
+  readonly cancel: () => Promise<void>;
+}
+
+/** Cancels an operation. The button stays busy until the events of the operation take it away. */
+export function useCancel(id: string | undefined): Cancel {
+  const { run, ...action } = useAction();
+  return {
+    ...action,
+    cancel: () => run(() => call("POST", `/v1/operations/${id ?? ""}/cancel`), { isLast: true }),
+  };
+}
+
 /** `crypto.randomUUID` is absent on pages without TLS. */
 function randomKey(): string {
   return crypto.getRandomValues(new Uint32Array(4)).join("-");

@@ -1,6 +1,9 @@
-const title = () => document.querySelector<HTMLElement>("main h1");
+/** The heading of the open dialog, or else of the view. Nothing outside an open dialog can have the focus. */
+const title = () =>
+  document.querySelector<HTMLElement>("dialog[open] h2") ??
+  document.querySelector<HTMLElement>("main h1");
 
-/** Gives the focus to the heading of the view, where a screen reader begins. */
+/** Gives the focus to the heading of the view or its dialog, where a screen reader begins. */
 export function focusHeading(): void {
   title()?.focus({ preventScroll: true });
 }

@@ -1,8 +1,10 @@
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Change } from "../../core/previews/model.ts";
+import { useCancel } from "./action.ts";
 import { announce } from "./announce.ts";
+import { call } from "./api.ts";
 import { countText } from "./format.ts";
 import { problem } from "./parts.ts";
 import { propertyChanges } from "./property-changes.ts";
@@ -25,24 +27,41 @@ export interface PlanProps {
   readonly isLeftOut?: (step: Step) => boolean;
   /** Called when the preview has succeeded. */
   readonly onReady: () => void;
-  /** Called when the preview ended without a plan: it failed, was cancelled, or cannot be read. */
+  /** Called when there is no plan to wait for: the preview failed, is cancelled, or cannot be read. */
   readonly onFailure?: () => void;
 }
 
-/** The changes that an operation would make, from a preview that may still run. */
+/** Cancels a preview that nobody looks at, because the project's next operation would wait for it. */
+export function abandonPreview(id: string): void {
+  call("POST", `/v1/operations/${id}/cancel`).catch(() => undefined); // it ends by itself, but later
+}
+
+/**
+ * The changes that an operation would make, from a preview that may still run. A person can
+ * cancel it, and it is cancelled when the view leaves it before its end.
+ */
 export function Plan({
   id,
   isLeftOut = () => false,
   onReady,
   onFailure = () => undefined,
 }: PlanProps): VNode {
-  const { operation, progress, error } = useOperation(id);
-  const state = operation?.state ?? progress.state;
+  const { operation, progress, state, error } = useOperation(id);
+  const { isBusy, error: refused, cancel } = useCancel(id);
+  const mayCancel = isOpen(state) && state !== "cancelling";
   useEffect(() => {
     if (state === "succeeded") onReady();
-    else if (!isOpen(state) || error) onFailure();
-    if (!isOpen(state)) announce(`The plan ${state}`);
+    else if (!mayCancel || error) onFailure();
+    if (!mayCancel) announce(`Plan: ${state}`);
   }, [state, error]);
+  const isLeftEarly = useRef(true);
+  isLeftEarly.current = mayCancel;
+  useEffect(
+    () => () => {
+      if (isLeftEarly.current) abandonPreview(id);
+    },
+    [id],
+  );
   const changes = new Map(operation?.outcome?.plan?.changes.map((change) => [change.urn, change]));
   const plan = planOf(progress);
   const groups = PLAN_GROUPS.filter((group) => group !== "same").flatMap((group) => {
@@ -59,8 +78,17 @@ export function Plan({
   });
   const isEmpty = state === "succeeded" && groups.length === 0;
   return html`<section class="plan" aria-label="Plan">
-    ${isOpen(state) && html`<p>The plan is being made: ${operationBadge(state)}</p>`}
-    ${problem(error)}
+    ${
+      mayCancel &&
+      html`<p>
+        The plan is being made: ${operationBadge(state)}
+        <button type="button" class="button" aria-disabled=${isBusy} onClick=${cancel}>
+          Cancel the plan
+        </button>
+      </p>`
+    }
+    ${(state === "cancelling" || state === "cancelled") && html`<p>The plan: ${operationBadge(state)}</p>`}
+    ${problem(refused ?? error)}
     ${operation?.outcome?.errors.map(
       ({ message, code }) =>
         html`<div class="problem" role="alert">

@@ -6,16 +6,20 @@ import type {
 import { type ApiError, call } from "./api.ts";
 import { readEvents, type StreamEvent } from "./events.ts";
 import { addEvents, NO_PROGRESS, type Progress } from "./progress.ts";
+import { isOpen } from "./states.ts";
 
 export interface LiveOperation {
   readonly operation: OperationView | undefined;
   readonly progress: Progress;
+  readonly state: OperationView["state"];
   /** False while the connection to the events is lost. */
   readonly isConnected: boolean;
   readonly error: ApiError | undefined;
 }
 
-const START: LiveOperation = {
+type Heard = Omit<LiveOperation, "state">;
+
+const START: Heard = {
   operation: undefined,
   progress: NO_PROGRESS,
   isConnected: true,
@@ -29,7 +33,7 @@ export function useOperation(id: string | undefined): LiveOperation {
     setLive(START);
     if (id === undefined) return undefined;
     const stop = new AbortController();
-    const update = (change: (before: LiveOperation) => Partial<LiveOperation>) => {
+    const update = (change: (before: Heard) => Partial<Heard>) => {
       if (!stop.signal.aborted) setLive((before) => ({ ...before, ...change(before) }));
     };
     const fail = (error: ApiError) => update(() => ({ error }));
@@ -47,7 +51,13 @@ export function useOperation(id: string | undefined): LiveOperation {
     readEvents(`/v1/operations/${id}/events`, { onEvents, onConnected, signal }).catch(fail);
     return () => stop.abort();
   }, [id]);
-  return live;
+  return { ...live, state: stateOf(live) };
+}
+
+/** The newest of what the answer and the events say. */
+function stateOf({ operation, progress }: Heard): OperationView["state"] {
+  if (operation && !isOpen(operation.state)) return operation.state;
+  return progress.last > 0 ? progress.state : (operation?.state ?? "queued");
 }
 
 /** The operation at its end, if that is among the events. */

@@ -11,7 +11,7 @@ import { useAction, useStart } from "../lib/action.ts";
 import { call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
-import { Plan } from "../lib/plan.ts";
+import { abandonPreview, Plan } from "../lib/plan.ts";
 import { mayActSomewhere } from "../lib/session.ts";
 import { checkSizes, type SizeTexts } from "../lib/sizes.ts";
 import type { ViewProps } from "../lib/view.ts";
@@ -47,6 +47,7 @@ export function Create({ caller }: ViewProps): VNode {
       stop.abort();
     };
   }, [slug]);
+  useEffect(() => () => void (edits.current += 1), []); // no plan is shown after the form is left
   if (!mayActSomewhere(caller, "operator")) {
     return html`${heading("Create a project")}
       <p class="note">Your role does not allow this.</p>`;
@@ -64,6 +65,7 @@ export function Create({ caller }: ViewProps): VNode {
       });
       // The plan of a form that has changed meanwhile would have another project's name beside it.
       if (edits.current === before) setPlan({ id, body });
+      else abandonPreview(id);
     });
   };
   const create = () => plan && creating.start("POST", "/v1/projects", { body: plan.body });

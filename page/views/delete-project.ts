@@ -8,7 +8,7 @@ import { useStart } from "../lib/action.ts";
 import { type ApiError, call } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
 import { problem } from "../lib/parts.ts";
-import { Plan } from "../lib/plan.ts";
+import { abandonPreview, Plan } from "../lib/plan.ts";
 import { type Step, shortType } from "../lib/progress.ts";
 
 export interface DeleteDialogProps {
@@ -50,14 +50,16 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
   const { isBusy, error, start } = useStart();
   useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
+    let isClosed = false;
     setMade(undefined);
     call<OperationView>("DELETE", `/v1/projects/${slug}`, { query: { dryRun: true } }).then(
-      setPlan,
+      (preview) => (isClosed ? abandonPreview(preview.id) : setPlan(preview)),
       (reason: ApiError) => {
         setUnplanned(reason);
         setMade("missing");
       },
     );
+    return () => void (isClosed = true);
   }, [slug]);
   const remove = (event: SubmitEvent) => {
     event.preventDefault();
@@ -73,7 +75,7 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
     </label>`;
   return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby="delete-title">
     <form onSubmit=${remove} class="stack">
-      <h2 id="delete-title">Delete ${slug}</h2>
+      <h2 id="delete-title" tabindex="-1">Delete ${slug}</h2>
       ${box("Keep the database", retainData, setRetainData)}
       ${box("Archive the repository instead of deleting it", retainRepository, setRetainRepository)}
       <div class="columns">

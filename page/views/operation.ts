@@ -4,15 +4,14 @@ import { useEffect, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { Change, StackPlan } from "../../core/previews/model.ts";
 import { announce } from "../lib/announce.ts";
-import { useAction } from "../lib/action.ts";
-import { call } from "../lib/api.ts";
+import { useCancel } from "../lib/action.ts";
 import { countText, durationText } from "../lib/format.ts";
 import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts";
 import { countSteps, type Message, type Progress, shortType, type Step } from "../lib/progress.ts";
 import { propertyChanges } from "../lib/property-changes.ts";
 import { mayAct } from "../lib/session.ts";
 import { isOpen, operationBadge } from "../lib/states.ts";
-import { type LiveOperation, useOperation } from "../lib/use-operation.ts";
+import { useOperation } from "../lib/use-operation.ts";
 import type { ViewProps } from "../lib/view.ts";
 
 /** In ms, between two steps of the clock of a running operation. */
@@ -20,24 +19,15 @@ const TICK = 500;
 
 export function Operation({ params, caller }: ViewProps): VNode {
   const id = params["id"];
-  const live = useOperation(id);
-  const { operation, progress, isConnected, error } = live;
-  const [isAsked, setAsked] = useState(false);
-  const { isBusy, error: refused, run } = useAction();
-  const state = stateOf(live);
+  const { operation, progress, state, isConnected, error } = useOperation(id);
+  const { isBusy, error: refused, cancel } = useCancel(id);
   useEffect(() => {
     if (operation) announce(`${operation.request.kind} of ${operation.slug}: ${state}`);
   }, [operation?.id, state]);
   const now = useClock(isOpen(state));
   if (!operation) return html`${heading("Operation")} ${problem(error)}`;
   const { slug, actor, createdAt, startedAt, endedAt, outcome, remaining } = operation;
-  const cancel = () =>
-    run(async () => {
-      await call("POST", `/v1/operations/${operation.id}/cancel`);
-      setAsked(true);
-    });
-  const mayCancel =
-    isOpen(state) && state !== "cancelling" && !isAsked && mayAct(caller, "operator", slug);
+  const mayCancel = isOpen(state) && state !== "cancelling" && mayAct(caller, "operator", slug);
   const began = Date.parse(startedAt ?? createdAt);
   const until = endedAt === undefined ? now : Date.parse(endedAt);
   return html` ${heading(
@@ -61,12 +51,6 @@ export function Operation({ params, caller }: ViewProps): VNode {
 function titleOf({ request }: OperationView): string {
   if (request.kind !== "preview") return request.kind;
   return request.of === "destroy" ? "preview of the destroy" : "preview";
-}
-
-/** The newest of what the answer and the events say. */
-function stateOf({ operation, progress }: LiveOperation): OperationView["state"] {
-  if (operation && !isOpen(operation.state)) return operation.state;
-  return progress.last > 0 ? progress.state : (operation?.state ?? "queued");
 }
 
 function useClock(isRunning: boolean): number {

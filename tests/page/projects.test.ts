@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Locator, Page, Request } from "playwright-core";
 import { until } from "../../sandbox/process.ts";
 import { focused, tabTo } from "../support/keyboard.ts";
-import { hide, PageStage } from "../support/page.ts";
+import { assertAccessible, hide, PageStage } from "../support/page.ts";
 
 /** A tenant can write all of these. */
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
@@ -175,7 +175,7 @@ describe("the page's projects and operations", function () {
     await tabTo(page, open);
     await keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Delete my-app" });
-    await focused(dialog.getByLabel("Keep the database"));
+    await focused(dialog.getByRole("heading", { name: "Delete my-app" }));
     await dialog.getByText("The plan is being made").waitFor(); // else its preview could begin later
     await keyboard.press("Escape");
     await focused(open);
@@ -231,6 +231,59 @@ describe("the page's projects and operations", function () {
     const [destroy] = await stage.operations.list({ limit: 1 });
     assert.equal(destroy?.request.kind, "destroy");
     await stage.operations.cancel(destroy.id, "test");
+  });
+
+  it("deletes a project whose plan hangs, once a person has cancelled the plan", async () => {
+    const page = await stage.visit("/projects/my-app");
+    await page.getByRole("button", { name: "Delete …" }).click();
+    const dialog = page.getByRole("dialog", { name: "Delete my-app" });
+    await dialog.getByText("The plan is being made").waitFor();
+    const [plan] = await stage.operations.list({ limit: 1 });
+    assert.ok(plan);
+    await stage.admin(`UPDATE operations SET state = 'running' WHERE id = '${plan.id}'`);
+    await dialog.getByLabel("Type my-app to confirm").fill("my-app");
+    const remove = dialog.getByRole("button", { name: "Delete the project" });
+    assert.ok(await remove.isDisabled());
+    await dialog.getByRole("button", { name: "Cancel the plan" }).press("Enter");
+    await dialog.getByText("cancelling").waitFor();
+    await focused(dialog.getByRole("heading", { name: "Delete my-app" }));
+    await assertAccessible(page, "a deletion whose plan is cancelled");
+    assert.equal((await stage.operations.find(plan.id))?.state, "cancelling");
+    // The worker is killed only after a while, so the destroy waits for it, and not the person.
+    await remove.click();
+    await page.getByRole("heading", { level: 1, name: "destroy of my-app" }).waitFor();
+    const [destroy] = await stage.operations.list({ limit: 1 });
+    assert.equal(destroy?.request.kind, "destroy");
+    await end(plan.id, "cancelled");
+    await stage.operations.cancel(destroy.id, "test");
+  });
+
+  it("cancels previews that nobody waits for, so that no operation waits for them", async () => {
+    const page = await stage.visit("/create");
+    const cancelled = (slug: string, count: number) =>
+      until(async () => {
+        const found = await stage.operations.list({ limit: 10, slugs: [slug] });
+        const states = found.map(({ request, state }) => `${request.kind} ${state}`);
+        assert.deepEqual(states, Array(count).fill("preview cancelled"));
+      });
+    const making = page.getByText("The plan is being made");
+    await page.getByLabel("Name", { exact: true }).fill("Other Shop");
+    await page.getByRole("button", { name: "Show the plan" }).click();
+    await page.getByRole("button", { name: "Cancel the plan" }).click();
+    await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
+    assert.ok(await page.getByRole("button", { name: "Create other-shop" }).isDisabled());
+    await cancelled("other-shop", 1);
+
+    await page.getByRole("button", { name: "Show the plan" }).click();
+    await making.waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("Other Shops");
+    await cancelled("other-shop", 2);
+
+    await page.goto(`${stage.url}/projects/app-0003`);
+    await page.getByRole("button", { name: "Delete …" }).click();
+    await making.waitFor();
+    await page.keyboard.press("Escape");
+    await cancelled("app-0003", 1);
   });
 
   describe("does once what a person asks for twice", () => {
