@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 const TICKS_PER_S = 100;
 
 /**
- * The CPU time, in s, of all descendants of this process that have ended and whose parents collected
- * them (cutime and cstime in /proc/self/stat). Linux only.
+ * The CPU time, in s, of all descendants of a process, this one by default, that have ended and whose
+ * parents collected them (cutime and cstime in /proc/<pid>/stat). Linux only.
  */
-export function cpuOfEnded(): number {
-  const stat = readFileSync("/proc/self/stat", "utf8");
+export function cpuOfEnded(pid: number | "self" = "self"): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_S;
 }

@@ -24,7 +24,7 @@ const BENCHES: readonly (readonly [name: string, args: readonly string[], last: 
   [
     "fleet",
     ["--projects", "1", "--at-once", "1", "--no-bounds"],
-    /^1 projects: rollout [\d.]+ s, one by one [\d.]+ s$/,
+    /^a rollout's waves of 1 projects: [\d.]+ s, [\d.]+ s of CPU$/,
   ],
   ["citadel", ["--events", "1000", "--rounds", "1"], /^query .* \d+ found$/],
   ["audit", ["--events", "500"], /^shipper: [1-9]\d* events /],
