@@ -13,6 +13,7 @@ import type { Deliveries } from "../notifications/deliveries.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { TokenIssuer } from "../registry/token-issuer.ts";
 import type { Period, StatisticsQuery } from "../statistics.ts";
+import type { MergedRequests } from "../rollouts/merged-requests.ts";
 import type { Rollouts } from "../rollouts/rollouts.ts";
 import type { ProjectRecords } from "../store/project-records.ts";
 import type { AuditRow } from "../store/schema.ts";
@@ -40,6 +41,7 @@ export interface ServiceOptions {
     | "resume"
     | "cancel"
   >;
+  readonly rolloutRequests: Pick<MergedRequests, "list" | "cancel">;
   /** The version of the program that the service runs. */
   readonly programVersion: string;
   readonly templates: Pick<TemplateUpdates, "update" | "list">;

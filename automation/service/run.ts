@@ -30,6 +30,8 @@ import { readReceivers, type Receiver } from "../notifications/receivers.ts";
 import { Operations } from "../operations/operations.ts";
 import { Runner } from "../operations/runner.ts";
 import { Conductor } from "../rollouts/conductor.ts";
+import { MergedComments } from "../rollouts/merged-comments.ts";
+import { MergedRequests } from "../rollouts/merged-requests.ts";
 import { MergedRollouts } from "../rollouts/merged.ts";
 import { programVersion } from "../rollouts/program-version.ts";
 import { Rollouts } from "../rollouts/rollouts.ts";
@@ -135,6 +137,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     platform,
     operations,
     rollouts,
+    rolloutRequests: new MergedRequests(store, { audit }),
     programVersion: version,
     drift: new DriftRecords(store),
     lookAtAll: (actor) => drift.start(actor),
@@ -160,12 +163,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     trustedProxies: options.trustedProxies,
   });
   const conductor = new Conductor({ store, operations, audit, platform, version, log: logger });
-  const merged =
-    previews &&
-    new MergedRollouts({
-      ...{ store, platform, version, rollouts, audit, log: logger },
-      comment: commenter(previews),
-    });
+  const merged = previews && new MergedRollouts({ store, platform, version, rollouts, audit });
   const shutdown = new AbortController();
   const tasks = [lifetimes, drift, ...(merged ? [merged] : [])];
   const loop = runFleet({ store, tasks, log: logger }, shutdown.signal);
@@ -174,6 +172,11 @@ export async function runService(options: RunOptions): Promise<RunningService> {
   const previewing =
     merged &&
     previewer(previews, { store, audit, log: logger, rollouts: merged }).run(shutdown.signal);
+  const commenting =
+    previews &&
+    new MergedComments({ store, platform, comment: commenter(previews), log: logger }).run(
+      shutdown.signal,
+    );
   const stop = async (deadline: number) => {
     shutdown.abort();
     await app.close();
@@ -182,7 +185,7 @@ export async function runService(options: RunOptions): Promise<RunningService> {
     await runner.stop({ deadline });
     await rollouts.close();
     await operations.close();
-    await Promise.all([shipping, notifying, previewing]);
+    await Promise.all([shipping, notifying, previewing, commenting]);
     await store.close();
   };
   try {

@@ -32,6 +32,7 @@ import { pageRoutes } from "./routes/page.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { sizeRoutes } from "./routes/sizes.ts";
 import { statisticsRoutes } from "./routes/statistics.ts";
+import { rolloutRequestRoutes } from "./routes/rollout-requests.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
 import { templateRoutes } from "./routes/templates.ts";
 import { PROBLEM_TYPE } from "./schemas/problem.ts";
@@ -107,6 +108,7 @@ export async function createService(options: ServiceOptions): Promise<FastifyIns
   await app.register(logRoutes(options, limits, shutdown.signal));
   await app.register(errorCountRoutes(options));
   await app.register(rolloutRoutes(options, limits, shutdown.signal));
+  await app.register(rolloutRequestRoutes(options));
   await app.register(authRoutes(options, limits));
   await app.register(auditRoutes(options));
   await app.register(notificationRoutes(options));

@@ -11,6 +11,7 @@ import type {
   Outcome,
   Remaining,
 } from "../../core/operation.ts";
+import type { MergedRolloutState } from "../../core/merged-rollout.ts";
 import type { TemplateSeedRecord, TemplateState } from "../../core/template-update.ts";
 import type { StackPlan, StackPreview } from "../../core/previews/model.ts";
 import type {
@@ -342,13 +343,19 @@ interface MergedRolloutsTable {
   version: string;
   /** The account on the forge. */
   by: string;
+  state: Generated<MergedRolloutState>;
+  /** Why it ended without a rollout. */
+  reason: string | null;
   created_at: Generated<Date>;
-  /** When it was started, superseded, or found to have nothing to do. */
   ended_at: Date | null;
   /** The rollout that was started for it. */
   rollout_id: string | null;
+  /** When to comment on the pull request how it ended; null if there is nothing to say. */
+  comment_at: Date | null;
+  comment_attempts: Generated<number>;
 }
 
+export type MergedRolloutRow = Selectable<MergedRolloutsTable>;
 export type OperationRow = Selectable<OperationsTable>;
 export type AuditRow = Selectable<AuditLogTable>;
 

@@ -7,6 +7,7 @@ import { EXIT } from "../exit-codes.ts";
 import { askable, goAhead } from "../operation.ts";
 import { labels, wholeNumber } from "../options.ts";
 import { printable } from "../text.ts";
+import { addRolloutRequests } from "./rollout-requests.ts";
 
 export function addRollout(program: Command): void {
   const rollout = program
@@ -63,6 +64,7 @@ export function addRollout(program: Command): void {
       .description(description)
       .action((id: string) => change(id, action));
   }
+  addRolloutRequests(rollout);
 }
 
 function list(text: string): string[] {

@@ -14,6 +14,7 @@ import { Deliveries } from "../../automation/notifications/deliveries.ts";
 import { Operations } from "../../automation/operations/operations.ts";
 import type { Problem } from "../../automation/service/schemas/problem.ts";
 import { createService } from "../../automation/service/service.ts";
+import { MergedRequests } from "../../automation/rollouts/merged-requests.ts";
 import { Rollouts } from "../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../automation/store/project-records.ts";
 import { TemplateUpdates } from "../../automation/templates/updates.ts";
@@ -41,6 +42,7 @@ describe("an attack on the service over HTTP", function () {
         version: "0.1.0+test",
         audit: auditLog(store),
       }),
+      rolloutRequests: new MergedRequests(store, { audit: auditLog(store) }),
       programVersion: "0.1.0+test",
       authenticator: new Authenticator({ keys }),
       metrics: new Registry(),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { reportOf } from "../../automation/rollouts/report.ts";
 import type { ServiceOptions } from "../../automation/service/options.ts";
 import type { Rollout, RolloutEvent } from "../../core/rollout.ts";
-import { type FakeService, fakeService, ROLLOUT } from "../support/fake-service.ts";
+import { type FakeService, fakeService, REQUEST, ROLLOUT } from "../support/fake-service.ts";
 import { runCli } from "./run-cli.ts";
 
 const { id, plan } = ROLLOUT;
@@ -50,7 +50,17 @@ describe("rdev-infra rollout", function () {
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
       },
     };
-    service = await fakeService({ rollouts });
+    const rolloutRequests: ServiceOptions["rolloutRequests"] = {
+      list: async (query) => {
+        calls.push(["list requests", query]);
+        return query.state === "expired" ? [] : [REQUEST];
+      },
+      cancel: async (...sent) => {
+        calls.push(["cancel request", ...sent]);
+        return { ...REQUEST, state: "cancelled", reason: "Cancelled by \u001b[31mbob." };
+      },
+    };
+    service = await fakeService({ rollouts, rolloutRequests });
     const url = await service.app.listen({ port: 0, host: "127.0.0.1" });
     variables = { RDEV_INFRA_URL: url, RDEV_INFRA_KEY: service.key("admin"), NO_COLOR: "1" };
   });
@@ -115,6 +125,25 @@ describe("rdev-infra rollout", function () {
     assert.deepEqual([refused.code, calls], [2, []]);
     assert.equal((await run("approve", id, "--yes", "--data-loss")).code, 0);
     assert.deepEqual(calls, [["approve", id, { plan, dataLoss: true }]]);
+  });
+
+  it("lists the requests of merged pull requests, and cancels one", async () => {
+    const line = `${id}  ${REQUEST.createdAt}  #7 at cccccccccc, 0.2.0+newer: `;
+    const listed = await run("requests", "list", "--state", "waiting", "--limit", "3");
+    assert.equal(listed.stdout, `${line}waiting until ${REQUEST.expiresAt}, by user:ada\n`);
+    const cancelled = await run("requests", "cancel", id);
+    assert.ok(cancelled.stdout.startsWith(`${line}cancelled (Cancelled by `), cancelled.stdout);
+    assert.ok(!cancelled.stdout.includes("\u001b"), cancelled.stdout);
+    const json = await run("requests", "list", "--json");
+    assert.deepEqual(JSON.parse(json.stdout), REQUEST);
+    const none = await run("requests", "list", "--state", "expired");
+    assert.deepEqual([none.stdout, none.stderr], ["", "No requests.\n"]);
+    assert.deepEqual(calls, [
+      ["list requests", { limit: 4, before: undefined, state: "waiting" }],
+      ["cancel request", id, "a-admin"],
+      ["list requests", { limit: 21, before: undefined, state: undefined }],
+      ["list requests", { limit: 21, before: undefined, state: "expired" }],
+    ]);
   });
 
   it("fails for a rollout that does not exist", async () => {

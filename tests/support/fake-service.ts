@@ -10,6 +10,7 @@ import {
 import { type Key, newKeyText, parseKeyText } from "../../automation/keys/key.ts";
 import type { Drift, DriftRun } from "../../core/drift.ts";
 import type { Role } from "../../core/identity.ts";
+import type { MergedRollout } from "../../core/merged-rollout.ts";
 import type { NumberedEvent, Operation } from "../../core/operation.ts";
 import { type NumberedRolloutEvent, type Rollout, rolloutRequest } from "../../core/rollout.ts";
 import { reportOf } from "../../automation/rollouts/report.ts";
@@ -112,6 +113,19 @@ export const ROLLOUT: Rollout = {
   },
 };
 
+/** A request for a rollout that waits. */
+export const REQUEST: MergedRollout = {
+  id: OPERATION.id,
+  platform: "staging",
+  pullRequest: 7,
+  commit: "c".repeat(40),
+  version: "0.2.0+newer",
+  state: "waiting",
+  actor: "user:ada",
+  createdAt: "2026-01-02T03:04:05.678Z",
+  expiresAt: "2026-01-09T03:04:05.678Z",
+};
+
 const NO_PROJECTS = Object.fromEntries(
   PROJECT_STATUSES.map((status) => [status, 0] as const),
 ) as ProjectCounts;
@@ -185,6 +199,7 @@ export async function fakeService(
     },
     projects: PROJECTS,
     rollouts: fakeRollouts(),
+    rolloutRequests: { list: async () => [REQUEST], cancel: async () => REQUEST },
     programVersion: "0.1.0+new",
     templates: {
       update: async (slug, { dryRun }) => ({ ...TEMPLATE_UPDATE, slug, dryRun }),

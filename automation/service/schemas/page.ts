@@ -2,7 +2,14 @@ import { z } from "zod";
 import { slugProblems } from "../../../core/slug.ts";
 
 export type ListName =
-  "project" | "operation" | "rollout" | "audit" | "notification" | "log" | "drift";
+  | "project"
+  | "operation"
+  | "rollout"
+  | "rollout-request"
+  | "audit"
+  | "notification"
+  | "log"
+  | "drift";
 
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
@@ -11,6 +18,7 @@ const IS_VALID: Readonly<Record<ListName, (last: string) => boolean>> = {
   drift: (slug) => slugProblems(slug).length === 0,
   operation: isUuid,
   rollout: isUuid,
+  "rollout-request": isUuid,
   log: (last) =>
     /^\S{20,40} \S{1,120}$/.test(last) && !Number.isNaN(Date.parse(last.split(" ")[0]!)),
   notification: (last) =>

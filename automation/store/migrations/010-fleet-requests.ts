@@ -15,9 +15,15 @@ async function addMergedRollouts(db: Kysely<unknown>): Promise<void> {
       commit text NOT NULL,
       version text NOT NULL,
       by text NOT NULL,
+      state text NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'planned', 'refused', 'superseded', 'expired', 'cancelled')),
+      reason text,
       created_at timestamptz NOT NULL DEFAULT now(),
       ended_at timestamptz,
-      rollout_id uuid REFERENCES rollouts ON DELETE SET NULL
+      rollout_id uuid REFERENCES rollouts ON DELETE SET NULL,
+      comment_at timestamptz,
+      comment_attempts integer NOT NULL DEFAULT 0,
+      CHECK ((ended_at IS NULL) = (state = 'waiting'))
     )`.execute(db);
   await sql`
     CREATE UNIQUE INDEX merged_rollouts_open ON merged_rollouts (platform)

@@ -21,6 +21,7 @@ import type { ServiceLimits } from "../../../automation/service/options.ts";
 import type { OperationView } from "../../../automation/service/schemas/operation.ts";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
 import { createService } from "../../../automation/service/service.ts";
+import { MergedRequests } from "../../../automation/rollouts/merged-requests.ts";
 import { Rollouts } from "../../../automation/rollouts/rollouts.ts";
 import { ProjectRecords } from "../../../automation/store/project-records.ts";
 import { Store } from "../../../automation/store/store.ts";
@@ -58,6 +59,7 @@ describe("the API with its database", function () {
         version: "0.1.0+test",
         audit: new MultiWriter(store),
       }),
+      rolloutRequests: new MergedRequests(store, { audit: new MultiWriter(store) }),
       programVersion: "0.1.0+test",
       authenticator: new Authenticator({ keys }),
       metrics,

@@ -74,6 +74,7 @@ describe("a cursor", () => {
     drift: slug.filter((text) => decodeCursor("drift", encodeCursor("drift", text)) !== undefined),
     operation: fc.uuid(),
     rollout: fc.uuid(),
+    "rollout-request": fc.uuid(),
     notification: fc
       .tuple(fc.uuid(), fc.stringMatching(/^[a-z][a-z0-9-]{0,39}$/))
       .map((parts) => parts.join(" ")),

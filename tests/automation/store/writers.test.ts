@@ -14,7 +14,7 @@ const WRITERS: Readonly<Record<string, string>> = {
   drift_runs: "automation/drift/table.ts",
   forge_deliveries: "automation/previews/requests.ts",
   lifetimes: "automation/lifetime/table.ts",
-  merged_rollouts: "automation/rollouts/merged.ts",
+  merged_rollouts: "automation/rollouts/merged-table.ts",
   notification_deliveries: "automation/notifications/outbox.ts",
   notifications: "automation/notifications/outbox.ts",
   operation_attempts: "automation/operations/tables.ts",
