@@ -1,8 +1,9 @@
+import { html } from "htm/preact";
 import type { VNode } from "preact";
 import type { DriftState } from "../../core/drift.ts";
 import type { OperationState } from "../../core/operation.ts";
 import type { ProjectResource } from "../../core/resources.ts";
-import type { ProjectStatus } from "../../automation/service/schemas/project.ts";
+import type { ProjectStatus, ProjectView } from "../../automation/service/schemas/project.ts";
 import { badge, type Tone } from "./parts.ts";
 
 const STATUS_TONES: Readonly<Record<ProjectStatus, Tone>> = {
@@ -15,8 +16,10 @@ const STATUS_TONES: Readonly<Record<ProjectStatus, Tone>> = {
   unknown: "calm",
 };
 
-export function statusBadge(status: ProjectStatus): VNode {
-  return badge(STATUS_TONES[status], status);
+/** The status, and whether the project is stopped or will be. */
+export function statusBadge({ status, settings }: Pick<ProjectView, "status" | "settings">): VNode {
+  const isStopped = settings.stopped === true && status !== "deleted";
+  return html`${badge(STATUS_TONES[status], status)} ${isStopped && badge("calm", "stopped")}`;
 }
 
 const OPERATION_TONES: Readonly<Record<OperationState, Tone>> = {

@@ -1,34 +1,23 @@
 import { html } from "htm/preact";
 import { h, type VNode } from "preact";
-import { useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
-import type { DriftChange } from "../../core/drift.ts";
 import type { ProjectResource } from "../../core/resources.ts";
-import { useStart } from "../lib/action.ts";
 import { call } from "../lib/api.ts";
+import { driftTable } from "../lib/drift-table.ts";
 import { useLoaded } from "../lib/load.ts";
 import { operationTable } from "../lib/operation-table.ts";
 import { ago, badge, heading, outside, problem, table } from "../lib/parts.ts";
 import { shortType } from "../lib/progress.ts";
-import { propertyChanges } from "../lib/property-changes.ts";
-import { type Caller, mayAct } from "../lib/session.ts";
+import { mayAct } from "../lib/session.ts";
 import { driftBadge, resourceBadge, statusBadge } from "../lib/states.ts";
 import type { ViewProps } from "../lib/view.ts";
 import { AuditTable } from "./audit.ts";
-import { DeleteDialog } from "./delete-project.ts";
+import { Actions } from "./project-actions.ts";
 
 const REFRESH = 5_000;
 
 type ProjectDrift = NonNullable<ProjectView["drift"]>;
-
-const DRIFT_TEXTS: Readonly<Record<DriftChange["op"], string>> = {
-  update: "changed",
-  replace: "replaced",
-  delete: "deleted",
-  create: "new",
-  import: "new",
-};
 
 /** The parts of the view: the value of `show` in the address, and the text. */
 const TABS = [
@@ -56,7 +45,7 @@ export function Project({ params, query, caller }: ViewProps): VNode {
         >
       </li>`,
   );
-  return html` ${heading(slug, data && html`${statusBadge(data.status)} <span class="soft">${data.name}</span> ${h(Actions, { project: data, caller })}`)}
+  return html` ${heading(slug, data && html`${statusBadge(data)} <span class="soft">${data.name}</span> ${h(Actions, { project: data, caller })}`)}
     ${problem(error)}
     <nav aria-label="Project">
       <ul class="tabs">
@@ -67,32 +56,6 @@ export function Project({ params, query, caller }: ViewProps): VNode {
     ${shown === "operations" && h(History, { slug })}
     ${shown === "audit" && h(AuditTable, { project: slug })}
     ${shown === "" && data && overview(data)}`;
-}
-
-interface ActionsProps {
-  readonly project: ProjectView;
-  readonly caller: Caller;
-}
-
-function Actions({ project, caller }: ActionsProps): VNode {
-  const [isDeleting, setDeleting] = useState(false);
-  const { isBusy, error, start } = useStart();
-  const { slug, status } = project;
-  const button = (text: string, path: string, body: object) => {
-    const method = path === "" ? "PUT" : "POST";
-    const onClick = () => start(method, `/v1/projects/${slug}${path}`, { body });
-    return html`<button class="button" aria-disabled=${isBusy} onClick=${onClick}>${text}</button>`;
-  };
-  const operates = mayAct(caller, "operator", slug);
-  const exists = status !== "deleted";
-  return html`<div class="actions">
-      ${operates && exists && button("Check for drift", "/drift/check", {})}
-      ${operates && exists && button("Preview", "/preview", { of: "up" })}
-      ${operates && button(status === "incomplete" ? "Try again" : "Bring up", "", {})}
-      ${mayAct(caller, "admin", slug) && exists && html`<button class="button danger" onClick=${() => setDeleting(true)}>Delete …</button>`}
-    </div>
-    ${problem(error)}
-    ${isDeleting && h(DeleteDialog, { project, onClose: () => setDeleting(false) })}`;
 }
 
 function overview(project: ProjectView): VNode {
@@ -136,26 +99,15 @@ function overview(project: ProjectView): VNode {
     </div>`;
 }
 
-/** The objects that others have changed, and since when. */
-function driftOf({ state, checkedAt, changes = [], error, operation }: ProjectDrift): VNode {
-  const rows = changes.map(
-    ({ urn, op, type, name, properties, moreProperties, by, since }) =>
-      html`<tr key=${urn}>
-        <th scope="row">${name}</th>
-        <td><code>${shortType(type)}</code></td>
-        <td>${DRIFT_TEXTS[op]} ${propertyChanges({ properties, moreProperties })}</td>
-        <td>${by.map(({ manager }) => manager).join(", ")}</td>
-        <td>${ago(since)}</td>
-      </tr>`,
-  );
+function driftOf(drift: ProjectDrift): VNode {
+  const { state, checkedAt, error, operation } = drift;
   return html`<section>
     <h2>Drift</h2>
     <p>
       ${driftBadge(state)} ${checkedAt !== undefined && html`checked ${ago(checkedAt)}`}
       ${operation !== undefined && html`<a href=${`/operations/${operation}`}>last check</a>`}
     </p>
-    ${error && html`<pre class="wrong">${error.message}</pre>`}
-    ${rows.length > 0 && table("Drift", ["Resource", "Type", "Change", "By", "Since"], rows)}
+    ${error && html`<pre class="wrong">${error.message}</pre>`} ${driftTable(drift)}
   </section>`;
 }
 

@@ -191,12 +191,11 @@ function projectTable(
 }
 
 function row(project: ProjectView, errors: Errors): VNode {
-  const { slug, name, status, drift, template, version, outdated, lastOperation, updatedAt } =
-    project;
+  const { slug, name, drift, template, version, outdated, lastOperation, updatedAt } = project;
   return html`<tr key=${slug}>
     <th scope="row"><a href=${`/projects/${slug}`}>${slug}</a></th>
     <td>${name}</td>
-    <td>${statusBadge(status)}</td>
+    <td>${statusBadge(project)}</td>
     <td>${drift && driftBadge(drift.state)}</td>
     ${errors.size > 0 && errorCell(slug, errors.get(slug))}
     <td>${template && html`${template.name} ${template.outdated && badge("warn", "outdated")}`}</td>

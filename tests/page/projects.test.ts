@@ -19,6 +19,14 @@ describe("the page's projects and operations", function () {
       INSERT INTO projects (slug, platform, name, settings, outputs)
       SELECT 'app-' || lpad(n::text, 4, '0'), 'staging', 'App ' || n, '{}', '{}'
       FROM generate_series(1, 5000) n`);
+    const change = {
+      ...{ op: "update", urn: "urn:x::y", type: "gitea:Repository", name: "drifted" },
+      ...{ properties: [], moreProperties: 0, by: [], since: new Date().toISOString() },
+    };
+    await stage.admin(`
+      INSERT INTO drift (slug, checked_at, changes, fixable_by)
+      VALUES ('app-0002', now(), '${JSON.stringify([change])}', 'updates');
+      UPDATE projects SET settings = '{"stopped": true}' WHERE slug = 'app-0004'`);
   });
   after(() => stage.close());
   afterEach(() => stage.closeWindows());
@@ -286,6 +294,42 @@ describe("the page's projects and operations", function () {
     await cancelled("app-0003", 1);
   });
 
+  it("stops, starts and fixes a project, and says before what stops, stays and goes back", async () => {
+    const page = await stage.visit("/projects/app-0005", { role: "operator" });
+    const newest = async (slug: string) =>
+      (await stage.operations.list({ limit: 1, slugs: [slug] }))[0]?.request;
+    const stop = page.getByRole("button", { name: "Stop …" });
+    await stop.click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("all pods").waitFor();
+    await dialog.getByRole("button", { name: "Keep it running" }).press("Enter");
+    await focused(stop);
+    assert.equal(await newest("app-0005"), undefined);
+    await stop.press("Enter");
+    await dialog.getByRole("button", { name: "Stop the project" }).press("Enter");
+    await page.getByRole("heading", { level: 1, name: "up of app-0005" }).waitFor();
+    const up = { kind: "up", onFailure: "keep" } as const;
+    assert.deepEqual(await newest("app-0005"), { ...up, settings: { stopped: true } });
+
+    await page.goto(`${stage.url}/projects?search=app-0005`);
+    await page.getByRole("row", { name: "app-0005" }).getByText("stopped").waitFor();
+    await page.getByRole("link", { name: "app-0005" }).click();
+    await page.locator("main .badge", { hasText: "stopped" }).waitFor();
+    assert.equal(await stop.count(), 0);
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("heading", { level: 1, name: "up of app-0005" }).waitFor();
+    assert.deepEqual(await newest("app-0005"), { ...up, settings: { stopped: false } });
+
+    await page.goto(`${stage.url}/projects/app-0002`);
+    await page.getByRole("button", { name: "Fix drift …" }).click();
+    await dialog.getByRole("rowheader", { name: "drifted" }).waitFor();
+    await dialog.getByRole("button", { name: "Fix the drift" }).click();
+    await page.getByRole("heading", { level: 1, name: "up of app-0002" }).waitFor();
+    assert.deepEqual(await newest("app-0002"), { ...up, settings: {}, fix: "all" });
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
+  });
+
   describe("does once what a person asks for twice", () => {
     const presses = {
       // A busy button says that it is disabled, and Playwright would wait for its end.
@@ -319,26 +363,31 @@ describe("the page's projects and operations", function () {
       await page.waitForURL("**/operations/*");
       await press(button);
       arrival.resolve();
-      await page.getByRole("heading", { name: /of app-0002/ }).waitFor();
+      await page.getByRole("heading", { name: /of app-000/ }).waitFor();
       await page.unrouteAll();
       return sent;
     }
 
     for (const [how, press] of Object.entries(presses)) {
       it(`starts one operation for ${how}`, async () => {
-        const page = await stage.visit("/projects/app-0002");
-        for (const [text, request] of [
-          ["Check for drift", "POST /v1/projects/app-0002/drift/check"],
-          ["Preview", "POST /v1/projects/app-0002/preview"],
-          ["Bring up", "PUT /v1/projects/app-0002"],
+        const page = await stage.visit("/projects");
+        for (const [request, text, confirm = text] of [
+          ["POST /v1/projects/app-0002/drift/check", "Check for drift"],
+          ["POST /v1/projects/app-0002/preview", "Preview"],
+          ["PUT /v1/projects/app-0002", "Bring up"],
+          ["POST /v1/projects/app-0002/drift/fix", "Fix drift …", "Fix the drift"],
+          ["POST /v1/projects/app-0002/stop", "Stop …", "Stop the project"],
+          ["POST /v1/projects/app-0004/start", "Start"],
         ] as const) {
-          const button = page.getByRole("button", { name: text });
+          const [path] = /\/projects\/app-\d+/.exec(request) ?? assert.fail();
+          await page.goto(stage.url + path);
+          if (confirm !== text) await page.getByRole("button", { name: text }).click();
+          const button = page.getByRole("button", { name: confirm });
           assert.deepEqual(await pressOften(page, button, press), [request]);
           await page.reload(); // the module of the next view comes from the network again
           await page.getByRole("button", { name: "Cancel" }).dblclick({ force: true });
           await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
           assert.equal(await page.getByRole("alert").count(), 0);
-          await page.goto(`${stage.url}/projects/app-0002`);
         }
       });
     }

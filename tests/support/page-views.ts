@@ -39,7 +39,7 @@ export interface PageView {
   readonly forApprover?: readonly string[];
 }
 
-const ON_PROJECT = ["Check for drift", "Preview", "Try again"];
+const ON_PROJECT = ["Check for drift", "Fix drift …", "Preview", "Try again", "Stop …"];
 const ON_LOGS = ["Live", "Copy link", "Download", "Search"];
 
 /** All views of the page. */
@@ -79,6 +79,22 @@ export const PAGE_VIEWS_SHOWN: readonly PageView[] = [
       await page.getByRole("button", { name: "Delete …" }).click();
       await page.getByRole("dialog").getByText("Deleted 1 resource").waitFor();
     },
+    forOperator: ON_PROJECT,
+  },
+  {
+    name: "stop",
+    path: "/projects/my-app",
+    text: "kubectl-edit",
+    part: "dialog",
+    prepare: (page) => page.getByRole("button", { name: "Stop …" }).click(),
+    forOperator: ON_PROJECT,
+  },
+  {
+    name: "fix",
+    path: "/projects/my-app",
+    text: "kubectl-edit",
+    part: "dialog",
+    prepare: (page) => page.getByRole("button", { name: "Fix drift …" }).click(),
     forOperator: ON_PROJECT,
   },
   {
