@@ -229,9 +229,10 @@ export async function assertViewAccessible(page: Page, view: string): Promise<vo
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 800 });
     await assertAccessible(page, `${view}, ${colorScheme}, ${width} px`);
-    const beyond = await page.evaluate(
-      "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-    );
+    const beyond = await page.evaluate(`{
+      const parts = [document.documentElement, ...document.querySelectorAll("dialog[open]")];
+      Math.max(...parts.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
+    }`);
     assert.equal(beyond, 0, `${view} scrolls sideways at ${width} px`);
   }
 }
