@@ -168,6 +168,11 @@ describe("a change of the program, from the pull request to the fleet", function
     await GiteaPeople.merge(`/repos/${repository.fullName}`, number, ada!.token, merge);
     await repository.say(number, ada!, "/rollout");
     const [, version] = await answer(number, /waits until the service has the version `(\S+?)`/);
+    const waiting = await as("root", "rollout", "requests", "list", "--state", "waiting");
+    assert.ok(
+      waiting.includes(`#${number} at `) && waiting.includes(`${version}: waiting`),
+      waiting,
+    );
     await service?.stop();
     service = await serve(await checkedOut(join(folder, "merged")));
     const [, id = ""] = await answer(number, /rdev-infra rollout approve (\S+)/);
