@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import type { Locator, Page, Request } from "playwright-core";
+import type { Request } from "playwright-core";
 import { until } from "../../sandbox/process.ts";
 import { focused, tabTo } from "../support/keyboard.ts";
 import { assertAccessible, hide, PageStage } from "../support/page.ts";
@@ -19,14 +19,6 @@ describe("the page's projects and operations", function () {
       INSERT INTO projects (slug, platform, name, settings, outputs)
       SELECT 'app-' || lpad(n::text, 4, '0'), 'staging', 'App ' || n, '{}', '{}'
       FROM generate_series(1, 5000) n`);
-    const change = {
-      ...{ op: "update", urn: "urn:x::y", type: "gitea:Repository", name: "drifted" },
-      ...{ properties: [], moreProperties: 0, by: [], since: new Date().toISOString() },
-    };
-    await stage.admin(`
-      INSERT INTO drift (slug, checked_at, changes, fixable_by)
-      VALUES ('app-0002', now(), '${JSON.stringify([change])}', 'updates');
-      UPDATE projects SET settings = '{"stopped": true}' WHERE slug = 'app-0004'`);
   });
   after(() => stage.close());
   afterEach(() => stage.closeWindows());
@@ -292,139 +284,6 @@ describe("the page's projects and operations", function () {
     await making.waitFor();
     await page.keyboard.press("Escape");
     await cancelled("app-0003", 1);
-  });
-
-  it("stops, starts and fixes a project, and says before what stops, stays and goes back", async () => {
-    const page = await stage.visit("/projects/app-0005", { role: "operator" });
-    const newest = async (slug: string) =>
-      (await stage.operations.list({ limit: 1, slugs: [slug] }))[0]?.request;
-    const stop = page.getByRole("button", { name: "Stop …" });
-    await stop.click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByText("all pods").waitFor();
-    await dialog.getByRole("button", { name: "Keep it running" }).press("Enter");
-    await focused(stop);
-    assert.equal(await newest("app-0005"), undefined);
-    await stop.press("Enter");
-    await dialog.getByRole("button", { name: "Stop the project" }).press("Enter");
-    await page.getByRole("heading", { level: 1, name: "up of app-0005" }).waitFor();
-    const up = { kind: "up", onFailure: "keep" } as const;
-    assert.deepEqual(await newest("app-0005"), { ...up, settings: { stopped: true } });
-
-    await page.goto(`${stage.url}/projects?search=app-0005`);
-    await page.getByRole("row", { name: "app-0005" }).getByText("stopped").waitFor();
-    await page.getByRole("link", { name: "app-0005" }).click();
-    await page.locator("main .badge", { hasText: "stopped" }).waitFor();
-    assert.equal(await stop.count(), 0);
-    await page.getByRole("button", { name: "Start" }).click();
-    await page.getByRole("heading", { level: 1, name: "up of app-0005" }).waitFor();
-    assert.deepEqual(await newest("app-0005"), { ...up, settings: { stopped: false } });
-
-    await page.goto(`${stage.url}/projects/app-0002`);
-    await page.getByRole("button", { name: "Fix drift …" }).click();
-    await dialog.getByRole("rowheader", { name: "drifted" }).waitFor();
-    await dialog.getByRole("button", { name: "Fix the drift" }).click();
-    await page.getByRole("heading", { level: 1, name: "up of app-0002" }).waitFor();
-    assert.deepEqual(await newest("app-0002"), { ...up, settings: {}, fix: "all" });
-    await page.getByRole("button", { name: "Cancel" }).click();
-    await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
-  });
-
-  describe("does once what a person asks for twice", () => {
-    const presses = {
-      // A busy button says that it is disabled, and Playwright would wait for its end.
-      "a double click": (button: Locator) => button.dblclick({ force: true }),
-      "Enter twice": async (button: Locator) => {
-        await button.press("Enter");
-        await button.press("Enter");
-      },
-    };
-
-    /** Presses a button twice before the service answers, and again before the next view is there. */
-    async function pressOften(
-      page: Page,
-      button: Locator,
-      press: (button: Locator) => Promise<void> = presses["a double click"],
-    ): Promise<string[]> {
-      const [answer, arrival] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-      const sent: string[] = [];
-      await page.route("**/v1/**", async (route, request) => {
-        if (request.method() === "GET") return route.continue();
-        sent.push(`${request.method()} ${new URL(request.url()).pathname}`);
-        await answer.promise;
-        return route.continue();
-      });
-      await page.route("**/page/views/operation.ts", async (route) => {
-        await arrival.promise;
-        return route.continue();
-      });
-      await press(button);
-      answer.resolve();
-      await page.waitForURL("**/operations/*");
-      await press(button);
-      arrival.resolve();
-      await page.getByRole("heading", { name: /of app-000/ }).waitFor();
-      await page.unrouteAll();
-      return sent;
-    }
-
-    for (const [how, press] of Object.entries(presses)) {
-      it(`starts one operation for ${how}`, async () => {
-        const page = await stage.visit("/projects");
-        for (const [request, text, confirm = text] of [
-          ["POST /v1/projects/app-0002/drift/check", "Check for drift"],
-          ["POST /v1/projects/app-0002/preview", "Preview"],
-          ["PUT /v1/projects/app-0002", "Bring up"],
-          ["POST /v1/projects/app-0002/drift/fix", "Fix drift …", "Fix the drift"],
-          ["POST /v1/projects/app-0002/stop", "Stop …", "Stop the project"],
-          ["POST /v1/projects/app-0004/start", "Start"],
-        ] as const) {
-          const [path] = /\/projects\/app-\d+/.exec(request) ?? assert.fail();
-          await page.goto(stage.url + path);
-          if (confirm !== text) await page.getByRole("button", { name: text }).click();
-          const button = page.getByRole("button", { name: confirm });
-          assert.deepEqual(await pressOften(page, button, press), [request]);
-          await page.reload(); // the module of the next view comes from the network again
-          await page.getByRole("button", { name: "Cancel" }).dblclick({ force: true });
-          await page.locator("main .badge", { hasText: "cancelled" }).waitFor();
-          assert.equal(await page.getByRole("alert").count(), 0);
-        }
-      });
-    }
-
-    it("is ready again when a person goes back before the next view is there", async () => {
-      const page = await stage.visit("/projects/app-0002");
-      await page.route("**/page/views/operation.ts", () => undefined); // no answer
-      const preview = page.getByRole("button", { name: "Preview" });
-      await preview.click();
-      await page.waitForURL("**/operations/*");
-      assert.equal(await preview.getAttribute("aria-disabled"), "true");
-      await page.goBack();
-      await page.getByRole("button", { name: "Preview", disabled: false }).waitFor();
-    });
-
-    it("finds the operation of a request whose answer was lost", async () => {
-      const page = await stage.visit("/projects/app-0002");
-      await page.route(
-        "**/v1/projects/app-0002",
-        async (route, request) => {
-          if (request.method() === "GET") return route.fallback();
-          await route.fetch();
-          await route.abort();
-        },
-        { times: 2 },
-      );
-      const up = page.getByRole("button", { name: "Bring up" });
-      const before = await stage.operations.list({ limit: 100, slugs: ["app-0002"] });
-      await up.click();
-      await page.getByRole("alert").getByText("RDEV_UNREACHABLE").waitFor();
-      await page.unrouteAll();
-      await up.click();
-      await page.getByRole("heading", { name: "up of app-0002" }).waitFor();
-      const after = await stage.operations.list({ limit: 100, slugs: ["app-0002"] });
-      assert.equal(after.length, before.length + 1);
-      await stage.operations.cancel(after[0]!.id, "test");
-    });
   });
 
   it("keeps what a person types while an earlier search begins", async () => {
