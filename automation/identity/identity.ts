@@ -1,5 +1,5 @@
-import type { Role } from "../../core/identity.ts";
-import { type Key, mayActAs } from "../keys/key.ts";
+import { type Role, ROLES } from "../../core/identity.ts";
+import type { Key } from "../keys/key.ts";
 
 /** A role for one project, or for all of them. */
 export interface Grant {
@@ -24,13 +24,22 @@ export interface Identity {
   readonly grants: readonly Grant[];
 }
 
-export function identityOfKey({ id, name, role, project }: Key): Identity {
-  return { kind: "key", id, title: `key "${name}"`, actor: name, grants: [{ role, project }] };
+/** The caller with a key. A role that this version does not know grants nothing. */
+export function identityOfKey({ id, name, role: wanted, project }: Key): Identity {
+  const role = ROLES.find((known) => known === wanted);
+  const doubt = role === undefined ? ` (its role "${wanted}" is unknown to this version)` : "";
+  return {
+    kind: "key",
+    id,
+    title: `key "${name}"${doubt}`,
+    actor: name,
+    grants: role === undefined ? [] : [{ role, project }],
+  };
 }
 
 /** The grants that include a role. */
 export function grantsFor({ grants }: Identity, needed: Role): readonly Grant[] {
-  return grants.filter((grant) => mayActAs(grant, needed));
+  return grants.filter(({ role }) => ROLES.indexOf(role) >= ROLES.indexOf(needed));
 }
 
 /** Whether the caller has a role for a project; null: for all of them. */

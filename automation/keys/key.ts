@@ -1,5 +1,4 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { type Role, ROLES } from "../../core/identity.ts";
 
 /** An API key. */
 export interface Key {
@@ -7,7 +6,8 @@ export interface Key {
   readonly id: string;
   /** The actor in the audit log. */
   readonly name: string;
-  readonly role: Role;
+  /** A role, unless a newer version created the key with one that this version does not know. */
+  readonly role: string;
   /** The slug of the only project that the key is valid for; null: all projects. */
   readonly project: string | null;
   readonly createdAt: Date;
@@ -42,10 +42,6 @@ export function parseKeyText(text: string): Pick<KeyText, "id" | "hash"> | undef
 /** Compares in constant time, so timing reveals nothing about the key. */
 export function sameHash(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
-}
-
-export function mayActAs({ role }: Pick<Key, "role">, needed: Role): boolean {
-  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
 }
 
 /**

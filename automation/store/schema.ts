@@ -118,7 +118,8 @@ interface ApiKeysTable {
   /** The lookup key. Not secret. */
   id: string;
   name: string;
-  role: Role;
+  /** A newer version may have roles that this version does not know. */
+  role: ColumnType<string, Role, never>;
   /** The only project that the key is valid for; null: all projects. */
   project: string | null;
   /** SHA-256 of the secret. */

@@ -108,9 +108,13 @@ describe("access control", () => {
 
   it("gives a role that this version does not know no right", async () => {
     const { app, key } = await fakeService();
-    const headers = bearer(key("viewer", { role: "owner" as Role }));
+    const headers = bearer(key("viewer", { role: "owner" }));
     const answer = await app.inject({ method: "GET", url: "/v1/projects", headers });
-    assert.deepEqual([answer.statusCode, answer.json<Problem>().code], [403, "RDEV_ROLE"]);
+    const { code, detail } = answer.json<Problem>();
+    assert.deepEqual([answer.statusCode, code], [403, "RDEV_ROLE"]);
+    assert.match(detail, /its role "owner" is unknown to this version/);
+    const me = await app.inject({ method: "GET", url: "/auth/me", headers });
+    assert.deepEqual([me.statusCode, me.json<{ grants: unknown }>().grants], [200, []]);
     await app.close();
   });
 
