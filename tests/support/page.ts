@@ -234,6 +234,15 @@ export async function assertViewAccessible(page: Page, view: string): Promise<vo
       Math.max(...parts.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
     }`);
     assert.equal(beyond, 0, `${view} scrolls sideways at ${width} px`);
+    const narrow = await page.evaluate(`{
+      const contents = document.createRange();
+      [...document.querySelectorAll("td")].flatMap((cell) => {
+        contents.selectNodeContents(cell);
+        const { width, height } = contents.getBoundingClientRect();
+        return height > 2 * width ? [cell.textContent] : [];
+      });
+    }`);
+    assert.deepEqual(narrow, [], `${view} has columns of letters at ${width} px`);
   }
 }
 
