@@ -215,8 +215,7 @@ export class Rollouts {
   ): Promise<Rollout> {
     return this.#change(id, async (transaction, row) => {
       const { ownApproval = true } = this.#options;
-      const isOwn = row.actor_id === caller.id || nameOf(row.actor) === nameOf(caller.actor);
-      if (isOwn && !ownApproval) {
+      if (!ownApproval && isStarter(row, caller)) {
         throw new InfraError(
           "RDEV_ROLE",
           "This platform does not let the one who started a rollout approve it. Ask another approver or admin.",
@@ -367,9 +366,16 @@ function requireState(
   );
 }
 
-/** `user:alice`, of `user:alice (7)`: a comment on a pull request tells the name only. */
-function nameOf(actor: string): string {
-  return actor.replace(/ \([^()]*\)$/, "");
+/**
+ * Whether the caller started the rollout. A comment on a pull request tells only the account's name, in any
+ * case, such as `user:Alice` for `user:alice (7)`. Names of callers that signed in are not compared with
+ * each other, because people can choose them.
+ */
+function isStarter({ actor_id: id, actor }: RolloutRow, caller: RolloutCaller): boolean {
+  if (id === caller.id || actor === caller.actor) return true;
+  return (
+    id.startsWith("forge:") && caller.actor.toLowerCase().startsWith(`${actor.toLowerCase()} (`)
+  );
 }
 
 function notFound(id: string): InfraError {

@@ -4,10 +4,13 @@ import { MergedComments } from "../../../automation/rollouts/merged-comments.ts"
 import { MergedRequests } from "../../../automation/rollouts/merged-requests.ts";
 import { MergedRollouts } from "../../../automation/rollouts/merged.ts";
 import { Rollouts } from "../../../automation/rollouts/rollouts.ts";
+import { rolloutRequest } from "../../../core/rollout.ts";
+import { rejected } from "../../support/errors.ts";
 import { migratedStore } from "../../support/migrated-store.ts";
 
 const [OLD, NEW] = ["1.0.0+old", "1.0.0+new"];
 const COMMIT = "c".repeat(40);
+const ALICE = { id: "user:7", actor: "user:alice (7)" };
 
 describe("the rollout of a merged commit", () => {
   const test = migratedStore(
@@ -261,5 +264,24 @@ describe("the rollout of a merged commit", () => {
     await assert.rejects(rollouts.approve(id, plan, ada), { code: "RDEV_ROLE" });
     const bob = { id: "user:8", actor: "user:bob (8)" };
     assert.equal((await rollouts.approve(id, plan, bob)).state, "running");
+  });
+
+  it("knows the person who asked by the account's name, and other starters by their ids", async () => {
+    const { rollouts } = serviceOf(NEW);
+    const startedBy = async (slug: string, caller: typeof ALICE) =>
+      (await rollouts.start(rolloutRequest.parse({ select: { slugs: [slug] } }), caller)).id;
+    /** A caller who may approve is told that the plan is another one. */
+    const refusal = async (id: string, caller: typeof ALICE) =>
+      (await rejected(rollouts.approve(id, { plan: "x", dataLoss: false }, caller), /./)).name;
+    const onForge = await startedBy("my-app", { id: "forge:Alice", actor: "user:Alice" });
+    for (const actor of ["user:Alice (7)", "user:alice (7)", "user:Alice (pool|(7))"]) {
+      assert.equal(await refusal(onForge, { id: "user:7", actor }), "RDEV_ROLE", actor);
+    }
+    for (const actor of ["alice", "user:alice2 (7)", "serviceAccount:ci/alice"]) {
+      assert.equal(await refusal(onForge, { id: "other", actor }), "RDEV_ROLLOUT", actor);
+    }
+    const byNamesake = await startedBy("wiki", { id: "user:9", actor: "user:alice (9)" });
+    assert.equal(await refusal(byNamesake, ALICE), "RDEV_ROLLOUT");
+    assert.equal(await refusal(byNamesake, { id: "user:9", actor: "user:bob (9)" }), "RDEV_ROLE");
   });
 });
