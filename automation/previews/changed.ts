@@ -6,6 +6,7 @@ import { init, parse } from "es-module-lexer";
 import { affectedStacks, type Affected } from "../../core/previews/affected.ts";
 import { DEFAULT_TEMPLATE } from "../../core/settings.ts";
 import { parseStackName } from "../../core/stack-name.ts";
+import { readWithin } from "./read-within.ts";
 
 const run = promisify(execFile);
 const MAX_OUTPUT = 64 * 1024 * 1024;
@@ -93,9 +94,9 @@ export async function importsOf(
   const queue = [entry];
   for (const file of queue) {
     if (found.has(file) || without.includes(file)) continue;
-    const text = await readFile(join(root, file), "utf8");
+    const text = await readWithin(root, file);
     found.add(file);
-    const [imports] = parse(text);
+    const [imports] = parse(text.toString());
     for (const { specifier: path } of imports) {
       if (path?.startsWith(".")) queue.push(normalize(join(dirname(file), path)));
     }

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { InfraError } from "../../core/errors.ts";
 import { checkOutMerged } from "../../providers/git/checkout.ts";
 import type { Remote } from "../../providers/git/git.ts";
@@ -22,11 +21,11 @@ export async function mergedVersion(remote: Remote, merged: MergedInto): Promise
   try {
     await checkOutMerged(folder, remote, merged);
     return await programVersion(undefined, folder).catch((error: unknown) => {
-      const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      if (!isMissing && !(error instanceof z.ZodError)) throw error;
+      if (error instanceof InfraError) throw error;
       throw new InfraError(
         "RDEV_REFUSED",
         `The commit ${merged.commit} is not one of this program.`,
+        { cause: error },
       );
     });
   } finally {

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { relative } from "node:path";
 import { z } from "zod";
 import { PACKAGE } from "../engine/folders.ts";
 import { importsOf, programs } from "../previews/changed.ts";
+import { readWithin } from "../previews/read-within.ts";
 
 /** In characters of the hash: enough to tell the versions of one program apart. */
 const HASH_LENGTH = 12;
 
 const manifest = z.object({
-  version: z.string(),
+  /** A comment shows it, so it must not be Markdown. */
+  version: z.string().regex(/^[\w.+-]{1,64}$/),
   dependencies: z.record(z.string(), z.string()),
 });
 
@@ -20,14 +21,14 @@ const manifest = z.object({
  * of this package's program. `root` is another checkout of this package; nothing in it is run.
  */
 export async function programVersion(program?: string, root = PACKAGE): Promise<string> {
-  const text = await readFile(join(root, "package.json"), "utf8");
-  const { version, dependencies } = manifest.parse(JSON.parse(text));
+  const text = await readWithin(root, "package.json");
+  const { version, dependencies } = manifest.parse(JSON.parse(text.toString()));
   const files = program
     ? await importsOf(root, relative(root, program))
     : (await programs(root)).project;
   const hash = createHash("sha256").update(JSON.stringify(dependencies));
   const sorted = [...files].toSorted();
-  const contents = await Promise.all(sorted.map((file) => readFile(join(root, file))));
+  const contents = await Promise.all(sorted.map((file) => readWithin(root, file)));
   for (const [index, content] of contents.entries()) {
     hash.update(`\0${sorted[index]}\0${content.length}\0`).update(content);
   }
