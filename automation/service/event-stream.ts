@@ -40,7 +40,7 @@ export function sendEvents(
     disconnected.abort();
     releaseSlot();
   });
-  disconnectIdle(request, idleStreamMs);
+  disconnectIdle(request, reply, idleStreamMs);
   reply.header("content-type", EVENT_STREAM).header("cache-control", "no-cache");
   reply.header("x-accel-buffering", "no").header("connection", "close");
   return reply.send(stream);
@@ -48,10 +48,16 @@ export function sendEvents(
 
 /**
  * Disconnects a client of a stream that reads nothing for `ms`: back pressure stops all writes to it, so
- * its socket becomes idle.
+ * its socket becomes idle. The socket may be kept for other requests after the answer.
  */
-export function disconnectIdle({ raw: { socket } }: FastifyRequest, ms: number): void {
-  socket.setTimeout(ms, () => socket.destroy());
+export function disconnectIdle(
+  { raw: { socket } }: FastifyRequest,
+  reply: FastifyReply,
+  ms: number,
+): void {
+  const disconnect = () => void socket.destroy();
+  socket.setTimeout(ms, disconnect);
+  whenClosed(reply, () => void socket.off("timeout", disconnect));
 }
 
 /** Runs `work` once the answer is complete or the client is gone, which may be the case already. */

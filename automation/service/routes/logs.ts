@@ -188,7 +188,7 @@ export function logRoutes(
         const lines = await logs.download(tenant, q, spanOf(time));
         reply.header("content-type", NDJSON).header("cache-control", "no-store");
         reply.header("content-disposition", `attachment; filename="${slug}-logs.ndjson"`);
-        disconnectIdle(request, limits.idleStreamMs);
+        disconnectIdle(request, reply, limits.idleStreamMs);
         return reply.send(Readable.from(ndjson(lines)) as never);
       },
     );
