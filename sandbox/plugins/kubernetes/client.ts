@@ -1,5 +1,6 @@
 /** JSON over HTTPS to the API server, with a connection pool, and retries where they are safe. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { retryableFor } from "../../../providers/retryable.ts";
 import { ApiError, UnreachableError, type Status } from "./api-error.ts";
 import type { Cluster } from "./kubeconfig.ts";
 import type { Properties } from "../values.ts";
@@ -80,10 +81,9 @@ function secondsUntilRetry(error: unknown, request: Request, attempt: number): n
     const isOverloaded = error.code === 429 || error.code === 503;
     return isOverloaded ? (error.status.details?.retryAfterSeconds ?? 1) : undefined;
   }
-  const code = codeOf(error);
-  const isReset = code === "ECONNRESET" || code === "UND_ERR_SOCKET";
-  // A POST is not repeated: the object may exist although the answer was lost.
-  return isReset && request.method !== "POST" ? 0.1 * attempt : undefined;
+  // After a POST whose answer was lost the object may exist.
+  const { errors } = retryableFor(request.method !== "POST");
+  return errors.includes(codeOf(error)) ? 0.1 * attempt : undefined;
 }
 
 const codeOf = (error: unknown): string =>
