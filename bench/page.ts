@@ -2,6 +2,8 @@
  * Measures the first view of the page, the list of projects, from the navigation to the frame with its
  * rows: `npm run bench:page [-- --runs 20] [--projects 5000] [--no-bounds]`. The service, its database and
  * the browser are on this machine. "First": the browser has nothing of the page. "Again": it has the files.
+ * The CPU time is that of the page's process in the browser, and that of this process, which has the service
+ * and controls the browser.
  */
 import { parseArgs } from "node:util";
 import { PageStage } from "../tests/support/page.ts";
@@ -45,6 +47,14 @@ try {
     "again",
     all.map((one) => one.again),
   );
+  report(
+    "CPU of first: the page",
+    all.map((one) => one.cpu.page),
+  );
+  report(
+    "CPU of first: the service",
+    all.map((one) => one.cpu.service),
+  );
   const kilobytes = Math.max(...all.map(({ bytes }) => bytes)) / 1000;
   console.log(`over the wire, at first: ${kilobytes.toFixed(1)} kB`);
   bounds.check(
@@ -62,7 +72,12 @@ function report(what: string, times: readonly number[]): void {
 }
 
 /** A window with an empty cache opens the page twice. */
-async function measure(): Promise<{ first: number; again: number; bytes: number }> {
+async function measure(): Promise<{
+  first: number;
+  again: number;
+  bytes: number;
+  cpu: { page: number; service: number };
+}> {
   const page = await stage.visit("/healthz");
   let next = Promise.withResolvers<number>();
   await page.exposeFunction("drawn", (at: number) => next.resolve(at));
@@ -76,9 +91,18 @@ async function measure(): Promise<{ first: number; again: number; bytes: number 
     await page.goto(`${stage.url}/`);
     return next.promise;
   };
+  await session.send("Performance.enable");
+  const pageCpu = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return 1_000 * (metrics.find(({ name }) => name === "ProcessTime")?.value ?? NaN);
+  };
+  const pageBefore = await pageCpu();
+  const serviceBefore = process.cpuUsage();
   const first = await drawn();
+  const { user, system } = process.cpuUsage(serviceBefore);
+  const cpu = { page: (await pageCpu()) - pageBefore, service: (user + system) / 1_000 };
   const firstBytes = bytes;
   const again = await drawn();
   await page.context().close();
-  return { first, again, bytes: firstBytes };
+  return { first, again, bytes: firstBytes, cpu };
 }

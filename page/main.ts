@@ -1,3 +1,4 @@
+import "./start.ts"; // its requests must begin before the calls that take the answers
 import { html } from "htm/preact";
 import { type ComponentChild, h, render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";

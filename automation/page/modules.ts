@@ -6,6 +6,8 @@ import { init, parse } from "es-module-lexer";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ENTRY = "page/main.ts";
+/** Begins the first view's requests. */
+const START = "page/start.ts";
 
 /** The folders whose modules a browser may get. */
 const SERVED = /^(page|core|node_modules)\//;
@@ -17,19 +19,21 @@ export interface Modules {
   readonly sources: ReadonlyMap<string, string>;
   /** The path for each package that a module imports. */
   readonly packages: ReadonlyMap<string, string>;
-  /** The modules that the first view needs: all that are imported statically. */
+  /** The module that begins the first view's requests, and all that it imports. */
+  readonly start: readonly string[];
+  /** The other modules that the first view needs: all that are imported statically. */
   readonly first: readonly string[];
 }
 
 /**
- * Reads `page/main.ts` and everything that it imports, and strips the types. There is no list of files:
- * what no module of the page imports is not served. Throws if one imports anything that no browser has.
+ * Reads `page/main.ts`, `page/start.ts` and everything that they import, and strips the types. There is no
+ * list of files: what no module of the page imports is not served. Throws if one imports anything that no
+ * browser has.
  */
 export async function readModules(): Promise<Modules> {
   await init();
   const sources = new Map<string, string>();
   const packages = new Map<string, string>();
-  const first: string[] = [];
   const read = async (path: string): Promise<string[]> => {
     if (!SERVED.test(path)) throw new Error(`The page must not import ${path}.`);
     const text = await readFile(join(ROOT, path), "utf8");
@@ -45,13 +49,15 @@ export async function readModules(): Promise<Modules> {
     }
     return later;
   };
-  let waiting = await read(ENTRY);
-  first.push(...sources.keys());
+  const atStart = await read(START);
+  const start = [...sources.keys()];
+  let waiting = [...atStart, ...(await read(ENTRY))];
+  const first = [...sources.keys()].slice(start.length);
   while (waiting.length > 0) {
     const [path = ENTRY, ...others] = waiting;
     waiting = sources.has(path) ? others : [...others, ...(await read(path))];
   }
-  return { sources, packages, first };
+  return { sources, packages, start, first };
 }
 
 /** Types become spaces, so that positions in the browser's errors are those of the file. */

@@ -64,9 +64,17 @@ function importMap({ packages }: Modules, base: string): string {
   return JSON.stringify({ imports: Object.fromEntries(imports) as object });
 }
 
-/** The import map comes first: a browser ignores it after the first module. */
-function documentOf({ first }: Modules, base: string, map: string): string {
-  const preloads = first.map((path) => `<link rel="modulepreload" href="${base}/${path}">`);
+/**
+ * The import map comes first: a browser ignores it after the first module. The modules that begin the first
+ * requests, and these requests, go before the others: a browser has 6 connections for all of them.
+ */
+function documentOf({ start, first }: Modules, base: string, map: string): string {
+  const preload = (path: string, priority: string) =>
+    `<link rel="modulepreload" href="${base}/${path}"${priority}>`;
+  const preloads = [
+    ...start.map((path) => preload(path, "")),
+    ...first.map((path) => preload(path, ` fetchpriority="low"`)),
+  ];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -78,6 +86,7 @@ function documentOf({ first }: Modules, base: string, map: string): string {
 <link rel="icon" href="${base}/${ICON}">
 <link rel="stylesheet" href="${base}/${STYLE}">
 ${preloads.join("\n")}
+<script type="module" async src="${base}/page/start.ts"></script>
 <script type="module" src="${base}/page/main.ts"></script>
 </head>
 <body>

@@ -48,6 +48,42 @@ export async function fetchFile(path: string, query: Query): Promise<Blob> {
   return answer.blob().catch(lost());
 }
 
+interface Begun {
+  readonly key: string | null;
+  readonly answer: Promise<Response>;
+  /** In ms since 1970. */
+  readonly at: number;
+}
+
+/** By address. */
+const begun = new Map<string, Begun>();
+
+/** In ms. An answer that nobody has taken for so long may be out of date. */
+const FRESH = 10_000;
+
+/** Begins a GET before the module is there that needs it: the first call of the same address takes the answer. */
+export function begin(path: string, query: Query = {}): Promise<Response> {
+  const key = pastedKey.get();
+  const address = path + queryText(query);
+  const answer = request(address, key, { method: "GET" });
+  begun.set(address, { key, answer, at: Date.now() });
+  return answer;
+}
+
+function take(address: string, key: string | null): Promise<Response> | undefined {
+  const found = begun.get(address);
+  begun.delete(address);
+  return found?.key === key && Date.now() - found.at < FRESH ? found.answer : undefined;
+}
+
+function request(address: string, key: string | null, options: RequestInit): Promise<Response> {
+  const headers = {
+    ...(key !== null && { authorization: `Bearer ${key}` }),
+    ...options.headers,
+  };
+  return fetch(address, { ...options, headers });
+}
+
 /** Like `call`, but the answer's body is not read yet. */
 export async function send(
   method: string,
@@ -55,16 +91,17 @@ export async function send(
   { query = {}, body, headers, signal }: CallOptions = {},
 ): Promise<Response> {
   const key = pastedKey.get();
-  const answer = await fetch(path + queryText(query), {
-    method,
-    headers: {
-      ...(key !== null && { authorization: `Bearer ${key}` }),
-      ...(body && { "content-type": "application/json" }),
-      ...headers,
-    },
-    ...(body && { body: JSON.stringify(body) }),
-    ...(signal && { signal }),
-  }).catch(lost(signal));
+  const address = path + queryText(query);
+  const early = method === "GET" ? take(address, key) : undefined;
+  const answer = await (
+    early ??
+    request(address, key, {
+      method,
+      headers: { ...(body && { "content-type": "application/json" }), ...headers },
+      ...(body && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    })
+  ).catch(lost(signal));
   if (answer.ok) return answer;
   // A key that has ended would also be sent, and refused, after a sign-in at the provider.
   if (answer.status === 401 && key === pastedKey.get()) {

@@ -24,6 +24,16 @@ export function agoText(at: string, now: number): string {
   return at.slice(0, 10);
 }
 
+/**
+ * `2026-01-02 03:04:05`, in the time zone of the browser. The browser's own format by language would take 15 to
+ * 40 ms of the first view to load.
+ */
+export function localTime(at: string): string {
+  const date = new Date(at);
+  const shifted = new Date(date.getTime() - date.getTimezoneOffset() * MS.minute);
+  return shifted.toISOString().slice(0, 19).replace("T", " ");
+}
+
 /** `1 project`, `5,000 projects`. */
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 import { html } from "htm/preact";
 import type { ComponentChildren, VNode } from "preact";
 import type { ApiError } from "./api.ts";
-import { agoText, linkTarget } from "./format.ts";
+import { agoText, linkTarget, localTime } from "./format.ts";
 
 // Small parts that several views use. They are called as functions, so that their arguments are checked.
 
@@ -25,9 +25,7 @@ export function badge(tone: Tone, text: string): VNode {
 /** A time as people say it, with the exact one as its title. */
 export function ago(at: string | undefined): VNode | null {
   if (at === undefined) return null;
-  return html`<time datetime=${at} title=${new Date(at).toLocaleString()}
-    >${agoText(at, Date.now())}</time
-  >`;
+  return html`<time datetime=${at} title=${localTime(at)}>${agoText(at, Date.now())}</time>`;
 }
 
 /** A link to another system, if the text is a safe address; else the text. */

@@ -1,4 +1,5 @@
 import type { ProjectOrder, ProjectStatus } from "../../automation/service/schemas/project.ts";
+import type { Query } from "./api.ts";
 
 /** The search and order of the list of projects. The address has it, so that a link shows the same. */
 export interface ProjectsQuery {
@@ -45,6 +46,13 @@ export function readProjectsQuery(query: URLSearchParams): ProjectsQuery {
     descending: query.get("descending") === "true",
     cursor: query.get("cursor") ?? "",
   };
+}
+
+const LIMIT = 50;
+
+/** The parameters of the API. */
+export function listParameters(query: ProjectsQuery): Query {
+  return { ...query, descending: query.descending || undefined, counts: true, limit: LIMIT };
 }
 
 /** The query in the address; what is as at first is left out. Another list begins at its first page. */

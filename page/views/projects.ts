@@ -17,6 +17,7 @@ import { ago, badge, heading, problem, table } from "../lib/parts.ts";
 import { driftBadge, operationBadge, statusBadge } from "../lib/states.ts";
 import {
   changeProjectsQuery,
+  listParameters,
   nextOrder,
   type ProjectsQuery,
   readProjectsQuery,
@@ -36,7 +37,6 @@ interface ProjectPage {
 const REFRESH = 10_000;
 /** In ms, after the last key before a search begins. */
 const TYPING = 250;
-const LIMIT = 50;
 /** In ms, between two counts of the shown projects' errors. */
 const ERRORS_REFRESH = 30_000;
 
@@ -47,11 +47,7 @@ export function Projects({ query: address, caller }: ViewProps): VNode {
   const query = readProjectsQuery(address);
   const page = useLoaded(
     JSON.stringify(query),
-    (signal) =>
-      call<ProjectPage>("GET", "/v1/projects", {
-        query: { ...query, descending: query.descending || undefined, counts: true, limit: LIMIT },
-        signal,
-      }),
+    (signal) => call<ProjectPage>("GET", "/v1/projects", { query: listParameters(query), signal }),
     { everyMs: REFRESH },
   );
   const change = (next: Partial<ProjectsQuery>) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ApiError, call, fetchFile, whenSignedOut } from "../../page/lib/api.ts";
+import { ApiError, begin, call, fetchFile, whenSignedOut } from "../../page/lib/api.ts";
 import { pastedKey } from "../../page/lib/session.ts";
 
 describe("the page's calls of the API", () => {
@@ -68,6 +68,33 @@ describe("the page's calls of the API", () => {
     pastedKey.set("rdk_old");
     await assert.rejects(call("GET", "/v1/projects"), refused("RDEV_UNAUTHORIZED"));
     assert.deepEqual([pastedKey.get(), count], [null, 1]);
+  });
+
+  it("take the answer to a request that began before, once, and only with the key of that request", async () => {
+    const asked: string[] = [];
+    answer = ({ url, headers: { authorization } }, response) => {
+      asked.push(`${url} ${authorization}`);
+      response.end(JSON.stringify(asked.length));
+    };
+    pastedKey.set("rdk_one");
+    await begin("/v1/projects", { limit: 50, search: "" });
+    assert.equal(await call("GET", "/v1/projects", { query: { limit: 50 } }), 1);
+    assert.equal(await call("GET", "/v1/projects", { query: { limit: 50 } }), 2);
+    await begin("/auth/me");
+    pastedKey.set("rdk_two");
+    assert.equal(await call("GET", "/auth/me"), 4);
+    assert.deepEqual(asked, [
+      "/v1/projects?limit=50 Bearer rdk_one",
+      "/v1/projects?limit=50 Bearer rdk_one",
+      "/auth/me Bearer rdk_one",
+      "/auth/me Bearer rdk_two",
+    ]);
+  });
+
+  it("report a request that began before and got no answer", async () => {
+    answer = (request) => request.socket.destroy();
+    await assert.rejects(begin("/auth/me"), TypeError);
+    await assert.rejects(call("GET", "/auth/me"), refused("RDEV_UNREACHABLE"));
   });
 
   it("keep the key of a newer sign-in when the answer to an older call arrives", async () => {

@@ -79,6 +79,38 @@ describe("the page's projects and operations", function () {
     assert.equal(new URL(page.url()).searchParams.get("sort"), "name");
   });
 
+  it("asks for the caller and the list once each, while the modules are still loaded", async () => {
+    const page = await stage.visit("/healthz");
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      const { pathname } = new URL(request.url());
+      if (/^.(v1|auth)./.test(pathname)) asked.push(pathname);
+    });
+    const held = Promise.withResolvers<void>();
+    await page.route("**/page/main.ts", async (route) => {
+      await held.promise;
+      return route.continue();
+    });
+    const list = page.waitForResponse("**/v1/projects?search=app-0042&*");
+    await page.goto(`${stage.url}/projects?search=app-0042`, { waitUntil: "commit" });
+    await list;
+    held.resolve();
+    await page.getByRole("link", { name: "app-0042" }).waitFor();
+    assert.deepEqual(asked.slice(0, 2), ["/auth/me", "/v1/projects"]);
+    assert.equal(asked.filter((path) => path !== "/v1/logs/errors").length, 2);
+  });
+
+  it("begins no list for a visitor who has not signed in", async () => {
+    const page = await stage.visit("/healthz", { role: "nobody" });
+    const refused: string[] = [];
+    page.on("response", (response) => {
+      if (response.status() >= 400) refused.push(new URL(response.url()).pathname);
+    });
+    await page.goto(stage.url);
+    await page.getByLabel("API key").waitFor();
+    assert.deepEqual(refused, ["/auth/me"]);
+  });
+
   it("shows the errors of the shown projects, with one request, and the list without Citadel", async () => {
     const asked: string[] = [];
     const page = await stage.visit("/");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NumberedEventView } from "../../automation/service/schemas/operation.ts";
-import { agoText, durationText, linkTarget } from "../../page/lib/format.ts";
+import { agoText, durationText, linkTarget, localTime } from "../../page/lib/format.ts";
 import { addEvents, NO_PROGRESS, planOf } from "../../page/lib/progress.ts";
 import {
   changeProjectsQuery,
@@ -194,6 +194,8 @@ describe("the page's texts", () => {
       "2 d ago",
     ]);
     assert.equal(ago(40 * 86_400_000), "2026-01-20");
+    const time = new Date(2026, 0, 2, 3, 4, 5, 678).toISOString();
+    assert.equal(localTime(time), "2026-01-02 03:04:05");
   });
 
   it("link only to addresses that run no script", () => {

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { init, parse } from "es-module-lexer";
 import type { FastifyInstance } from "fastify";
+import { z } from "zod";
 import { PAGE_VIEWS } from "../../../core/page-views.ts";
 import { fakeService } from "../../support/fake-service.ts";
+
+const importMap = z.object({ imports: z.record(z.string(), z.string()) });
 
 describe("the page's files", () => {
   let app: FastifyInstance;
   let document: string;
 
   before(async () => {
+    await init();
     ({ app } = await fakeService());
     document = (await app.inject("/")).body;
   });
@@ -31,7 +36,7 @@ describe("the page's files", () => {
   it("come with a policy that allows the import map and no other inline script", async () => {
     const { headers } = await app.inject("/");
     const policy = String(headers["content-security-policy"]);
-    const inline = [...document.matchAll(/<script[^>]*>([^]+?)<\/script>/g)].map(
+    const inline = [...document.matchAll(/<script[^>]*>([^<]+)<\/script>/g)].map(
       ([, text]) => text,
     );
     assert.equal(inline.length, 1);
@@ -59,6 +64,24 @@ describe("the page's files", () => {
       headers: { "if-none-match": String(headers.etag) },
     });
     assert.equal(again.statusCode, 304);
+  });
+
+  it("are preloaded in the document: exactly the modules that the first view imports", async () => {
+    const [, map = ""] = /<script type="importmap">(.+?)<\/script>/.exec(document) ?? [];
+    const { imports } = importMap.parse(JSON.parse(map));
+    const [, entry] = /<script type="module" src="(.+?)">/.exec(document) ?? [];
+    const [, start] = /<script type="module" async src="(.+?)">/.exec(document) ?? [];
+    const needed = new Set([entry!, start!]);
+    for (const url of needed) {
+      const { body } = await app.inject(url);
+      for (const { type, specifier } of parse(body)[0]) {
+        if (type !== "static") continue;
+        const name = String(specifier);
+        needed.add(imports[name] ?? new URL(name, new URL(url, "http://localhost")).pathname);
+      }
+    }
+    const preloads = [...document.matchAll(/<link rel="modulepreload" href="(.+?)"/g)];
+    assert.deepEqual(preloads.map(([, url]) => url).sort(), [...needed].sort());
   });
 
   it("are compressed for browsers that accept it", async () => {
