@@ -38,6 +38,7 @@ export class RefusalAudit {
     this.#options = options;
   }
 
+  /** Never rejects: the caller is refused all the same, and the log has what the trail lacks. */
   async record(code: ErrorCode, request: FastifyRequest): Promise<void> {
     if (!AUDITED.has(code)) return;
     this.#timer ??= setTimeout(() => void this.#flush(), WINDOW_MS).unref();
@@ -60,7 +61,7 @@ export class RefusalAudit {
         details: { code, method, route, address: ip, request: id },
       };
       this.#kinds.set(kind, { event, more: 0 });
-      await this.#options.audit.record(event);
+      await this.#write(event);
     }
   }
 
@@ -87,11 +88,13 @@ export class RefusalAudit {
         details: { more: others, of: "any kind" },
       });
     }
-    for (const event of pending) {
-      await this.#options.audit.record(event).catch((error: unknown) => {
-        const fields = { component: "audit", ...event.details };
-        this.#options.logger.warn(fields, `refusals could not be recorded: ${userMessage(error)}`);
-      });
-    }
+    for (const event of pending) await this.#write(event);
+  }
+
+  async #write(event: AuditEvent): Promise<void> {
+    await this.#options.audit.record(event).catch((error: unknown) => {
+      const fields = { component: "audit", ...event.details };
+      this.#options.logger.warn(fields, `refusals could not be recorded: ${userMessage(error)}`);
+    });
   }
 }

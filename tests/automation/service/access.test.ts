@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { InjectOptions } from "fastify";
 import type { Problem } from "../../../automation/service/schemas/problem.ts";
+import { InfraError } from "../../../core/errors.ts";
 import { type Role, ROLES } from "../../../core/identity.ts";
 import { bearer, fakeService, OPERATION, ROLLOUT } from "../../support/fake-service.ts";
 
@@ -233,6 +234,20 @@ describe("access control", () => {
         ["a-viewer", "RDEV_ROLE", 1_999],
       ],
     );
+  });
+
+  it("refuses and logs a request whose refusal cannot be recorded", async () => {
+    const record = () => Promise.reject(new InfraError("RDEV_STORE", "The database is away."));
+    const { app, key, lines } = await fakeService({ audit: { record } });
+    const url = "/v1/projects/my-app";
+    const headers = bearer(key("viewer"));
+    assert.equal((await app.inject({ method: "DELETE", url, headers })).statusCode, 403);
+    const warning = lines.find(({ component }) => component === "audit");
+    assert.deepEqual(
+      [warning?.["code"], warning?.["msg"]],
+      ["RDEV_ROLE", "refusals could not be recorded: RDEV_STORE: The database is away."],
+    );
+    await app.close();
   });
 
   it("limits unauthenticated requests per IPv6 network, and bounds their audit events", async () => {
