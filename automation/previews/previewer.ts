@@ -116,7 +116,7 @@ export class Previewer {
       // Perhaps the preview killed the service, for example because the memory was full.
       log.warn({ component: "previews", pull_request, attempts }, GIVEN_UP);
       await endRequest(store, id);
-      await this.#options.host(pull_request).post(`No preview: ${GIVEN_UP}`);
+      await this.#options.host(pull_request).post(`No ${wantedBy(request)}: ${GIVEN_UP}`);
       return;
     }
     try {
@@ -224,6 +224,12 @@ export class Previewer {
       }
     });
   }
+}
+
+/** What a person who asks waits for. */
+function wantedBy(request: PreviewRequest): Asked["command"] {
+  if (request.kind === "asked") return request.command;
+  return request.kind === "merged" ? "rollout" : "preview";
 }
 
 function refused({ by, command }: Asked, why: string): InfraError {

@@ -282,14 +282,21 @@ describe("previews by the service", function () {
   });
 
   it("give up a request in which the service died again and again", async () => {
-    const request = { kind: "approved", number: 7, commit: FIRST };
     host.given = [approval()];
-    await test.admin(`
-      INSERT INTO preview_requests (id, request, attempts)
-      VALUES ('${randomUUID()}', '${JSON.stringify(request)}', 5)`);
-    await until(() => assert.match(host.text, /No preview: the service ended in the middle/));
+    for (const [request, answer] of [
+      [
+        { kind: "approved", number: 7, commit: FIRST },
+        /No preview: the service ended in the middle/,
+      ],
+      [{ kind: "merged", number: 7, by: "ada" }, /No rollout: the service ended in the middle/],
+    ] as const) {
+      await test.admin(`
+        INSERT INTO preview_requests (id, request, attempts)
+        VALUES ('${randomUUID()}', '${JSON.stringify(request)}', 5)`);
+      await until(() => assert.match(host.text, answer));
+    }
     await done();
-    assert.deepEqual(previewed, []);
+    assert.deepEqual([previewed, asked], [[], []]);
   });
 
   it("ask for the rollout of a merged commit, if a person with write access asks", async () => {
