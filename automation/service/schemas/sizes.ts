@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { sizes } from "../../../core/sizes.ts";
 
+/** The sizes of new projects, from the platform's settings. */
 export const sizeLimits = z
   .object({
     defaults: sizes.meta({ description: "The sizes of a project whose settings name none." }),
