@@ -42,8 +42,8 @@ export function AuditTable({ project }: AuditTableProps): VNode {
     (event) =>
       html`<tr key=${event.id}>
         <td>${ago(event.at)}</td>
-        <td>${event.action}</td>
-        ${project === undefined && html`<td>${event.project}</td>`}
+        <td class="whole">${event.action}</td>
+        ${project === undefined && html`<td class="whole">${event.project}</td>`}
         <td>${event.actor}</td>
         <td>${badge(TONES[event.result], event.result)}</td>
         <td class="cut">${details(event.details)}</td>

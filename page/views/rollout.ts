@@ -128,9 +128,12 @@ function Approval({ rollout, projects, isDone, mayLoseData, onApprove }: Approva
     ${
       losing.length > 0 &&
       (mayLoseData
-        ? html`<label
-            ><input type="checkbox" name="dataLoss" /> Also lose the data of ${losing.join(", ")};
-            otherwise these projects are held back</label
+        ? html`<label class="check"
+            ><input type="checkbox" name="dataLoss" />
+            <span
+              >Also lose the data of ${losing.join(", ")}; otherwise these projects are held
+              back</span
+            ></label
           >`
         : html`<p>
             ${losing.join(", ")}: held back, because the plan loses their data, and only an
