@@ -28,6 +28,7 @@ import {
   recordWaveEnd,
 } from "./records.ts";
 import { previewOfEnd } from "./report.ts";
+import { RefusedTimes } from "./refused-times.ts";
 import { addEvents, changeProjects, changeRollout, claimRollout, lockedRollout } from "./tables.ts";
 
 /** In s: another replica conducts a rollout if its conductor is silent for so long. */
@@ -70,8 +71,8 @@ export class LostRollout extends Error {}
 export class RolloutSteps {
   readonly #options: Required<ConductorOptions>;
   readonly #id: string;
-  /** When a submission was refused first, by its Idempotency-Key. */
-  readonly #refusedSince = new Map<string, number>();
+  /** By the Idempotency-Key of each submission. */
+  readonly #refused = new RefusedTimes();
 
   /** `id` is the conductor's. */
   constructor(options: ConductorOptions, id: string) {
@@ -206,7 +207,7 @@ export class RolloutSteps {
         );
         hasEnded = true;
       }
-      this.#refusedSince.delete(key);
+      this.#refused.delete(key);
     }
     return hasEnded;
   }
@@ -223,13 +224,12 @@ export class RolloutSteps {
     if (code === "RDEV_CONFLICT" || code === "RDEV_NOT_FOUND") {
       return { slug, state: "skipped", reason: { code: "deleted", message } };
     }
-    const since = this.#refusedSince.get(key);
-    if (since !== undefined && performance.now() - since >= this.#options.submitGrace) {
+    const refusedFor = this.#refused.add(key);
+    if (refusedFor !== undefined && refusedFor >= this.#options.submitGrace) {
       return state === "planning"
         ? { slug, state: "held", reason: { code: "plan-failed", message } }
         : { slug, state: "failed", reason: { code: "failed", message } };
     }
-    if (since === undefined) this.#refusedSince.set(key, performance.now());
     const fields = { component: "rollout", rollout: id, slug, error: message };
     this.#options.log.warn(fields, "project not submitted");
     return undefined;
