@@ -72,7 +72,10 @@ const pullSchema = z
   .object({
     state: z.string(),
     head: z.object({ sha: z.string() }),
-    base: z.object({ ref: z.string() }),
+    base: z.object({
+      ref: z.string(),
+      repo: z.object({ default_branch: z.string().nullish() }).nullish(),
+    }),
     user: z.object({ login: z.string() }).nullish(),
     merged: z.boolean().nullish(),
     /** GitHub fills it before the merge as well, with a commit for tests. */
@@ -82,6 +85,7 @@ const pullSchema = z
     isOpen: state === "open",
     head: head.sha,
     base: base.ref,
+    defaultBranch: base.repo?.default_branch ?? undefined,
     author: user?.login,
     merged: merged ? (commit ?? undefined) : undefined,
   }));

@@ -1,6 +1,7 @@
 import { InfraError, isTemporary, userMessage } from "../../core/errors.ts";
 import { MAY_NOT_WRITE, short, unfit } from "../../core/previews/approval.ts";
-import type { Approved, Asked, PreviewRequest } from "../../core/previews/forge-event.ts";
+import type { Approved, Asked, Merged, PreviewRequest } from "../../core/previews/forge-event.ts";
+import { code } from "../../core/previews/markdown.ts";
 import type { ApprovalHost, PullRequests } from "../../providers/pull-requests.ts";
 import { type AuditLog, audited } from "../audit/log.ts";
 import type { RunnerLog } from "../operations/execution.ts";
@@ -138,11 +139,17 @@ export class Previewer {
     return true;
   }
 
-  async #rollOut({ number, by }: Pick<Asked, "number" | "by">, id: string): Promise<void> {
+  /** A merge into another branch must not take the place of a request that waits. */
+  async #rollOut({ kind, number, by }: Asked | Merged, id: string): Promise<void> {
     const host = this.#options.host(number);
-    const { merged: commit, base } = await host.pull();
+    const { merged: commit, base, defaultBranch = base } = await host.pull();
     if (commit === undefined) {
       await host.post("No rollout: the pull request is not merged. Ask again after the merge.");
+      return;
+    }
+    if (base !== defaultBranch) {
+      const text = `No rollout: it was merged into ${code(base)}, not into ${code(defaultBranch)}.`;
+      if (kind === "asked") await host.post(text);
       return;
     }
     const answer = this.#options.rollout({ id, number, commit, base, by });

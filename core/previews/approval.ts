@@ -5,6 +5,8 @@ export interface Candidate {
   readonly head: string;
   /** The target branch. */
   readonly base: string;
+  /** The default branch of the repository; undefined if the host does not name it. */
+  readonly defaultBranch?: string | undefined;
   /** The account that opened it; undefined if the account was deleted. */
   readonly author: string | undefined;
   /** The full SHA of the commit that brought it into the target branch; undefined unless it is merged. */

@@ -33,12 +33,14 @@ class Host implements PullRequests, ApprovalHost {
   given: Review[] = [];
 
   merged: string | undefined;
+  defaultBranch = "main";
   pull = async () => ({
     isOpen: this.isOpen,
     head: this.branch,
     base: "main",
     author: "mallory",
     merged: this.merged,
+    defaultBranch: this.defaultBranch,
   });
   head = async () => this.branch;
   reviews = async () => this.given;
@@ -330,5 +332,21 @@ describe("previews by the service", function () {
     await receive(`${merged}  `);
     await done();
     assert.deepEqual(asked, [{ number: 7, commit: SECOND, base: "main", by: "ada" }]);
+  });
+
+  it("ask for no rollout of what was merged into another branch than the default one", async () => {
+    onMerge = true;
+    host.merged = SECOND;
+    host.defaultBranch = "trunk";
+    await receive(pullRequest({ head: FIRST, mergedBy: "ada" }));
+    await done();
+    assert.deepEqual(host.list, []);
+    await receive(comment({ body: "/rollout", by: "ada" }));
+    await done();
+    assert.match(
+      host.text,
+      /No rollout: it was merged into <code>main<.code>, not into <code>trunk<.code>/,
+    );
+    assert.deepEqual(asked, []);
   });
 });
