@@ -34,9 +34,14 @@ export function localTime(at: string): string {
   return shifted.toISOString().slice(0, 19).replace("T", " ");
 }
 
+/** `5,000`. */
+export function numberText(value: number): string {
+  return value.toLocaleString("en");
+}
+
 /** `1 project`, `5,000 projects`. */
 export function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  return `${numberText(count)} ${count === 1 ? one : many}`;
 }
 
 export function sum(values: readonly number[]): number {

@@ -14,10 +14,9 @@ type State<T> = Omit<Loaded<T>, "reload">;
 const PATIENCE = 30_000;
 
 /**
- * Loads when the key changes, and again every so many ms while the tab is visible, and when it
- * becomes visible. The next load waits for
- * the answer to the one before, because a service that is slower than that would never be heard. An
- * answer that comes after the key has changed is ignored.
+ * Loads when the key changes, and again every so many ms while the tab is visible, and when it becomes
+ * visible. The next load waits for the answer to the one before, because a service that is slower than
+ * that would never be heard. An answer that comes after the key has changed is ignored.
  */
 export function useLoaded<T>(
   key: string,

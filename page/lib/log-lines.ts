@@ -5,7 +5,7 @@ import { readEvents } from "./events.ts";
 import { apiQuery, type LogSearch } from "./log-search.ts";
 
 /** The oldest lines are dropped beyond it. */
-export const MAX_LINES = 100_000;
+const MAX_LINES = 100_000;
 const PAGE = 500;
 /** New lines are shown together, however fast they come. A timer also runs in a hidden tab. */
 const SHOW_EVERY_MS = 100;

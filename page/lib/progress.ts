@@ -20,11 +20,8 @@ export interface Step {
 
 export interface Message {
   readonly number: number;
-  readonly at: string;
   readonly severity: "info" | "warning" | "error";
   readonly text: string;
-  readonly urn: string | undefined;
-  readonly code: string | undefined;
 }
 
 /** The state of an operation by its events so far. */
@@ -64,8 +61,8 @@ export function addEvents(progress: Progress, events: readonly NumberedEventView
     if (event.event === "state") {
       ({ state, attempts } = event);
     } else if (event.event === "diagnostic") {
-      const { severity, message: text, urn, code } = event;
-      messages.push({ number, at, severity, text, urn, code });
+      const { severity, message: text } = event;
+      messages.push({ number, severity, text });
     } else if (event.event !== "summary") {
       const before = steps.get(event.urn);
       const { urn, type, name, component: isGroup, changed = before?.changed ?? [] } = event;

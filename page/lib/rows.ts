@@ -3,7 +3,7 @@ import type { RefObject, VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** In px. All rows have it, so the place of a row is known without drawing the ones before. */
-export const ROW_HEIGHT = 22;
+const ROW_HEIGHT = 22;
 /** Rows beyond the visible ones, so that scrolling shows no gap. */
 const BEYOND = 12;
 

@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import type { VNode } from "preact";
+import type { TargetedInputEvent, VNode } from "preact";
 import { useRef } from "preact/hooks";
 import type { SizeLimits } from "../../automation/service/schemas/sizes.ts";
 import { isCount } from "../../core/size-counts.ts";
@@ -56,8 +56,8 @@ export function SizeFields({ texts, problems, limits, onChange }: SizeFieldsProp
     const hint =
       limits &&
       `Empty: ${limits.defaults[name]}, the platform's. At most ${limits.ceilings[name]}.`;
-    const onInput = (event: InputEvent) =>
-      onChange({ ...texts, [name]: (event.target as HTMLInputElement).value });
+    const onInput = ({ currentTarget }: TargetedInputEvent<HTMLInputElement>) =>
+      onChange({ ...texts, [name]: currentTarget.value });
     return html`<label for=${name}>${TEXTS[name]}</label>
       <input
         id=${name}

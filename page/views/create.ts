@@ -1,5 +1,11 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import {
+  h,
+  type TargetedEvent,
+  type TargetedInputEvent,
+  type TargetedSubmitEvent,
+  type VNode,
+} from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
@@ -52,10 +58,10 @@ export function Create({ caller }: ViewProps): VNode {
     return html`${heading("Create a project")}
       <p class="note">Your role does not allow this.</p>`;
   }
-  const preview = (event: SubmitEvent) => {
+  const preview = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (slug === undefined) return;
-    const body = bodyOf(new FormData(event.target as HTMLFormElement), name, checked.sizes);
+    const body = bodyOf(new FormData(event.currentTarget), name, checked.sizes);
     void planning.run(async () => {
       const before = edits.current;
       setReady(false);
@@ -86,7 +92,7 @@ export function Create({ caller }: ViewProps): VNode {
         value=${name}
         aria-invalid=${name !== "" && problems !== undefined}
         aria-describedby="slug"
-        onInput=${(event: InputEvent) => setName((event.target as HTMLInputElement).value)}
+        onInput=${({ currentTarget }: TargetedInputEvent<HTMLInputElement>) => setName(currentTarget.value)}
       />
       <p
         id="slug"
@@ -138,7 +144,8 @@ function Templates({ name, slug }: TemplatesProps): VNode {
   const readme = chosen?.readme
     ?.replaceAll("{{PROJECT_NAME}}", () => name || "{{PROJECT_NAME}}")
     .replaceAll("{{PROJECT_SLUG}}", () => slug ?? "{{PROJECT_SLUG}}");
-  const onChange = (event: Event) => setPicked((event.target as HTMLSelectElement).value);
+  const onChange = ({ currentTarget }: TargetedEvent<HTMLSelectElement>) =>
+    setPicked(currentTarget.value);
   return html`<label for="template">Template</label>
     <select id="template" name="template" value=${chosen?.name} onChange=${onChange}>
       ${data?.items.map((one) => html`<option key=${one.name} value=${one.name}>${one.name}</option>`)}

@@ -1,9 +1,9 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import { h, type TargetedEvent, type VNode } from "preact";
 import type { Statistics } from "../../automation/service/schemas/statistics.ts";
 import { call } from "../lib/api.ts";
 import { bars, lines } from "../lib/charts.ts";
-import { countText, durationText, sum } from "../lib/format.ts";
+import { countText, durationText, numberText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { heading, problem } from "../lib/parts.ts";
 import { go } from "../lib/router.ts";
@@ -26,8 +26,7 @@ export function Fleet({ query, caller }: ViewProps): VNode {
     (signal) => call<Statistics>("GET", "/v1/statistics", { query: { range }, signal }),
     { everyMs: REFRESH_MS },
   );
-  const onChange = (event: Event) => {
-    const { value } = event.currentTarget as HTMLSelectElement;
+  const onChange = ({ currentTarget: { value } }: TargetedEvent<HTMLSelectElement>) => {
     go(value === "24h" ? "/fleet" : `/fleet?range=${value}`);
   };
   return html`${heading(
@@ -49,7 +48,7 @@ function charts({ periodMs, periods }: Statistics): VNode {
   const labels = periods.map(({ at }) => labelOf(at, periodMs));
   const ended = (name: "succeeded" | "failed" | "cancelled", look: string) => {
     const values = periods.map((period) => period[name]);
-    return { name, legend: `${name} ${sum(values).toLocaleString("en")}`, look, values };
+    return { name, legend: `${name} ${numberText(sum(values))}`, look, values };
   };
   const seconds = (value: number) => durationText(value * 1000);
   const projects = periods.map((period) => period.projects);
@@ -63,13 +62,13 @@ function charts({ periodMs, periods }: Statistics): VNode {
         ended("cancelled", "look-calm"),
         ended("succeeded", "look-good"),
       ],
-      text: (value) => value.toLocaleString("en"),
+      text: numberText,
     })}
     ${bars({
       title: "Failed operations",
       labels,
       series: [ended("failed", "look-bad")],
-      text: (value) => value.toLocaleString("en"),
+      text: numberText,
     })}
     ${lines({
       title: "How long operations run",
@@ -92,7 +91,7 @@ function charts({ periodMs, periods }: Statistics): VNode {
       title: `Projects: ${countText(now, "project")} now`,
       labels,
       series: [{ name: "projects", look: "look-busy", values: projects }],
-      text: (value) => value.toLocaleString("en"),
+      text: numberText,
     })}
   </div>`;
 }

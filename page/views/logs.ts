@@ -1,12 +1,12 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import { h, type TargetedSubmitEvent, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LogHistogram } from "../../automation/service/schemas/logs.ts";
 import { announce } from "../lib/announce.ts";
 import { useAction } from "../lib/action.ts";
 import { type ApiError, call, fetchFile, queryText } from "../lib/api.ts";
 import { bars } from "../lib/charts.ts";
-import { countText, sum } from "../lib/format.ts";
+import { countText, numberText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { type LogLines, useLogLines } from "../lib/log-lines.ts";
 import { apiQuery, logAddress, type LogSearch, RANGES, searchOf } from "../lib/log-search.ts";
@@ -79,9 +79,9 @@ function SearchForm({ search, error, onSearch }: SearchFormProps): VNode {
     input.current?.focus();
     if (position !== undefined) input.current?.setSelectionRange(position, position + 1);
   }, [mistake]);
-  const submit = (event: SubmitEvent) => {
+  const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const data = new FormData(event.target as HTMLFormElement);
+    const data = new FormData(event.currentTarget);
     const text = (name: string) => {
       const value = data.get(name);
       return typeof value === "string" ? value.trim() : "";
@@ -162,11 +162,11 @@ function Counts({ slug, search }: CountsProps): VNode | null {
     labels: data.buckets.map(({ at }) => spanText(at, end(at))),
     series: LEVELS.map((level) => ({
       name: level,
-      legend: `${level} ${sum(data.buckets.map((bucket) => bucket[level])).toLocaleString("en")}`,
+      legend: `${level} ${numberText(sum(data.buckets.map((bucket) => bucket[level])))}`,
       look: `level-${level}`,
       values: data.buckets.map((bucket) => bucket[level]),
     })),
-    text: (value) => value.toLocaleString("en"),
+    text: numberText,
     hrefs: data.buckets.map(({ at }) => logAddress(slug, { ...search, from: at, before: end(at) })),
   });
 }
@@ -182,7 +182,7 @@ function statusText(log: LogLines, { isLive }: LogSearch, isPaused: boolean): st
   if (isLoading && lines.length === 0) return "Loading …";
   const shown =
     total > lines.length
-      ? `${lines.length.toLocaleString("en")} of ${countText(total, "line")}`
+      ? `${numberText(lines.length)} of ${countText(total, "line")}`
       : countText(lines.length, "line");
   const state = isPaused
     ? `paused, ${countText(waiting, "new line")}`

@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import type { VNode } from "preact";
+import type { TargetedEvent, VNode } from "preact";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import { OPERATION_STATES } from "../lib/states.ts";
 import { call, queryText } from "../lib/api.ts";
@@ -26,8 +26,8 @@ export function Operations({ query }: ViewProps): VNode {
     { everyMs: REFRESH },
   );
   const { data } = page;
-  const onState = (event: Event) =>
-    go(`/operations${queryText({ state: (event.target as HTMLSelectElement).value })}`);
+  const onState = ({ currentTarget }: TargetedEvent<HTMLSelectElement>) =>
+    go(`/operations${queryText({ state: currentTarget.value })}`);
   return html` ${heading("Operations")}
     <form class="filters">
       <label>

@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import { h, type TargetedEvent, type TargetedInputEvent, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type {
   ProjectCounts,
@@ -10,7 +10,7 @@ import type {
 import type { ErrorCount } from "../../automation/service/schemas/error-counts.ts";
 import { call, queryText } from "../lib/api.ts";
 import { announce } from "../lib/announce.ts";
-import { countText, sum } from "../lib/format.ts";
+import { countText, numberText, sum } from "../lib/format.ts";
 import { useLoaded } from "../lib/load.ts";
 import { logAddress } from "../lib/log-search.ts";
 import { ago, badge, heading, problem, table } from "../lib/parts.ts";
@@ -105,7 +105,7 @@ function countLinks(
   const entry = (status: ProjectStatus | "", text: string) =>
     html`<li>
       <a href=${change({ status })} aria-current=${query.status === status ? "true" : undefined}>
-        <b>${shownCount(counts, status).toLocaleString("en")}</b> ${text}
+        <b>${numberText(shownCount(counts, status))}</b> ${text}
       </a>
     </li>`;
   const used = STATUSES.filter((status) => counts[status] > 0 || status === query.status);
@@ -137,8 +137,7 @@ function Search({ query, change }: SearchProps): VNode {
     }, TYPING);
     return () => clearTimeout(timer);
   }, [text]);
-  const onTemplate = (event: Event) => {
-    const { checked } = event.target as HTMLInputElement;
+  const onTemplate = ({ currentTarget: { checked } }: TargetedEvent<HTMLInputElement>) => {
     go(change({ template: checked ? "outdated" : "" }));
   };
   const onSubmit = (event: SubmitEvent) => event.preventDefault();
@@ -150,7 +149,7 @@ function Search({ query, change }: SearchProps): VNode {
         name="search"
         value=${text}
         maxlength="100"
-        onInput=${(event: InputEvent) => setText((event.target as HTMLInputElement).value)}
+        onInput=${({ currentTarget }: TargetedInputEvent<HTMLInputElement>) => setText(currentTarget.value)}
       />
     </label>
     <label class="check">
@@ -208,6 +207,6 @@ function row(project: ProjectView, errors: Errors): VNode {
 function errorCell(slug: string, errors: number | undefined): VNode {
   const address = logAddress(slug, { q: "level:error", range: "1h" });
   return html`<td class="number">
-    ${errors === 0 ? 0 : errors !== undefined && html`<a href=${address}>${errors.toLocaleString("en")}</a>`}
+    ${errors === 0 ? 0 : errors !== undefined && html`<a href=${address}>${numberText(errors)}</a>`}
   </td>`;
 }

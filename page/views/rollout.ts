@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import { h, type TargetedSubmitEvent, type VNode } from "preact";
 import { useRef } from "preact/hooks";
 import type {
   RolloutReport,
@@ -118,9 +118,9 @@ interface ApprovalProps {
 /** Names the plan that is shown, so the service refuses the approval if there is another one by now. */
 function Approval({ rollout, projects, isDone, mayLoseData, onApprove }: ApprovalProps): VNode {
   const losing = projects.filter(({ losesData }) => losesData).map(({ slug }) => slug);
-  const approve = (event: SubmitEvent) => {
+  const approve = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const data = new FormData(event.target as HTMLFormElement);
+    const data = new FormData(event.currentTarget);
     void onApprove({ plan: rollout.plan, dataLoss: data.has("dataLoss") });
   };
   return html`<form class="note stack" onSubmit=${approve}>

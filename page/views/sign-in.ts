@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import type { VNode } from "preact";
+import type { TargetedSubmitEvent, VNode } from "preact";
 import { useAction } from "../lib/action.ts";
 import { call, queryText } from "../lib/api.ts";
 import { useLoaded } from "../lib/load.ts";
@@ -23,9 +23,9 @@ export function SignIn({ onSignedIn }: SignInProps): VNode {
     call<Methods>("GET", "/auth/methods", { signal }),
   );
   const { isBusy, error, run } = useAction();
-  const signIn = (event: SubmitEvent) => {
+  const signIn = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const key = new FormData(event.target as HTMLFormElement).get("key");
+    const key = new FormData(event.currentTarget).get("key");
     if (typeof key !== "string") return;
     void run(async () => {
       pastedKey.set(key.trim());
