@@ -37,7 +37,9 @@ export async function runGit(
     return (await run(cwd, args, { env, deadline })).stdout;
   } catch (error) {
     const message = failureOf(error);
-    const isDenied = /authentication failed|could not read username|403|401/i.test(message);
+    const isDenied = /authentication failed|could not read username|(error:|HTTP) 40[13]\b/i.test(
+      message,
+    );
     throw new InfraError(
       isDenied ? "RDEV_UNAUTHORIZED" : "RDEV_REFUSED",
       redact(`git ${args[0]} on ${url}: ${message}`, [token, basic]),
