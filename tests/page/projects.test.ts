@@ -113,7 +113,7 @@ describe("the page's projects and operations", function () {
 
   it("shows the errors of the shown projects, with one request, and the list without Citadel", async () => {
     const asked: string[] = [];
-    const page = await stage.visit("/");
+    const page = await stage.visit("/healthz");
     page.on("request", (request) => {
       if (request.url().includes("/v1/logs/errors")) asked.push(request.url());
     });
@@ -210,6 +210,7 @@ describe("the page's projects and operations", function () {
     await focused(dialog.getByRole("heading", { name: "Delete my-app" }));
     await dialog.getByText("The plan is being made").waitFor(); // else its preview could begin later
     await keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" }); // else it would open no second one
     await focused(open);
     const before = await newest();
     await keyboard.press("Enter");
