@@ -35,6 +35,7 @@ describe("the buttons of a project", function () {
     const dialog = page.getByRole("dialog");
     await dialog.getByText("all pods").waitFor();
     await dialog.getByRole("button", { name: "Keep it running" }).press("Enter");
+    await page.locator("dialog").waitFor({ state: "detached" }); // else it would open no second one
     await focused(stop);
     assert.equal(await newest("plain"), undefined);
     await stop.press("Enter");

@@ -36,6 +36,7 @@ describe("the views of the page", function () {
       await prepare?.(page);
       assert.equal(await page.evaluate("window.hurt"), undefined);
       assert.equal(await page.locator("main img, main script, a[href^=javascript]").count(), 0);
+      await page.locator(part).waitFor(); // a dialog opens after the next paint
       await compare(name, stableText(await page.locator(part).ariaSnapshot()));
       await page.evaluate(
         "for (const one of document.querySelectorAll('main details')) one.open = true",
