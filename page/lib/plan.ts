@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Change } from "../../core/previews/model.ts";
 import { useCancel } from "./action.ts";
 import { announce } from "./announce.ts";
@@ -56,7 +56,8 @@ export function Plan({
   }, [state, error]);
   const isLeftEarly = useRef(true);
   isLeftEarly.current = mayCancel;
-  useEffect(
+  // An ordinary effect begins after the next paint, and a person may leave before it.
+  useLayoutEffect(
     () => () => {
       if (isLeftEarly.current) abandonPreview(id);
     },
