@@ -9,7 +9,7 @@ import { countText } from "./format.ts";
 import { problem } from "./parts.ts";
 import { propertyChanges } from "./property-changes.ts";
 import { PLAN_GROUPS, type PlanGroup, planOf, shortType, type Step } from "./progress.ts";
-import { isOpen, operationBadge } from "./states.ts";
+import { isCancellable, operationBadge } from "./states.ts";
 import { useOperation } from "./use-operation.ts";
 
 const TITLES: Readonly<Record<PlanGroup, string>> = {
@@ -48,7 +48,7 @@ export function Plan({
 }: PlanProps): VNode {
   const { operation, progress, state, error } = useOperation(id);
   const { isBusy, error: refused, cancel } = useCancel(id);
-  const mayCancel = isOpen(state) && state !== "cancelling";
+  const mayCancel = isCancellable(state);
   useEffect(() => {
     if (state === "succeeded") onReady();
     else if (!mayCancel || error) onFailure();

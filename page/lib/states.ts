@@ -64,3 +64,8 @@ export function driftBadge(state: DriftState): VNode {
 export function isOpen(state: OperationState): boolean {
   return state === "queued" || state === "running" || state === "cancelling";
 }
+
+/** Whether a person can still ask for the end of an operation. */
+export function isCancellable(state: OperationState): boolean {
+  return isOpen(state) && state !== "cancelling";
+}

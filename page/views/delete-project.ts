@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { h, type VNode } from "preact";
+import { h, type TargetedInputEvent, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { OperationView } from "../../automation/service/schemas/operation.ts";
 import type { ProjectView } from "../../automation/service/schemas/project.ts";
@@ -12,7 +12,7 @@ import { problem } from "../lib/parts.ts";
 import { abandonPreview, Plan } from "../lib/plan.ts";
 import { type Step, shortType } from "../lib/progress.ts";
 
-export interface DeleteDialogProps {
+export interface DialogProps {
   readonly project: ProjectView;
   readonly onClose: () => void;
 }
@@ -39,7 +39,7 @@ function Known({ slug }: SlugProps): VNode {
 }
 
 /** Names everything that goes and what stays. The slug, typed, confirms. */
-export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
+export function DeleteDialog({ project, onClose }: DialogProps): VNode {
   const { slug, settings } = project;
   const [retainData, setRetainData] = useState(settings.retainData ?? false);
   const [retainRepository, setRetainRepository] = useState(settings.retainRepository ?? false);
@@ -93,7 +93,7 @@ export function DeleteDialog({ project, onClose }: DeleteDialogProps): VNode {
       autocomplete="off"
       spellcheck=${false}
       value=${typed}
-      onInput=${(event: InputEvent) => setTyped((event.target as HTMLInputElement).value)}
+      onInput=${({ currentTarget }: TargetedInputEvent<HTMLInputElement>) => setTyped(currentTarget.value)}
     />`;
   return html`${h(Confirm, {
     ...{ title: `Delete ${slug}`, dismiss: "Keep it", confirm: "Delete the project" },

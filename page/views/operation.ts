@@ -10,7 +10,7 @@ import { ago, badge, heading, problem, table, type Tone } from "../lib/parts.ts"
 import { countSteps, type Message, type Progress, shortType, type Step } from "../lib/progress.ts";
 import { propertyChanges } from "../lib/property-changes.ts";
 import { mayAct } from "../lib/session.ts";
-import { isOpen, operationBadge } from "../lib/states.ts";
+import { isCancellable, isOpen, operationBadge } from "../lib/states.ts";
 import { useOperation } from "../lib/use-operation.ts";
 import type { ViewProps } from "../lib/view.ts";
 
@@ -27,7 +27,7 @@ export function Operation({ params, caller }: ViewProps): VNode {
   const now = useClock(isOpen(state));
   if (!operation) return html`${heading("Operation")} ${problem(error)}`;
   const { slug, actor, createdAt, startedAt, endedAt, outcome, remaining } = operation;
-  const mayCancel = isOpen(state) && state !== "cancelling" && mayAct(caller, "operator", slug);
+  const mayCancel = isCancellable(state) && mayAct(caller, "operator", slug);
   const began = Date.parse(startedAt ?? createdAt);
   const until = endedAt === undefined ? now : Date.parse(endedAt);
   return html` ${heading(

@@ -7,16 +7,11 @@ import { Confirm } from "../lib/confirm.ts";
 import { driftTable } from "../lib/drift-table.ts";
 import { problem } from "../lib/parts.ts";
 import { type Caller, mayAct } from "../lib/session.ts";
-import { DeleteDialog } from "./delete-project.ts";
+import { DeleteDialog, type DialogProps } from "./delete-project.ts";
 
 export interface ActionsProps {
   readonly project: ProjectView;
   readonly caller: Caller;
-}
-
-interface DialogProps {
-  readonly project: ProjectView;
-  readonly onClose: () => void;
 }
 
 const DIALOGS = { stop: StopDialog, fix: FixDialog, delete: DeleteDialog } as const;

@@ -242,16 +242,22 @@ describe("the page's projects and operations", function () {
     await stage.operations.cancel(destroy.id, "test");
   });
 
-  it("deletes a project whose plan failed, and shows why it failed and what is on record", async () => {
-    const up = await operation("succeeded", { kind: "up", settings: {}, onFailure: "keep" });
-    await addEvents(up, 1, [step("resourceDone", "half-made")]);
-    await end(up, "failed");
+  /** The dialog of a deletion whose plan is being made. */
+  const askedToDelete = async () => {
     const page = await stage.visit("/projects/my-app");
     await page.getByRole("button", { name: "Delete …" }).click();
     const dialog = page.getByRole("dialog", { name: "Delete my-app" });
     await dialog.getByText("The plan is being made").waitFor();
     const [plan] = await stage.operations.list({ limit: 1 });
     assert.ok(plan);
+    return { page, dialog, plan };
+  };
+
+  it("deletes a project whose plan failed, and shows why it failed and what is on record", async () => {
+    const up = await operation("succeeded", { kind: "up", settings: {}, onFailure: "keep" });
+    await addEvents(up, 1, [step("resourceDone", "half-made")]);
+    await end(up, "failed");
+    const { page, dialog, plan } = await askedToDelete();
     await dialog.getByLabel("Type my-app to confirm").fill("my-app");
     const remove = dialog.getByRole("button", { name: "Delete the project" });
     assert.ok(await remove.isDisabled());
@@ -267,12 +273,7 @@ describe("the page's projects and operations", function () {
   });
 
   it("deletes a project whose plan hangs, once a person has cancelled the plan", async () => {
-    const page = await stage.visit("/projects/my-app");
-    await page.getByRole("button", { name: "Delete …" }).click();
-    const dialog = page.getByRole("dialog", { name: "Delete my-app" });
-    await dialog.getByText("The plan is being made").waitFor();
-    const [plan] = await stage.operations.list({ limit: 1 });
-    assert.ok(plan);
+    const { page, dialog, plan } = await askedToDelete();
     await stage.admin(`UPDATE operations SET state = 'running' WHERE id = '${plan.id}'`);
     await dialog.getByLabel("Type my-app to confirm").fill("my-app");
     const remove = dialog.getByRole("button", { name: "Delete the project" });
